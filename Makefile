@@ -1,0 +1,42 @@
+# Everything sets itself up: `make demo` and `make test` need Python 3.11, pip, make and git.
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+PYTHON := .venv/bin/python
+RUN := $(UV) run --locked --no-sync
+
+.PHONY: help setup demo test check format docs clean
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+$(UV):
+	python3 -m venv .tools
+	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+# The stamp is newer than the lock file when the environment is what the lock file says.
+.venv/.synced: uv.lock pyproject.toml | $(UV)
+	$(UV) sync --locked --compile-bytecode --quiet
+	touch $@
+
+setup: .venv/.synced ## make the locked environment in .venv
+
+demo: setup ## run the flow from bucket to bucket on our own model and movie
+	$(PYTHON) -m deployments.demo.run
+
+test: setup ## run all tests
+	$(PYTHON) -m pytest
+
+check: setup ## formatting, lint, types, import rules
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+format: setup ## format and fix what can be fixed by itself
+	.venv/bin/ruff check --fix-only .
+	.venv/bin/ruff format .
+
+docs: setup ## write the settings table into README.md
+	$(PYTHON) -m tests.docs
+
+clean: ## remove the environment and everything made
+	rm -rf .venv .tools .cache demo-results

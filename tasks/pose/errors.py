@@ -1,0 +1,21 @@
+"""Errors typed by what the caller can do about them.
+
+A retry policy, an exit status and a run's verdict each ask one ``isinstance`` question of these
+classes; nothing else decides whether an error is worth another try.
+"""
+
+
+class PoseError(Exception):
+    """Any failure that the product explains in a sentence to its user."""
+
+
+class BadInput(PoseError):  # noqa: N818 - the name says what it is, as in the documentation
+    """The person who asked must change something; another try cannot help."""
+
+
+class Retriable(PoseError):  # noqa: N818
+    """The store, the network or a worker failed; the same request may well succeed later."""
+
+
+class StageFailed(PoseError):  # noqa: N818
+    """A stage of ours or of DeepLabCut's broke on this input."""
