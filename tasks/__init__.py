@@ -1,0 +1,3 @@
+"""What a run is made of: Prefect tasks here, pure domain and pure storage below."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Pose estimation without Prefect and without object storage."""

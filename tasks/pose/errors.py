@@ -19,3 +19,15 @@ class Retriable(PoseError):  # noqa: N818
 
 class StageFailed(PoseError):  # noqa: N818
     """A stage of ours or of DeepLabCut's broke on this input."""
+
+
+class MoviesFailed(PoseError):  # noqa: N818
+    """A run came to its end and some of its movies did not.
+
+    Attributes:
+        only_bad_input: Whether nothing was delivered, and each movie was itself the reason.
+    """
+
+    def __init__(self, message: str, *, only_bad_input: bool) -> None:
+        super().__init__(message)
+        self.only_bad_input = only_bad_input

@@ -1,0 +1,1 @@
+"""Objects in S3-compatible stores and files in local folders, behind one interface."""

@@ -1,0 +1,118 @@
+"""The command line: ``python -m flows run``, made from the settings model."""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from tasks.pose.settings import PoseSettings, option_of
+
+BAD_INPUT = 2
+
+QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    # An own server takes its time on a busy machine; the default of 20 s is too little there.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
+}
+"""Prefect reads these once, when it is imported: nothing leaves the machine but to the store."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: Words of the command line; by default those of this process.
+
+    Returns:
+        The exit status: 0 complete, 1 a movie or the run failed, 2 bad usage or bad input.
+    """
+    options = _parser().parse_args(arguments)
+    return int(options.command(options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m flows",
+        description="DeepLabCut pose estimation from bucket to bucket.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="analyse movies with a model",
+        description="Estimate poses in movies and deliver the results. The last line on standard "
+        "output is the location of run.json. Exit status: 0 complete, 1 a movie or the run "
+        "failed, 2 bad usage or bad input.",
+        epilog="A LOCATION is s3://bucket/key or a local path. The store is configured as for any "
+        "boto3 program: AWS_ENDPOINT_URL, AWS_PROFILE, AWS_ACCESS_KEY_ID, … The run uses the "
+        "Prefect server that PREFECT_API_URL names, or starts one of its own.",
+    )
+    _add_run(run)
+    return parser
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--model", required=True, metavar="LOCATION", help="zip of the model folder")
+    run.add_argument(
+        "--movies",
+        required=True,
+        nargs="+",
+        metavar="LOCATION",
+        help="movies (.mp4, .avi), prefixes that end in /, or globs",
+    )
+    run.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
+    settings = run.add_argument_group("settings")
+    for name, field in PoseSettings.model_fields.items():
+        settings.add_argument(f"--{name.replace('_', '-')}", **option_of(field))
+    run.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    try:
+        settings = PoseSettings.model_validate(_given(options))
+    except ValidationError as error:
+        return _refuse(_sentence(error))
+    os.environ.update(QUIET | os.environ)
+    # Prefect takes seconds to load, which --help and a slip need not pay.
+    from flows.pose_estimation import pose_estimation  # noqa: PLC0415
+    from tasks import console  # noqa: PLC0415
+    from tasks.pose.errors import PoseError  # noqa: PLC0415
+
+    request = (options.model, options.movies, options.output, settings)
+    try:
+        output = console.checked_output(*request)
+    except PoseError as error:
+        return console.tell_refused(error)
+    with console.live_progress():
+        state = pose_estimation(*request, return_state=True)
+    return console.tell(state, output)
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given; the model knows the rest."""
+    values = {name: getattr(options, name) for name in PoseSettings.model_fields}
+    given = {name: value for name, value in values.items() if value is not None}
+    if "crop" in given:
+        given["crop"] = dict(zip(("left", "top", "width", "height"), given["crop"], strict=True))
+    if given.get("displayed_body_parts") == ["all"]:
+        given["displayed_body_parts"] = "all"
+    return given
+
+
+def _sentence(error: Any) -> str:
+    first = error.errors()[0]
+    flag = str(first["loc"][0]).replace("_", "-")
+    inner = ".".join(str(part) for part in first["loc"][1:] if isinstance(part, str))
+    text = first["msg"].removeprefix("Value error, ")
+    return f"--{flag}{f' ({inner})' if inner else ''}: {text}, found {first['input']!r}"
+
+
+def _refuse(message: str) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

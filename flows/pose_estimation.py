@@ -1,0 +1,128 @@
+"""One request: a model and movies in, results out."""
+
+from pathlib import Path
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from tasks.estimation import (
+    ReadyModel,
+    Workers,
+    check_model,
+    check_movie,
+    draw_previews,
+    estimate_poses,
+    filter_poses,
+    judge_quality,
+    label_movie,
+    load_model,
+    stage_processes,
+)
+from tasks.pose.run_record import now
+from tasks.pose.settings import PoseSettings
+from tasks.publishing import (
+    Analysed,
+    RunFacts,
+    conclusion,
+    gather,
+    publish_annotations,
+    publish_movie,
+    publish_record,
+    withdraw_record,
+)
+from tasks.retries import ends_clearly, stage, timed_stages
+from tasks.staging import (
+    LABELED,
+    MovieSource,
+    ResolvedRequest,
+    fetch_model,
+    fetch_movie,
+    resolve_request,
+    scratch_folder,
+)
+
+MOVIES_AT_ONCE = 3
+"""One is fetched and one is labelled and pushed while one is on the GPU."""
+
+
+@flow(
+    name="pose-estimation",
+    task_runner=ThreadPoolTaskRunner(max_workers=MOVIES_AT_ONCE),
+    persist_result=False,
+)
+@ends_clearly
+def pose_estimation(
+    model: str,
+    movies: list[str],
+    output: str,
+    settings: PoseSettings = PoseSettings(),  # noqa: B008 - frozen, and the form shows it
+) -> str:
+    """Estimate the pose of an animal in every frame of every movie.
+
+    Args:
+        model: Location of the zip of a DeepLabCut model folder, s3://bucket/key or a local path.
+        movies: Locations of movies (.mp4, .avi): objects, prefixes that end in /, or globs.
+        output: Location that the results go below.
+        settings: How to analyse and what to draw.
+
+    Returns:
+        The location of run.json.
+    """
+    started = now()
+    with (
+        scratch_folder() as scratch,
+        stage_processes(scratch) as workers,
+        timed_stages() as seconds,
+    ):
+        request = resolve_request(model, movies, output, settings)
+        workers.estimator.start()
+        archive = fetch_model(request.model, scratch)
+        ready = check_model(archive, request.model.location.name, settings, scratch)
+        loaded = load_model(ready, workers)
+        withdraw_record(request.output)
+        futures = [
+            analyse_movie.submit(movie, request, ready, scratch / str(movie.number), workers)
+            for movie in request.movies
+        ]
+        for future in futures:
+            future.wait()
+        delivered, failed = gather(request, [future.state for future in futures])
+        annotations = publish_annotations(request, delivered, scratch)
+        facts = RunFacts(request, archive, ready, loaded, started)
+        record = publish_record(facts, delivered, failed, annotations, seconds, scratch)
+        return conclusion(record, request.output)
+
+
+@stage("Movie", "movie · {movie.name}")
+def analyse_movie(
+    movie: MovieSource,
+    request: ResolvedRequest,
+    ready: ReadyModel,
+    scratch: Path,
+    workers: Workers,
+) -> tuple[Analysed, str]:
+    """Take one movie from its store through every stage to the output location."""
+    settings = request.given.settings
+    raw, filtered, labeled_file = (
+        scratch / name for name in ("pose_estimates_raw.h5", "pose_estimates.h5", LABELED)
+    )
+    scratch.mkdir()
+    with timed_stages() as seconds:
+        fetched = fetch_movie(movie, scratch)
+        checked = check_movie(movie.name, fetched, settings.crop)
+        found = estimate_poses(checked, ready, settings.crop, raw, workers)
+        poses = raw
+        if settings.filters:
+            poses = filter_poses(movie.name, raw, filtered, settings.window_length, workers)
+        quality = judge_quality(checked, poses, settings, workers)
+        previews = draw_previews(checked, poses, ready, settings, scratch, workers)
+        labeled = label_movie(
+            checked, found, poses, ready, settings, quality, labeled_file, workers
+        )
+        outputs = publish_movie(checked, raw, poses, labeled_file, previews, request.output)
+    labeled_file.unlink()
+    (scratch / fetched.path.name).unlink(missing_ok=True)
+    analysed = Analysed(
+        movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
+    )
+    return analysed, f"{found.frames} frames, {quality.verdict.value}"

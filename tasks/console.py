@@ -1,0 +1,124 @@
+"""What the command line shows: an early check, live progress, and how the run ended."""
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from tasks.pose.errors import BadInput, MoviesFailed, PoseError
+from tasks.pose.settings import PoseSettings
+from tasks.progress import Update, listeners
+from tasks.publishing import RUN_RECORD
+from tasks.staging import resolve
+from tasks.storage.location import Location
+
+COMPLETE, FAILED, BAD_INPUT = 0, 1, 2
+
+
+def checked_output(
+    model: str, movies: Sequence[str], output: str, settings: PoseSettings
+) -> Location:
+    """Check a request's locations before a Prefect server is started.
+
+    Returns:
+        Where results go.
+
+    Raises:
+        BadInput: A location cannot be used.
+        Retriable: The store cannot be reached.
+    """
+    return resolve(model, movies, output, settings).output
+
+
+def tell_refused(error: PoseError) -> int:
+    """Say why nothing was done, and return the exit status."""
+    sys.stderr.write(f"error: {error}\n")
+    return BAD_INPUT if isinstance(error, BadInput) else FAILED
+
+
+def tell(state: State[Any], output: Location) -> int:
+    """Say how a run ended: the last line on standard output is where its record is."""
+    error = None if state.is_completed() else state.result(raise_on_failure=False)
+    if error is not None:
+        sys.stderr.write(f"error: {state.message}\n")
+    if error is None or isinstance(error, MoviesFailed):
+        sys.stdout.write(f"{output.child(RUN_RECORD)}\n")
+    return _status(error)
+
+
+def _status(error: Any) -> int:
+    if error is None:
+        return COMPLETE
+    bad = isinstance(error, BadInput) or (isinstance(error, MoviesFailed) and error.only_bad_input)
+    return BAD_INPUT if bad else FAILED
+
+
+@contextmanager
+def live_progress() -> Iterator[None]:
+    """Show a bar for each piece of work while the block runs, if this is a terminal."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    console = Console(stderr=True)
+    # Prefect's handlers each have a console of their own, which would write across the bars.
+    for handler in _log_handlers():
+        handler.console = console
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as bars:
+        listener = _Bars(bars)
+        listeners.append(listener)
+        try:
+            yield
+        finally:
+            listeners.remove(listener)
+
+
+class _Bars:
+    """One bar for each piece of work that is under way."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, update: Update) -> None:
+        if update.finished:
+            if update.what in self._tasks:
+                self._bars.remove_task(self._tasks.pop(update.what))
+            return
+        if update.what not in self._tasks:
+            self._tasks[update.what] = self._bars.add_task(
+                update.what, total=update.total, speed=""
+            )
+        bar = self._tasks[update.what]
+        self._bars.update(bar, completed=update.done, speed=self._speed(bar, update))
+
+    def _speed(self, bar: TaskID, update: Update) -> str:
+        speed = self._bars.tasks[self._bars.task_ids.index(bar)].speed or 0.0
+        if update.unit == "bytes":
+            return f"{speed / 1e6:.1f} MB/s"
+        return f"{speed:.1f} {update.unit}/s"
+
+
+def _log_handlers() -> list[Any]:
+    names = ["", *logging.root.manager.loggerDict]
+    handlers = (handler for name in names for handler in logging.getLogger(name).handlers)
+    return [handler for handler in handlers if hasattr(handler, "console")]

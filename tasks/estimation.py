@@ -1,0 +1,244 @@
+"""Check, estimate, filter, judge, preview and label: the stages between two stores."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.pose import estimate, finishing
+from tasks.pose.errors import BadInput
+from tasks.pose.median_filter import filter_file
+from tasks.pose.model_archive import Model, open_model
+from tasks.pose.movies import MovieInfo, probe
+from tasks.pose.processes import OFFLINE, SMALL_HEAP, StagePool, StageProcess
+from tasks.pose.quality import Quality
+from tasks.pose.settings import Crop, PoseSettings
+from tasks.progress import Progress
+from tasks.retries import WORKER_RETRIES, stage
+from tasks.staging import Fetched
+
+@dataclass(frozen=True)
+class Workers:
+    """The child processes of a run.
+
+    Attributes:
+        estimator: Holds the model; one movie at a time is on the GPU.
+        finishers: Filter, preview and label beside it.
+        gpu: Held while a movie is estimated.
+    """
+
+    estimator: StageProcess
+    finishers: StagePool
+    gpu: threading.Lock
+
+    @property
+    def device(self) -> str | None:
+        """The torch device; None for a GPU where there is one."""
+        return None
+
+
+@dataclass(frozen=True)
+class ReadyModel:
+    """A model that has been checked and can run."""
+
+    model: Model
+    project: Path
+
+
+@dataclass(frozen=True)
+class CheckedMovie:
+    """A movie that can be read.
+
+    Attributes:
+        name: Its folder below the output location.
+        path: The file.
+        info: Shape, rate and declared length.
+        edges: Left, right, top, bottom in pixels of what goes to the network.
+    """
+
+    name: str
+    path: Path
+    info: MovieInfo
+    edges: tuple[int, int, int, int]
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """Left and top edge of what goes to the network, in pixels."""
+        return self.edges[0], self.edges[2]
+
+    @property
+    def cropped_size(self) -> tuple[int, int]:
+        """Width and height of what goes to the network, in pixels."""
+        left, right, top, bottom = self.edges
+        return right - left, bottom - top
+
+
+@contextmanager
+def stage_processes(scratch: Path) -> Iterator[Workers]:
+    """Start a run's child processes, and end them whatever happens.
+
+    Args:
+        scratch: Where their output goes.
+
+    Yields:
+        The processes; the estimator is already loading DeepLabCut.
+    """
+    cpus = len(os.sched_getaffinity(0))
+    env = SMALL_HEAP | OFFLINE | {"MPLCONFIGDIR": str(scratch / "matplotlib")}
+    estimator = StageProcess("estimation", scratch / "estimation.log", env)
+    finishers = [
+        StageProcess("finishing", scratch / f"finishing-{index}.log", env)
+        for index in range(max(1, min(4, cpus // 4)))
+    ]
+    workers = Workers(estimator, StagePool(finishers), threading.Lock())
+    try:
+        yield workers
+    finally:
+        estimator.close()
+        workers.finishers.close()
+
+
+@stage("Check model", "check model · {name}", "cpu")
+def check_model(
+    archive: Fetched, name: str, settings: PoseSettings, scratch: Path
+) -> tuple[ReadyModel, str]:
+    """Open the archive safely and refuse, before any inference, what cannot work."""
+    project = scratch / "project"
+    model = open_model(archive.path, name, project)
+    model.check_displayed(settings.displayed_body_parts)
+    _check_kind(model)
+    parts = f"{len(model.body_parts)} body parts"
+    return ReadyModel(model, project), f"{model.net_type}, {parts}, {model.snapshot}"
+
+
+def _check_kind(model: Model) -> None:
+    if model.multi_animal or len(model.individuals) > 1 or model.method != "bu":
+        raise BadInput(
+            f"{model.name}: it is a multi-animal or top-down model (method {model.method}, "
+            f"{len(model.individuals)} individuals); this version runs single-animal models"
+        )
+
+
+@stage("Load model", "load model", "gpu", retries=WORKER_RETRIES)
+def load_model(ready: ReadyModel, workers: Workers) -> tuple[estimate.Loaded, str]:
+    """Load the weights onto the device, so that a model that does not fit is refused once."""
+    loaded = workers.estimator.call(estimate.load, ready.project, workers.device)
+    return loaded, f"{loaded.scorer} on {loaded.device}"
+
+
+@stage("Check movie", "check · {name}", "cpu")
+def check_movie(name: str, movie: Fetched, crop: Crop | None) -> tuple[CheckedMovie, str]:
+    """Refuse a movie that cannot be read, or a crop that is not inside its frame."""
+    info = probe(movie.path, Path(movie.input.location).name)
+    edges = _edges(crop, info)
+    declared = f"{info.declared_frames or 'unknown'} frames declared"
+    size = f"{info.width}×{info.height}"
+    rate = f"{float(info.frame_rate):.2f} frames/s"
+    return CheckedMovie(name, movie.path, info, edges), f"{info.codec}, {size}, {rate}, {declared}"
+
+
+def _edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, int]:
+    if crop is None:
+        return 0, info.width, 0, info.height
+    if crop.right > info.width or crop.bottom > info.height:
+        raise BadInput(
+            f"crop: it reaches to column {crop.right} and row {crop.bottom}, but the frame has "
+            f"{info.width} columns and {info.height} rows"
+        )
+    return estimate.cropped_edges(crop, info.width, info.height)
+
+
+@stage("Estimate poses", "estimate · {movie.name}", "gpu", retries=WORKER_RETRIES)
+def estimate_poses(
+    movie: CheckedMovie, ready: ReadyModel, crop: Crop | None, target: Path, workers: Workers
+) -> tuple[estimate.Estimate, str]:
+    """Estimate the pose in every decodable frame; one movie at a time has the GPU."""
+    progress = Progress(f"estimate · {movie.name}", movie.info.declared_frames)
+    with workers.gpu:
+        found = workers.estimator.call(
+            estimate.estimate,
+            ready.project,
+            movie.path,
+            target,
+            crop,
+            workers.device,
+            on_progress=progress,
+        )
+    progress.finish()
+    speed = found.frames / found.seconds
+    return found, f"{found.frames} frames in {found.seconds:.1f} s ({speed:.1f} frames/s)"
+
+
+@stage("Filter poses", "filter · {name}", "cpu", retries=WORKER_RETRIES)
+def filter_poses(
+    name: str,  # noqa: ARG001 - names the task's run
+    raw: Path,
+    target: Path,
+    window_length: int,
+    workers: Workers,
+) -> tuple[Path, str]:
+    """Run the median filter over each coordinate."""
+    with workers.finishers.lease() as process:
+        process.call(filter_file, raw, target, window_length)
+    return target, f"median over {window_length} frames"
+
+
+@stage("Judge quality", "judge · {movie.name}", "cpu", retries=WORKER_RETRIES)
+def judge_quality(
+    movie: CheckedMovie, poses: Path, settings: PoseSettings, workers: Workers
+) -> tuple[Quality, str]:
+    """Give a verdict on the poses; never changes them."""
+    rate = movie.info.frame_rate
+    with workers.finishers.lease() as process:
+        quality = process.call(finishing.assess_file, poses, settings, movie.cropped_size, rate)
+    return quality, "; ".join((quality.verdict.value, *quality.reasons[:3]))
+
+
+@stage("Draw previews", "preview · {movie.name}", "cpu", retries=WORKER_RETRIES)
+def draw_previews(
+    movie: CheckedMovie,
+    poses: Path,
+    ready: ReadyModel,
+    settings: PoseSettings,
+    folder: Path,
+    workers: Workers,
+) -> tuple[dict[str, Path], str]:
+    """Draw histogram, likelihoods, coordinates and trajectory."""
+    size = (movie.info.width, movie.info.height)
+    with workers.finishers.lease() as process:
+        files = process.call(
+            finishing.preview_files, poses, folder, ready.model, settings, movie.offset, size
+        )
+    return files, ", ".join(files)
+
+
+@stage("Label movie", "label · {movie.name}", "cpu", retries=WORKER_RETRIES)
+def label_movie(
+    movie: CheckedMovie,
+    found: estimate.Estimate,
+    poses: Path,
+    ready: ReadyModel,
+    settings: PoseSettings,
+    quality: Quality,
+    target: Path,
+    workers: Workers,
+) -> tuple[finishing.Labeled, str]:
+    """Draw the poses on the movie."""
+    progress = Progress(f"label · {movie.name}", found.frames)
+    with workers.finishers.lease() as process:
+        labeled = process.call(
+            finishing.label_file,
+            movie.path,
+            poses,
+            target,
+            finishing.label_style(ready.model, settings),
+            found.timing,
+            settings.output_frame_rate,
+            movie.offset,
+            quality.worst_frames,
+            on_progress=progress,
+        )
+    progress.finish()
+    return labeled, f"{labeled.frames} frames at {float(labeled.frame_rate):.2f} frames/s"

@@ -1,0 +1,180 @@
+"""The stages after estimation, from file to file: quality, previews, labelled movie.
+
+They run in a child process that never imports DeepLabCut, so they start at once and go on beside
+the next movie's estimation.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tasks.pose.drawing import FramePainter, LabelStyle
+from tasks.pose.estimate import read_poses
+from tasks.pose.labeled_movie import write_labeled_movie
+from tasks.pose.model_archive import Model
+from tasks.pose.movies import Image, MovieReader, Timing
+from tasks.pose.previews import draw_previews
+from tasks.pose.quality import Quality, assess
+from tasks.pose.settings import PoseSettings
+
+WORST_QUALITY = 85
+"""JPEG quality of the report's pictures of the worst frames."""
+
+
+@dataclass(frozen=True)
+class Labeled:
+    """A labelled movie that was written.
+
+    Attributes:
+        frames: Number of its frames.
+        frame_rate: Frames per second; the average where they vary.
+        worst: The files with the labelled worst frames, by frame index.
+    """
+
+    frames: int
+    frame_rate: Fraction
+    worst: dict[int, Path]
+
+
+def assess_file(
+    poses: Path, settings: PoseSettings, frame_size: tuple[int, int], frame_rate: Fraction
+) -> Quality:
+    """Judge a file of poses.
+
+    Args:
+        poses: H5 of the poses that are delivered.
+        settings: For the cutoff.
+        frame_size: Width and height in pixels of what went to the network.
+        frame_rate: Frames per second.
+
+    Returns:
+        The verdict.
+    """
+    return assess(read_poses(poses), settings.p_cutoff, frame_size, float(frame_rate))
+
+
+def preview_files(
+    poses: Path,
+    folder: Path,
+    model: Model,
+    settings: PoseSettings,
+    offset: tuple[int, int],
+    frame_size: tuple[int, int],
+) -> dict[str, Path]:
+    """Draw the four previews of a file of poses, in full-frame coordinates.
+
+    Args:
+        poses: H5 of the poses that are delivered.
+        folder: Where the pictures go.
+        model: For the opacity.
+        settings: Cutoff, colormap and body parts.
+        offset: The crop's left and top edge in pixels.
+        frame_size: The movie's width and height in pixels.
+
+    Returns:
+        The pictures' files by their published names.
+    """
+    return draw_previews(
+        _shifted(read_poses(poses), offset),
+        folder,
+        p_cutoff=settings.p_cutoff,
+        color_map=settings.color_map,
+        alpha=model.alpha,
+        displayed_body_parts=_displayed(settings),
+        frame_size=frame_size,
+    )
+
+
+def label_file(
+    movie: Path,
+    poses: Path,
+    target: Path,
+    style: LabelStyle,
+    timing: Timing,
+    output_frame_rate: float | None,
+    offset: tuple[int, int],
+    worst_frames: tuple[int, ...],
+    progress: Callable[[int], None],
+) -> Labeled:
+    """Write the labelled movie, and pictures of the worst frames beside it.
+
+    Args:
+        movie: The movie that was estimated.
+        poses: H5 of the poses that are delivered.
+        target: The MP4 to write.
+        style: How points are drawn.
+        timing: When the movie's frames were shown.
+        output_frame_rate: Frames per second to write instead of the movie's own.
+        offset: The crop's left and top edge in pixels.
+        worst_frames: Indices of frames to keep as pictures.
+        progress: Called with the number of frames written.
+
+    Returns:
+        What was written.
+    """
+    table = read_poses(poses)
+    worst = {index: target.with_name(f"worst-{index}.jpg") for index in worst_frames}
+    painter = FramePainter(table, style, offset)
+    frames = _keeping(MovieReader(movie), worst, painter)
+    rate = _rate(output_frame_rate, timing)
+    written = write_labeled_movie(
+        frames,
+        table,
+        target,
+        style,
+        frame_rate=rate,
+        times=None if timing.constant or output_frame_rate else timing.seconds,
+        offset=offset,
+        progress=progress,
+    )
+    return Labeled(written, rate, {i: path for i, path in worst.items() if path.exists()})
+
+
+def label_style(model: Model, settings: PoseSettings) -> LabelStyle:
+    """Gather what the labelled movie looks like: from the request, the skeleton from the model."""
+    return LabelStyle(
+        p_cutoff=settings.p_cutoff,
+        dot_size=settings.dot_size,
+        color_map=settings.color_map,
+        displayed_body_parts=_displayed(settings),
+        keypoints_only=settings.keypoints_only,
+        draw_skeleton=settings.draw_skeleton,
+        trail_points=settings.trail_points,
+        skeleton=model.skeleton,
+        skeleton_color=model.skeleton_color,
+        alpha=model.alpha,
+        color_by="bodypart",
+    )
+
+
+def _displayed(settings: PoseSettings) -> tuple[str, ...] | None:
+    parts = settings.displayed_body_parts
+    return None if parts == "all" else tuple(parts)
+
+
+def _rate(wanted: float | None, timing: Timing) -> Fraction:
+    return timing.frame_rate if wanted is None else Fraction(wanted).limit_denominator(10_000)
+
+
+def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
+    shift = {"x": offset[0], "y": offset[1], "likelihood": 0}
+    by_column: NDArray[np.float64] = np.array([shift[label[-1]] for label in poses.columns])
+    return poses + by_column
+
+
+def _keeping(
+    frames: MovieReader, worst: dict[int, Path], painter: FramePainter
+) -> Iterator[Image]:
+    """Pass frames on, saving a labelled copy of the worst ones."""
+    from PIL import Image as Picture  # noqa: PLC0415
+
+    for index, frame in enumerate(frames):
+        if index in worst:
+            labeled = painter.paint(frame.copy(), index)
+            Picture.fromarray(labeled).save(worst[index], quality=WORST_QUALITY)
+        yield frame

@@ -1,0 +1,82 @@
+"""A pose table's columns as plain arrays: which keypoint is whose, and where it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    import pandas as pd
+
+COORDS = ("x", "y", "likelihood")
+
+
+class Keypoints:
+    """Every keypoint of every frame, in the order of DeepLabCut's columns.
+
+    A keypoint is one body part of one individual. Numbers keep the table's own type: DeepLabCut
+    compares and shifts PyTorch's float32 as float32, and the last bit decides what is drawn.
+
+    Attributes:
+        parts: The body part of each keypoint.
+        individuals: The individual of each keypoint; empty names for a single animal.
+        xy: Position of each keypoint in each frame, (frames, keypoints, 2), in pixels.
+        likelihood: (frames, keypoints), 0 to 1.
+    """
+
+    def __init__(self, poses: pd.DataFrame) -> None:
+        columns = poses.columns
+        _check_coords(columns)
+        self.parts = tuple(map(str, columns.get_level_values("bodyparts")[::3]))
+        self.individuals = (
+            tuple(map(str, columns.get_level_values("individuals")[::3]))
+            if "individuals" in columns.names
+            else ("",) * len(self.parts)
+        )
+        values = poses.to_numpy(copy=True).reshape(len(poses), len(self.parts), 3)
+        self.xy = values[..., :2]
+        self.likelihood = values[..., 2]
+
+    @property
+    def part_names(self) -> list[str]:
+        """The body parts without repetition, in column order."""
+        return list(dict.fromkeys(self.parts))
+
+    @property
+    def individual_names(self) -> list[str]:
+        """The individuals without repetition, in column order."""
+        return list(dict.fromkeys(self.individuals))
+
+    def of_parts(self, names: Collection[str] | None) -> np.ndarray:
+        """Indices of the keypoints of these body parts (None: of all)."""
+        return np.flatnonzero([names is None or part in names for part in self.parts])
+
+    def edges(
+        self, skeleton: Iterable[tuple[str, str]], names: Collection[str] | None
+    ) -> list[tuple[int, int]]:
+        """Pairs of keypoints that a skeleton joins within each individual, as DeepLabCut's.
+
+        An edge is left out where either end is not among the displayed body parts ``names``.
+        """
+        shown = set(self.of_parts(names).tolist())
+        pairs = (
+            pair
+            for first, second in skeleton
+            for pair in zip(self._indices_of(first), self._indices_of(second), strict=False)
+        )
+        return [pair for pair in pairs if shown.issuperset(pair)]
+
+    def _indices_of(self, part: str) -> list[int]:
+        return [index for index, name in enumerate(self.parts) if name == part]
+
+
+def _check_coords(columns: pd.Index) -> None:
+    coords = tuple(columns.get_level_values("coords"))
+    if not coords or coords != COORDS * (len(coords) // 3):
+        raise ValueError(
+            "A pose table's columns must repeat x, y, likelihood for each body part; "
+            f"found {', '.join(map(str, coords[:6])) or 'none'}."
+        )

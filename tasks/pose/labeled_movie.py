@@ -1,0 +1,92 @@
+"""The labeled movie: each frame with its poses drawn on it, ready for a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.pose.drawing import FramePainter, LabelStyle
+from tasks.pose.keypoint_canvas import KeypointCanvas
+from tasks.pose.movie_writer import Clock, MovieWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from fractions import Fraction
+    from pathlib import Path
+
+    import numpy as np
+    import pandas as pd
+
+
+def write_labeled_movie(
+    frames: Iterable[np.ndarray],
+    poses: pd.DataFrame,
+    path: Path,
+    style: LabelStyle,
+    *,
+    frame_rate: Fraction,
+    times: np.ndarray | None = None,
+    offset: tuple[int, int] = (0, 0),
+    progress: Callable[[int], None] | None = None,
+    threads: int = 0,
+) -> int:
+    """Draw every pose on its frame and encode the movie, one frame in memory at a time.
+
+    Args:
+        frames: RGB, uint8, (height, width, 3) each; never read for a keypoints-only movie. They
+            may be drawn on in place.
+        poses: DeepLabCut's table, one row for each frame.
+        path: The MP4 file; removed again if anything fails.
+        style: How to draw.
+        frame_rate: Frames a second, kept exactly.
+        times: Presentation times in seconds, (frames,), strictly increasing, for a variable rate;
+            the movie starts with the first of them.
+        offset: Left and top of the crop that the poses are relative to, in pixels.
+        progress: Called after each frame with the number of frames written.
+        threads: Encoder threads; 0 for as many as the process may use.
+
+    Returns:
+        The number of frames written, which is the number of poses.
+
+    Raises:
+        ValueError: There are no poses, or not exactly one frame and one time for each.
+    """
+    clock = _clock(len(poses), frame_rate, times)
+    pictures = (
+        _pictures_of_keypoints(poses, style)
+        if style.keypoints_only
+        else _pictures_on_frames(frames, FramePainter(poses, style, offset), len(poses))
+    )
+    with MovieWriter(path, clock, threads) as writer:
+        for picture in pictures:
+            writer.write(picture)
+            if progress is not None:
+                progress(writer.written)
+    return writer.written
+
+
+def _clock(poses: int, frame_rate: Fraction, times: np.ndarray | None) -> Clock:
+    if not poses:
+        raise ValueError("A labeled movie needs at least one pose; there are none.")
+    if times is None:
+        return Clock.constant(frame_rate)
+    if len(times) != poses:
+        raise ValueError(f"Each pose needs one time; there are {poses} poses, {len(times)} times.")
+    return Clock.from_times(times, frame_rate)
+
+
+def _pictures_of_keypoints(poses: pd.DataFrame, style: LabelStyle) -> Iterator[np.ndarray]:
+    return map(KeypointCanvas(poses, style).paint, range(len(poses)))
+
+
+def _pictures_on_frames(
+    frames: Iterable[np.ndarray], painter: FramePainter, poses: int
+) -> Iterator[np.ndarray]:
+    """One picture for each pose, or an error that says whether poses or frames are too many."""
+    remaining = iter(frames)
+    for index in range(poses):
+        frame = next(remaining, None)
+        if frame is None:
+            raise ValueError(f"The movie has only {index} frames for {poses} poses.")
+        yield painter.paint(frame, index)
+    if next(remaining, None) is not None:
+        raise ValueError(f"The movie has more frames than its {poses} poses.")

@@ -1,0 +1,507 @@
+"""Open an untrusted model zip, inspect it, and build a clean DeepLabCut project from it.
+
+Only what inference needs is taken out of the archive: the snapshot, and the values of the two
+configuration files. The project that DeepLabCut then sees is ours: its paths, device and network
+settings never come from the archive.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from tasks.pose.errors import BadInput
+from tasks.pose.yaml_files import MAX_BYTES, decode, load_mapping
+from tasks.pose.zip_files import Member, ZipOfFiles, open_zip
+
+SHUFFLE_FOLDER = re.compile(r"^(?P<name>.*)-trainset(?P<percent>\d{1,3})shuffle(?P<shuffle>\d+)$")
+"""A model's folder as DeepLabCut names it: task and date, training fraction, shuffle."""
+
+POSE_SNAPSHOT = re.compile(r"^snapshot(?P<best>-best)?-(?P<epochs>\d+)\.pt$")
+"""A pose snapshot as DeepLabCut 3 names and lists it; a detector's says ``snapshot-detector``."""
+
+ANY_SNAPSHOT = re.compile(r"^snapshot.*\.(pt|index|meta|data-\d{5}-of-\d{5})$")
+
+_PLAIN_NAME = re.compile(r"^[^/\\\x00-\x1f]*$")
+
+
+class Model(BaseModel):
+    """What is known of a model before it runs; it goes into the run record as it is.
+
+    Attributes:
+        name: The archive's file name.
+        sha256: The archive's digest.
+        size: The archive's size in bytes.
+        engine: The engine that trained the model.
+        net_type: The network, as the model's configuration names it.
+        task: The DeepLabCut project's task.
+        date: The DeepLabCut project's date.
+        experimenter: The DeepLabCut project's scorer: the person who labelled.
+        shuffle: The training shuffle.
+        training_fraction: Share of labelled frames that were used for training, 0–1.
+        snapshot: File name of the snapshot that is used.
+        snapshots: File names of all snapshots, in DeepLabCut's order.
+        snapshot_sha256: Digest of the snapshot that is used.
+        body_parts: Names in the network's order.
+        individuals: Names of the animals; one for a single-animal model.
+        unique_body_parts: Body parts of the arena, multi-animal models only.
+        multi_animal: Whether results have one more column level, for individuals.
+        method: How the network finds animals: ``bu`` bottom-up, ``td`` top-down.
+        skeleton: Pairs of body parts that are joined by a line.
+        skeleton_color: A matplotlib color.
+        alpha: Opacity of dots in the keypoints-only movie and the previews, 0–1.
+        batch_size: Frames at a time that the archive's config.yaml asks for.
+        repairs: What was put right, one sentence each.
+        warnings: What the user should know, one sentence each.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sha256: str
+    size: int
+    engine: Literal["pytorch", "tensorflow"]
+    net_type: str
+    task: str
+    date: str
+    experimenter: str
+    shuffle: int
+    training_fraction: float
+    snapshot: str
+    snapshots: tuple[str, ...]
+    snapshot_sha256: str
+    body_parts: tuple[str, ...]
+    individuals: tuple[str, ...]
+    unique_body_parts: tuple[str, ...]
+    multi_animal: bool
+    method: str
+    skeleton: tuple[tuple[str, str], ...]
+    skeleton_color: str
+    alpha: float
+    batch_size: int
+    repairs: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def all_body_parts(self) -> tuple[str, ...]:
+        """Body parts of the animals, then those of the arena."""
+        return self.body_parts + self.unique_body_parts
+
+    def check_displayed(self, wanted: Literal["all"] | list[str]) -> None:
+        """Refuse body parts that the model does not have.
+
+        Raises:
+            BadInput: Naming those that it has.
+        """
+        unknown = [] if wanted == "all" else [p for p in wanted if p not in self.all_body_parts]
+        if unknown:
+            raise BadInput(
+                f"displayed_body_parts: the model has no body part called "
+                f"{', '.join(map(repr, unknown))}; it has {', '.join(self.all_body_parts)}"
+            )
+
+
+@dataclass
+class _Notes:
+    """What is found on the way through an archive."""
+
+    repairs: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """The parts of an archive that matter."""
+
+    folder: PurePosixPath
+    snapshots: tuple[Member, ...]
+    used: Member
+    project: dict[str, Any]
+    network: dict[str, Any]
+
+    @classmethod
+    def read(cls, files: ZipOfFiles, name: str, notes: _Notes) -> Self:
+        folder = _snapshot_folder(files, name)
+        snapshots = _snapshots(files, folder, name)
+        network = _yaml(files, folder / "pytorch_config.yaml", notes)
+        if network is None:
+            raise BadInput(
+                f"{name}: {folder} holds a snapshot but no pytorch_config.yaml, which says what "
+                "network it belongs to; add it from the same folder of the DeepLabCut project"
+            )
+        project = _project_config(files, folder, network, notes)
+        used = _choose_snapshot(snapshots, project, notes)
+        return cls(folder, snapshots, used, project, network)
+
+
+def open_model(archive: Path, name: str, project: Path) -> Model:
+    """Inspect a model archive and build the DeepLabCut project that runs it.
+
+    Args:
+        archive: The zip on disk.
+        name: The zip's name as its owner knows it, for messages.
+        project: An absent or empty folder; afterwards it holds ``config.yaml`` and the one
+            snapshot with its configuration, laid out as DeepLabCut 3 does.
+
+    Returns:
+        What the model is.
+
+    Raises:
+        BadInput: The archive is damaged, hostile, or not a model that can be run.
+    """
+    notes = _Notes()
+    with open_zip(archive, name) as files:
+        sources = _Sources.read(files, name, notes)
+        facts = _facts(sources, name, notes)
+        train = project / model_folder(facts) / "train"
+        snapshot = train / sources.used.path.name
+        files.extract(sources.used, snapshot)
+    _write_project(project, facts, sources)
+    return Model(
+        name=name,
+        sha256=_sha256(archive),
+        size=archive.stat().st_size,
+        snapshot_sha256=_sha256(snapshot),
+        repairs=tuple(notes.repairs),
+        warnings=tuple(notes.warnings),
+        **facts,
+    )
+
+
+def model_folder(facts: dict[str, Any]) -> str:
+    """Where DeepLabCut looks for a PyTorch model, below the project's folder."""
+    percent = int(100 * facts["training_fraction"])
+    leaf = f"{facts['task']}{facts['date']}-trainset{percent}shuffle{facts['shuffle']}"
+    return f"dlc-models-pytorch/iteration-0/{leaf}"
+
+
+# --- finding the parts -----------------------------------------------------------------------
+
+
+def _snapshot_folder(files: ZipOfFiles, name: str) -> PurePosixPath:
+    """The one folder that holds snapshots."""
+    found = [member for member in files.members if ANY_SNAPSHOT.match(member.path.name)]
+    folders = sorted({member.path.parent for member in found}, key=str)
+    if not folders:
+        raise BadInput(
+            f"{name}: no snapshot in it (a file called snapshot-<number>.pt); zip config.yaml "
+            "and dlc-models-pytorch of the DeepLabCut project, train folder included"
+        )
+    if len(folders) > 1:
+        raise BadInput(
+            f"{name}: {len(folders)} folders hold snapshots ({', '.join(map(str, folders))}); "
+            "leave exactly one in the zip, that of the model to use"
+        )
+    return folders[0]
+
+
+def _snapshots(files: ZipOfFiles, folder: PurePosixPath, name: str) -> tuple[Member, ...]:
+    """The pose snapshots in DeepLabCut's order: by epoch, the best one last."""
+    here = [member for member in files.members if member.path.parent == folder]
+    if any(member.path.name.endswith(".index") for member in here):
+        raise BadInput(
+            f"{name}: it is a TensorFlow model (it holds {folder}/snapshot-….index); this "
+            "version runs PyTorch models of DeepLabCut 3"
+        )
+    matches = [(POSE_SNAPSHOT.match(member.path.name), member) for member in here]
+    ranked = [((bool(m["best"]), int(m["epochs"])), member) for m, member in matches if m]
+    if not ranked:
+        raise BadInput(
+            f"{name}: none of the snapshots in {folder} is a pose snapshot that DeepLabCut can "
+            "load (snapshot-<number>.pt or snapshot-best-<number>.pt)"
+        )
+    return tuple(member for _, member in sorted(ranked, key=lambda pair: pair[0]))
+
+
+def _choose_snapshot(
+    snapshots: tuple[Member, ...], project: dict[str, Any], notes: _Notes
+) -> Member:
+    """Use what `snapshotindex` says, as DeepLabCut does."""
+    index = project.get("snapshotindex", -1)
+    if isinstance(index, bool) or not isinstance(index, int):
+        if index != -1 and index is not None:
+            notes.repairs.append(f"snapshotindex was {index!r}; the last snapshot is used")
+        index = -1
+    names = [member.path.name for member in snapshots]
+    if not -len(names) <= index < len(names):
+        raise BadInput(
+            f"config.yaml: snapshotindex is {index}, but there are {len(names)} snapshots "
+            f"({', '.join(names)}); set it to -1 for the last one"
+        )
+    if len(names) > 1:
+        notes.warnings.append(
+            f"{len(names)} snapshots in the archive ({', '.join(names)}); snapshotindex {index} "
+            f"means {names[index]}"
+        )
+    return snapshots[index]
+
+
+def _yaml(files: ZipOfFiles, path: PurePosixPath, notes: _Notes) -> dict[str, Any] | None:
+    member = next((member for member in files.members if member.path == path), None)
+    if member is None:
+        return None
+    text, plain = decode(files.read(member, MAX_BYTES))
+    if not plain:
+        notes.repairs.append(f"{path} is not plain UTF-8; it was read as Latin-1 or without mark")
+    return load_mapping(text, str(path))
+
+
+def _project_config(
+    files: ZipOfFiles, folder: PurePosixPath, network: dict[str, Any], notes: _Notes
+) -> dict[str, Any]:
+    """The project's config.yaml, from the nearest folder above the snapshots that has one."""
+    for parent in (folder, *folder.parents):
+        config = _yaml(files, parent / "config.yaml", notes)
+        if config is not None:
+            return config
+    notes.repairs.append("config.yaml is missing; it was made from the model's own configuration")
+    pose = _yaml(files, folder / "pose_cfg.yaml", notes)
+    pose = pose or _yaml(files, folder.parent / "test" / "pose_cfg.yaml", notes) or {}
+    return _made_config(folder, pose, network)
+
+
+def _made_config(
+    folder: PurePosixPath, pose: dict[str, Any], network: dict[str, Any]
+) -> dict[str, Any]:
+    match = SHUFFLE_FOLDER.match(folder.parent.name)
+    named = re.match(r"^(?P<task>.*?)(?P<date>[A-Z][a-z]{2}\d{1,2})?$", match["name"] if match else "")
+    metadata = network.get("metadata") or {}
+    return {
+        "Task": named["task"] if named else "",
+        "date": (named["date"] or "") if named else "",
+        "scorer": "",
+        "bodyparts": pose.get("all_joints_names") or metadata.get("bodyparts"),
+        "default_net_type": pose.get("net_type") or network.get("net_type"),
+        "default_augmenter": pose.get("dataset_type"),
+        "snapshotindex": -1,
+    }
+
+
+# --- understanding them ----------------------------------------------------------------------
+
+
+def _facts(sources: _Sources, name: str, notes: _Notes) -> dict[str, Any]:
+    """Everything about the model that the two configuration files and the layout tell."""
+    project, network = sources.project, sources.network
+    metadata = network.get("metadata")
+    if not isinstance(metadata, dict) or not isinstance(network.get("model"), dict):
+        raise BadInput(
+            f"{name}: pytorch_config.yaml has no `metadata` and `model` sections, so it is not "
+            "the configuration of a DeepLabCut 3 network"
+        )
+    parts = _names(metadata.get("bodyparts"), "pytorch_config.yaml: metadata.bodyparts")
+    unique = _names(metadata.get("unique_bodyparts") or [], "metadata.unique_bodyparts")
+    individuals = _names(metadata.get("individuals") or ["individual_1"], "metadata.individuals")
+    _check_parts(project, parts, name)
+    _check_heads(network, parts, name)
+    _check_no_download(network, name)
+    _note_repairs(project, network, notes)
+    return {
+        "engine": "pytorch",
+        "net_type": str(network.get("net_type") or project.get("default_net_type") or "unknown"),
+        "task": _plain(project.get("Task"), "Task"),
+        "date": _plain(project.get("date"), "date"),
+        "experimenter": str(project.get("scorer") or ""),
+        **_split(sources, notes),
+        "snapshot": sources.used.path.name,
+        "snapshots": tuple(member.path.name for member in sources.snapshots),
+        "body_parts": parts,
+        "individuals": individuals,
+        "unique_body_parts": unique,
+        "multi_animal": bool(project.get("multianimalproject")),
+        "method": str(network.get("method") or "bu").lower(),
+        "skeleton": _skeleton(project.get("skeleton"), parts + unique),
+        "skeleton_color": _color(project.get("skeleton_color"), notes),
+        "alpha": _number(project.get("alphavalue"), default=0.7, low=0, high=1),
+        "batch_size": int(_number(project.get("batch_size"), default=8, low=1, high=1024)),
+    }
+
+
+def _names(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or any(not isinstance(name, str | int) for name in value):
+        raise BadInput(f"{where}: expected a list of names, found {str(value)[:100]!r}")
+    names = tuple(str(name) for name in value)
+    if len(set(names)) < len(names):
+        raise BadInput(f"{where}: a name stands in it twice: {', '.join(names)}")
+    return names
+
+
+def _check_parts(project: dict[str, Any], parts: tuple[str, ...], name: str) -> None:
+    """DeepLabCut silently ignores config.yaml's body parts; we do not."""
+    multi = bool(project.get("multianimalproject"))
+    listed = project.get("multianimalbodyparts" if multi else "bodyparts")
+    if isinstance(listed, list) and listed and tuple(map(str, listed)) != parts:
+        raise BadInput(
+            f"{name}: config.yaml lists the body parts {', '.join(map(str, listed))}, but the "
+            f"network was trained on {', '.join(parts)}; zip the config.yaml that belongs to it"
+        )
+
+
+def _check_heads(network: dict[str, Any], parts: tuple[str, ...], name: str) -> None:
+    head = (network["model"].get("heads") or {}).get("bodypart") or {}
+    maps = (head.get("target_generator") or {}).get("num_heatmaps")
+    if isinstance(maps, int) and maps != len(parts):
+        raise BadInput(
+            f"{name}: pytorch_config.yaml names {len(parts)} body parts ({', '.join(parts)}), "
+            f"but its network has {maps} outputs; zip the configuration that belongs to it"
+        )
+
+
+def _check_no_download(network: dict[str, Any], name: str) -> None:
+    """Refuse a backbone that timm would look up on a model hub, even without weights."""
+    backbone = str((network["model"].get("backbone") or {}).get("model_name") or "")
+    if ":" in backbone or "/" in backbone:
+        raise BadInput(
+            f"{name}: its network is defined on a model hub ({backbone}), which is never asked; "
+            "train with a backbone that DeepLabCut itself knows"
+        )
+
+
+def _note_repairs(project: dict[str, Any], network: dict[str, Any], notes: _Notes) -> None:
+    runner = network.get("runner") or {}
+    inference = network.get("inference") or {}
+    if project.get("cropping"):
+        notes.repairs.append("config.yaml says cropping: true; only the request's crop counts")
+    if runner.get("load_weights_only") is False:
+        notes.repairs.append("runner.load_weights_only: false is ignored; only weights are loaded")
+    if (inference.get("compile") or {}).get("enabled"):
+        notes.repairs.append("inference.compile is switched off")
+    if (inference.get("autocast") or {}).get("enabled"):
+        notes.repairs.append("inference.autocast is switched off; full precision is used")
+    if str(network.get("device") or "auto") != "auto":
+        notes.repairs.append(f"device {network['device']} is replaced by the worker's own")
+
+
+def _split(sources: _Sources, notes: _Notes) -> dict[str, Any]:
+    """Shuffle and training fraction, from the folder's name as DeepLabCut writes it."""
+    match = SHUFFLE_FOLDER.match(sources.folder.parent.name)
+    if match:
+        percent, shuffle = int(match["percent"]), int(match["shuffle"])
+        return {"shuffle": shuffle, "training_fraction": percent / 100}
+    notes.repairs.append(
+        f"the folder {sources.folder} is not called <task><date>-trainset<percent>shuffle<n>; "
+        "shuffle 1 is assumed"
+    )
+    fractions = sources.project.get("TrainingFraction")
+    first = fractions[0] if isinstance(fractions, list) and fractions else None
+    return {"shuffle": 1, "training_fraction": _number(first, default=0.95, low=0, high=1)}
+
+
+def _plain(value: Any, what: str) -> str:
+    """A word that becomes part of a folder's name."""
+    text = "" if value is None else str(value)
+    if not _PLAIN_NAME.match(text) or text in {".", ".."} or len(text) > 100:
+        raise BadInput(
+            f"config.yaml: {what} is {text[:100]!r}, which cannot be part of a file name; give "
+            "it letters and digits"
+        )
+    return text
+
+
+def _skeleton(value: Any, parts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Pairs of known body parts; DeepLabCut's template holds others, which it never draws."""
+    pairs = value if isinstance(value, list) else []
+    known = [p for p in pairs if isinstance(p, list) and len(p) == 2]  # noqa: PLR2004
+    return tuple((str(a), str(b)) for a, b in known if str(a) in parts and str(b) in parts)
+
+
+def _color(value: Any, notes: _Notes) -> str:
+    from matplotlib.colors import is_color_like  # noqa: PLC0415
+
+    if value is None or is_color_like(value):
+        return str(value or "black")
+    notes.repairs.append(f"skeleton_color {value!r} is no color; black is used")
+    return "black"
+
+
+def _number(value: Any, *, default: float, low: float, high: float) -> float:
+    usable = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if usable and low <= value <= high else default
+
+
+# --- building ours ---------------------------------------------------------------------------
+
+
+def _write_project(project: Path, facts: dict[str, Any], sources: _Sources) -> None:
+    """Write the files that DeepLabCut reads, with our own paths and switches in them."""
+    folder = project / model_folder(facts)
+    (folder / "test").mkdir(parents=True)
+    _dump(project / "config.yaml", _our_project_config(project, facts, sources))
+    _dump(folder / "train" / "pytorch_config.yaml", _our_network_config(project, folder, sources))
+    _dump(folder / "test" / "pose_cfg.yaml", _our_pose_config(facts))
+
+
+def _our_project_config(
+    project: Path, facts: dict[str, Any], sources: _Sources
+) -> dict[str, Any]:
+    multi = facts["multi_animal"]
+    parts = list(facts["body_parts"])
+    return {
+        "Task": facts["task"],
+        "scorer": facts["experimenter"],
+        "date": facts["date"],
+        "multianimalproject": multi,
+        "identity": bool(sources.project.get("identity")),
+        "project_path": str(project),
+        "engine": facts["engine"],
+        "video_sets": {},
+        "bodyparts": "MULTI!" if multi else parts,
+        "multianimalbodyparts": parts if multi else [],
+        "individuals": list(facts["individuals"]),
+        "uniquebodyparts": list(facts["unique_body_parts"]),
+        "skeleton": [list(pair) for pair in facts["skeleton"]],
+        "skeleton_color": facts["skeleton_color"],
+        "alphavalue": facts["alpha"],
+        "TrainingFraction": [facts["training_fraction"]],
+        "iteration": 0,
+        "default_net_type": facts["net_type"],
+        "default_track_method": sources.project.get("default_track_method") or "ellipse",
+        "snapshotindex": -1,
+        "detector_snapshotindex": -1,
+        "batch_size": facts["batch_size"],
+        "cropping": False,
+    }
+
+
+def _our_network_config(project: Path, folder: Path, sources: _Sources) -> dict[str, Any]:
+    network = dict(sources.network)
+    network["metadata"] = network["metadata"] | {
+        "project_path": str(project),
+        "pose_config_path": str(folder / "train" / "pytorch_config.yaml"),
+    }
+    network["device"] = "auto"
+    network["runner"] = (network.get("runner") or {}) | {
+        "device": "auto",
+        "gpus": None,
+        "load_weights_only": True,
+    }
+    network["inference"] = (network.get("inference") or {}) | {
+        "compile": {"enabled": False},
+        "autocast": {"enabled": False},
+    }
+    network.pop("logger", None)
+    network.pop("resume_training_from", None)
+    return network
+
+
+def _our_pose_config(facts: dict[str, Any]) -> dict[str, Any]:
+    parts = list(facts["body_parts"] + facts["unique_body_parts"])
+    return {
+        "num_joints": len(parts),
+        "all_joints": [[index] for index in range(len(parts))],
+        "all_joints_names": parts,
+        "net_type": facts["net_type"],
+    }
+
+
+def _dump(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,134 @@
+"""What the preview figures share: their subject, their axes, and the bar that names the colors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+# In inches: room for one body part's label, and the tallest figure that still fits a screen.
+_LABEL_HEIGHT = 0.16
+_TALLEST = 12.0
+_LONGEST_LABEL = 40
+# Above this many points lines are drawn as pixels: as text they would take a megabyte.
+_MOST_VECTOR_POINTS = 12_000
+
+
+@dataclass(frozen=True)
+class Track:
+    """One body part through a movie.
+
+    Attributes:
+        name: The body part.
+        color: Red, green, blue and alpha, 0 to 1.
+        x: (frames,), pixels; NaN where the likelihood is below the cutoff.
+        y: The same.
+        likelihood: (frames,), 0 to 1; NaN where there is no estimate.
+    """
+
+    name: str
+    color: tuple[float, float, float, float]
+    x: np.ndarray
+    y: np.ndarray
+    likelihood: np.ndarray
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What one set of figures is about.
+
+    Attributes:
+        name: The individual; empty for a single animal.
+        tracks: One for each displayed body part.
+        time: (frames,), frame numbers, or seconds.
+        in_seconds: Whether ``time`` is in seconds.
+        p_cutoff: The likelihood below which points were left out.
+        alpha: Opacity of points and lines.
+        frame_size: Width and height of the field of view in pixels, where known.
+    """
+
+    name: str
+    tracks: tuple[Track, ...]
+    time: np.ndarray
+    in_seconds: bool
+    p_cutoff: float
+    alpha: float
+    frame_size: tuple[int, int] | None
+
+
+def axes_for(subject: Subject, width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of this size in inches, taller where many body parts must be named."""
+    count = len(subject.tracks)
+    height = max(height, min(count * _LABEL_HEIGHT + 0.7, _TALLEST))
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_subplot()
+    axes.set_title(plain(subject.name), fontsize=10)
+    if count:
+        _name_colors(figure, axes, subject.tracks)
+    return figure, axes
+
+
+def _name_colors(figure: Figure, axes: Axes, tracks: tuple[Track, ...]) -> None:
+    """A bar with one band for each body part, the first one at the bottom as in DeepLabCut's."""
+    count = len(tracks)
+    bar = figure.colorbar(
+        ScalarMappable(
+            BoundaryNorm(np.arange(count + 1) - 0.5, count),
+            ListedColormap([track.color for track in tracks]),
+        ),
+        ax=axes,
+        ticks=range(count),
+    )
+    bar.set_ticklabels([plain(track.name) for track in tracks])
+    bar.minorticks_off()
+    points_for_each = figure.get_figheight() * 0.77 * 72 / count
+    bar.ax.tick_params(length=0, labelsize=float(np.clip(points_for_each * 0.8, 3, 10)))
+
+
+def time_axis(axes: Axes, subject: Subject) -> None:
+    """The whole movie from left to right, in seconds where they are known."""
+    first, last = float(subject.time[0]), float(subject.time[-1])
+    margin = (last - first) * 0.01 or 0.5
+    axes.set_xlim(first - margin, last + margin)
+    axes.set_xlabel("Time (s)" if subject.in_seconds else "Frame index")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=not subject.in_seconds))
+
+
+def rasterize_if_large(axes: Axes) -> None:
+    """Make one picture, inside the SVG, of lines that have too many points to be written down."""
+    artists: list[Line2D | Patch] = [*axes.lines, *axes.patches]
+    if sum(len(artist.get_path()) for artist in artists) > _MOST_VECTOR_POINTS:
+        for artist in artists:
+            artist.set_rasterized(True)
+
+
+def say_if_empty(
+    axes: Axes, subject: Subject, shown: Iterable[np.ndarray], nothing: str = "No point"
+) -> None:
+    """An empty plot says why it is empty, and has no scale that was made up."""
+    if any(np.isfinite(values).any() for values in shown):
+        return
+    note = f"{nothing} with a likelihood of at least {subject.p_cutoff:g}"
+    axes.set_title("\n".join(filter(None, [plain(subject.name), note])), fontsize=10)
+    axes.set_yticks([])
+
+
+def plain(name: str) -> str:
+    """A name that matplotlib takes as plain text and that leaves room for the plot."""
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name)
+    if len(printable) > _LONGEST_LABEL:
+        half = _LONGEST_LABEL // 2
+        printable = f"{printable[:half]}…{printable[1 - half :]}"
+    return printable.replace("$", r"\$")

@@ -1,0 +1,283 @@
+"""Run heavy stages in child processes that can really be ended.
+
+A time limit or a cancelled run cannot stop native code in a thread, and DeepLabCut changes its
+process' working directory and thread pools. So stages run in children of their own: each answers
+one call after the other (a loaded model is kept between calls), sends progress, leads a process
+group of its own, and ends when its parent does.
+"""
+
+import importlib
+import inspect
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from tasks.pose.errors import PoseError, Retriable, StageFailed
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROGRESS_INTERVAL = 0.2
+"""Seconds between two progress messages from a child."""
+
+_LAST_LINES = 20
+
+SMALL_HEAP = {
+    # Without these, glibc keeps the frames of a movie in its heap, some MB for each frame: a
+    # CPU run of 2,330 frames grew to 24 GB. With them, freed frames go back to the system.
+    "MALLOC_MMAP_THRESHOLD_": "262144",
+    "MALLOC_TRIM_THRESHOLD_": "262144",
+}
+
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "NO_ALBUMENTATIONS_UPDATE": "1",
+    "DO_NOT_TRACK": "1",
+}
+"""No library may look anything up: a worker may have no network but the object store."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One function call, sent to a child by name."""
+
+    module: str
+    function: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class StageProcess:
+    """A child process that runs module-level functions, one at a time.
+
+    A function that takes a ``progress`` argument is given one that sends frame counts back.
+    """
+
+    def __init__(self, name: str, log: Path, env: Mapping[str, str]) -> None:
+        self.name = name
+        self._log = log
+        self._env = dict(env)
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[Any, Any] | None = None
+
+    def start(self) -> None:
+        """Start the child ahead of its first call, so that its imports overlap with other work."""
+        with self._lock:
+            self._running()
+
+    def call(
+        self,
+        function: Callable[P, R],
+        *args: P.args,
+        on_progress: Callable[[Any], None] | None = None,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run a function in the child and wait for its result.
+
+        Args:
+            function: A module-level function whose arguments and result can be pickled.
+            *args: Its arguments.
+            on_progress: Receives what the function's ``progress`` argument is called with.
+            **kwargs: Its named arguments, without ``progress``.
+
+        Returns:
+            What the function returned.
+
+        Raises:
+            PoseError: As the function raised it.
+            Retriable: The child was ended by a signal.
+            StageFailed: The function raised anything else; with the last lines of its output.
+        """
+        call = Call(function.__module__, function.__qualname__, args, dict(kwargs))
+        with self._lock:
+            connection = self._running()
+            try:
+                connection.send(call)
+                return self._answer(connection, on_progress)
+            except PoseError:
+                raise
+            except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+                raise self._lost() from error
+            except BaseException:
+                # Cancelled: the child is still busy with what nobody waits for.
+                self._kill()
+                raise
+
+    def _answer(self, connection: "Connection[Any, Any]", on_progress: Any) -> Any:
+        while True:
+            # Polling, not a blocking read, lets signals and cancellation through.
+            if not connection.poll(0.5):
+                continue
+            kind, value = connection.recv()
+            if kind == "progress" and on_progress is not None:
+                on_progress(value)
+            elif kind == "result":
+                return value
+            elif kind == "error":
+                raise value
+            elif kind == "failure":
+                raise StageFailed(f"{value} Last output: {self.last_lines() or 'none'}")
+
+    def _running(self) -> "Connection[Any, Any]":
+        if self._child is None or self._child.poll() is not None or self._connection is None:
+            self._launch()
+        assert self._connection is not None
+        return self._connection
+
+    def _launch(self) -> None:
+        ours, theirs = Pipe()
+        env = os.environ | self._env
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH"))))
+        command = [sys.executable, "-m", __name__, str(theirs.fileno()), str(os.getpid())]
+        with self._log.open("ab") as log:
+            self._child = subprocess.Popen(
+                command,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        theirs.close()
+        self._connection = ours
+
+    def _lost(self) -> PoseError:
+        """Describe how the child ended."""
+        child = self._child
+        self._kill()
+        status = child.wait() if child else None
+        if status is not None and status < 0:
+            name = signal.Signals(-status).name
+            hint = " (out of memory?)" if -status == signal.SIGKILL else ""
+            return Retriable(f"the {self.name} process was ended by {name}{hint}")
+        return StageFailed(
+            f"the {self.name} process ended with status {status}. "
+            f"Last output: {self.last_lines() or 'none'}"
+        )
+
+    def last_lines(self) -> str:
+        """Return the end of what the child printed."""
+        with suppress(FileNotFoundError):
+            text = self._log.read_bytes()[-20_000:].decode("utf-8", "replace")
+            lines = [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
+            return "\n".join(lines[-_LAST_LINES:])
+        return ""
+
+    def _kill(self) -> None:
+        """End the child and everything that it started."""
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def close(self) -> None:
+        """End the child; a later call starts a new one."""
+        self._kill()
+
+
+class StagePool:
+    """Several children that share a kind of work."""
+
+    def __init__(self, processes: list[StageProcess]) -> None:
+        self._all = processes
+        self._idle: queue.LifoQueue[StageProcess] = queue.LifoQueue()
+        for process in processes:
+            self._idle.put(process)
+
+    @contextmanager
+    def lease(self) -> Iterator[StageProcess]:
+        """Hold one child while the block runs; wait where all are busy."""
+        process = self._idle.get()
+        try:
+            yield process
+        finally:
+            self._idle.put(process)
+
+    def close(self) -> None:
+        """End all children."""
+        for process in self._all:
+            process.close()
+
+
+# --- in the child ----------------------------------------------------------------------------
+
+
+class _Progress:
+    """Sends what it is called with, at most a few times a second."""
+
+    def __init__(self, connection: "Connection[Any, Any]") -> None:
+        self._connection = connection
+        self._last = 0.0
+
+    def __call__(self, value: Any) -> None:
+        now = time.monotonic()
+        if now - self._last >= PROGRESS_INTERVAL:
+            self._last = now
+            self._connection.send(("progress", value))
+
+
+def _resolve(call: Call) -> Callable[..., Any]:
+    function: Any = importlib.import_module(call.module)
+    for part in call.function.split("."):
+        function = getattr(function, part)
+    return function  # type: ignore[no-any-return]
+
+
+def _run(call: Call, connection: "Connection[Any, Any]") -> tuple[str, Any]:
+    function = _resolve(call)
+    wants_progress = "progress" in inspect.signature(function).parameters
+    extra = {"progress": _Progress(connection)} if wants_progress else {}
+    try:
+        return "result", function(*call.args, **call.kwargs, **extra)
+    except PoseError as error:
+        return "error", error
+    except Exception as error:  # noqa: BLE001 - the edge of a stage: all that it raises is told
+        traceback.print_exc()
+        return "failure", f"{type(error).__name__}: {error}."
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this process' group when the parent is gone, even in the middle of a call."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _serve(fd: int, parent: int) -> None:
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    connection: Connection[Any, Any] = Connection(fd)
+    while True:
+        try:
+            call = connection.recv()
+        except EOFError:
+            return
+        answer = _run(call, connection)
+        try:
+            connection.send(answer)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            connection.send(("failure", f"its result cannot be sent back: {error}."))
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), int(sys.argv[2]))

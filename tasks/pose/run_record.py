@@ -1,0 +1,177 @@
+"""`run.json`: all that a reader needs to repeat a run, and the mark that it is finished."""
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib import metadata
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.pose.ledger import FrameLedger
+from tasks.pose.model_archive import Model
+from tasks.pose.quality import Quality
+from tasks.pose.settings import PoseSettings
+
+SCHEMA_VERSION = 1
+
+PACKAGES = (
+    "deeplabcut", "torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pyarrow", "tables",
+    "av", "opencv-python-headless", "matplotlib", "scikit-image", "prefect", "boto3", "isx",
+)  # fmt: skip
+
+
+class Record(BaseModel):
+    """Base of all parts: fixed once made, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Status(StrEnum):
+    """How a run, or one of its movies, ended."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class Input(Record):
+    """An object that was read: where, and exactly which bytes."""
+
+    location: str
+    size: int
+    etag: str | None
+    version: str | None
+    sha256: str | None
+
+
+class Output(Record):
+    """A file that was written."""
+
+    location: str
+    size: int
+    sha256: str
+    coordinates: Literal["frame", "crop"] | None = Field(
+        default=None,
+        description="What coordinates in it are relative to: the whole frame, or the crop.",
+    )
+
+
+class StageTime(Record):
+    """Time that a stage took."""
+
+    seconds: float
+    frames_per_second: float | None = None
+
+
+class MovieRecord(Record):
+    """One movie of the request."""
+
+    number: int = Field(description="Its `Movie number` in the annotations.")
+    name: str = Field(description="Its folder below the output location.")
+    status: Literal[Status.COMPLETE, Status.FAILED]
+    input: Input
+    error: str | None = None
+    error_kind: Literal["bad input", "retriable", "stage failed"] | None = None
+    width: int | None = None
+    height: int | None = None
+    codec: str | None = None
+    frame_rate: float | None = None
+    constant_frame_rate: bool | None = None
+    duration: float | None = Field(default=None, description="Seconds.")
+    crop: tuple[int, int, int, int] | None = Field(
+        default=None, description="Left, top, width, height in pixels of what the network saw."
+    )
+    frames: FrameLedger | None = None
+    quality: Quality | None = None
+    stages: dict[str, StageTime] = {}
+    outputs: dict[str, Output] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class Request(Record):
+    """What was asked for."""
+
+    model: str
+    movies: tuple[str, ...]
+    output: str
+    settings: PoseSettings
+
+
+class Estimator(Record):
+    """What ran the network."""
+
+    scorer: str
+    device: str
+    batch_size: int
+    path: str
+
+
+class Host(Record):
+    """The machine and the software."""
+
+    name: str
+    platform: str
+    cpus: int
+    python: str
+    packages: dict[str, str]
+
+
+class FlowRun(Record):
+    """The run in Prefect."""
+
+    id: str
+    name: str
+    url: str | None
+
+
+class RunRecord(Record):
+    """The whole of `run.json`."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    status: Status
+    product: str
+    started: datetime
+    finished: datetime
+    seconds: float
+    request: Request
+    movies_resolved: tuple[str, ...]
+    model_input: Input
+    model: Model
+    estimator: Estimator | None
+    movies: tuple[MovieRecord, ...]
+    outputs: dict[str, Output]
+    stages: dict[str, StageTime]
+    warnings: tuple[str, ...]
+    host: Host
+    flow_run: FlowRun | None
+
+    def to_json(self) -> str:
+        """Render as the text of `run.json`."""
+        return self.model_dump_json(indent=2)
+
+
+def status_of(movies: tuple[MovieRecord, ...]) -> Status:
+    """Judge a run by its movies: complete, partial or failed."""
+    failed = sum(movie.status is Status.FAILED for movie in movies)
+    if failed == len(movies):
+        return Status.FAILED
+    return Status.PARTIAL if failed else Status.COMPLETE
+
+
+def this_host() -> Host:
+    """Describe the machine and the packages that make results what they are."""
+    return Host(
+        name=platform.node(),
+        platform=platform.platform(),
+        cpus=len(os.sched_getaffinity(0)),
+        python=sys.version.split()[0],
+        packages={name: metadata.version(name) for name in PACKAGES},
+    )
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)

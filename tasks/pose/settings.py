@@ -1,0 +1,220 @@
+"""`PoseSettings`: one model that is the form, the command line, the validation and the docs."""
+
+import argparse
+from collections.abc import Iterator
+from enum import StrEnum
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.fields import FieldInfo
+
+MAX_WINDOW = 101
+
+
+class AnnotationsFormat(StrEnum):
+    """How the annotations table is written."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+class Crop(BaseModel):
+    """A rectangle of the frame, in pixels; only what is inside goes to the network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    left: int = Field(ge=0, title="Left", description="First column, counted from 0.")
+    top: int = Field(ge=0, title="Top", description="First row, counted from 0.")
+    width: int = Field(gt=0, title="Width", description="Number of columns.")
+    height: int = Field(gt=0, title="Height", description="Number of rows.")
+
+    @property
+    def right(self) -> int:
+        """The first column to the right of the rectangle."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        """The first row below the rectangle."""
+        return self.top + self.height
+
+
+class PoseSettings(BaseModel):
+    """What a request can choose; every default is the one of the IDEAS tool.
+
+    The same fields make the form in the Prefect UI, the flags of ``python -m flows run`` and the
+    table in the README.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    annotations_format: AnnotationsFormat = Field(
+        default=AnnotationsFormat.PARQUET,
+        title="Annotations format",
+        description="The file format of the annotations table.",
+    )
+    crop: Crop | None = Field(
+        default=None,
+        title="Crop rectangle",
+        description="Left, top, width and height in pixels, inside the frame; only this part "
+        "goes to the network. Annotations stay in full-frame coordinates.",
+    )
+    window_length: int = Field(
+        default=5,
+        ge=0,
+        le=MAX_WINDOW,
+        title="Window length",
+        description="Length of the median filter in frames, an odd number; 0 and 1 both mean "
+        "no filter.",
+    )
+    displayed_body_parts: Literal["all"] | list[str] = Field(
+        default="all",
+        title="Displayed body parts",
+        description="The body parts drawn in the labelled movie and the previews: all, or names "
+        "of the model's body parts.",
+    )
+    p_cutoff: float = Field(
+        default=0.6,
+        ge=0,
+        le=1,
+        title="P cutoff",
+        description="A point is drawn where its likelihood is above this, in the labelled movie "
+        "and in the previews.",
+    )
+    dot_size: int = Field(
+        default=5,
+        ge=1,
+        le=100,
+        title="Dot size",
+        description="Size in pixels of the dot that marks a body part.",
+    )
+    color_map: str = Field(
+        default="rainbow",
+        title="Color map",
+        description="The matplotlib colormap that colors the body parts.",
+    )
+    keypoints_only: bool = Field(
+        default=False,
+        title="Keypoints only",
+        description="Show the body parts on black, without the movie's frames.",
+    )
+    output_frame_rate: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        title="Output frame rate",
+        description="Frames per second of the labelled movie; empty keeps the movie's own.",
+    )
+    draw_skeleton: bool = Field(
+        default=False,
+        title="Draw skeleton",
+        description="Draw the lines between body parts that the model's config.yaml names.",
+    )
+    trail_points: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        title="Trail points",
+        description="How many previous frames' body parts are drawn too, to show history.",
+    )
+
+    @field_validator("window_length")
+    @classmethod
+    def _window_is_odd(cls, value: int) -> int:
+        if value and value % 2 == 0:
+            raise ValueError(f"must be odd, or 0 for no filter; try {value - 1} or {value + 1}")
+        return value
+
+    @field_validator("color_map")
+    @classmethod
+    def _color_map_is_known(cls, value: str) -> str:
+        from matplotlib import colormaps  # noqa: PLC0415 - half a second that --help need not pay
+
+        if value not in colormaps:
+            raise ValueError(f"matplotlib has no colormap {value!r}{_closest(value, colormaps)}")
+        return value
+
+    @field_validator("displayed_body_parts")
+    @classmethod
+    def _parts_are_named_once(cls, value: Literal["all"] | list[str]) -> Literal["all"] | list[str]:
+        if value == ["all"]:
+            return "all"
+        if not value:
+            raise ValueError("names no body part; leave it at 'all' or name at least one")
+        if isinstance(value, list) and len(set(value)) < len(value):
+            raise ValueError(f"names a body part twice: {', '.join(value)}")
+        return value
+
+    @property
+    def filters(self) -> bool:
+        """Whether the median filter changes anything: windows 0 and 1 do not."""
+        return self.window_length > 1
+
+
+def _closest(name: str, known: Any) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    matches = get_close_matches(name, list(known), n=3)
+    return f"; did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def settings_table() -> str:
+    """Render the settings as the Markdown table that the README shows."""
+    lines = ["| setting | default | range | what it does |", "|---|---|---|---|"]
+    for name, field in PoseSettings.model_fields.items():
+        lines.append(f"| `{name}` | {_default(field)} | {_range(field)} | {field.description} |")
+    return "\n".join(lines)
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    return "none" if value is None else str(value).lower() if value in (True, False) else str(value)
+
+
+def _range(field: FieldInfo) -> str:
+    """What a field accepts, in words: choices, or bounds."""
+    kind = next(_alternatives(field.annotation))
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return ", ".join(kind)
+    if kind is bool:
+        return "true, false"
+    bounds = {type(limit).__name__: limit for limit in field.metadata}
+    low = next((f"≥ {b.ge}" for k, b in bounds.items() if k == "Ge"), "")
+    low = next((f"> {b.gt}" for k, b in bounds.items() if k == "Gt"), low)
+    high = next((f"≤ {b.le}" for k, b in bounds.items() if k == "Le"), "")
+    return ", ".join(filter(None, (low, high))) or _FREE_TEXT.get(kind, "")
+
+
+def option_of(field: FieldInfo) -> dict[str, Any]:
+    """Describe a setting's flag to `argparse.ArgumentParser.add_argument`.
+
+    Without the flag the value is None, so that only the model knows defaults.
+    """
+    kind = next(_alternatives(field.annotation))
+    default = f"(default: {_default(field)})"
+    option: dict[str, Any] = {"default": None, "help": f"{field.description} {default}"}
+    if kind is bool:
+        return option | {"action": argparse.BooleanOptionalAction}
+    if kind is Crop:
+        return option | {"nargs": 4, "type": int, "metavar": tuple(map(str.upper, Crop.model_fields))}
+    if kind == Literal["all"]:
+        return option | {"nargs": "+", "metavar": "BODY_PART"}
+    if issubclass(kind, StrEnum):
+        return option | {"choices": [str(choice) for choice in kind]}
+    return option | {"type": kind, "metavar": kind.__name__.upper()}
+
+
+_FREE_TEXT: dict[Any, str] = {
+    Crop: "inside the frame",
+    str: "any matplotlib colormap",
+    Literal["all"]: "all, or names of the model's body parts",
+}
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """The members of a union that are not None; the annotation itself where it is no union."""
+    if get_origin(annotation) in (Union, UnionType):
+        yield from (kind for kind in get_args(annotation) if kind is not type(None))
+    else:
+        yield annotation

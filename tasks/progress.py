@@ -1,0 +1,98 @@
+"""Progress for people: a line now and then in the run's log, and a live bar on a terminal."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+LOG_INTERVAL = 30.0
+"""Seconds between two log lines of one piece of work."""
+
+_FIRST_LOG = 5.0
+
+
+@dataclass(frozen=True)
+class Update:
+    """How far a piece of work is.
+
+    Attributes:
+        what: The work, such as ``estimate · mouse1``.
+        done: Units that are done.
+        total: Units in all; None where unknown.
+        unit: ``frames`` or ``bytes``.
+        finished: Whether no more updates follow.
+    """
+
+    what: str
+    done: int
+    total: int | None
+    unit: str
+    finished: bool = False
+
+
+listeners: list[Callable[[Update], None]] = []
+"""Who else wants to know; the command line shows a bar."""
+
+
+class Progress:
+    """Follows one piece of work; called with the units that are done so far."""
+
+    def __init__(self, what: str, total: int | None, unit: str = "frames") -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._started = time.monotonic()
+        self._logged = self._started - LOG_INTERVAL + _FIRST_LOG
+        self._done = 0
+
+    def __call__(self, done: int) -> None:
+        """Tell that `done` units are done."""
+        self._done = done
+        self._tell()
+        now = time.monotonic()
+        if now - self._logged >= LOG_INTERVAL:
+            self._logged = now
+            _log(f"{self._what}: {self._text(now - self._started)}")
+
+    def add(self, more: int) -> None:
+        """Tell that `more` units are done."""
+        self(self._done + more)
+
+    def finish(self) -> None:
+        """Tell that no more follows."""
+        self._tell(finished=True)
+
+    def _tell(self, *, finished: bool = False) -> None:
+        update = Update(self._what, self._done, self._total, self._unit, finished)
+        for listener in listeners:
+            listener(update)
+
+    def _text(self, seconds: float) -> str:
+        speed = self._done / seconds if seconds > 0 else 0.0
+        parts = [f"{_amount(self._done, self._unit)}, {_amount(speed, self._unit)}/s"]
+        if self._total:
+            parts.insert(0, f"{100 * self._done / self._total:.0f} %")
+            if speed > 0 and self._done <= self._total:
+                parts.append(f"{duration((self._total - self._done) / speed)} left")
+        return ", ".join(parts)
+
+
+def _amount(count: float, unit: str) -> str:
+    if unit == "bytes":
+        return f"{count / 1e6:,.1f} MB"
+    return f"{count:,.0f} {unit}" if count >= 10 or count == int(count) else f"{count:.1f} {unit}"  # noqa: PLR2004
+
+
+def duration(seconds: float) -> str:
+    """Render a duration as people say it."""
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _log(text: str) -> None:
+    with suppress(MissingContextError):
+        get_run_logger().info(text)

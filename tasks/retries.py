@@ -1,0 +1,152 @@
+"""What is worth another try, and how a stage of ours becomes a task that tells its story."""
+
+import errno
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed, Failed
+from prefect.tasks import exponential_backoff
+
+from tasks.pose.errors import BadInput, PoseError, Retriable, StageFailed
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STORE_RETRIES = 4
+"""Tries after the first for a transfer; boto3 itself tries each of its requests several times."""
+
+WORKER_RETRIES = 1
+"""Tries after the first for a stage whose process was lost."""
+
+_BACKOFF_SECONDS = 2.0
+_JITTER = 0.5
+
+
+def is_retriable(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Prefect's retry condition: only what the error's type says may succeed later."""
+    return isinstance(state.result(raise_on_failure=False), Retriable)
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn the storage package's built-in exceptions into errors typed by what to do.
+
+    Raises:
+        BadInput: For what does not exist, is not permitted or is no location.
+        Retriable: For what the network, the store or a full disk may allow later.
+    """
+    try:
+        yield
+    except (ConnectionError, TimeoutError) as error:
+        raise Retriable(str(error)) from error
+    except OSError as error:
+        text = str(error.strerror or error) if error.filename is None else str(error)
+        if error.errno in _WORTH_ANOTHER_TRY:
+            raise Retriable(text) from error
+        raise BadInput(text) from error
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+
+
+_WORTH_ANOTHER_TRY = {errno.ENOSPC, errno.ESTALE, errno.EIO, errno.EMFILE, errno.EDQUOT}
+
+
+class Stage(Generic[P, R]):
+    """A function that runs as a Prefect task of its own, with a clear name and state message.
+
+    The function returns its value and a sentence for whoever watches the UI. Its errors become
+    the state's message, without a traceback: they are written for users.
+    """
+
+    def __init__(self, function: Callable[P, tuple[R, str]], **options: Any) -> None:
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
+            try:
+                value, message = function(*args, **kwargs)
+            except PoseError as error:
+                return Failed(message=str(error), data=error)
+            return Completed(message=message, data=value)
+
+        self.task = task(
+            run,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+            retry_condition_fn=is_retriable,
+            retry_delay_seconds=exponential_backoff(_BACKOFF_SECONDS),
+            retry_jitter_factor=_JITTER,
+            **options,
+        )
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the task here and now; its errors are raised."""
+        started = time.monotonic()
+        state: State[Any] = self.task(*args, **kwargs, return_state=True)
+        _stage_seconds.get()[self.task.name] = time.monotonic() - started
+        return state.result()  # type: ignore[no-any-return]
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Run the task beside others; returns Prefect's future."""
+        return self.task.submit(*args, **kwargs)
+
+
+_stage_seconds: ContextVar[dict[str, float]] = ContextVar("stage_seconds", default={})  # noqa: B039
+
+
+@contextmanager
+def timed_stages() -> Iterator[dict[str, float]]:
+    """Collect how many seconds each stage takes that this thread calls in the block.
+
+    Yields:
+        Seconds by stage name.
+    """
+    seconds: dict[str, float] = {}
+    token = _stage_seconds.set(seconds)
+    try:
+        yield seconds
+    finally:
+        _stage_seconds.reset(token)
+
+
+def ends_clearly(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a flow function end in a Failed state with our sentence, without a traceback."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except PoseError as error:
+            return Failed(message=str(error), data=error)  # type: ignore[return-value]
+
+    return run
+
+
+def stage(
+    name: str, run_name: str, *tags: str, retries: int = 0
+) -> Callable[[Callable[P, tuple[R, str]]], Stage[P, R]]:
+    """Make a function a stage.
+
+    Args:
+        name: The task's name in the UI.
+        run_name: The name of each of its runs; ``{argument}`` stands for an argument.
+        *tags: What it needs or touches.
+        retries: Tries after the first, where the error is worth one.
+    """
+
+    def decorate(function: Callable[P, tuple[R, str]]) -> Stage[P, R]:
+        return Stage(function, name=name, task_run_name=run_name, tags=tags, retries=retries)
+
+    return decorate
+
+
+def explained(error: BaseException) -> PoseError:
+    """The error as one that can be shown to a user."""
+    if isinstance(error, PoseError):
+        return error
+    return StageFailed(f"{type(error).__name__}: {error}")

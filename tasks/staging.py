@@ -1,0 +1,237 @@
+"""From a request to files in the scratch folder: resolve, check that it can be done, fetch."""
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from tasks.pose.errors import BadInput
+from tasks.pose.movies import MOVIE_SUFFIXES
+from tasks.pose.run_record import Input, Request
+from tasks.pose.settings import PoseSettings
+from tasks.progress import Progress
+from tasks.retries import STORE_RETRIES, stage, store_errors
+from tasks.storage.location import Location
+from tasks.storage.store import ObjectInfo, expand, store_for
+
+LABELED = "labeled.mp4"
+"""The published name of a labelled movie, in its movie's folder."""
+
+
+@dataclass(frozen=True)
+class MovieSource:
+    """One movie of a request.
+
+    Attributes:
+        number: Its place in the request, counted from 0.
+        name: Its folder below the output location.
+        info: The object.
+    """
+
+    number: int
+    name: str
+    info: ObjectInfo
+
+
+@dataclass(frozen=True)
+class ResolvedRequest:
+    """A request whose locations have been found.
+
+    Attributes:
+        given: The request as it was given.
+        model: The model archive.
+        movies: The movies, in order.
+        output: The prefix or folder that results go below.
+        warnings: What the user should know, one sentence each.
+    """
+
+    given: Request
+    model: ObjectInfo
+    movies: tuple[MovieSource, ...]
+    output: Location
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An input on the local disk, and exactly which bytes it is."""
+
+    path: Path
+    input: Input
+
+
+def resolve(
+    model: str, movies: Sequence[str], output: str, settings: PoseSettings
+) -> ResolvedRequest:
+    """Find every object that a request names, before anything is downloaded.
+
+    Args:
+        model: Location of the model's zip.
+        movies: Locations of movies: objects, prefixes that end in ``/``, or globs.
+        output: Location that results go below.
+        settings: The request's settings.
+
+    Returns:
+        The objects, in the request's order.
+
+    Raises:
+        BadInput: A location is malformed, does not exist, or may not be read or written.
+        Retriable: The store cannot be reached.
+    """
+    with store_errors():
+        target = Location.parse(output)
+        found = _model(model)
+        infos, warnings = _movies(movies, target)
+        store_for(target).check_writable(target)
+    names = folder_names([info.location.stem for info in infos])
+    sources = zip(count(), names, infos, strict=False)
+    return ResolvedRequest(
+        given=Request(model=model, movies=tuple(movies), output=output, settings=settings),
+        model=found,
+        movies=tuple(MovieSource(*source) for source in sources),
+        output=target,
+        warnings=tuple(warnings),
+    )
+
+
+def _model(text: str) -> ObjectInfo:
+    location = Location.parse(text)
+    if location.suffix.lower() != ".zip":
+        raise BadInput(
+            f"model: expected a zip of a DeepLabCut model folder, found {location}; give the "
+            "location of a .zip file"
+        )
+    return store_for(location).stat(location)
+
+
+def _movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInfo], list[str]]:
+    """Expand every entry; what is named twice counts once."""
+    found: dict[Location, ObjectInfo] = {}
+    warnings = []
+    for info in (info for text in texts for info in _movies_of(text)):
+        if info.location in found:
+            warnings.append(f"{info.location} is named more than once; it is analysed once")
+        elif _is_result(info.location, output):
+            warnings.append(f"{info.location} is a labelled movie of an earlier run; left out")
+        else:
+            found[info.location] = info
+    if not found:
+        raise BadInput("movies: expected at least one location of a movie, found none")
+    return list(found.values()), warnings
+
+
+def _is_result(location: Location, output: Location) -> bool:
+    """Whether a prefix that holds movies and results names our own labelled movie."""
+    below = f"{str(output).rstrip('/')}/"
+    return location.name == LABELED and str(location).startswith(below)
+
+
+def _movies_of(text: str) -> list[ObjectInfo]:
+    """The movies that one entry names; beside movies, a prefix may hold anything."""
+    infos = expand(text)
+    movies = [info for info in infos if info.location.suffix.lower() in MOVIE_SUFFIXES]
+    if not movies:
+        kinds = ", ".join(MOVIE_SUFFIXES)
+        raise BadInput(
+            f"movies: expected movies ({kinds}), found "
+            f"{', '.join(sorted({i.location.name for i in infos})[:5])} at {text}"
+        )
+    return movies
+
+
+def folder_names(stems: Sequence[str]) -> list[str]:
+    """Give each movie a folder of its own: its stem, with a suffix only where stems repeat.
+
+    >>> folder_names(["m1", "m10", "m1", "m1-2"])
+    ['m1', 'm10', 'm1-3', 'm1-2']
+    """
+    stems = [_as_folder(stem) for stem in stems]
+    shared = {stem for stem, n in Counter(map(str.casefold, stems)).items() if n > 1}
+    taken = {stem.casefold() for stem in stems}
+    seen: set[str] = set()
+    names = []
+    for stem in stems:
+        name = stem
+        if stem.casefold() in shared and stem.casefold() in seen:
+            name = next(n for i in count(2) if (n := f"{stem}-{i}").casefold() not in taken)
+            taken.add(name.casefold())
+        seen.add(stem.casefold())
+        names.append(name)
+    return names
+
+
+def _as_folder(stem: str) -> str:
+    """A stem that can be a folder: not this one, not the one above, not a file of the run's."""
+    if not stem.strip(". "):
+        return "movie"
+    return f"{stem}-movie" if stem.casefold() in _RUN_FILES else stem
+
+
+_RUN_FILES = {
+    "run.json",
+    "annotations.parquet",
+    "annotations.csv",
+    "report.html",
+    "output_metadata.json",
+}
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder on the local disk (below ``TMPDIR``), removed whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix="dlcflow-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@stage("Resolve request", "resolve request", "store", retries=STORE_RETRIES)
+def resolve_request(
+    model: str, movies: Sequence[str], output: str, settings: PoseSettings
+) -> tuple[ResolvedRequest, str]:
+    """Find the request's objects; see `resolve`."""
+    request = resolve(model, movies, output, settings)
+    return request, f"{len(request.movies)} movies, model {request.model.location.name}"
+
+
+@stage("Fetch model", "fetch model · {info.location.name}", "store", retries=STORE_RETRIES)
+def fetch_model(info: ObjectInfo, folder: Path) -> tuple[Fetched, str]:
+    """Bring the model's zip to the local disk, verified."""
+    return _fetch(info, folder / "model.zip", f"fetch {info.location.name}")
+
+
+@stage("Fetch movie", "fetch · {movie.name}", "store", retries=STORE_RETRIES)
+def fetch_movie(movie: MovieSource, folder: Path) -> tuple[Fetched, str]:
+    """Bring a movie to the local disk, verified."""
+    suffix = movie.info.location.suffix.lower()
+    return _fetch(movie.info, folder / f"movie{suffix}", f"fetch · {movie.name}")
+
+
+def _fetch(info: ObjectInfo, target: Path, what: str) -> tuple[Fetched, str]:
+    """Download an object, or take a local file where it is."""
+    store = store_for(info.location)
+    progress = Progress(what, info.size, "bytes")
+    with store_errors():
+        path = store.local_path(info) or target
+        sha256 = store.download(info, path, progress.add) if path == target else _sha256(path)
+    progress.finish()
+    fetched = Input(
+        location=str(info.location),
+        size=info.size,
+        etag=info.etag,
+        version=info.version,
+        sha256=sha256,
+    )
+    return Fetched(path, fetched), f"{info.size:,} bytes, SHA-256 {sha256[:12]}…"
+
+
+def _sha256(path: Path) -> str:
+    import hashlib  # noqa: PLC0415
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

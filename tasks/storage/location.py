@@ -1,0 +1,168 @@
+"""Where an object is: ``s3://bucket/key`` or a local path, parsed once."""
+
+import os
+import posixpath
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+from urllib.parse import unquote
+
+# The names that AWS allows, and the capitals and underscores that older buckets still have.
+_BUCKET = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+# At least two letters: a single one is rather a drive than a scheme.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_UNPRINTABLE = re.compile(r"[\0\r\n]")
+_EXPECTED = "expected s3://bucket/key, file:///path or a plain path"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """An object or a prefix in a bucket, or a local file or folder.
+
+    Attributes:
+        bucket: The bucket's name; empty for the local file system.
+        key: The object's key, taken literally, or an absolute local path.
+    """
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a location as a person writes it.
+
+        The key of an ``s3://`` location is taken as it stands (a ``%20`` stays one), that of a
+        ``file://`` location is percent-decoded, and a relative path is made absolute.
+
+        Raises:
+            ValueError: The text is no location, or its scheme or bucket name is not supported.
+        """
+        _check_text(text)
+        scheme = _SCHEME.match(text)
+        match scheme and scheme[1].lower():
+            case None:
+                return cls("", _absolute(text))
+            case "s3":
+                return cls(*_bucket_and_key(text))
+            case "file":
+                return cls("", _absolute(_path_of_url(text)))
+            case other:
+                raise ValueError(
+                    f"{without_secrets(text)}: found the scheme '{other}:', {_EXPECTED}. "
+                    "A local file with a colon in its name is written ./name."
+                )
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a path of the local file system."""
+        return not self.bucket
+
+    @property
+    def is_prefix(self) -> bool:
+        """Whether this names a place for objects rather than one object."""
+        ends = self.key.endswith("/") or not self.key
+        return ends or (self.is_local and Path(self.key).is_dir())
+
+    @property
+    def has_glob(self) -> bool:
+        """Whether the key has characters that a pattern gives a meaning to."""
+        return not set("*?[").isdisjoint(self.key)
+
+    @property
+    def name(self) -> str:
+        """The last part of the key, with its suffix; empty for a bucket's root."""
+        return self.key.rstrip("/").rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        """The name without its suffix."""
+        return os.path.splitext(self.name)[0]  # noqa: PTH122 - a key is no path
+
+    @property
+    def suffix(self) -> str:
+        """The end of the name from its last dot, as it is written: ``.MP4``."""
+        return os.path.splitext(self.name)[1]  # noqa: PTH122
+
+    @property
+    def path(self) -> Path:
+        """The local path.
+
+        Raises:
+            ValueError: The location is in a bucket.
+        """
+        if not self.is_local:
+            raise ValueError(f"{self}: expected a local path, found a location in a bucket.")
+        return Path(self.key)
+
+    def child(self, *parts: str) -> "Location":
+        """Join names below this location; a last part that ends in ``/`` makes a prefix.
+
+        Raises:
+            ValueError: A part is empty, absolute, or leads out of this location.
+        """
+        for part in parts:
+            if not part or part.startswith("/") or not {".", ".."}.isdisjoint(part.split("/")):
+                raise ValueError(f"{self}: {part!r} is no name of something below this location.")
+            _check_printable(part)
+        return Location(self.bucket, posixpath.join(self.key, *parts))
+
+    def __str__(self) -> str:
+        return self.key if self.is_local else f"s3://{self.bucket}/{self.key}"
+
+
+def without_secrets(text: str) -> str:
+    """Cut out of the addresses in a text what may hold a password or a signature."""
+    text = re.sub(r"(?<=://)[^\s/@]*@", "", text)
+    return re.sub(r"\?[^\s\"'<>]+", "", text)
+
+
+def _check_text(text: str) -> None:
+    """Refuse what no store can hold, and what only a slip of the keyboard makes."""
+    if not text or text[0].isspace():
+        found = "text that starts with a blank" if text else "nothing"
+        raise ValueError(f"{text!r}: found {found}, {_EXPECTED}.")
+    _check_printable(text)
+
+
+def _check_printable(text: str) -> None:
+    if _UNPRINTABLE.search(text):
+        raise ValueError(f"{text!r}: a location may hold no line break and no NUL; remove it.")
+
+
+def _bucket_and_key(text: str) -> tuple[str, str]:
+    found = re.fullmatch(r"[sS]3://([^/]*)/?(.*)", text, re.DOTALL)
+    if not found:
+        raise ValueError(f"{text}: expected two slashes after 's3:', as in s3://bucket/key.")
+    bucket, key = found.groups()
+    if not _BUCKET.fullmatch(bucket):
+        raise ValueError(
+            f"{without_secrets(text)}: found no bucket name. Expected s3://bucket/key, with a "
+            "bucket of 3 to 63 letters, digits, dots and hyphens."
+        )
+    _check_encodable(text, key)
+    return bucket, key
+
+
+def _check_encodable(text: str, key: str) -> None:
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{text!r}: the key is not valid Unicode (character {error.start}); rename the object."
+        ) from error
+
+
+def _path_of_url(text: str) -> str:
+    """The path in a file URL; ``?`` and ``#`` are part of it, as in any file's name."""
+    found = re.fullmatch(r"[^:]+:(?://(?:localhost)?)?(/(?!/).*)", text, re.IGNORECASE | re.DOTALL)
+    if not found:
+        raise ValueError(f"{text}: expected file:/// and an absolute path on this machine.")
+    path = unquote(found[1])
+    _check_printable(path)
+    return path
+
+
+def _absolute(text: str) -> str:
+    path = os.path.abspath(text)  # noqa: PTH100 - Path.resolve() would follow links
+    return path + "/" if text.endswith("/") and not path.endswith("/") else path

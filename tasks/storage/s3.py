@@ -1,0 +1,303 @@
+"""Objects in an S3 store: AWS, Ceph, MinIO and the like. The only module that imports boto3."""
+
+import errno
+import mimetypes
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from s3transfer.exceptions import (
+    RetriesExceededError,
+    S3DownloadFailedError,
+    S3ValidationError,
+)
+from s3transfer.futures import TransferFuture
+from s3transfer.manager import TransferConfig, TransferManager
+from s3transfer.subscribers import BaseSubscriber
+from urllib3.exceptions import HTTPError
+
+from tasks.storage.files import Progress, check_room, replacing, sha256_of
+from tasks.storage.location import Location, without_secrets
+from tasks.storage.s3_errors import explain
+from tasks.storage.store import ObjectInfo, ObjectStore, check_size
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, ObjectTypeDef
+
+_LIBRARY_ERRORS = (
+    BotoCoreError,
+    ClientError,
+    HTTPError,
+    RetriesExceededError,
+    S3DownloadFailedError,
+    S3ValidationError,
+)
+_MIB = 1 << 20
+_TRANSFER = TransferConfig(
+    multipart_threshold=16 * _MIB,
+    multipart_chunksize=16 * _MIB,
+    max_request_concurrency=8,
+    # Chunks that wait for a slow disk are held in memory: at most 64 MiB of them.
+    max_io_queue_size=256,
+)
+CONNECT_TIMEOUT_S = 10
+READ_TIMEOUT_S = 60
+_ATTEMPTS = 5
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+_client_lock = Lock()
+# A child process must not inherit the lock while another thread holds it.
+os.register_at_fork(
+    before=_client_lock.acquire,
+    after_in_parent=_client_lock.release,
+    after_in_child=_client_lock.release,
+)
+
+
+class S3Store(ObjectStore):
+    """Objects in the S3 store that boto3's own settings name."""
+
+    def stat(self, location: Location) -> ObjectInfo:
+        """Describe one object."""
+        _check_object(location)
+        with _explained(location):
+            head = _head(location)
+        return ObjectInfo(
+            location=location,
+            size=head["ContentLength"],
+            etag=head.get("ETag"),
+            version=head.get("VersionId"),
+            modified=_utc(head.get("LastModified")),
+            sha256=_sha256(head["Metadata"]),
+        )
+
+    def list(self, prefix: Location) -> Iterator[ObjectInfo]:
+        """Every object below a prefix."""
+        below = prefix.key if prefix.is_prefix else f"{prefix.key}/"
+        with _explained(prefix):
+            pages = _client().get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=prefix.bucket, Prefix=below):
+                for found in page.get("Contents", ()):
+                    if found["Size"] or not found["Key"].endswith("/"):
+                        yield _listed(Location(prefix.bucket, found["Key"]), found)
+
+    def download(self, source: ObjectInfo, path: Path, progress: Progress | None = None) -> str:
+        """Fetch an object in parallel parts, all of the version that ``source`` describes."""
+        check_room(path.parent, source.size)
+        with replacing(path) as file:
+            received = _fetch(source, file, progress)
+            file.flush()
+            _check_whole(source, received, os.fstat(file.fileno()).st_size)
+            # The parts came in any order, so that only the file can be hashed.
+            sha256 = sha256_of(Path(file.name))
+            _check_content(source, sha256)
+        return sha256
+
+    def upload(
+        self,
+        path: Path,
+        target: Location,
+        content_type: str | None = None,
+        progress: Progress | None = None,
+    ) -> ObjectInfo:
+        """Send a file, in parallel parts where it is large, and look at what the store then has."""
+        _check_object(target)
+        sent = ObjectInfo(target, path.stat().st_size, None, None, None, sha256_of(path))
+        _send(path, sent, content_type, progress)
+        stored = self.stat(target)
+        _check_stored(sent, stored)
+        return stored
+
+    def read(self, location: Location, limit: int) -> bytes:
+        """The content of a small object."""
+        _check_object(location)
+        with _explained(location):
+            answer = _client().get_object(Bucket=location.bucket, Key=location.key)
+            with answer["Body"] as body:
+                check_size(location, answer["ContentLength"], limit)
+                return body.read()
+
+    def remove(self, location: Location) -> None:
+        """Remove an object."""
+        _check_object(location)
+        with _explained(location):
+            _client().delete_object(Bucket=location.bucket, Key=location.key)
+
+    def check_writable(self, prefix: Location) -> None:
+        """Begin an upload and abandon it: no reader ever sees an object."""
+        probe = prefix.child(f".write-check-{secrets.token_hex(8)}")
+        where: Any = {"Bucket": probe.bucket, "Key": probe.key}
+        with _explained(prefix):
+            upload = _client().create_multipart_upload(**where)
+            _client().abort_multipart_upload(**where, UploadId=upload["UploadId"])
+
+    def local_path(self, source: ObjectInfo) -> Path | None:  # noqa: ARG002
+        """Nothing: the object must be fetched."""
+        return None
+
+
+class _Transfer(BaseSubscriber):
+    """Pins a download to an ETag, counts the bytes, and reports them one call at a time."""
+
+    def __init__(self, progress: Progress | None, etag: str | None = None) -> None:
+        self.bytes = 0
+        self._progress = progress
+        self._etag = etag
+        self._lock = Lock()
+
+    def on_queued(self, future: TransferFuture, **_: object) -> None:
+        # s3transfer sends this as If-Match with every part.
+        if self._etag:
+            future.meta.provide_object_etag(self._etag)
+
+    def on_progress(self, bytes_transferred: int, **_: object) -> None:  # type: ignore[override]
+        with self._lock:
+            self.bytes += bytes_transferred
+            if self._progress:
+                self._progress(bytes_transferred)
+
+
+def _client() -> "S3Client":
+    """The client of this process for the configuration that now holds.
+
+    Raises:
+        ValueError: boto3's settings are wrong.
+        PermissionError: There are no usable credentials.
+    """
+    settings = frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
+    try:
+        with _client_lock:
+            return _new_client(os.getpid(), settings)
+    except ValueError as error:
+        raise ValueError(
+            f"The settings of the object store are wrong: {without_secrets(str(error))}. Expected "
+            "AWS_ENDPOINT_URL as http:// or https:// and a host, and AWS_DEFAULT_REGION as a name."
+        ) from error
+
+
+@lru_cache(maxsize=4)
+def _new_client(pid: int, settings: frozenset[tuple[str, str]]) -> "S3Client":  # noqa: ARG001
+    core = botocore.session.get_session()
+    session = boto3.Session(botocore_session=core)
+    config = Config(
+        signature_version="s3v4",
+        # Newer checksum trailers are refused by Ceph; SHA-256 goes into the metadata instead.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        retries={"total_max_attempts": core.get_config_variable("max_attempts") or _ATTEMPTS},
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        max_pool_connections=32,
+    )
+    region = session.region_name or "us-east-1"
+    return session.client("s3", region_name=region, config=config)
+
+
+@contextmanager
+def _explained(location: Location) -> Iterator[None]:
+    try:
+        yield
+    except _LIBRARY_ERRORS as error:
+        raise explain(error, location) from error
+
+
+def _head(location: Location) -> "HeadObjectOutputTypeDef":
+    try:
+        return _client().head_object(Bucket=location.bucket, Key=location.key)
+    except ClientError as error:
+        raise _with_reason(error, location) from None
+
+
+def _with_reason(error: ClientError, location: Location) -> ClientError:
+    """The answer to HEAD has no body to say why; that to a listing of the same key has one."""
+    try:
+        _client().list_objects_v2(Bucket=location.bucket, Prefix=location.key, MaxKeys=1)
+    except ClientError as reason:
+        return reason if _status(reason) == _status(error) else error
+    return error
+
+
+def _status(error: ClientError) -> int:
+    return error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def _listed(location: Location, found: "ObjectTypeDef") -> ObjectInfo:
+    modified = _utc(found.get("LastModified"))
+    return ObjectInfo(location, found["Size"], found.get("ETag"), None, modified, None)
+
+
+def _sha256(metadata: Mapping[str, str]) -> str | None:
+    """The digest in an object's metadata; some stores write the names with capitals."""
+    digest = {name.lower(): value for name, value in metadata.items()}.get("sha256", "")
+    return digest if _SHA256.fullmatch(digest) else None
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC) if moment else None
+
+
+def _fetch(source: ObjectInfo, file: BinaryIO, progress: Progress | None) -> int:
+    """Fetch an object into an open file; returns how many bytes came."""
+    where = source.location
+    transfer = _Transfer(progress, source.etag)
+    # Leaving the manager waits for its threads, and cancels what they do when we are interrupted.
+    with _explained(where), TransferManager(_client(), _TRANSFER) as manager:
+        manager.download(where.bucket, where.key, file, subscribers=[transfer]).result()
+    return transfer.bytes
+
+
+def _send(
+    path: Path, sent: ObjectInfo, content_type: str | None, progress: Progress | None
+) -> None:
+    where = sent.location
+    guessed = mimetypes.guess_type(where.name)[0] or "application/octet-stream"
+    extra = {"ContentType": content_type or guessed, "Metadata": {"sha256": sent.sha256}}
+    with _explained(where), TransferManager(_client(), _TRANSFER) as manager:
+        manager.upload(
+            str(path), where.bucket, where.key, extra, subscribers=[_Transfer(progress)]
+        ).result()
+
+
+def _check_object(location: Location) -> None:
+    if location.is_local:
+        raise ValueError(f"{location}: expected a location in a bucket, found a local path.")
+    if location.is_prefix:
+        raise IsADirectoryError(f"{location}: expected one object, found a prefix.")
+
+
+def _check_whole(source: ObjectInfo, received: int, written: int) -> None:
+    # A part that came short leaves a hole, which the size of the file does not show.
+    if not received == written == source.size:
+        raise ConnectionError(
+            f"{source.location}: expected {source.size:,} bytes, received {received:,}; try again."
+        )
+
+
+def _check_content(source: ObjectInfo, sha256: str) -> None:
+    if source.sha256 and source.sha256 != sha256:
+        raise OSError(
+            errno.EIO,
+            f"{source.location}: the content is not what was uploaded: expected SHA-256 "
+            f"{source.sha256}, found {sha256}; upload it again.",
+        )
+
+
+def _check_stored(sent: ObjectInfo, stored: ObjectInfo) -> None:
+    if (stored.size, stored.sha256) != (sent.size, sent.sha256):
+        raise ConnectionError(
+            f"{sent.location}: sent {sent.size:,} bytes with SHA-256 {sent.sha256}, but the store "
+            f"then held {stored.size:,} bytes with {stored.sha256}. Make sure that nobody else "
+            "writes there, and upload again."
+        )

@@ -1,0 +1,174 @@
+"""What the errors of an S3 store mean, in one table. Knows no client library."""
+
+import errno
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from tasks.storage.location import Location, without_secrets
+from tasks.storage.store import CHANGED
+
+Explained = OSError | ValueError
+_Meaning = tuple[Callable[[str], Explained], str]
+
+
+def _with_errno(number: int) -> Callable[[str], OSError]:
+    return lambda message: OSError(number, message)
+
+
+_changed = _with_errno(errno.ESTALE)
+
+_REFUSED = (
+    "the store refused; check that these credentials may do this here (a store may also refuse "
+    "where the object does not exist), and that this machine's clock is right"
+)
+_KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile"
+_EXPIRED = "the credentials have expired; log in again or renew them"
+_BUSY = "the store is overloaded or failing; try again later"
+_CUT = "the connection broke before all had arrived; try again"
+_SLOW = "the store did not answer in time; try again, and check AWS_ENDPOINT_URL and the network"
+_UNREACHABLE = (
+    "the store could not be reached; check AWS_ENDPOINT_URL, that the store runs and that this "
+    "machine may connect to it"
+)
+_GARBLED = "what arrived is not what was sent; try again"
+
+# By HTTP status, error code of the store, or class of the client library's exception.
+MEANINGS: Mapping[int | str, _Meaning] = {
+    401: (PermissionError, f"the store does not know who is asking; {_KEYS}"),
+    403: (PermissionError, _REFUSED),
+    404: (
+        FileNotFoundError,
+        "there is no such object in the bucket; check its spelling and case",
+    ),
+    408: (TimeoutError, _SLOW),
+    412: (_changed, CHANGED),
+    429: (ConnectionError, _BUSY),
+    500: (ConnectionError, _BUSY),
+    501: (_with_errno(errno.ENOTSUP), "the store does not support this request"),
+    507: (_with_errno(errno.ENOSPC), "the store is full; have its administrator make room"),
+    # Codes.
+    "NoSuchBucket": (
+        FileNotFoundError,
+        "there is no bucket '{bucket}'; check its name, AWS_ENDPOINT_URL and the region",
+    ),
+    "NoSuchKey": (
+        FileNotFoundError,
+        "there is no such object in the bucket; check its spelling and case",
+    ),
+    "NoSuchUpload": (
+        FileNotFoundError,
+        "the store dropped this upload before it was complete; upload again",
+    ),
+    "AccessDenied": (
+        PermissionError,
+        "the store refused; ask the bucket's owner for the right to do this",
+    ),
+    "InvalidAccessKeyId": (PermissionError, f"the store does not know this access key; {_KEYS}"),
+    "SignatureDoesNotMatch": (
+        PermissionError,
+        f"the secret key does not belong to the access key; {_KEYS}",
+    ),
+    "ExpiredToken": (PermissionError, _EXPIRED),
+    "TokenRefreshRequired": (PermissionError, _EXPIRED),
+    "InvalidToken": (PermissionError, f"the session token is not valid; {_KEYS}"),
+    "RequestExpired": (PermissionError, "this machine's clock is wrong; set it"),
+    "RequestTimeTooSkewed": (PermissionError, "this machine's clock is wrong; set it"),
+    "QuotaExceeded": (
+        PermissionError,
+        "the quota of the bucket or its owner is used up; remove objects or have it raised",
+    ),
+    "AuthorizationHeaderMalformed": (
+        PermissionError,
+        "the request is signed for another region; check AWS_DEFAULT_REGION",
+    ),
+    "PermanentRedirect": (ValueError, "the bucket is in another region; set AWS_DEFAULT_REGION"),
+    "SlowDown": (ConnectionError, _BUSY),
+    "ServiceUnavailable": (ConnectionError, _BUSY),
+    "InternalError": (ConnectionError, _BUSY),
+    "OperationAborted": (ConnectionError, _BUSY),
+    "RequestTimeout": (TimeoutError, _SLOW),
+    "BadDigest": (ConnectionError, _GARBLED),
+    "XAmzContentSHA256Mismatch": (ConnectionError, _GARBLED),
+    "IncompleteBody": (ConnectionError, _CUT),
+    "PreconditionFailed": (_changed, CHANGED),
+    "InvalidBucketName": (ValueError, "'{bucket}' is no name of a bucket"),
+    "KeyTooLongError": (ValueError, "the key is too long; S3 allows 1,024 bytes of UTF-8"),
+    "EntityTooLarge": (_with_errno(errno.EFBIG), "the object is larger than the store allows"),
+    # Classes of botocore, s3transfer and urllib3. A class stands for those derived from it.
+    "NoCredentialsError": (PermissionError, f"no credentials were found; {_KEYS}"),
+    "PartialCredentialsError": (PermissionError, f"the credentials are not complete; {_KEYS}"),
+    "CredentialRetrievalError": (PermissionError, f"the credentials can't be had; {_KEYS}"),
+    "TokenRetrievalError": (PermissionError, _EXPIRED),
+    "NoAuthTokenError": (PermissionError, _EXPIRED),
+    "SSOError": (PermissionError, _EXPIRED),
+    "LoginError": (PermissionError, _EXPIRED),
+    "ConnectTimeoutError": (TimeoutError, _SLOW),
+    "ReadTimeoutError": (TimeoutError, _SLOW),
+    "SSLError": (
+        ConnectionError,
+        "no trusted connection could be made; check AWS_ENDPOINT_URL and AWS_CA_BUNDLE",
+    ),
+    "ConnectionError": (ConnectionError, _UNREACHABLE),
+    "ConnectionClosedError": (ConnectionError, _CUT),
+    "ResponseStreamingError": (ConnectionError, _CUT),
+    "IncompleteReadError": (ConnectionError, _CUT),
+    "HTTPClientError": (ConnectionError, _UNREACHABLE),
+    "HTTPError": (ConnectionError, _CUT),
+    "ChecksumError": (ConnectionError, _GARBLED),
+    "FlexibleChecksumError": (ConnectionError, _GARBLED),
+    "S3ValidationError": (ConnectionError, _GARBLED),
+    "S3DownloadFailedError": (_changed, CHANGED),
+    "ProfileNotFound": (ValueError, "there is no such profile; check AWS_PROFILE ({detail})"),
+    "ConfigParseError": (ValueError, "the AWS configuration file can't be read ({detail})"),
+    "ConfigNotFound": (ValueError, "the AWS configuration file can't be found ({detail})"),
+    "InvalidConfigError": (ValueError, "the AWS configuration is not valid ({detail})"),
+    "ValidationError": (ValueError, "the AWS configuration is not valid ({detail})"),
+    "EndpointProviderError": (ValueError, "AWS_ENDPOINT_URL or the region is wrong ({detail})"),
+    "ParamValidationError": (ValueError, "the store would not accept this name ({detail})"),
+}
+_UNKNOWN: _Meaning = (_with_errno(errno.EIO), "the store failed in an unforeseen way ({detail})")
+
+
+def explain(error: Exception, location: Location) -> Explained:
+    """Turn an error of the client library into a built-in one that says what to do.
+
+    The HTTP status decides the class, where there is one: stores agree on it more than on codes.
+    The most particular entry gives the words.
+    """
+    error = getattr(error, "last_exception", None) or error
+    entries = [MEANINGS[name] for name in _names(error) if name in MEANINGS] or [_UNKNOWN]
+    make, words = entries[0]
+    if _status(error):
+        words = entries[-1][1]
+    words = words.format(bucket=location.bucket, detail=without_secrets(str(error))[:300])
+    return make(f"{location}: {words}{_as_answered(error)}.")
+
+
+def _names(error: Exception) -> Iterator[int | str]:
+    """What to look up, in the order in which it decides."""
+    if status := _status(error):
+        yield status if status in MEANINGS else status // 100 * 100
+        yield _answer(error).get("Code", "")
+    else:
+        yield from (base.__name__ for base in type(error).__mro__)
+
+
+def _answer(error: Exception) -> dict[str, str]:
+    return dict((getattr(error, "response", None) or {}).get("Error", {}))
+
+
+def _status(error: Exception) -> int:
+    response: Any = getattr(error, "response", None)
+    if not isinstance(response, Mapping):
+        return 0
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _as_answered(error: Exception) -> str:
+    """The answer as it came, for whoever runs the store."""
+    if not (status := _status(error)):
+        return f" ({type(error).__name__})"
+    answer = _answer(error)
+    parts = (f"HTTP {status}", answer.get("Code"), answer.get("Message"))
+    said = ": ".join(part for part in parts if part and part not in {"None", str(status)})
+    return f" ({without_secrets(said)[:300]})"
