@@ -1,0 +1,197 @@
+"""A small HTTP proxy that stands before a real store and does it wrong when it is told to."""
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a fault looks at before it decides."""
+
+    method: str
+    path: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answers without asking the store."""
+
+    status: int
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Closes the connection hard, without an answer."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Passes on half of the body and closes the connection."""
+
+
+@dataclass(frozen=True)
+class Short:
+    """Passes on all but the last byte, and says that this is all there is."""
+
+
+@dataclass(frozen=True)
+class Hang:
+    """Answers only after some seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Turns over the first byte of what the client sends."""
+
+
+@dataclass(frozen=True)
+class After:
+    """Lets the request pass, then does something."""
+
+    action: Callable[[], object]
+
+
+Fault = Answer | Reset | Cut | Short | Hang | Damage | After
+Rule = Callable[[Request], Fault | None]
+
+
+class FaultyProxy(ThreadingHTTPServer):
+    """Forwards every request, unless its rule names a fault."""
+
+    daemon_threads = True
+
+    def __init__(self, upstream: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        address = urlsplit(upstream)
+        self.upstream = (address.hostname or "", address.port or 80)
+        self._lock = threading.Lock()
+        self.follow(lambda request: None)
+
+    def follow(self, rule: Rule) -> None:
+        """Begin to count anew, and let a rule decide what goes wrong from now on."""
+        with self._lock:
+            self.rule = rule
+            self.requests: list[Request] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def fault_for(self, method: str, path: str) -> Fault | None:
+        with self._lock:
+            request = Request(method, path, sum(r.method == method for r in self.requests))
+            self.requests.append(request)
+        return self.rule(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that went away are part of these tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FaultyProxy
+
+    def forward(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        match fault := self.server.fault_for(self.command, self.path):
+            case Answer():
+                self._answer(fault)
+            case Reset():
+                self._reset()
+            case _:
+                self._forward(sent, fault)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815
+
+    def _forward(self, sent: bytes, fault: Fault | None) -> None:
+        if isinstance(fault, Hang):
+            time.sleep(fault.seconds)
+        if isinstance(fault, Damage):
+            sent = bytes([sent[0] ^ 255]) + sent[1:]
+        status, headers, body = self._ask(sent)
+        if isinstance(fault, After):
+            fault.action()
+        self._pass_on(status, headers, body, fault)
+
+    def _ask(self, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+        upstream = HTTPConnection(*self.server.upstream, timeout=30)
+        headers = {k: v for k, v in self.headers.items() if k.lower() != "expect"}
+        try:
+            upstream.request(self.command, self.path, sent or None, headers)
+            answer: HTTPResponse = upstream.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            upstream.close()
+
+    def _pass_on(
+        self, status: int, headers: dict[str, str], body: bytes, fault: Fault | None
+    ) -> None:
+        if isinstance(fault, Short):
+            body = body[:-1]
+        skipped = {"connection", "transfer-encoding", "content-length"}
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in skipped:
+                self.send_header(name, value)
+        length = headers.get("Content-Length") if self.command == "HEAD" else len(body)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+        if isinstance(fault, Cut):
+            self.wfile.write(body[: len(body) // 2])
+            self._reset()
+        else:
+            self.wfile.write(body)
+
+    def _answer(self, fault: Answer) -> None:
+        body = f"<Error><Code>{fault.code}</Code></Error>".encode() if fault.code else b""
+        self.send_response_only(fault.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(b"" if self.command == "HEAD" else body)
+
+    def _reset(self) -> None:
+        self.wfile.flush()
+        self.close_connection = True
+        # Without lingering, closing sends a reset rather than an orderly end.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Keep the tests' output quiet."""
+
+
+@contextmanager
+def faulty(upstream: str) -> Iterator[FaultyProxy]:
+    """Run a proxy before a store."""
+    proxy = FaultyProxy(upstream)
+    thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        proxy.shutdown()
+        thread.join()
+        proxy.server_close()
+
+
+def on(method: str, fault: Fault, *numbers: int) -> Rule:
+    """The fault on requests of one method: on all, or on those of these numbers, from 0."""
+
+    def rule(request: Request) -> Fault | None:
+        meant = request.method == method and (not numbers or request.number in numbers)
+        return fault if meant else None
+
+    return rule

@@ -1,0 +1,309 @@
+"""Stores and networks that fail: each fault gets its error, and nothing is left behind."""
+
+import errno
+import gc
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.storage import s3
+from tasks.storage.location import Location
+from tasks.storage.s3 import S3Store
+from tasks.storage.store import ObjectInfo
+from tests.integration.storage.conftest import Bucket, names_in
+from tests.integration.storage.faults import (
+    After,
+    Answer,
+    Cut,
+    Damage,
+    Fault,
+    FaultyProxy,
+    Hang,
+    Reset,
+    Short,
+    faulty,
+    on,
+)
+
+MULTIPART = (16 << 20) + 1
+STORE = S3Store()
+
+# s3transfer opens the file once for each part, and leaves those open that it no longer sends.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed file .*large.mp4:ResourceWarning")
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    folder = tmp_path / "sent"
+    folder.mkdir()
+    path = folder / "large.mp4"
+    path.write_bytes(os.urandom(MULTIPART))
+    return path
+
+
+@pytest.fixture
+def _closed_here() -> Iterator[None]:
+    """What is left open is closed while the filter above holds."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    (folder / "movie.mp4").write_bytes(b"what was there before")
+    return folder
+
+
+def assert_untouched(scratch: Path) -> None:
+    assert names_in(scratch) == ["movie.mp4"]
+    assert (scratch / "movie.mp4").read_bytes() == b"what was there before"
+
+
+@pytest.fixture
+def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "a-secret-key")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+
+@pytest.fixture(scope="module")
+def running_refusal() -> Iterator[FaultyProxy]:
+    with faulty("http://127.0.0.1:1") as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def refusing(
+    running_refusal: FaultyProxy, _one_try: None, monkeypatch: pytest.MonkeyPatch
+) -> FaultyProxy:
+    """A store that never lets anything pass."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", running_refusal.url)
+    return running_refusal
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected", "said"),
+    [
+        (Answer(403), PermissionError, r"the store refused.*HTTP 403"),
+        (Answer(403, "RequestTimeTooSkewed"), PermissionError, r"clock is wrong"),
+        (Answer(400, "ExpiredToken"), PermissionError, r"the credentials have expired"),
+        (Answer(401), PermissionError, r"does not know who is asking"),
+        (Answer(503, "SlowDown"), ConnectionError, r"overloaded or failing.*HTTP 503: SlowDown"),
+        (Answer(500), ConnectionError, r"overloaded or failing"),
+        (Answer(429), ConnectionError, r"overloaded or failing"),
+        (Answer(400, "RequestTimeout"), TimeoutError, r"did not answer in time"),
+        (Answer(418, "Teapot"), OSError, r"failed in an unforeseen way.*Teapot"),
+        (Reset(), ConnectionError, r"the connection broke"),
+    ],
+)
+def test_every_call_explains_a_refusal(
+    refusing: FaultyProxy,
+    scratch: Path,
+    answer: Fault,
+    expected: type[OSError],
+    said: str,
+) -> None:
+    refusing.follow(lambda request: answer)
+    where = Location("bucket", "a.mp4")
+    for call in (
+        lambda: STORE.read(where, 100),
+        lambda: STORE.download(ObjectInfo(where, 1, None, None, None, None), scratch / "movie.mp4"),
+        lambda: STORE.upload(scratch / "movie.mp4", where),
+        lambda: list(STORE.list(where)),
+        lambda: STORE.check_writable(where),
+        lambda: STORE.remove(where),
+        lambda: STORE.stat(where),
+    ):
+        with pytest.raises(expected, match=said) as caught:
+            call()
+        message = str(caught.value)
+        assert message.removeprefix("[Errno 5] ").startswith("s3://bucket/a.mp4: ")
+        assert "-key" not in message
+    assert_untouched(scratch)
+
+
+@pytest.mark.usefixtures("_one_try")
+def test_a_store_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    with pytest.raises(ConnectionError, match="could not be reached; check AWS_ENDPOINT_URL"):
+        STORE.stat(Location("bucket", "a"))
+
+
+@pytest.mark.usefixtures("_one_try")
+def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "READ_TIMEOUT_S", 0.2)
+    with faulty("http://127.0.0.1:1") as slow:
+        slow.follow(lambda request: Hang(0.6))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", slow.url)
+        with pytest.raises(TimeoutError, match="did not answer in time"):
+            STORE.stat(Location("bucket", "a"))
+
+
+def test_a_passing_fault_is_tried_again(
+    bucket: Bucket, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, scratch: Path
+) -> None:
+    monkeypatch.delenv("AWS_MAX_ATTEMPTS")
+    info = STORE.stat(bucket.put("a"))
+    proxy.follow(on("GET", Answer(503, "SlowDown"), 0))
+    STORE.download(info, scratch / "a")
+    assert [request.number for request in proxy.requests] == [0, 1]
+
+
+@pytest.mark.parametrize("fault", [Cut(), Reset()])
+def test_a_part_that_breaks_off_is_fetched_again(
+    bucket: Bucket,
+    proxy: FaultyProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    scratch: Path,
+    fault: Fault,
+) -> None:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    content = os.urandom(MULTIPART)
+    info = STORE.stat(bucket.put("a", content))
+    received: list[int] = []
+    proxy.follow(on("GET", fault, 0, 2))
+    STORE.download(info, scratch / "movie.mp4", received.append)
+    assert (scratch / "movie.mp4").read_bytes() == content
+    assert sum(received) == MULTIPART
+
+
+@pytest.mark.parametrize("length", [1000, MULTIPART])
+def test_a_body_that_is_always_cut_short(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path, length: int
+) -> None:
+    info = STORE.stat(bucket.put("a", bytes(length)))
+    proxy.follow(on("GET", Cut()))
+    with pytest.raises(ConnectionError, match="connection broke before all had arrived"):
+        STORE.download(info, scratch / "movie.mp4")
+    with pytest.raises(ConnectionError, match="connection broke before all had arrived"):
+        STORE.read(info.location, MULTIPART)
+    assert_untouched(scratch)
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_short_part_that_looks_whole(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path, number: int
+) -> None:
+    """A short first part leaves a hole in a file of the right size, and no digest tells."""
+    info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
+    proxy.follow(on("GET", Short(), number))
+    with pytest.raises(ConnectionError, match=r"expected 16,777,217 bytes, received 16,777,216"):
+        STORE.download(info, scratch / "movie.mp4")
+    assert_untouched(scratch)
+
+
+def test_an_object_that_changed_before(bucket: Bucket, scratch: Path) -> None:
+    info = STORE.stat(bucket.put("a", b"first"))
+    bucket.put("a", b"other")
+    with pytest.raises(OSError, match="the object changed while it was being read") as caught:
+        STORE.download(info, scratch / "movie.mp4")
+    assert caught.value.errno == errno.ESTALE
+    assert_untouched(scratch)
+
+
+def test_an_object_that_changes_while_it_is_fetched(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path
+) -> None:
+    info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
+    proxy.follow(on("GET", After(lambda: bucket.put("a", bytes(MULTIPART - 1) + b"1")), 0))
+    with pytest.raises(OSError, match=r"/a: the object changed while it was being") as caught:
+        STORE.download(info, scratch / "movie.mp4")
+    assert caught.value.errno == errno.ESTALE
+    assert_untouched(scratch)
+
+
+@pytest.mark.usefixtures("_closed_here")
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Answer(403, "AccessDenied"), PermissionError),
+        (Reset(), ConnectionError),
+    ],
+)
+def test_an_upload_that_fails_leaves_no_parts(
+    bucket: Bucket, proxy: FaultyProxy, large: Path, fault: Fault, expected: type[OSError]
+) -> None:
+    proxy.follow(on("PUT", fault, 1))
+    with pytest.raises(expected):
+        STORE.upload(large, bucket.at("large.mp4"))
+    assert bucket.keys() == []
+    assert bucket.unfinished_uploads() == 0
+
+
+class StoppedError(Exception):
+    """What an orchestrator raises in the main thread to cancel a task."""
+
+
+@pytest.fixture
+def signalled() -> Iterator[After]:
+    """Stops the main thread by a signal while a request is under way."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        stopped.set()
+        raise StoppedError
+
+    def kill() -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        stopped.wait(10)
+        time.sleep(0.2)  # the answer must not come before the main thread has begun to clean up
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    yield After(kill)
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.usefixtures("_closed_here")
+def test_an_upload_that_is_cancelled_leaves_no_parts(
+    bucket: Bucket, proxy: FaultyProxy, large: Path, signalled: After
+) -> None:
+    proxy.follow(on("PUT", signalled, 1))
+    with pytest.raises(StoppedError):
+        STORE.upload(large, bucket.at("large.mp4"))
+    assert bucket.keys() == []
+    assert bucket.unfinished_uploads() == 0
+
+
+def test_a_download_that_is_cancelled_leaves_nothing(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path, signalled: After
+) -> None:
+    info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
+    proxy.follow(on("GET", signalled, 1))
+    with pytest.raises(StoppedError):
+        STORE.download(info, scratch / "movie.mp4")
+    assert_untouched(scratch)
+
+
+def test_an_upload_that_another_overwrites(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path
+) -> None:
+    proxy.follow(on("PUT", After(lambda: bucket.put("a", b"another's"))))
+    with pytest.raises(ConnectionError, match="but the store then held 9 bytes"):
+        STORE.upload(scratch / "movie.mp4", bucket.at("a"))
+
+
+def test_an_upload_that_is_damaged_on_its_way(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path
+) -> None:
+    if bucket.store.kind == "moto":
+        pytest.skip("moto does not check what it receives")
+    proxy.follow(on("PUT", Damage()))
+    with pytest.raises(ConnectionError, match="what arrived is not what was sent"):
+        STORE.upload(scratch / "movie.mp4", bucket.at("a"))
+    assert bucket.keys() == []
+
+
+def test_trying_to_write_begins_an_upload_and_abandons_it(
+    bucket: Bucket, proxy: FaultyProxy
+) -> None:
+    STORE.check_writable(bucket.at("results/"))
+    assert [request.method for request in proxy.requests] == ["POST", "DELETE"]
+    path = f"/{bucket.name}/results/.write-check-"
+    assert all(request.path.startswith(path) for request in proxy.requests)
