@@ -47,7 +47,7 @@ MOVIES_AT_ONCE = 3
 
 @flow(
     name="pose-estimation",
-    task_runner=ThreadPoolTaskRunner(max_workers=MOVIES_AT_ONCE),
+    task_runner=ThreadPoolTaskRunner(max_workers=MOVIES_AT_ONCE),  # type: ignore[arg-type]
     persist_result=False,
 )
 @ends_clearly
@@ -74,8 +74,8 @@ def pose_estimation(
         stage_processes(scratch) as workers,
         timed_stages() as seconds,
     ):
-        request = resolve_request(model, movies, output, settings)
         workers.estimator.start()
+        request = resolve_request(model, movies, output, settings)
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         loaded = load_model(ready, workers)

@@ -1,6 +1,5 @@
 """Check, estimate, filter, judge, preview and label: the stages between two stores."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +11,23 @@ from tasks.pose.errors import BadInput
 from tasks.pose.median_filter import filter_file
 from tasks.pose.model_archive import Model, open_model
 from tasks.pose.movies import MovieInfo, probe
-from tasks.pose.processes import OFFLINE, SMALL_HEAP, StagePool, StageProcess
+from tasks.pose.processes import (
+    OFFLINE,
+    SMALL_HEAP,
+    StagePool,
+    StageProcess,
+    thread_limits,
+    usable_cpus,
+)
 from tasks.pose.quality import Quality
 from tasks.pose.settings import Crop, PoseSettings
 from tasks.progress import Progress
 from tasks.retries import WORKER_RETRIES, stage
 from tasks.staging import Fetched
+
+NETWORK_MODULES = ("tasks.pose.estimate", "deeplabcut.pose_estimation_pytorch.apis.utils")
+"""What the estimator loads while the inputs are fetched; it takes seconds."""
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -85,11 +95,13 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
     Yields:
         The processes; the estimator is already loading DeepLabCut.
     """
-    cpus = len(os.sched_getaffinity(0))
+    cpus = usable_cpus()
     env = SMALL_HEAP | OFFLINE | {"MPLCONFIGDIR": str(scratch / "matplotlib")}
-    estimator = StageProcess("estimation", scratch / "estimation.log", env)
+    estimator = StageProcess(
+        "estimation", scratch / "estimation.log", env | thread_limits(cpus), NETWORK_MODULES
+    )
     finishers = [
-        StageProcess("finishing", scratch / f"finishing-{index}.log", env)
+        StageProcess("finishing", scratch / f"finishing-{index}.log", env | thread_limits(1))
         for index in range(max(1, min(4, cpus // 4)))
     ]
     workers = Workers(estimator, StagePool(finishers), threading.Lock())

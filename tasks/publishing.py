@@ -294,11 +294,11 @@ def _movie_records(
 
 
 def _metadata(facts: RunFacts, delivered: Sequence[Analysed]) -> str:
-    movies = [
-        LabeledMovie(m.checked.info.width, m.checked.info.height, m.labeled.frames, m.labeled.frame_rate)
-        for m in delivered
-    ]
-    return output_metadata(facts.ready.model, movies)
+    movies = [(m.checked.info, m.labeled) for m in delivered]
+    return output_metadata(
+        facts.ready.model,
+        [LabeledMovie(i.width, i.height, made.frames, made.frame_rate) for i, made in movies],
+    )
 
 
 def _pictures(delivered: Sequence[Analysed]) -> dict[str, MoviePictures]:

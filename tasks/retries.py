@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from prefect import Task, task
+from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.states import Completed, Failed
@@ -74,7 +74,7 @@ class Stage(Generic[P, R]):
                 return Failed(message=str(error), data=error)
             return Completed(message=message, data=value)
 
-        self.task = task(
+        self.task: Task[P, State[Any]] = Task(
             run,
             cache_policy=NO_CACHE,
             persist_result=False,

@@ -1,5 +1,6 @@
 """From a request to files in the scratch folder: resolve, check that it can be done, fetch."""
 
+import hashlib
 import shutil
 import tempfile
 from collections import Counter
@@ -133,7 +134,7 @@ def _is_result(location: Location, output: Location) -> bool:
 def _movies_of(text: str) -> list[ObjectInfo]:
     """The movies that one entry names; beside movies, a prefix may hold anything."""
     infos = expand(text)
-    movies = [info for info in infos if info.location.suffix.lower() in MOVIE_SUFFIXES]
+    movies = [info for info in infos if _is_movie(info.location, alone=len(infos) == 1)]
     if not movies:
         kinds = ", ".join(MOVIE_SUFFIXES)
         raise BadInput(
@@ -141,6 +142,12 @@ def _movies_of(text: str) -> list[ObjectInfo]:
             f"{', '.join(sorted({i.location.name for i in infos})[:5])} at {text}"
         )
     return movies
+
+
+def _is_movie(location: Location, *, alone: bool) -> bool:
+    """Whether a name is a movie's; hidden files (macOS leaves ``._m1.mp4``) only when asked for."""
+    hidden = location.name.startswith(".") and not alone
+    return location.suffix.lower() in MOVIE_SUFFIXES and not hidden
 
 
 def folder_names(stems: Sequence[str]) -> list[str]:
@@ -215,8 +222,10 @@ def fetch_movie(movie: MovieSource, folder: Path) -> tuple[Fetched, str]:
 def _fetch(info: ObjectInfo, target: Path, what: str) -> tuple[Fetched, str]:
     """Download an object, or take a local file where it is."""
     store = store_for(info.location)
-    progress = Progress(what, info.size, "bytes")
     with store_errors():
+        # Asked again, since a listing knows no digest, and an object may have been replaced.
+        info = store.stat(info.location)
+        progress = Progress(what, info.size, "bytes")
         path = store.local_path(info) or target
         sha256 = store.download(info, path, progress.add) if path == target else _sha256(path)
     progress.finish()
@@ -231,7 +240,5 @@ def _fetch(info: ObjectInfo, target: Path, what: str) -> tuple[Fetched, str]:
 
 
 def _sha256(path: Path) -> str:
-    import hashlib  # noqa: PLC0415
-
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

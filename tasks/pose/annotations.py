@@ -91,7 +91,8 @@ def movie_table(movie: MoviePoses, first_frame: int, start: float) -> pd.DataFra
         "Time since start (s)": movie.timing.seconds + start,
     }
     offsets = {"x": movie.offset[0], "y": movie.offset[1], "likelihood": 0}
-    for label in poses.columns:
+    labels: list[tuple[str, ...]] = list(poses.columns)  # type: ignore[arg-type]
+    for label in labels:
         values = poses[label].to_numpy(dtype=np.float64)
         columns[column_name(label)] = values + offsets[label[-1]]
     return pd.DataFrame(columns)

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -215,10 +215,9 @@ def _feeding(frames: Iterator[Image], size: int) -> Iterator[Iterator[NDArray[np
 
     def put(item: NDArray[np.uint8] | BaseException | None) -> None:
         while not stopped.is_set():
-            try:
-                return batches.put(item, timeout=0.5)
-            except queue.Full:
-                continue
+            with suppress(queue.Full):
+                batches.put(item, timeout=0.5)
+                return
 
     def decode() -> None:
         try:

@@ -167,9 +167,7 @@ def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
     return poses + by_column
 
 
-def _keeping(
-    frames: MovieReader, worst: dict[int, Path], painter: FramePainter
-) -> Iterator[Image]:
+def _keeping(frames: MovieReader, worst: dict[int, Path], painter: FramePainter) -> Iterator[Image]:
     """Pass frames on, saving a labelled copy of the worst ones."""
     from PIL import Image as Picture  # noqa: PLC0415
 

@@ -53,7 +53,8 @@ def window_warnings(frames: int, window_length: int) -> list[str]:
     """Warn where the median filter's window is longer than the movie."""
     if window_length <= frames or window_length <= 1:
         return []
-    return [
+    warning = (
         f"the movie has {frames} frames, fewer than the filter's window of {window_length}; "
         "DeepLabCut's median filter then pulls coordinates towards 0: set window_length to 0"
-    ]
+    )
+    return [warning]

@@ -26,6 +26,14 @@ POSE_SNAPSHOT = re.compile(r"^snapshot(?P<best>-best)?-(?P<epochs>\d+)\.pt$")
 
 ANY_SNAPSHOT = re.compile(r"^snapshot.*\.(pt|index|meta|data-\d{5}-of-\d{5})$")
 
+_TASK_AND_DATE = re.compile(r"^(?P<task>.*?)(?P<date>[A-Z][a-z]{2}\d{1,2})?$")
+
+_LONGEST_NAME = 100
+
+_TASK_AND_DATE = re.compile(r"^(?P<task>.*?)(?P<date>[A-Z][a-z]{2}\d{1,2})?$")
+
+_LONGEST_NAME = 100
+
 _PLAIN_NAME = re.compile(r"^[^/\\\x00-\x1f]*$")
 
 
@@ -268,7 +276,7 @@ def _made_config(
     folder: PurePosixPath, pose: dict[str, Any], network: dict[str, Any]
 ) -> dict[str, Any]:
     match = SHUFFLE_FOLDER.match(folder.parent.name)
-    named = re.match(r"^(?P<task>.*?)(?P<date>[A-Z][a-z]{2}\d{1,2})?$", match["name"] if match else "")
+    named = _TASK_AND_DATE.match(match["name"] if match else "")
     metadata = network.get("metadata") or {}
     return {
         "Task": named["task"] if named else "",
@@ -394,7 +402,7 @@ def _split(sources: _Sources, notes: _Notes) -> dict[str, Any]:
 def _plain(value: Any, what: str) -> str:
     """A word that becomes part of a folder's name."""
     text = "" if value is None else str(value)
-    if not _PLAIN_NAME.match(text) or text in {".", ".."} or len(text) > 100:
+    if not _PLAIN_NAME.match(text) or text in {".", ".."} or len(text) > _LONGEST_NAME:
         raise BadInput(
             f"config.yaml: {what} is {text[:100]!r}, which cannot be part of a file name; give "
             "it letters and digits"
@@ -435,9 +443,7 @@ def _write_project(project: Path, facts: dict[str, Any], sources: _Sources) -> N
     _dump(folder / "test" / "pose_cfg.yaml", _our_pose_config(facts))
 
 
-def _our_project_config(
-    project: Path, facts: dict[str, Any], sources: _Sources
-) -> dict[str, Any]:
+def _our_project_config(project: Path, facts: dict[str, Any], sources: _Sources) -> dict[str, Any]:
     multi = facts["multi_animal"]
     parts = list(facts["body_parts"])
     return {

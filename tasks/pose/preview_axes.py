@@ -103,7 +103,7 @@ def time_axis(axes: Axes, subject: Subject) -> None:
     margin = (last - first) * 0.01 or 0.5
     axes.set_xlim(first - margin, last + margin)
     axes.set_xlabel("Time (s)" if subject.in_seconds else "Frame index")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=not subject.in_seconds))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=not subject.in_seconds, min_n_ticks=1))
 
 
 def rasterize_if_large(axes: Axes) -> None:
@@ -122,7 +122,11 @@ def say_if_empty(
         return
     note = f"{nothing} with a likelihood of at least {subject.p_cutoff:g}"
     axes.set_title("\n".join(filter(None, [plain(subject.name), note])), fontsize=10)
-    axes.set_yticks([])
+    axes.minorticks_off()
+    if axes.get_autoscalex_on():
+        axes.set_xticks([])
+    if axes.get_autoscaley_on():
+        axes.set_yticks([])
 
 
 def plain(name: str) -> str:

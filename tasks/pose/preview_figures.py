@@ -37,7 +37,7 @@ def trajectory(subject: Subject) -> Figure:
     figure, axes = axes_for(subject, 8, float(np.clip(6.4 * height / width, 3, 12)))
     axes.set_xlabel("X position in pixels")
     axes.set_ylabel("Y position in pixels")
-    _plot_positions(axes, subject, max(width, height) / _CELLS)
+    _plot_positions(axes, subject, _distinct_positions(subject, max(width, height) / _CELLS))
     axes.set_aspect("equal")
     if subject.frame_size:
         axes.set_xlim(0, width)
@@ -90,29 +90,29 @@ def histogram(subject: Subject) -> Figure:
     for color, delta_x, delta_y in steps:
         _plot_counts(axes, delta_x, bins, color=color, linestyle="--")
         _plot_counts(axes, delta_y, bins, color=color, linestyle="-")
-    axes.set_xlim(-1.05 * largest, 1.05 * largest)
     rasterize_if_large(axes)
     say_if_empty(axes, subject, [delta_x for _, delta_x, _ in steps], "No two consecutive points")
     return figure
 
 
-def _plot_positions(axes: Axes, subject: Subject, cell: float) -> None:
+def _distinct_positions(subject: Subject, cell: float) -> list[np.ndarray]:
+    """Indices of the positions to draw for each body part: of a short movie, every one."""
+    frames = len(subject.time)
+    if frames <= _FRAMES_OF_LARGE_DOTS:
+        return [np.arange(frames)] * len(subject.tracks)
+    return [distinct_cells(track.x, track.y, cell) for track in subject.tracks]
+
+
+def _plot_positions(axes: Axes, subject: Subject, positions: list[np.ndarray]) -> None:
     """In turns, a piece of each body part's way at a time, so that none hides all the others."""
     frames = len(subject.time)
     size = np.clip(_LARGE_DOT * (_FRAMES_OF_LARGE_DOTS / frames) ** 0.5, _SMALL_DOT, _LARGE_DOT)
-    shown = [distinct_cells(track.x, track.y, cell) for track in subject.tracks]
+    look: dict[str, Any] = {"alpha": subject.alpha, "markersize": float(size)}
     pieces = range(0, frames, max(_FRAMES_OF_LARGE_DOTS, frames // 20))
     for start, stop in zip(pieces, [*pieces[1:], frames], strict=True):
-        for track, indices in zip(subject.tracks, shown, strict=True):
+        for track, indices in zip(subject.tracks, positions, strict=True):
             piece = indices[slice(*np.searchsorted(indices, (start, stop)))]
-            axes.plot(
-                track.x[piece],
-                track.y[piece],
-                ".",
-                color=track.color,
-                alpha=subject.alpha,
-                markersize=size,
-            )
+            axes.plot(track.x[piece], track.y[piece], ".", color=track.color, **look)
 
 
 def _plot_over_time(axes: Axes, subject: Subject, values: np.ndarray, **look: Any) -> None:
@@ -132,7 +132,7 @@ def _plot_over_time(axes: Axes, subject: Subject, values: np.ndarray, **look: An
 
 def _plot_line(axes: Axes, time: np.ndarray, values: np.ndarray, **look: Any) -> None:
     lone = lone_points(values).tolist()
-    axes.plot(time, values, marker="o", markersize=2, markeredgewidth=0, markevery=lone, **look)
+    axes.plot(time, values, marker="o", markersize=3, markeredgewidth=0, markevery=lone, **look)
 
 
 def _plot_counts(axes: Axes, steps: np.ndarray, bins: np.ndarray, **look: Any) -> None:

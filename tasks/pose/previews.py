@@ -92,7 +92,8 @@ def _tracks(
     for index in keypoints.of_parts(names):
         part = keypoints.parts[index]
         likelihoods = keypoints.likelihood[:, index]
-        xy = np.where((likelihoods < p_cutoff)[:, None], np.nan, keypoints.xy[:, index])
+        shown = ~(likelihoods < p_cutoff) & np.isfinite(keypoints.xy[:, index]).all(axis=1)
+        xy = np.where(shown[:, None], keypoints.xy[:, index], np.nan)
         tracks[keypoints.individuals[index]].append(
             Track(part, colors(names.index(part)), xy[:, 0], xy[:, 1], likelihoods)
         )

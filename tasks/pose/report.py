@@ -39,12 +39,10 @@ def render_report(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> s
     Returns:
         An HTML page that loads nothing from elsewhere.
     """
-    return _template().render(record=record, shown=_shown(record, pictures))
+    return str(_template().render(record=record, shown=_shown(record, pictures)))
 
 
-def _shown(
-    record: RunRecord, pictures: Mapping[str, MoviePictures]
-) -> dict[str, dict[str, Any]]:
+def _shown(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> dict[str, dict[str, Any]]:
     """Embed pictures while the budget lasts, of movies that need a look first."""
     left = PICTURE_BUDGET
     shown: dict[str, dict[str, Any]] = {}

@@ -15,8 +15,6 @@ from tasks.pose.model_archive import Model
 from tasks.pose.quality import Quality
 from tasks.pose.settings import PoseSettings
 
-SCHEMA_VERSION = 1
-
 PACKAGES = (
     "deeplabcut", "torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pyarrow", "tables",
     "av", "opencv-python-headless", "matplotlib", "scikit-image", "prefect", "boto3", "isx",
@@ -130,7 +128,7 @@ class FlowRun(Record):
 class RunRecord(Record):
     """The whole of `run.json`."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     status: Status
     product: str
     started: datetime

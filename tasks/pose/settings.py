@@ -197,7 +197,8 @@ def option_of(field: FieldInfo) -> dict[str, Any]:
     if kind is bool:
         return option | {"action": argparse.BooleanOptionalAction}
     if kind is Crop:
-        return option | {"nargs": 4, "type": int, "metavar": tuple(map(str.upper, Crop.model_fields))}
+        names = tuple(map(str.upper, Crop.model_fields))
+        return option | {"nargs": 4, "type": int, "metavar": names}
     if kind == Literal["all"]:
         return option | {"nargs": "+", "metavar": "BODY_PART"}
     if issubclass(kind, StrEnum):

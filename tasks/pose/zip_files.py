@@ -1,7 +1,9 @@
 """Open a zip from a stranger: bounded in members, bytes and ratio, confined to one folder."""
 
+import lzma
 import stat
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +26,17 @@ SMALL = 2**20
 
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    ValueError,
+)
+"""What Python raises for a member that cannot be unpacked, one class for each compressor."""
 
 
 @dataclass(frozen=True)
@@ -107,24 +120,18 @@ class ZipOfFiles:
         return b"".join(self._chunks(member, limit))
 
     def _chunks(self, member: Member, limit: int) -> Iterator[bytes]:
+        """Unpack piece by piece, stopping at the declared size and at a wrong CRC."""
         try:
             with self._archive.open(member.info) as source:
-                while chunk := source.read(_CHUNK):
+                while limit >= 0 and (chunk := source.read(_CHUNK)):
                     limit -= len(chunk)
-                    if limit < 0:
-                        raise BadInput(f"{self._name}: {member.path} is longer than it says")
                     yield chunk
-        except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, ValueError) as error:
+        except _DAMAGED as error:
             raise BadInput(
                 f"{self._name}: {member.path} is damaged ({error}); zip and upload it again"
             ) from error
-        except Exception as error:
-            # zlib, bz2 and lzma each have an error class of their own.
-            if type(error).__name__ in {"error", "LZMAError"}:
-                raise BadInput(
-                    f"{self._name}: {member.path} is damaged ({error}); zip and upload it again"
-                ) from error
-            raise
+        if limit < 0:
+            raise BadInput(f"{self._name}: {member.path} is longer than it says; zip it again")
 
 
 @contextmanager
