@@ -1,0 +1,36 @@
+"""Slow parts that the whole session shares: a Prefect server, an object store."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from flows.__main__ import QUIET
+from tests.stores import Settings, moto_store
+
+
+@pytest.fixture(scope="session")
+def session_environment() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="session")
+def prefect_server(session_environment: pytest.MonkeyPatch) -> Iterator[None]:
+    """A real Prefect server with a database of its own."""
+    for name, value in QUIET.items():
+        session_environment.setenv(name, value)
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=300):
+        yield
+
+
+@pytest.fixture(scope="session")
+def object_store(session_environment: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """An S3 server, which boto3 finds through the environment."""
+    with moto_store() as settings:
+        for name, value in settings.items():
+            session_environment.setenv(name, value)
+        yield settings
+
+
