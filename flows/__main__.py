@@ -18,6 +18,14 @@ QUIET = {
 """Prefect reads these once, when it is imported: nothing leaves the machine but to the store."""
 
 
+def prepare_environment() -> None:
+    """Set what Prefect reads when it is imported, where the user has not set it."""
+    os.environ.update(QUIET | os.environ)
+    # An empty address is none; Prefect would take it for one and lose every event.
+    if not os.environ.get("PREFECT_API_URL"):
+        os.environ.pop("PREFECT_API_URL", None)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command.
 
@@ -74,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
         settings = PoseSettings.model_validate(_given(options))
     except ValidationError as error:
         return _refuse(_sentence(error))
-    os.environ.update(QUIET | os.environ)
+    prepare_environment()
     # Prefect takes seconds to load, which --help and a slip need not pay.
     from flows.pose_estimation import pose_estimation  # noqa: PLC0415
     from tasks import console  # noqa: PLC0415

@@ -182,6 +182,7 @@ def failed_record(source: MovieSource, error: BaseException) -> MovieRecord:
             "status": Status.FAILED,
             "input": _input(source),
             "error": str(told),
+            "failed_stage": told.stage,
             "error_kind": kinds.get(type(told), "stage failed"),
         }
     )
@@ -362,7 +363,7 @@ def conclusion(record: RunRecord, output: Location) -> str:
     failed = [movie for movie in record.movies if movie.status is Status.FAILED]
     if not failed:
         return where
-    first = f"{failed[0].name}: {failed[0].error}"
+    first = f"{failed[0].name} ({failed[0].failed_stage}): {failed[0].error}"
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     raise MoviesFailed(
         f"{len(failed)} of {len(record.movies)} movies failed: {first}{more}; see {where}",

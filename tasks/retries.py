@@ -89,7 +89,11 @@ class Stage(Generic[P, R]):
         started = time.monotonic()
         state: State[Any] = self.task(*args, **kwargs, return_state=True)
         _stage_seconds.get()[self.task.name] = time.monotonic() - started
-        return state.result()  # type: ignore[no-any-return]
+        try:
+            return state.result()  # type: ignore[no-any-return]
+        except PoseError as error:
+            error.stage = error.stage or self.task.name
+            raise
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the task beside others; returns Prefect's future."""

@@ -4,6 +4,7 @@ Each yields the settings that boto3 reads from the environment, so that a test a
 `monkeypatch.setenv` and a child process gets them as they are.
 """
 
+import logging
 import os
 import shutil
 import socket
@@ -39,6 +40,8 @@ def moto_store() -> Iterator[Settings]:
     """Start moto's server on a free port. All of its servers in a process share their objects."""
     from moto.server import ThreadedMotoServer
 
+    # Its access log would be written to whatever standard error a test has captured.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     os.environ.setdefault("MOTO_S3_DEFAULT_MAX_KEYS", str(LISTED_AT_ONCE))
     server = ThreadedMotoServer("127.0.0.1", port=0)
     server.start()

@@ -6,7 +6,13 @@ classes; nothing else decides whether an error is worth another try.
 
 
 class PoseError(Exception):
-    """Any failure that the product explains in a sentence to its user."""
+    """Any failure that the product explains in a sentence to its user.
+
+    Attributes:
+        stage: The name of the stage that failed, once that is known.
+    """
+
+    stage: str | None = None
 
 
 class BadInput(PoseError):  # noqa: N818 - the name says what it is, as in the documentation

@@ -72,6 +72,7 @@ class MovieRecord(Record):
     status: Literal[Status.COMPLETE, Status.FAILED]
     input: Input
     error: str | None = None
+    failed_stage: str | None = None
     error_kind: Literal["bad input", "retriable", "stage failed"] | None = None
     width: int | None = None
     height: int | None = None

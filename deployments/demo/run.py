@@ -1,0 +1,116 @@
+"""``make demo``: from bucket to bucket on our own model and movie, with nothing to set up.
+
+Starts an embedded S3 store (moto's server, on a free loopback port), puts the demo's inputs in a
+bucket, runs the flow against it with an ephemeral Prefect server, and brings the results back.
+"""
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from flows.__main__ import prepare_environment
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+RESULTS = ROOT / "demo-results"
+MODEL, MOVIE = HERE / "mouse-openfield-model.zip", HERE / "mouse-openfield.mp4"
+BUCKET = "dlcflow-demo"
+
+STORE = {
+    "AWS_ACCESS_KEY_ID": "demo",
+    "AWS_SECRET_ACCESS_KEY": "demo",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+"""moto's server takes any key; a person's own settings must not reach it."""
+
+
+def main() -> int:
+    """Run the demo and say where to look; the exit status is that of the run."""
+    prepare_environment()
+    with embedded_store():
+        status = _run(f"s3://{BUCKET}")
+        if status == 0:
+            record = _bring_back(f"s3://{BUCKET}/results/")
+            _say(_table(record))
+    return status
+
+
+@contextmanager
+def embedded_store() -> Iterator[str]:
+    """Serve an empty object store on loopback and point boto3 at it; yields its address."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(STORE | {"AWS_ENDPOINT_URL": url})
+    try:
+        _say(f"object store: {url} (it keeps nothing when the demo ends)")
+        yield url
+    finally:
+        server.stop()
+
+
+def _run(bucket: str) -> int:
+    """Put the inputs in the bucket and run the command that a user would type."""
+    from flows.__main__ import main as command  # noqa: PLC0415
+    from tasks.storage.location import Location  # noqa: PLC0415
+    from tasks.storage.store import store_for  # noqa: PLC0415
+
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    store = store_for(Location.parse(bucket))
+    for path, key in ((MODEL, f"models/{MODEL.name}"), (MOVIE, f"movies/{MOVIE.name}")):
+        store.upload(path, Location.parse(f"{bucket}/{key}"))
+    request = ["--model", f"{bucket}/models/{MODEL.name}", "--movies", f"{bucket}/movies/"]
+    looks = ["--draw-skeleton", "--trail-points", "15", "--dot-size", "4"]
+    _say(f"$ python -m flows run {' '.join(request)} --output {bucket}/results/ {' '.join(looks)}")
+    return command(["run", *request, "--output", f"{bucket}/results/", *looks])
+
+
+def _bring_back(prefix: str) -> Any:
+    """Download every result to a fresh folder; returns the run record."""
+    from tasks.pose.run_record import RunRecord  # noqa: PLC0415
+    from tasks.storage.location import Location  # noqa: PLC0415
+    from tasks.storage.store import store_for  # noqa: PLC0415
+
+    shutil.rmtree(RESULTS, ignore_errors=True)
+    location = Location.parse(prefix)
+    store = store_for(location)
+    for info in store.list(location):
+        store.download(info, RESULTS / info.location.key.removeprefix(location.key))
+    return RunRecord.model_validate_json((RESULTS / "run.json").read_text(encoding="utf-8"))
+
+
+def _table(record: Any) -> str:
+    """One line a movie: what came out, and what to open first."""
+    rows = [("movie", "frames", "frames/s", "verdict", "where to look")]
+    for movie in record.movies:
+        speed = movie.stages["Estimate poses"].frames_per_second
+        look = (RESULTS / movie.name / "labeled.mp4").relative_to(ROOT)
+        rows.append(
+            (movie.name, str(movie.frames.poses), f"{speed:.0f}", movie.quality.verdict, str(look))
+        )
+    rows.append(("(all)", "", "", "", str((RESULTS / "report.html").relative_to(ROOT))))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n" + "\n".join(line.rstrip() for line in lines)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

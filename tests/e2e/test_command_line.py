@@ -1,0 +1,174 @@
+"""The command line as a user types it: exit status, last line, refusals, and no other network."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+import pytest
+
+from flows.__main__ import main
+from tests.movie_files import cut_movie, write_movie
+from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED, needs_shared
+from tests.stores import Settings
+
+BUCKET = "command-line"
+
+
+def command(*words: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "flows", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | environment,
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """An empty home folder and an empty scratch folder."""
+    folders = {"HOME": tmp_path / "home", "TMPDIR": tmp_path / "scratch"}
+    for folder in folders.values():
+        folder.mkdir()
+    return {name: str(folder) for name, folder in folders.items()} | {"PREFECT_API_URL": ""}
+
+
+@pytest.fixture
+def audited(tmp_path: Path) -> dict[str, str]:
+    paths = os.pathsep.join([str(ROOT / "tests" / "e2e" / "audit"), str(ROOT)])
+    return {"PYTHONPATH": paths, "AUDIT_LOG": str(tmp_path / "audit.log")}
+
+
+def test_a_run_on_local_folders_needs_no_server_and_no_network(
+    home: dict[str, str], audited: dict[str, str], tmp_path: Path
+) -> None:
+    movie = cut_movie(DEMO_MOVIE, tmp_path / "mouse one.mp4", 10)
+    output = tmp_path / "the results"
+    before = set(ROOT.iterdir())
+    done = command(
+        "run", "--model", DEMO_MODEL, "--movies", movie, "--output", output,
+        "--keypoints-only", "--annotations-format", "csv", **home, **audited,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str(output / "run.json")
+    assert (output / "mouse one" / "labeled.mp4").is_file()
+    assert (output / "annotations.csv").is_file()
+    log = Path(audited["AUDIT_LOG"])
+    assert not log.exists(), f"asked for addresses: {log.read_text()}"
+    assert list(Path(home["TMPDIR"]).glob("dlcflow-*")) == []
+    assert set(ROOT.iterdir()) == before
+    assert len(done.stderr.splitlines()) < 100
+
+
+def test_a_run_whose_only_movie_is_bad_input_says_so(
+    prefect_server: None, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    movie = tmp_path / "notes.mp4"
+    movie.write_text("no movie at all")
+    words = ["--model", str(DEMO_MODEL), "--movies", str(movie)]
+    status = main(["run", *words, "--output", str(tmp_path / "out")])
+    told = capsys.readouterr()
+    assert status == 2
+    assert told.out.splitlines()[-1] == str(tmp_path / "out" / "run.json")
+    errors = [line for line in told.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "1 of 1 movies failed: notes (Check movie): notes.mp4: expected an MP4" in errors[0]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"run.json", "report.html"}
+
+
+Words = Callable[[Path], list[str]]
+
+
+def _words(
+    folder: Path, model: object = DEMO_MODEL, movies: object = None, output: object = None
+) -> list[str]:
+    movies = movies or folder / "good.mp4"
+    output = output or folder / "out"
+    return ["--model", str(model), "--movies", str(movies), "--output", str(output)]
+
+
+REFUSED: dict[str, tuple[Words, str]] = {
+    "even window": (lambda f: [*_words(f), "--window-length", "4"], "must be odd"),
+    "long window": (lambda f: [*_words(f), "--window-length", "103"], "less than or equal to 101"),
+    "colormap": (lambda f: [*_words(f), "--color-map", "rainbwo"], "did you mean rainbow"),
+    "cutoff": (lambda f: [*_words(f), "--p-cutoff", "1.5"], "less than or equal to 1"),
+    "dots": (lambda f: [*_words(f), "--dot-size", "0"], "greater than or equal to 1"),
+    "rate": (lambda f: [*_words(f), "--output-frame-rate", "-1"], "greater than 0"),
+    "trails": (lambda f: [*_words(f), "--trail-points", "-1"], "greater than or equal to 0"),
+    "crop": (lambda f: [*_words(f), "--crop", "0", "0", "0", "9"], "greater than 0"),
+    "part twice": (lambda f: [*_words(f), "--displayed-body-parts", "nose", "nose"], "twice"),
+    "no model": (lambda f: _words(f, model=f / "no.zip"), "there is no such file"),
+    "no zip": (lambda f: _words(f, model=f / "good.mp4"), "expected a zip"),
+    "model is a folder": (lambda f: _words(f, model=f), "expected a zip"),
+    "no movie": (lambda f: _words(f, movies=f / "no.mp4"), "there is no such file"),
+    "no match": (lambda f: _words(f, movies=f / "*.avi"), "no object fits this pattern"),
+    "empty prefix": (lambda f: _words(f, movies=f"{f}/nothing/"), "no objects below this prefix"),
+    "other kind": (lambda f: _words(f, movies=f / "movie.mkv"), "expected movies (.mp4, .avi)"),
+    "output is a file": (lambda f: _words(f, output=f / "good.mp4"), "good.mp4"),
+    "other scheme": (lambda f: _words(f, movies="https://example.org/m.mp4"), "expected s3://"),
+    "no bucket": (lambda f: _words(f, movies="s3://not-there-1/m.mp4"), "not-there-1"),
+    "no output bucket": (lambda f: _words(f, output="s3://not-there-2/x"), "not-there-2"),
+    "no key": (lambda f: _words(f, movies=f"s3://{BUCKET}/m.mp4"), f"s3://{BUCKET}/m.mp4"),
+    "bad bucket": (lambda f: _words(f, model="s3://X/m.zip"), "no bucket name"),
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(object_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    folder = tmp_path_factory.mktemp("inputs")
+    write_movie(folder / "good.mp4", 3)
+    write_movie(folder / "movie.mkv", 3)
+    return folder
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_work_is_refused_in_one_sentence_before_anything_runs(
+    name: str, inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words, expected = REFUSED[name]
+    assert main(["run", *words(inputs)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("error: ")
+    assert told.err.count("\n") == 1
+    assert expected in told.err
+    assert not (inputs / "out").exists()
+
+
+BAD_MODELS = {
+    "an unknown body part": (["--displayed-body-parts", "nose", "paw"], "it has nose, left_ear"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_MODELS)
+def test_what_the_model_cannot_do_is_refused_before_inference(
+    name: str, prefect_server: None, inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extra, expected = BAD_MODELS[name]
+    assert main(["run", *_words(inputs), *extra]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert expected in told.err
+    assert not (inputs / "out").exists()
+
+
+@needs_shared
+@pytest.mark.parametrize("model", ["openfield-tensorflow", "blobs-multianimal-pytorch"])
+def test_models_that_this_version_does_not_run_are_refused_before_inference(
+    model: str, prefect_server: None, inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    archive = SHARED / "models" / f"{model}.zip"
+    assert main(["run", *_words(inputs, model=archive)]) == 2
+    assert "this version runs" in capsys.readouterr().err
+
+
+def test_bad_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["run", "--model", "x.zip"])
+    assert exit_.value.code == 2
+    assert "--movies" in capsys.readouterr().err
