@@ -144,6 +144,7 @@ def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) ->
         width=info.width,
         height=info.height,
         codec=info.codec,
+        batch_size=found.batch_size,
         frame_rate=float(found.timing.frame_rate),
         constant_frame_rate=found.timing.constant,
         duration=float(found.timing.seconds[-1] + 1 / found.timing.frame_rate),
@@ -327,7 +328,6 @@ def _record(
         estimator=Estimator(
             scorer=loaded.scorer,
             device=loaded.device,
-            batch_size=loaded.batch_size,
             path=loaded.path,
         ),
         movies=movies,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ H5_KEY = "df_with_missing"
 _QUEUED_BATCHES = 3
 """Batches that are decoded ahead of the network."""
 
+_PIXELS_AT_ONCE = {"cpu": 4 * 640 * 480, "cuda": 32 * 640 * 480}
+"""Pixels that go to the network at a time. More is no faster on a CPU, only larger: a ResNet's
+activations take about 1 kB for each pixel."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -43,7 +47,6 @@ class Loaded:
         scorer: The name that DeepLabCut gives to this model's results.
         snapshot: File name of the snapshot that was loaded.
         device: The torch device that it runs on.
-        batch_size: Frames that go to the network at a time.
         path: Which feed the frames take: ``device`` (normalized on the device) or ``deeplabcut``
             (prepared by DeepLabCut's own transforms, frame by frame).
         repairs: Settings of the archive that DeepLabCut does not know and that were left out.
@@ -52,7 +55,6 @@ class Loaded:
     scorer: str
     snapshot: str
     device: str
-    batch_size: int
     path: str
     repairs: tuple[str, ...]
 
@@ -66,6 +68,7 @@ class Estimate:
         timing: When the frames were shown.
         decode_errors: What the decoder could not read.
         loaded: The model that ran.
+        batch_size: Frames that went to the network at a time.
         seconds: From the first frame's decoding to the last pose.
     """
 
@@ -73,6 +76,7 @@ class Estimate:
     timing: Timing
     decode_errors: tuple[str, ...]
     loaded: Loaded
+    batch_size: int
     seconds: float
 
 
@@ -123,20 +127,24 @@ def estimate(
     started = time.monotonic()
     chunks: list[NDArray[np.float32]] = []
     done = 0
-    with _feeding(_cropped(reader, crop), network.loaded.batch_size) as batches:
+    frames = _cropped(reader, crop)
+    first = next(frames, None)
+    if first is None:
+        raise BadInput(f"{movie.name}: none of its frames can be decoded")
+    batch_size = network.batch_size(first)
+    with _feeding(chain([first], frames), batch_size) as batches:
         for batch in batches:
             chunks.append(network.poses(batch))
             done += len(batch)
             progress(done)
     seconds = time.monotonic() - started
-    if not chunks:
-        raise BadInput(f"{movie.name}: none of its frames can be decoded")
     write_poses(pose_table(np.concatenate(chunks), network.loaded.scorer, network.parts), target)
     return Estimate(
         frames=done,
         timing=reader.timing(),
         decode_errors=tuple(reader.errors),
         loaded=network.loaded,
+        batch_size=batch_size,
         seconds=seconds,
     )
 
@@ -266,10 +274,14 @@ class _Network:
             scorer=scorer,
             snapshot=snapshot,
             device=str(self._device),
-            batch_size=8 if self._device.type == "cpu" else 32,
             path="device" if self._normalize else "deeplabcut",
             repairs=repairs,
         )
+
+    def batch_size(self, frame: Image) -> int:
+        """How many frames of this size go to the network at a time."""
+        pixels = _PIXELS_AT_ONCE.get(self._device.type, _PIXELS_AT_ONCE["cpu"])
+        return max(1, pixels // (frame.shape[0] * frame.shape[1]))
 
     def poses(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Predict a batch, in halves where the device has too little memory for it.

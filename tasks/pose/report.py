@@ -63,7 +63,7 @@ def _urgency(movie: MovieRecord) -> int:
 
 def _embedded(files: MoviePictures) -> dict[str, Any]:
     return {
-        "previews": {name: _data_url(path) for name, path in files.previews.items()},
+        "previews": {path.name: _data_url(path) for path in files.previews.values()},
         "worst": {index: _data_url(path) for index, path in sorted(files.worst.items())},
     }
 

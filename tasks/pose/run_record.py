@@ -77,6 +77,7 @@ class MovieRecord(Record):
     width: int | None = None
     height: int | None = None
     codec: str | None = None
+    batch_size: int | None = Field(default=None, description="Frames at a time on the device.")
     frame_rate: float | None = None
     constant_frame_rate: bool | None = None
     duration: float | None = Field(default=None, description="Seconds.")
@@ -104,7 +105,6 @@ class Estimator(Record):
 
     scorer: str
     device: str
-    batch_size: int
     path: str
 
 

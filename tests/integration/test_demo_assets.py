@@ -51,7 +51,7 @@ def test_the_seed_gives_the_movie_again() -> None:
     for (picture, _), stored in zip(rendered, itertools.islice(read_movie(MOVIE), 3), strict=True):
         away = picture.astype(float) - stored
         assert np.abs(away).mean() < 3
-        assert np.abs(away.mean(axis=(0, 1))).max() < 1
+        assert np.abs(away.mean(axis=(0, 1))).max() < 2
 
 
 def test_seeds_differ() -> None:

@@ -1,0 +1,18 @@
+"""Parts of the README that are made from the code; run as a script, writes them."""
+
+import re
+
+from tasks.pose.settings import settings_table
+from tests.paths import ROOT
+
+README = ROOT / "README.md"
+_BLOCK = re.compile(r"(<!-- settings: [^>]*-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL)
+
+
+def with_settings(text: str) -> str:
+    """The README's text with the settings table as the model has it now."""
+    return _BLOCK.sub(lambda match: f"{match[1]}\n{settings_table()}\n\n{match[3]}", text)
+
+
+if __name__ == "__main__":
+    README.write_text(with_settings(README.read_text(encoding="utf-8")), encoding="utf-8")

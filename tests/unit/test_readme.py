@@ -1,0 +1,23 @@
+"""The README is true."""
+
+import re
+
+from tests.docs import README, with_settings
+from tests.paths import ROOT
+
+TEXT = README.read_text(encoding="utf-8")
+
+
+def test_the_settings_table_is_that_of_the_model() -> None:
+    assert with_settings(TEXT) == TEXT, "run `make docs`"
+
+
+def test_every_file_that_it_links_to_exists() -> None:
+    links = re.findall(r"\]\((?!https?://)([^)#]+)", TEXT)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_make_target_that_it_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b", TEXT)) <= targets
