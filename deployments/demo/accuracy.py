@@ -1,0 +1,87 @@
+"""Compares what DeepLabCut finds in the demo movie with where the body parts really are.
+
+Run it as ``python -m deployments.demo.accuracy`` from the root of the checkout.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from deployments.demo.mouse import BODY_PARTS
+
+FOLDER = Path(__file__).parent
+MOVIE = FOLDER / "mouse-openfield.mp4"
+TRUTH = FOLDER / "mouse-openfield.truth.csv"
+MODEL = FOLDER / "mouse-openfield-model.zip"
+# Without these DeepLabCut's memory grows by megabytes a frame on a CPU: one heap, and a network's
+# buffers stay in it to be used again.
+_HEAP = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "1000000000",
+}
+
+
+def measure() -> None:
+    """Print the accuracy, from a process whose heap does not grow."""
+    subprocess.run([sys.executable, "-m", __name__], env=os.environ | _HEAP, check=True)
+
+
+def analyse(work: Path) -> tuple[pd.DataFrame, float]:
+    """Run DeepLabCut's own analysis on the demo movie, in an empty folder.
+
+    Returns:
+        Its table with columns (body part, coordinate), and the seconds that it took.
+    """
+    import deeplabcut  # noqa: PLC0415 - ten seconds
+
+    with zipfile.ZipFile(MODEL) as archive:
+        archive.extractall(work)
+    config = work / "config.yaml"
+    settings = yaml.safe_load(config.read_text()) | {"project_path": str(work)}
+    config.write_text(yaml.safe_dump(settings, sort_keys=False))
+    movie = shutil.copy(MOVIE, work)
+    begun = time.monotonic()
+    scorer = deeplabcut.analyze_videos(str(config), [str(movie)], device="cpu")
+    seconds = time.monotonic() - begun
+    found = pd.read_hdf(work / f"{MOVIE.stem}{scorer}.h5")
+    assert isinstance(found, pd.DataFrame)
+    return found.droplevel("scorer", axis=1), seconds
+
+
+def compare(found: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Summarise errors: a row for each body part, in pixels and shares of the frames."""
+    rows = {}
+    for part in BODY_PARTS:
+        away = [found[part][axis] - truth[f"{part} {axis}"] for axis in ("x", "y")]
+        error = (away[0] ** 2 + away[1] ** 2) ** 0.5
+        likely = found[part]["likelihood"]
+        rows[part] = {
+            "median error": error.median(),
+            "95th percentile": error.quantile(0.95),
+            "largest": error.max(),
+            "likelihood > 0.6": (likely > 0.6).mean(),
+            "least likelihood": likely.min(),
+        }
+    return pd.DataFrame(rows).T.round(3)
+
+
+def main() -> None:
+    """Analyse, compare and print."""
+    truth = pd.read_csv(TRUTH)
+    with tempfile.TemporaryDirectory() as work:
+        found, seconds = analyse(Path(work).resolve())
+    print(compare(found, truth).to_string())
+    print(f"{len(found)} frames in {seconds:.0f} s: {len(found) / seconds:.1f} frames per second")
+
+
+if __name__ == "__main__":
+    main()
