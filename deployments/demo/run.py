@@ -73,7 +73,7 @@ def _run(bucket: str) -> int:
     for path, key in ((MODEL, f"models/{MODEL.name}"), (MOVIE, f"movies/{MOVIE.name}")):
         store.upload(path, Location.parse(f"{bucket}/{key}"))
     request = ["--model", f"{bucket}/models/{MODEL.name}", "--movies", f"{bucket}/movies/"]
-    looks = ["--draw-skeleton", "--trail-points", "15", "--dot-size", "4"]
+    looks = ["--draw-skeleton", "--dot-size", "4"]
     _say(f"$ python -m flows run {' '.join(request)} --output {bucket}/results/ {' '.join(looks)}")
     return command(["run", *request, "--output", f"{bucket}/results/", *looks])
 

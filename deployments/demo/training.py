@@ -91,7 +91,7 @@ def project_config(project: PurePath) -> dict[str, Any]:
         "stop": 1,
         "numframes2pick": 20,
         "skeleton": _SKELETON,
-        "skeleton_color": "black",
+        "skeleton_color": "white",
         "pcutoff": 0.6,
         "dotsize": 6,
         "alphavalue": 0.7,

@@ -281,7 +281,7 @@ class _Network:
     def batch_size(self, frame: Image) -> int:
         """How many frames of this size go to the network at a time."""
         pixels = _PIXELS_AT_ONCE.get(self._device.type, _PIXELS_AT_ONCE["cpu"])
-        return max(1, pixels // (frame.shape[0] * frame.shape[1]))
+        return max(1, int(pixels // (frame.shape[0] * frame.shape[1])))
 
     def poses(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Predict a batch, in halves where the device has too little memory for it.

@@ -37,10 +37,12 @@ PROGRESS_INTERVAL = 0.2
 _LAST_LINES = 20
 
 SMALL_HEAP = {
-    # Without these, glibc keeps the frames of a movie in its heap, some MB for each frame: a
-    # CPU run of 2,330 frames grew to 24 GB. With them, freed frames go back to the system.
-    "MALLOC_MMAP_THRESHOLD_": "262144",
-    "MALLOC_TRIM_THRESHOLD_": "262144",
+    # With glibc's defaults a CPU run keeps growing, some MB for each frame: each thread's arena
+    # is left full of holes. One arena for all threads stays flat, and, unlike giving every buffer
+    # back to the system at once, costs no page faults: 30 frames/s against 15 (measured).
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "1000000000",
 }
 
 OFFLINE = {
