@@ -79,6 +79,7 @@ def pose_estimation(
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         loaded = load_model(ready, workers)
+        workers.finishers.start()
         withdraw_record(request.output)
         futures = [
             analyse_movie.submit(movie, request, ready, scratch / str(movie.number), workers)

@@ -29,6 +29,10 @@ NETWORK_MODULES = ("tasks.pose.estimate", "deeplabcut.pose_estimation_pytorch.ap
 """What the estimator loads while the inputs are fetched; it takes seconds."""
 
 
+FINISHING_MODULES = ("tasks.pose.finishing", "tasks.pose.median_filter")
+"""What a finisher loads while the first movie is estimated."""
+
+
 @dataclass(frozen=True)
 class Workers:
     """The child processes of a run.
@@ -101,7 +105,12 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
         "estimation", scratch / "estimation.log", env | thread_limits(cpus), NETWORK_MODULES
     )
     finishers = [
-        StageProcess("finishing", scratch / f"finishing-{index}.log", env | thread_limits(1))
+        StageProcess(
+            "finishing",
+            scratch / f"finishing-{index}.log",
+            env | thread_limits(1),
+            FINISHING_MODULES,
+        )
         for index in range(max(1, min(4, cpus // 4)))
     ]
     workers = Workers(estimator, StagePool(finishers), threading.Lock())

@@ -24,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose.errors import BadInput, Retriable
+from tasks.pose.frozen import Outputs, freeze
 from tasks.pose.movies import Image, MovieReader, Timing
 from tasks.pose.settings import Crop
 
@@ -270,6 +271,9 @@ class _Network:
         self._normalize = _normalization(self._runner, torch, self._device)
         # Twice as fast on a CPU and on tensor cores; results differ by rounding only.
         self._model = self._runner.model.to(memory_format=torch.channels_last)
+        self._frozen: Callable[[Any], Outputs] | None = None
+        self._frozen_shape: tuple[int, ...] | None = None
+        self._last_shape: tuple[int, ...] | None = None
         self.loaded = Loaded(
             scorer=scorer,
             snapshot=snapshot,
@@ -293,7 +297,7 @@ class _Network:
             Shape (frames, body parts, 3): x, y in pixels, likelihood.
         """
         try:
-            with self._torch.inference_mode():
+            with self._torch.no_grad():
                 return self._predict(batch)
         except self._torch.OutOfMemoryError as error:
             if len(batch) == 1:
@@ -304,13 +308,22 @@ class _Network:
 
     def _predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         inputs, contexts = self._inputs(batch)
-        raw = self._model.get_predictions(self._model(inputs))
+        raw = self._model.get_predictions(self._outputs(inputs))
         heads = {
             head: {name: value.cpu().numpy() for name, value in values.items()}
             for head, values in raw.items()
         }
         found = [self._pose(heads, index, context) for index, context in enumerate(contexts)]
         return np.stack(found).astype(np.float32, copy=False)
+
+    def _outputs(self, inputs: Any) -> Any:
+        """Run the network; on a CPU frozen for the shape that comes again and again."""
+        shape = tuple(inputs.shape)
+        if self._device.type == "cpu" and shape == self._last_shape != self._frozen_shape:
+            self._frozen, self._frozen_shape = freeze(self._model, inputs), shape
+        self._last_shape = shape
+        frozen = self._frozen if shape == self._frozen_shape else None
+        return (frozen or self._model)(inputs)
 
     def _inputs(self, batch: NDArray[np.uint8]) -> tuple[Any, list[dict[str, Any]]]:
         size = {"image_size": (batch.shape[2], batch.shape[1])}

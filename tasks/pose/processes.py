@@ -230,6 +230,11 @@ class StagePool:
         for process in processes:
             self._idle.put(process)
 
+    def start(self) -> None:
+        """Start the children ahead of their first calls."""
+        for process in self._all:
+            process.start()
+
     @contextmanager
     def lease(self) -> Iterator[StageProcess]:
         """Hold one child while the block runs; wait where all are busy."""
