@@ -35,6 +35,8 @@ _ENCODER = {
     # Without frames out of order each packet's time is its picture's time: no edit list is needed,
     # every player starts at the first frame, and the last frame of a variable rate keeps its time.
     "bf": "0",
+    # Its messages would go to Python, for which each of its threads would have to wait.
+    "x264-params": "log=-1",
 }
 
 
@@ -172,9 +174,21 @@ class MovieWriter:
 
     def _discard(self) -> None:
         # What went wrong is already on its way to the caller.
+        with suppress(av.error.FFmpegError):
+            self._drain()
         with suppress(av.error.FFmpegError, ValueError):
             self._container.close()
         self._path.unlink(missing_ok=True)
+
+    def _drain(self) -> None:
+        """Let the encoder finish what it holds.
+
+        PyAV frees an encoder without letting other Python threads run, and waits for the encoder's
+        threads meanwhile; one that still works, and has something to log, waits for Python in turn:
+        the process would hang. (That needs ``av.logging``, which torchvision turns on.)
+        """
+        if self._stream is not None:
+            self._stream.encode(None)
 
 
 def _tag_colors(stream: VideoStream) -> None:

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import resource
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from itertools import repeat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
@@ -19,7 +22,6 @@ from tests.pose_tables import PLAIN, SINGLE, noise, scattered_poses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 THIRTY = Fraction(30)
 KEYPOINTS_ONLY = replace(PLAIN, keypoints_only=True)
@@ -227,6 +229,38 @@ def test_nothing_is_left_of_a_movie_that_broke(tmp_path: Path) -> None:
         write_labeled_movie(
             breaking(), scattered_poses(SINGLE, 9), tmp_path / "m.mp4", PLAIN, frame_rate=THIRTY
         )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_broken_movie_ends_where_messages_go_to_python(tmp_path: Path) -> None:
+    """PyAV frees an encoder while it holds Python's lock; an encoder at work would wait for it."""
+    script = """
+import sys
+from fractions import Fraction
+from pathlib import Path
+import av.logging
+import numpy as np
+from tasks.pose.movie_writer import Clock, MovieWriter
+av.logging.set_level(av.logging.ERROR)  # as torchvision does
+writer = MovieWriter(Path(sys.argv[1]), Clock.constant(Fraction(30)), threads=2)
+try:
+    with writer:
+        for frame in np.random.default_rng(7).integers(0, 256, (2, 90, 120, 3), np.uint8):
+            writer.write(frame)
+        raise InterruptedError
+except InterruptedError:
+    del writer
+print("ended")
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "m.mp4")],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert ended.stdout == "ended\n"
     assert not list(tmp_path.iterdir())
 
 
