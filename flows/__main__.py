@@ -9,6 +9,9 @@ from tasks.pose.settings import PoseSettings, option_of
 
 BAD_INPUT = 2
 
+INTERRUPTED = 130
+"""What shells give for a command that Ctrl-C ended."""
+
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -86,6 +89,7 @@ def _run(options: argparse.Namespace) -> int:
     # Prefect takes seconds to load, which --help and a slip need not pay.
     from flows.pose_estimation import pose_estimation  # noqa: PLC0415
     from tasks import console  # noqa: PLC0415
+    from tasks.estimation import estimator_ahead  # noqa: PLC0415
     from tasks.pose.errors import PoseError  # noqa: PLC0415
 
     request = (options.model, options.movies, options.output, settings)
@@ -93,8 +97,12 @@ def _run(options: argparse.Namespace) -> int:
         output = console.checked_output(*request)
     except PoseError as error:
         return console.tell_refused(error)
-    with console.live_progress():
-        state = pose_estimation(*request, return_state=True)
+    try:
+        with console.live_progress(), estimator_ahead():
+            state = pose_estimation(*request, return_state=True)
+    except KeyboardInterrupt:
+        sys.stderr.write("error: interrupted; nothing is published without a run.json\n")
+        return INTERRUPTED
     return console.tell(state, output)
 
 

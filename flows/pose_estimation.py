@@ -88,7 +88,7 @@ def pose_estimation(
         for future in futures:
             future.wait()
         delivered, failed = gather(request, [future.state for future in futures])
-        annotations = publish_annotations(request, delivered, scratch)
+        annotations = publish_annotations(request, delivered, scratch, workers)
         facts = RunFacts(request, archive, ready, loaded, started)
         record = publish_record(facts, delivered, failed, annotations, seconds, scratch)
         return conclusion(record, request.output)

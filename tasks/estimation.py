@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tasks.pose import estimate, finishing
 from tasks.pose.errors import BadInput
@@ -29,8 +30,17 @@ NETWORK_MODULES = ("tasks.pose.estimate", "deeplabcut.pose_estimation_pytorch.ap
 """What the estimator loads while the inputs are fetched; it takes seconds."""
 
 
-FINISHING_MODULES = ("tasks.pose.finishing", "tasks.pose.median_filter")
+FINISHING_MODULES = (
+    "tasks.pose.finishing",
+    "tasks.pose.median_filter",
+    "tasks.pose.annotations",
+    "pyarrow.parquet",
+)
 """What a finisher loads while the first movie is estimated."""
+
+
+MOST_FINISHERS = 4
+"""Processes beside the estimator: more movies than this are never finished at the same time."""
 
 
 @dataclass(frozen=True)
@@ -99,19 +109,15 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
     Yields:
         The processes; the estimator is already loading DeepLabCut.
     """
-    cpus = usable_cpus()
-    env = SMALL_HEAP | OFFLINE | {"MPLCONFIGDIR": str(scratch / "matplotlib")}
-    estimator = StageProcess(
-        "estimation", scratch / "estimation.log", env | thread_limits(cpus), NETWORK_MODULES
-    )
+    estimator = _ahead.pop() if _ahead else _estimator(scratch)
     finishers = [
         StageProcess(
             "finishing",
             scratch / f"finishing-{index}.log",
-            env | thread_limits(1),
+            _environment(scratch, threads=1),
             FINISHING_MODULES,
         )
-        for index in range(max(1, min(4, cpus // 4)))
+        for index in range(max(1, min(MOST_FINISHERS, usable_cpus() // 4)))
     ]
     workers = Workers(estimator, StagePool(finishers), threading.Lock())
     try:
@@ -119,6 +125,41 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
     finally:
         estimator.close()
         workers.finishers.close()
+
+
+@contextmanager
+def estimator_ahead() -> Iterator[None]:
+    """Load DeepLabCut from now on, for the run that is made in the block.
+
+    It takes seconds, which otherwise begin when a Prefect server has been started.
+    """
+    with TemporaryDirectory(prefix="dlcflow-") as folder:
+        estimator = _estimator(Path(folder))
+        estimator.start()
+        _ahead.append(estimator)
+        try:
+            yield
+        finally:
+            _ahead.clear()
+            estimator.close()
+
+
+_ahead: list[StageProcess] = []
+
+
+def _estimator(scratch: Path) -> StageProcess:
+    return StageProcess(
+        "estimation",
+        scratch / "estimation.log",
+        _environment(scratch, threads=usable_cpus()),
+        NETWORK_MODULES,
+    )
+
+
+def _environment(scratch: Path, *, threads: int) -> dict[str, str]:
+    # Whatever libraries leave behind (font caches, compiled code) goes with the scratch folder.
+    folders = {"TMPDIR": str(scratch), "MPLCONFIGDIR": str(scratch)}
+    return SMALL_HEAP | OFFLINE | folders | thread_limits(threads)
 
 
 @stage("Check model", "check model · {name}", "cpu")

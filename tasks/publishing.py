@@ -10,7 +10,7 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_UI_URL
 
 import tasks
-from tasks.estimation import CheckedMovie, ReadyModel
+from tasks.estimation import CheckedMovie, ReadyModel, Workers
 from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.errors import BadInput, MoviesFailed, Retriable
 from tasks.pose.estimate import Estimate, Loaded
@@ -224,7 +224,7 @@ def gather(
 
 @stage("Write annotations", "annotations", "cpu", "store", retries=STORE_RETRIES)
 def publish_annotations(
-    request: ResolvedRequest, delivered: Sequence[Analysed], scratch: Path
+    request: ResolvedRequest, delivered: Sequence[Analysed], scratch: Path, workers: Workers
 ) -> tuple[tuple[dict[int, int], dict[str, Output]], str]:
     """Write all delivered movies' poses as one table, and publish it."""
     if not delivered:
@@ -234,7 +234,8 @@ def publish_annotations(
     tables = [
         MoviePoses(m.source.number, m.poses, m.found.timing, m.checked.offset) for m in delivered
     ]
-    rows = write_annotations(tables, target, form)
+    with workers.finishers.lease() as process:
+        rows = process.call(write_annotations, tables, target, form)
     output = _publish(target, request.output.child(target.name))
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 
