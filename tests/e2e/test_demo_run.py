@@ -151,7 +151,7 @@ def test_the_pose_file_opens_in_movement(results: Path) -> None:
 
     poses = load_poses.from_dlc_file(results / "mouse 1" / "pose_estimates.h5", fps=30)
     assert poses.sizes["time"] == FRAMES
-    assert set(poses.coords["keypoint"].values) == set(PARTS)
+    assert set(poses.coords["keypoints"].values) == set(PARTS)
 
 
 def test_previews_are_small(results: Path) -> None:
