@@ -86,11 +86,11 @@ def _amount(count: float, unit: str) -> str:
 
 def duration(seconds: float) -> str:
     """Render a duration as people say it."""
-    if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _log(text: str) -> None:

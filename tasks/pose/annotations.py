@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -56,22 +57,33 @@ def write_annotations(
 
 
 def _tables(movies: list[MoviePoses]) -> Iterator[pd.DataFrame]:
-    first_frame, start = 0, 0.0
+    first_frame, start = 0, Fraction(0)
     for movie in movies:
         yield movie_table(movie, first_frame, start)
         first_frame += len(movie.timing.seconds)
-        start += end_of(movie.timing)
+        start += length_of(movie.timing)
 
 
-def end_of(timing: Timing) -> float:
-    """When the next movie starts: one frame period after this one's last frame, in seconds."""
+def length_of(timing: Timing) -> Fraction:
+    """From a movie's first frame to the next movie's: one frame period after its last, in seconds.
+
+    Exact, so that errors of rounding do not add up over hundreds of movies.
+    """
     if timing.constant:
-        # One division, not a sum of two, so that times across movies are those of one recording.
-        return len(timing.seconds) * timing.frame_rate.denominator / timing.frame_rate.numerator
-    return float(timing.seconds[-1] + 1 / timing.frame_rate)
+        return len(timing.seconds) / timing.frame_rate
+    return Fraction(float(timing.seconds[-1])) + 1 / timing.frame_rate
 
 
-def movie_table(movie: MoviePoses, first_frame: int, start: float) -> pd.DataFrame:
+def _times(timing: Timing, start: Fraction) -> NDArray[np.float64]:
+    """Times since the first movie's first frame; those of one recording where all are even."""
+    if not timing.constant:
+        return timing.seconds + float(start)
+    rate, before = timing.frame_rate, start * timing.frame_rate
+    index = np.arange(len(timing.seconds)) + float(before)
+    return index * np.float64(rate.denominator) / np.float64(rate.numerator)
+
+
+def movie_table(movie: MoviePoses, first_frame: int, start: Fraction) -> pd.DataFrame:
     """Make one movie's rows.
 
     Args:
@@ -88,7 +100,7 @@ def movie_table(movie: MoviePoses, first_frame: int, start: float) -> pd.DataFra
         "Frame number": local + first_frame,
         "Movie number": np.full(len(poses), movie.number, dtype=np.int64),
         "Local frame number": local,
-        "Time since start (s)": movie.timing.seconds + start,
+        "Time since start (s)": _times(movie.timing, start),
     }
     offsets = {"x": movie.offset[0], "y": movie.offset[1], "likelihood": 0}
     labels: list[tuple[str, ...]] = list(poses.columns)  # type: ignore[arg-type]

@@ -194,13 +194,18 @@ def cropped_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, i
 
     Returns:
         Left, right, top, bottom in pixels; now and then one less than asked for.
+
+    Raises:
+        BadInput: Nothing is left of a crop that is one pixel wide or high.
     """
-    return (
-        int(width * (crop.left / width)),
-        int(width * (crop.right / width)),
-        int(height * (crop.top / height)),
-        int(height * (crop.bottom / height)),
-    )
+    left, right = int(width * (crop.left / width)), int(width * (crop.right / width))
+    top, bottom = int(height * (crop.top / height)), int(height * (crop.bottom / height))
+    if left == right or top == bottom:
+        raise BadInput(
+            f"crop: {crop.width}×{crop.height} pixels are too few, DeepLabCut rounds them down to "
+            f"{right - left}×{bottom - top}; make it larger"
+        )
+    return left, right, top, bottom
 
 
 def _cropped(frames: MovieReader, crop: Crop | None) -> Iterator[Image]:

@@ -26,6 +26,10 @@ WORST_QUALITY = 85
 """JPEG quality of the report's pictures of the worst frames."""
 
 
+SLOWEST = 10_000
+"""Seconds for one frame, and the finest fraction of a frame rate, that a labelled movie holds."""
+
+
 @dataclass(frozen=True)
 class Labeled:
     """A labelled movie that was written.
@@ -158,7 +162,9 @@ def _displayed(settings: PoseSettings) -> tuple[str, ...] | None:
 
 
 def _rate(wanted: float | None, timing: Timing) -> Fraction:
-    return timing.frame_rate if wanted is None else Fraction(wanted).limit_denominator(10_000)
+    if wanted is None:
+        return timing.frame_rate
+    return max(Fraction(wanted).limit_denominator(SLOWEST), Fraction(1, SLOWEST))
 
 
 def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:

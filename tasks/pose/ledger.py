@@ -46,7 +46,8 @@ def decode_warnings(errors: tuple[str, ...]) -> list[str]:
     """Say in one sentence what the decoder could not read."""
     if not errors:
         return []
-    return [f"the movie is damaged: {len(errors)} packets cannot be decoded ({errors[0]})"]
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return [f"the movie is damaged: {errors[0]}{more}"]
 
 
 def window_warnings(frames: int, window_length: int) -> list[str]:

@@ -37,7 +37,7 @@ def median_filter(poses: pd.DataFrame, window_length: int) -> pd.DataFrame:
     filtered = poses.copy()
     moves = poses.columns.get_level_values("coords") != "likelihood"
     with warnings.catch_warnings():
-        # The caller is told by `ledger.window_warning`, in the run record.
+        # The caller is told by `ledger.window_warnings`, in the run record.
         warnings.filterwarnings("ignore", message="kernel_size exceeds volume extent")
         filtered.loc[:, moves] = poses.loc[:, moves].apply(
             signal.medfilt, args=(window_length,), axis=0

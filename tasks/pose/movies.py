@@ -6,6 +6,7 @@ turned as the container says, and converted to RGB with swscale's bicubic filter
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
@@ -24,6 +25,12 @@ MOVIE_SUFFIXES = (".mp4", ".avi")
 
 MAX_FRAME_RATE = 100_000
 """Frames per second above which a container's claim is taken for damage."""
+
+MAX_PIXELS = 2**26
+"""Pixels of a frame (8K has half as many); a claim of more is damage, or meant to fill memory."""
+
+DECODER_THREADS = 4
+"""A fixed number: what FFmpeg rescues of a damaged movie depends on it, and workers differ."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +69,15 @@ def probe(path: Path, name: str | None = None) -> MovieInfo:
             or its first frame cannot be decoded.
     """
     name = name or path.name
-    with _opened(path, name) as container:
-        stream = container.streams.best("video")
+    with _opened(path, name) as (container, stream):
         frame = next(_decoded(container, stream, []), None)
         if frame is None:
             raise BadInput(f"{name}: no frame of it can be decoded; {_REMEDY}")
-        height, width = _upright(frame).shape[:2]
+        height, width = _upright(frame, name).shape[:2]
         return MovieInfo(
             width=width,
             height=height,
-            frame_rate=_frame_rate(stream),
+            frame_rate=_candidate_rates(stream, name)[0],
             declared_frames=stream.frames or None,
             codec=stream.codec_context.name,
             pixel_format=str(stream.codec_context.pix_fmt),
@@ -84,7 +90,7 @@ class MovieReader:
 
     Attributes:
         path: A local movie file.
-        errors: What the decoder could not read, one sentence for each damaged packet.
+        errors: What the decoder could not read, one sentence for each damaged place.
     """
 
     path: Path
@@ -101,14 +107,20 @@ class MovieReader:
         """
         self._stamps.clear()
         self.errors.clear()
-        with _opened(self.path, self.path.name) as container:
-            stream = container.streams.best("video")
-            stream.thread_type = "AUTO"
+        shape = None
+        with _opened(self.path, self.path.name) as (container, stream):
             self._time_base = stream.time_base
-            self._rates = _candidate_rates(stream)
+            self._rates = _candidate_rates(stream, self.path.name)
             for frame in _decoded(container, stream, self.errors):
+                image = _upright(frame, self.path.name)
+                shape = shape or image.shape
+                if image.shape != shape:
+                    raise BadInput(
+                        f"{self.path.name}: frame {self.frames} has {_size(image.shape)} pixels, "
+                        f"those before it have {_size(shape)}; cut the movie there"
+                    )
                 self._stamps.append(frame.pts)
-                yield _upright(frame)
+                yield image
 
     @property
     def frames(self) -> int:
@@ -135,8 +147,11 @@ class Timing:
     constant: bool
 
 
-CLOCK_ERROR = Fraction(1, 2000)
-"""Seconds by which a time may differ from an even one: recorders round times to milliseconds."""
+CLOCK_STEP = Fraction(1, 1000)
+"""Seconds that even times may seem uneven by: recorders round or cut times to milliseconds."""
+
+_EXACT = 1e-3
+"""Ticks within which times are even without any rounding."""
 
 
 def timing_of(
@@ -157,12 +172,13 @@ def timing_of(
         The times, and the rate that they keep.
     """
     known = [stamp for stamp in stamps if stamp is not None]
-    if len(known) < len(stamps) or any(b <= a for a, b in pairwise(known)):
+    if len(known) < max(2, len(stamps)) or any(b <= a for a, b in pairwise(known)):
         return _constant(len(stamps), rates[0])
-    ticks = np.array(known, dtype=np.int64) - (known[0] if known else 0)
-    for rate in rates:
-        if _is_even(ticks, time_base, rate):
-            return _constant(len(stamps), rate)
+    ticks = np.array(known, dtype=np.int64) - known[0]
+    measured = Fraction(len(ticks) - 1, int(ticks[-1])) / time_base
+    rate = _even_rate(ticks, time_base, rates) or _even_rate(ticks, time_base, [measured])
+    if rate:
+        return _constant(len(stamps), rate)
     seconds = ticks * np.float64(time_base.numerator) / np.float64(time_base.denominator)
     return Timing(seconds, rates[0], constant=False)
 
@@ -173,22 +189,34 @@ def _constant(frames: int, rate: Fraction) -> Timing:
     return Timing(seconds, rate, constant=True)
 
 
-def _is_even(ticks: NDArray[np.int64], time_base: Fraction, rate: Fraction) -> bool:
-    """Whether every frame is where a constant rate puts it, but for the clock's rounding."""
-    period = 1 / (rate * time_base)
+def _even_rate(
+    ticks: NDArray[np.int64], time_base: Fraction, rates: Sequence[Fraction]
+) -> Fraction | None:
+    """The rate whose times these are: one that fits exactly, or else the plainest that fits."""
+    spread = {rate: _spread(ticks, 1 / (rate * time_base)) for rate in rates}
+    allowed = max(1.0, float(CLOCK_STEP / time_base)) * (1 + 1e-6)
+    even = [rate for rate in rates if spread[rate] <= allowed]
+    return min(even, key=lambda rate: (spread[rate] > _EXACT, rate.denominator), default=None)
+
+
+def _spread(ticks: NDArray[np.int64], period: Fraction) -> float:
+    """Ticks between the earliest and the latest frame, compared with even ones."""
     due = np.arange(len(ticks)) * np.float64(period.numerator) / np.float64(period.denominator)
-    allowed = max(1.0, float(CLOCK_ERROR / time_base) * (1 + 1e-6))
-    return bool(np.all(np.abs(ticks - due) <= allowed))
+    return float(np.ptp(ticks - due))
 
 
 _REMEDY = "play it from start to end, or convert it again, and send that file"
 
 
-def _opened(path: Path, name: str) -> Any:
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[tuple[Any, Any]]:
     """Open a movie with FFmpeg, confined to the file itself and to the containers we know.
 
     Without the two lists, a play list or a concatenation script that is called ``.mp4`` would make
     FFmpeg read other files and addresses.
+
+    Yields:
+        The container, and the stream that OpenCV takes too: the first that is no cover picture.
     """
     import av  # noqa: PLC0415 - a form or a scheduler that loads this module needs no codecs
 
@@ -202,49 +230,118 @@ def _opened(path: Path, name: str) -> Any:
             f"{name}: expected an MP4 or AVI movie, found a file that cannot be opened as "
             f"one, or only a part of one ({_reason(error)}); {_REMEDY}"
         ) from error
-    if not container.streams.video:
-        container.close()
+    with container:
+        yield container, _picture_stream(container, name)
+
+
+def _picture_stream(container: Any, name: str) -> Any:
+    from av.stream import Disposition  # noqa: PLC0415
+
+    covers = Disposition.attached_pic
+    stream = next((s for s in container.streams.video if not s.disposition & covers), None)
+    if stream is None:
         raise BadInput(f"{name}: it holds no video (sound only?); {_REMEDY}")
-    return container
+    if stream.codec_context is None:
+        raise BadInput(f"{name}: its video codec is unknown; convert it to H.264 and send that")
+    if stream.width * stream.height > MAX_PIXELS:
+        raise BadInput(
+            f"{name}: it claims frames of {stream.width}×{stream.height} pixels, more than "
+            f"the {MAX_PIXELS:,} pixels allowed; {_REMEDY}"
+        )
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = DECODER_THREADS
+    return stream
 
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}×{shape[0]}"
+
+
 def _decoded(container: Any, stream: Any, errors: list[str]) -> Iterator[Any]:
-    """Decode frame by frame, stepping over packets that cannot be decoded."""
+    """Decode frame by frame, stepping over what cannot be decoded."""
     import av  # noqa: PLC0415
 
-    packets = container.demux(stream)
-    while True:
+    frames = 0
+    for packet in _packets(container, stream, errors):
         try:
-            packet = next(packets, None)
-            if packet is None:
-                return
-            yield from packet.decode()
-        except av.InvalidDataError as error:
-            errors.append(f"after frame {len(errors)}: {_reason(error)}")
+            found = stream.decode(packet)
+        except av.FFmpegError as error:
+            errors.append(f"after {frames} frames: {_reason(error)}")
+            continue
+        for frame in found:
+            if frame.is_corrupt:
+                errors.append(f"frame {frames} is damaged")
+            frames += 1
+            yield frame
 
 
-def _upright(frame: Any) -> Image:
+def _packets(container: Any, stream: Any, errors: list[str]) -> Iterator[Any]:
+    """The stream's packets, and a last one that makes the decoder give all that it still holds."""
+    import av  # noqa: PLC0415
+
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError as error:
+        errors.append(f"the file cannot be read to its end: {_reason(error)}")
+        yield None
+
+
+def _upright(frame: Any, name: str) -> Image:
     """Convert a decoded frame to RGB, turned as the container says it is to be shown."""
+    import av  # noqa: PLC0415
     from av.video.reformatter import Interpolation  # noqa: PLC0415
 
-    image: Image = frame.to_ndarray(format="rgb24", interpolation=Interpolation.BICUBIC)
-    quarter_turns = round((frame.rotation or 0) / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+    order = "rgb24" if frame.format.name in _EITHER_ORDER else "bgr24"
+    try:
+        ordered = frame.reformat(format=order, interpolation=Interpolation.BICUBIC, **_sdr(frame))
+        image: Image = ordered.reformat(format="rgb24").to_ndarray()
+    except av.FFmpegError as error:
+        raise BadInput(
+            f"{name}: its pictures ({frame.format.name}) cannot be converted to RGB "
+            f"({_reason(error)}); convert it to H.264, yuv420p, and send that"
+        ) from error
+    return _turned(image, frame.rotation or 0)
 
 
-def _frame_rate(stream: Any) -> Fraction:
-    return _candidate_rates(stream)[0]
+_EITHER_ORDER = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "gray", "rgb24", "bgr24"}
+"""Formats that swscale converts alike to RGB and, as OpenCV asks for, to BGR: one step less."""
 
 
-def _candidate_rates(stream: Any) -> tuple[Fraction, ...]:
+def _sdr(frame: Any) -> dict[str, int]:
+    """What HDR and wide colors become, which swscale decides for OpenCV but PyAV must be told."""
+    from av.video.reformatter import ColorPrimaries, ColorTrc  # noqa: PLC0415
+
+    curve, gamut = frame.color_trc, frame.color_primaries
+    unspecified = ColorTrc.UNSPECIFIED, ColorPrimaries.UNSPECIFIED
+    hdr = curve in {ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67}
+    if not hdr and gamut in {*_USUAL_GAMUTS, unspecified[1]}:
+        return {}
+    return {
+        "dst_color_trc": ColorTrc.BT709 if hdr or curve == unspecified[0] else curve,
+        "dst_color_primaries": gamut if gamut in _USUAL_GAMUTS else ColorPrimaries.BT709,
+    }
+
+
+_USUAL_GAMUTS = {1, 4, 5, 6, 7}
+"""Color primaries of ordinary displays, in FFmpeg's numbering: these stay as they are."""
+
+
+def _turned(image: Image, degrees: float) -> Image:
+    """Turn by a quarter, a half or three quarters; OpenCV leaves other angles alone."""
+    turns = round(degrees / 90)
+    right = abs(degrees - 90 * turns) <= 1  # PyAV cuts 89.99… to 89
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns and right else image
+
+
+def _candidate_rates(stream: Any, name: str) -> tuple[Fraction, ...]:
     """The frame rates that a container claims, without repeats and nonsense."""
     claims = (stream.average_rate, stream.base_rate, stream.guessed_rate)
     sane = (Fraction(rate) for rate in claims if rate and 0 < rate <= MAX_FRAME_RATE)
     rates = tuple(dict.fromkeys(sane))
     if not rates:
-        raise BadInput(f"the movie declares no frame rate; {_REMEDY}")
+        raise BadInput(f"{name}: it declares no frame rate; {_REMEDY}")
     return rates

@@ -34,6 +34,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRESS_INTERVAL = 0.2
 """Seconds between two progress messages from a child."""
 
+POLL_INTERVAL = 0.5
+"""Seconds between two looks at whether a child is still there."""
+
+END_INTERVAL = 10.0
+"""Seconds that a child has to end by itself once it has closed its pipe."""
+
 _LAST_LINES = 20
 
 SMALL_HEAP = {
@@ -133,34 +139,49 @@ class StageProcess:
         with self._lock:
             connection = self._running()
             try:
-                connection.send(call)
-                return self._answer(connection, on_progress)  # type: ignore[no-any-return]
-            except PoseError:
-                raise
-            except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-                raise self._lost() from error
+                kind, value = self._exchange(connection, call, on_progress)
             except BaseException:
-                # Cancelled: the child is still busy with what nobody waits for.
+                # Cancelled, or lost: the child may still be busy with what nobody waits for.
                 self._kill()
                 raise
+        if kind == "error":
+            raise value
+        if kind == "failure":
+            raise StageFailed(f"{value} Last output: {self.last_lines() or 'none'}")
+        return value  # type: ignore[no-any-return]
 
-    def _answer(self, connection: "Connection[Any, Any]", on_progress: Any) -> Any:
+    def _exchange(
+        self, connection: "Connection[Any, Any]", call: Call, on_progress: Any
+    ) -> tuple[str, Any]:
+        """Send a call and wait for what it ends with, passing progress on."""
+        with self._told_if_lost():
+            connection.send(call)
         while True:
-            # Polling, not a blocking read, lets signals and cancellation through.
-            if not connection.poll(0.5):
-                continue
-            kind, value = connection.recv()
-            if kind == "progress" and on_progress is not None:
+            with self._told_if_lost():
+                kind, value = self._message(connection)
+            if kind != "progress":
+                return kind, value
+            if on_progress is not None:
                 on_progress(value)
-            elif kind == "result":
-                return value
-            elif kind == "error":
-                raise value
-            elif kind == "failure":
-                raise StageFailed(f"{value} Last output: {self.last_lines() or 'none'}")
+
+    def _message(self, connection: "Connection[Any, Any]") -> tuple[str, Any]:
+        # Polling, not a blocking read, lets signals and cancellation through. A dead child may
+        # leave others behind that hold the pipe open: its own state counts too.
+        while not connection.poll(POLL_INTERVAL):
+            if self._child is None or self._child.poll() is not None:
+                raise EOFError
+        return connection.recv()  # type: ignore[no-any-return]
+
+    @contextmanager
+    def _told_if_lost(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            raise self._lost() from error
 
     def _running(self) -> "Connection[Any, Any]":
         if self._child is None or self._child.poll() is not None or self._connection is None:
+            self._kill()
             self._launch()
         assert self._connection is not None
         return self._connection
@@ -186,9 +207,13 @@ class StageProcess:
 
     def _lost(self) -> PoseError:
         """Describe how the child ended."""
-        child = self._child
+        child, status = self._child, None
+        if child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                # It ends by itself; killed meanwhile, it would seem to have been killed before.
+                child.wait(END_INTERVAL)
+            status = child.poll()
         self._kill()
-        status = child.wait() if child else None
         if status is not None and status < 0:
             name = signal.Signals(-status).name
             hint = " (out of memory?)" if -status == signal.SIGKILL else ""
@@ -208,13 +233,14 @@ class StageProcess:
 
     def _kill(self) -> None:
         """End the child and everything that it started."""
-        if self._child is not None:
+        child, connection = self._child, self._connection
+        self._child = self._connection = None
+        if child is not None:
             with suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
-            self._child.wait()
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        if connection is not None:
+            connection.close()
 
     def close(self) -> None:
         """End the child; a later call starts a new one."""
@@ -275,10 +301,10 @@ def _resolve(call: Call) -> Callable[..., Any]:
 
 
 def _run(call: Call, connection: "Connection[Any, Any]") -> tuple[str, Any]:
-    function = _resolve(call)
-    wants_progress = "progress" in inspect.signature(function).parameters
-    extra = {"progress": _Progress(connection)} if wants_progress else {}
     try:
+        function = _resolve(call)
+        wants_progress = "progress" in inspect.signature(function).parameters
+        extra = {"progress": _Progress(connection)} if wants_progress else {}
         return "result", function(*call.args, **extra)
     except PoseError as error:
         return "error", error

@@ -29,6 +29,9 @@ class MoviePictures:
     worst: Mapping[int, Path]
 
 
+_NONE = MoviePictures({}, {})
+
+
 def render_report(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> str:
     """Render the report of a run.
 
@@ -47,12 +50,10 @@ def _shown(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> dict[str
     left = PICTURE_BUDGET
     shown: dict[str, dict[str, Any]] = {}
     for movie in sorted(record.movies, key=_urgency):
-        if movie.name not in pictures:
-            continue
-        files = pictures[movie.name]
+        files = pictures.get(movie.name, _NONE)
         size = sum(p.stat().st_size for p in (*files.previews.values(), *files.worst.values()))
-        left -= size
-        shown[movie.name] = _embedded(files) if left >= 0 else {"previews": {}, "worst": {}}
+        shown[movie.name] = _embedded(files if size <= left else _NONE)
+        left -= size if size <= left else 0
     return shown
 
 

@@ -102,6 +102,7 @@ class PoseSettings(BaseModel):
     output_frame_rate: float | None = Field(
         default=None,
         gt=0,
+        le=100_000,
         allow_inf_nan=False,
         title="Output frame rate",
         description="Frames per second of the labelled movie; empty keeps the movie's own.",
@@ -155,7 +156,9 @@ class PoseSettings(BaseModel):
 def _closest(name: str, known: Any) -> str:
     from difflib import get_close_matches  # noqa: PLC0415
 
-    matches = get_close_matches(name, list(known), n=3)
+    by_small_letters = {one.casefold(): one for one in known}
+    close = get_close_matches(name.casefold(), list(by_small_letters), n=3)
+    matches = [by_small_letters[one] for one in close]
     return f"; did you mean {' or '.join(matches)}?" if matches else ""
 
 

@@ -2,6 +2,7 @@
 
 import lzma
 import stat
+import unicodedata
 import zipfile
 import zlib
 from collections import Counter
@@ -27,13 +28,15 @@ SMALL = 2**20
 _CHUNK = 2**20
 _ENCRYPTED = 0x1
 
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode categories that break or garble a line of a message: controls and line ends."""
+
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
     lzma.LZMAError,
     EOFError,
     OSError,
-    NotImplementedError,
     ValueError,
 )
 """What Python raises for a member that cannot be unpacked, one class for each compressor."""
@@ -75,7 +78,7 @@ class ZipOfFiles:
             raise BadInput(f"{self._name}: {path} is a link or a device; zip the file itself")
         if info.flag_bits & _ENCRYPTED:
             raise BadInput(f"{self._name}: {path} is encrypted; zip it without a password")
-        if info.is_dir() or info.filename.endswith("\\"):
+        if info.filename.endswith(("/", "\\")):
             return None
         if info.file_size > SMALL and info.file_size > MAX_RATIO * max(info.compress_size, 1):
             raise BadInput(
@@ -126,6 +129,11 @@ class ZipOfFiles:
                 while limit >= 0 and (chunk := source.read(_CHUNK)):
                     limit -= len(chunk)
                     yield chunk
+        except NotImplementedError as error:
+            raise BadInput(
+                f"{self._name}: {member.path} is packed in a way that cannot be read here "
+                f"({error}); zip it again with another program"
+            ) from error
         except _DAMAGED as error:
             raise BadInput(
                 f"{self._name}: {member.path} is damaged ({error}); zip and upload it again"
@@ -163,11 +171,12 @@ def _safe_path(filename: str, archive: str) -> PurePosixPath:
     """Turn a member's name into a path below the archive's root, or refuse it."""
     # Windows tools write backslashes, which the format does not allow.
     path = PurePosixPath(filename.replace("\\", "/"))
-    broken = any(ord(sign) < ord(" ") for sign in filename)
-    if path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0] or broken:
+    broken = any(unicodedata.category(sign) in _UNPRINTABLE for sign in filename)
+    outside = path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]
+    if not filename or broken or outside:
         raise BadInput(
-            f"{archive}: a member is called {filename!r}, which leads outside the archive or "
-            "holds control characters; zip the model's folder again"
+            f"{archive}: a member is called {ascii(filename)[:300]}, which is no name, leads "
+            "outside the archive or holds control characters; zip the model's folder again"
         )
     return path
 

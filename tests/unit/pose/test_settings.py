@@ -1,0 +1,219 @@
+"""The settings model: what it accepts, what it refuses, and what is made from it."""
+
+import argparse
+import json
+import math
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.pose.settings import (
+    AnnotationsFormat,
+    Crop,
+    PoseSettings,
+    option_of,
+    settings_table,
+)
+
+BOX = {"left": 0, "top": 0, "width": 10, "height": 20}
+
+
+def messages(**values: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        PoseSettings.model_validate(values)
+    return "; ".join(
+        f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in caught.value.errors()
+    )
+
+
+def test_the_defaults_are_those_of_the_ideas_tool() -> None:
+    assert PoseSettings().model_dump(mode="json") == {
+        "annotations_format": "parquet",
+        "crop": None,
+        "window_length": 5,
+        "displayed_body_parts": "all",
+        "p_cutoff": 0.6,
+        "dot_size": 5,
+        "color_map": "rainbow",
+        "keypoints_only": False,
+        "output_frame_rate": None,
+        "draw_skeleton": False,
+        "trail_points": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "accepted"),
+    [
+        ("annotations_format", ["parquet", "csv", AnnotationsFormat.CSV]),
+        ("crop", [None, BOX]),
+        ("window_length", [0, 1, 3, 5, 99, 101]),
+        ("displayed_body_parts", ["all", ["nose"], ["nose", "left ear"]]),
+        ("p_cutoff", [0, 0.0, 0.6, 1]),
+        ("dot_size", [1, 100]),
+        ("color_map", ["rainbow", "viridis_r", "Set1"]),
+        ("keypoints_only", [True, False]),
+        ("output_frame_rate", [None, 0.5, 29.97, 240]),
+        ("draw_skeleton", [True, False]),
+        ("trail_points", [0, 1000]),
+    ],
+)
+def test_each_setting_accepts_its_whole_range(name: str, accepted: list[Any]) -> None:
+    for value in accepted:
+        assert PoseSettings.model_validate({name: value}).model_dump()[name] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "refused"),
+    [
+        ("annotations_format", ["PARQUET", "xlsx", "", None, 1]),
+        ("crop", [[0, 0, 10, 20], "0 0 10 20", {}, BOX | {"right": 3}]),
+        ("window_length", [-1, 2, 4, 100, 102, 103, 10**30, 2.5, "five", None, math.nan]),
+        ("displayed_body_parts", ["nose", "All", [], ["nose", "nose"], [1], None]),
+        ("p_cutoff", [-0.001, 1.001, math.nan, math.inf, -math.inf, "nan", None]),
+        ("dot_size", [0, 101, -5, 2.5, math.nan, None]),
+        ("color_map", ["", "rainbowish!", "jet\n", None, 5]),
+        ("keypoints_only", [2, "perhaps", None]),
+        ("output_frame_rate", [0, -1, 1e12, math.nan, math.inf, "fast"]),
+        ("draw_skeleton", [2, "perhaps", None]),
+        ("trail_points", [-1, 1001, 0.5, None]),
+    ],
+)
+def test_each_setting_refuses_what_is_outside_its_range(name: str, refused: list[Any]) -> None:
+    for value in refused:
+        assert messages(**{name: value}).startswith(name)
+
+
+@pytest.mark.parametrize("side", ["left", "top"])
+def test_a_crop_may_not_begin_outside_the_frame(side: str) -> None:
+    assert f"crop.{side}" in messages(crop=BOX | {side: -1})
+
+
+@pytest.mark.parametrize("side", ["width", "height"])
+def test_a_crop_may_not_be_empty(side: str) -> None:
+    assert f"crop.{side}" in messages(crop=BOX | {side: 0})
+
+
+@pytest.mark.parametrize("side", BOX)
+def test_a_crop_needs_all_four_numbers(side: str) -> None:
+    assert f"crop.{side}: Field required" in messages(
+        crop={name: value for name, value in BOX.items() if name != side}
+    )
+
+
+def test_a_crop_knows_its_far_edges() -> None:
+    crop = Crop(left=3, top=4, width=10, height=20)
+    assert (crop.right, crop.bottom) == (13, 24)
+
+
+def test_an_even_window_is_told_its_odd_neighbors() -> None:
+    assert "try 3 or 5" in messages(window_length=4)
+
+
+@pytest.mark.parametrize(("window", "filters"), [(0, False), (1, False), (3, True)])
+def test_windows_0_and_1_mean_no_filter(window: int, filters: bool) -> None:
+    assert PoseSettings(window_length=window).filters is filters
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [("rainbw", "rainbow"), ("Viridis", "viridis"), ("RAINBOW", "rainbow"), ("set1", "Set1")],
+)
+def test_a_misspelled_colormap_is_told_what_was_meant(slip: str, meant: str) -> None:
+    suggested = messages(color_map=slip).partition("did you mean ")[2]
+    assert meant in suggested.rstrip("?").split(" or ")
+
+
+def test_a_colormap_like_no_other_gets_no_suggestion() -> None:
+    assert "did you mean" not in messages(color_map="qqqqqqq")
+
+
+def test_a_list_of_all_means_all() -> None:
+    settings = PoseSettings.model_validate({"displayed_body_parts": ["all"]})
+    assert settings.displayed_body_parts == "all"
+
+
+def test_a_body_part_that_is_named_twice_is_told() -> None:
+    assert "twice: nose, ear, nose" in messages(displayed_body_parts=["nose", "ear", "nose"])
+
+
+@pytest.mark.parametrize("extra", ["window", "Window_length", "pcutoff", ""])
+def test_unknown_settings_are_refused(extra: str) -> None:
+    assert "Extra inputs are not permitted" in messages(**{extra: 1})
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        PoseSettings().p_cutoff = 0.1  # type: ignore[misc]
+
+
+def test_settings_survive_a_round_trip_through_json() -> None:
+    settings = PoseSettings(
+        annotations_format=AnnotationsFormat.CSV,
+        crop=Crop(**BOX),
+        displayed_body_parts=["nose"],
+        output_frame_rate=12.5,
+    )
+    assert PoseSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_the_form_has_a_title_and_help_for_every_field() -> None:
+    schema = PoseSettings.model_json_schema()
+    crop = schema["$defs"]["Crop"]["properties"]
+    for field in (*schema["properties"].values(), *crop.values()):
+        assert field["title"]
+        assert field["description"].endswith(".")
+
+
+def test_the_form_has_bounds_and_defaults() -> None:
+    fields = PoseSettings.model_json_schema()["properties"]
+    bounds = {name: (field.get("minimum"), field.get("maximum")) for name, field in fields.items()}
+    assert bounds["window_length"] == (0, 101)
+    assert bounds["p_cutoff"] == (0, 1)
+    assert bounds["dot_size"] == (1, 100)
+    assert bounds["trail_points"] == (0, 1000)
+    assert {name: field["default"] for name, field in fields.items()} == json.loads(
+        PoseSettings().model_dump_json()
+    )
+
+
+def test_the_settings_table_has_one_row_for_each_setting() -> None:
+    header, ruler, *rows = settings_table().splitlines()
+    assert len({line.count("|") for line in (header, ruler, *rows)}) == 1
+    assert [row.split("`")[1] for row in rows] == list(PoseSettings.model_fields)
+    assert not [row for row in rows if "|  |" in row]
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "value"),
+    [
+        ("annotations_format", ["csv"], "csv"),
+        ("crop", ["1", "2", "3", "4"], [1, 2, 3, 4]),
+        ("window_length", ["7"], 7),
+        ("displayed_body_parts", ["nose", "left ear"], ["nose", "left ear"]),
+        ("p_cutoff", ["0.25"], 0.25),
+        ("dot_size", ["7"], 7),
+        ("color_map", ["jet"], "jet"),
+        ("keypoints_only", [], True),
+        ("output_frame_rate", ["29.97"], 29.97),
+        ("draw_skeleton", [], True),
+        ("trail_points", ["7"], 7),
+    ],
+)
+def test_each_setting_is_a_flag(name: str, words: list[str], value: Any) -> None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--it", **option_of(PoseSettings.model_fields[name]))
+    assert parser.parse_args(["--it", *words]).it == value
+    assert parser.parse_args([]).it is None
+
+
+def test_a_flag_is_explained_with_its_default() -> None:
+    option = option_of(PoseSettings.model_fields["p_cutoff"])
+    assert option["help"].endswith("(default: 0.6)")
+
+
+def test_a_switch_can_be_switched_off() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--it", **option_of(PoseSettings.model_fields["keypoints_only"]))
+    assert parser.parse_args(["--no-it"]).it is False
