@@ -3,14 +3,13 @@
 import argparse
 import os
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from tasks.pose.settings import PoseSettings, option_of
 
 BAD_INPUT = 2
-
-INTERRUPTED = 130
-"""What shells give for a command that Ctrl-C ended."""
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -27,6 +26,15 @@ def prepare_environment() -> None:
     # An empty address is none; Prefect would take it for one and lose every event.
     if not os.environ.get("PREFECT_API_URL"):
         os.environ.pop("PREFECT_API_URL", None)
+    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
+    if not _can_be_written(home):
+        # Prefect keeps settings and its own server's database there, and waits in vain without.
+        os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="dlcflow-prefect-")
+
+
+def _can_be_written(folder: Path) -> bool:
+    existing = next(part for part in (folder, *folder.parents) if part.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -91,18 +99,19 @@ def _run(options: argparse.Namespace) -> int:
     from tasks import console  # noqa: PLC0415
     from tasks.estimation import estimator_ahead  # noqa: PLC0415
     from tasks.pose.errors import PoseError  # noqa: PLC0415
+    from tasks.retries import explained  # noqa: PLC0415
 
     request = (options.model, options.movies, options.output, settings)
     try:
         output = console.checked_output(*request)
-    except PoseError as error:
-        return console.tell_refused(error)
-    try:
         with console.live_progress(), estimator_ahead():
             state = pose_estimation(*request, return_state=True)
+    except PoseError as error:
+        return console.tell_refused(error)
     except KeyboardInterrupt:
-        sys.stderr.write("error: interrupted; nothing is published without a run.json\n")
-        return INTERRUPTED
+        return console.tell_interrupted()
+    except Exception as error:  # noqa: BLE001 - Prefect's own troubles: no server, no home
+        return console.tell_refused(explained(error))
     return console.tell(state, output)
 
 

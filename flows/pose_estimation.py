@@ -32,11 +32,15 @@ from tasks.publishing import (
 )
 from tasks.retries import ends_clearly, stage, timed_stages
 from tasks.staging import (
+    INPUT,
     LABELED,
+    POSES,
+    RAW,
     MovieSource,
     ResolvedRequest,
     fetch_model,
     fetch_movie,
+    movie_folder,
     resolve_request,
     scratch_folder,
 )
@@ -80,9 +84,9 @@ def pose_estimation(
         ready = check_model(archive, request.model.location.name, settings, scratch)
         loaded = load_model(ready, workers)
         workers.finishers.start()
-        withdraw_record(request.output)
+        earlier = withdraw_record(request.output)
         futures = [
-            analyse_movie.submit(movie, request, ready, scratch / str(movie.number), workers)
+            analyse_movie.submit(movie, request, ready, scratch, workers)
             for movie in request.movies
         ]
         for future in futures:
@@ -90,11 +94,11 @@ def pose_estimation(
         delivered, failed = gather(request, [future.state for future in futures])
         annotations = publish_annotations(request, delivered, scratch, workers)
         facts = RunFacts(request, archive, ready, loaded, started)
-        record = publish_record(facts, delivered, failed, annotations, seconds, scratch)
+        record = publish_record(facts, delivered, failed, annotations, earlier, seconds, scratch)
         return conclusion(record, request.output)
 
 
-@stage("Movie", "movie · {movie.name}")
+@stage("Movie", "movie · {movie.name}", "movie")
 def analyse_movie(
     movie: MovieSource,
     request: ResolvedRequest,
@@ -104,25 +108,20 @@ def analyse_movie(
 ) -> tuple[Analysed, str]:
     """Take one movie from its store through every stage to the output location."""
     settings = request.given.settings
-    raw, filtered, labeled_file = (
-        scratch / name for name in ("pose_estimates_raw.h5", "pose_estimates.h5", LABELED)
-    )
-    scratch.mkdir()
-    with timed_stages() as seconds:
-        fetched = fetch_movie(movie, scratch)
+    with movie_folder(scratch, movie) as folder, timed_stages() as seconds:
+        raw, filtered, labeled_file = (folder / name for name in (RAW, POSES, LABELED))
+        fetched = fetch_movie(movie, folder / INPUT)
         checked = check_movie(movie.name, fetched, settings.crop)
         found = estimate_poses(checked, ready, settings.crop, raw, workers)
         poses = raw
         if settings.filters:
             poses = filter_poses(movie.name, raw, filtered, settings.window_length, workers)
         quality = judge_quality(checked, poses, settings, workers)
-        previews = draw_previews(checked, poses, ready, settings, scratch, workers)
+        previews = draw_previews(checked, poses, ready, settings, folder, workers)
         labeled = label_movie(
             checked, found, poses, ready, settings, quality, labeled_file, workers
         )
         outputs = publish_movie(checked, raw, poses, labeled_file, previews, request.output)
-    labeled_file.unlink()
-    (scratch / fetched.path.name).unlink(missing_ok=True)
     analysed = Analysed(
         movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
     )

@@ -17,14 +17,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tasks.pose.errors import BadInput, MoviesFailed, PoseError
+from tasks.pose.errors import BadInput, MoviesFailed, PoseError, Retriable
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Update, listeners
 from tasks.publishing import RUN_RECORD
 from tasks.staging import resolve
 from tasks.storage.location import Location
 
-COMPLETE, FAILED, BAD_INPUT = 0, 1, 2
+COMPLETE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit statuses; the last is what shells give for a command that Ctrl-C ended."""
 
 
 def checked_output(
@@ -37,15 +38,24 @@ def checked_output(
 
     Raises:
         BadInput: A location cannot be used.
-        Retriable: The store cannot be reached.
     """
-    return resolve(model, movies, output, settings).output
+    try:
+        return resolve(model, movies, output, settings).output
+    except Retriable:
+        # The run itself tries again, for longer.
+        return Location.parse(output)
 
 
 def tell_refused(error: PoseError) -> int:
     """Say why nothing was done, and return the exit status."""
     sys.stderr.write(f"error: {error}\n")
     return BAD_INPUT if isinstance(error, BadInput) else FAILED
+
+
+def tell_interrupted() -> int:
+    """Say that the run was stopped by its user, and return the exit status."""
+    sys.stderr.write("error: interrupted; what is published without a run.json is unfinished\n")
+    return INTERRUPTED
 
 
 def tell(state: State[Any], output: Location) -> int:

@@ -39,6 +39,9 @@ FINISHING_MODULES = (
 """What a finisher loads while the first movie is estimated."""
 
 
+DEVICE = None
+"""The torch device: a GPU where there is one. CUDA_VISIBLE_DEVICES chooses which."""
+
 MOST_FINISHERS = 4
 """Processes beside the estimator: more movies than this are never finished at the same time."""
 
@@ -56,11 +59,6 @@ class Workers:
     estimator: StageProcess
     finishers: StagePool
     gpu: threading.Lock
-
-    @property
-    def device(self) -> str | None:
-        """The torch device; None for a GPU where there is one."""
-        return None
 
 
 @dataclass(frozen=True)
@@ -186,7 +184,7 @@ def _check_kind(model: Model) -> None:
 @stage("Load model", "load model", "gpu", retries=WORKER_RETRIES)
 def load_model(ready: ReadyModel, workers: Workers) -> tuple[estimate.Loaded, str]:
     """Load the weights onto the device, so that a model that does not fit is refused once."""
-    loaded = workers.estimator.call(estimate.load, ready.project, workers.device)
+    loaded = workers.estimator.call(estimate.load, ready.project, DEVICE)
     return loaded, f"{loaded.scorer} on {loaded.device}"
 
 
@@ -217,18 +215,17 @@ def estimate_poses(
     movie: CheckedMovie, ready: ReadyModel, crop: Crop | None, target: Path, workers: Workers
 ) -> tuple[estimate.Estimate, str]:
     """Estimate the pose in every decodable frame; one movie at a time has the GPU."""
-    progress = Progress(f"estimate · {movie.name}", movie.info.declared_frames)
-    with workers.gpu:
+    what = f"estimate · {movie.name}"
+    with workers.gpu, Progress(what, movie.info.declared_frames) as progress:
         found = workers.estimator.call(
             estimate.estimate,
             ready.project,
             movie.path,
             target,
             crop,
-            workers.device,
+            DEVICE,
             on_progress=progress,
         )
-    progress.finish()
     speed = found.frames / found.seconds
     return found, f"{found.frames} frames in {found.seconds:.1f} s ({speed:.1f} frames/s)"
 
@@ -288,8 +285,10 @@ def label_movie(
     workers: Workers,
 ) -> tuple[finishing.Labeled, str]:
     """Draw the poses on the movie."""
-    progress = Progress(f"label · {movie.name}", found.frames)
-    with workers.finishers.lease() as process:
+    with (
+        workers.finishers.lease() as process,
+        Progress(f"label · {movie.name}", found.frames) as progress,
+    ):
         labeled = process.call(
             finishing.label_file,
             movie.path,
@@ -302,5 +301,4 @@ def label_movie(
             quality.worst_frames,
             on_progress=progress,
         )
-    progress.finish()
     return labeled, f"{labeled.frames} frames at {float(labeled.frame_rate):.2f} frames/s"

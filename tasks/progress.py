@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
@@ -42,6 +42,7 @@ class Progress:
 
     def __init__(self, what: str, total: int | None, unit: str = "frames") -> None:
         self._what, self._total, self._unit = what, total, unit
+        self._log = _run_logger()
         self._started = time.monotonic()
         self._logged = self._started - LOG_INTERVAL + _FIRST_LOG
         self._done = 0
@@ -53,13 +54,16 @@ class Progress:
         now = time.monotonic()
         if now - self._logged >= LOG_INTERVAL:
             self._logged = now
-            _log(f"{self._what}: {self._text(now - self._started)}")
+            self._log(f"{self._what}: {self._text(now - self._started)}")
 
     def add(self, more: int) -> None:
         """Tell that `more` units are done."""
         self(self._done + more)
 
-    def finish(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Tell that no more follows."""
         self._tell(finished=True)
 
@@ -93,6 +97,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _log(text: str) -> None:
-    with suppress(MissingContextError):
-        get_run_logger().info(text)
+def _run_logger() -> Callable[[str], None]:
+    """Write to the run's log; taken once, since transfers tell of themselves in other threads."""
+    try:
+        return get_run_logger().info
+    except MissingContextError:
+        return lambda _text: None

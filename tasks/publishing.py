@@ -1,6 +1,7 @@
 """Results, run record and report: from the scratch folder to the output location."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_UI_URL
+from pydantic import ValidationError
 
 import tasks
 from tasks.estimation import CheckedMovie, ReadyModel, Workers
@@ -34,7 +36,7 @@ from tasks.pose.run_record import (
 )
 from tasks.progress import Progress
 from tasks.retries import STORE_RETRIES, explained, stage, store_errors
-from tasks.staging import LABELED, Fetched, MovieSource, ResolvedRequest
+from tasks.staging import LABELED, POSES, RAW, Fetched, MovieSource, ResolvedRequest
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
 
@@ -82,11 +84,56 @@ class Analysed:
 
 
 @stage("Withdraw old record", "withdraw old record", "store", retries=STORE_RETRIES)
-def withdraw_record(output: Location) -> tuple[None, str]:
-    """Remove an earlier run's record: what lies beside it is about to change."""
-    with store_errors():
-        store_for(output).remove(output.child(RUN_RECORD))
-    return None, f"no {RUN_RECORD} at {output} until this run is finished"
+def withdraw_record(output: Location) -> tuple[RunRecord | None, str]:
+    """Remove an earlier run's record: what lies beside it is about to change.
+
+    Returns:
+        The earlier record, where there is one that this version can read.
+    """
+    store, location = store_for(output), output.child(RUN_RECORD)
+    earlier = None
+    with store_errors(), suppress(FileNotFoundError):
+        # What cannot be read as a record is none of ours; only its name must go.
+        with suppress(ValidationError):
+            earlier = RunRecord.model_validate_json(store.read(location, LARGEST_RECORD))
+        store.remove(location)
+    return earlier, f"no {RUN_RECORD} at {output} until this run is finished"
+
+
+LARGEST_RECORD = 2**28
+"""Bytes of a run record; one of 10,000 movies has about 30 MB."""
+
+
+def outdated(earlier: RunRecord | None, record: RunRecord, output: Location) -> list[Location]:
+    """Find files of an earlier run that would contradict this one's.
+
+    Those are the run's own files under other names, files of movies that are delivered anew, and
+    files of another movie of the same name where this one failed. Movies that this run has
+    nothing to do with keep theirs.
+
+    Args:
+        earlier: The record that was at this output location.
+        record: This run's record.
+        output: Where both put their results; nothing beyond it is ever named.
+
+    Returns:
+        Locations below `output`.
+    """
+    if earlier is None:
+        return []
+    now_there = {m.name: m for m in record.movies}
+    old = set(_locations(earlier.outputs))
+    for movie in earlier.movies:
+        same = now_there.get(movie.name)
+        if same and (same.outputs or same.input.location != movie.input.location):
+            old.update(_locations(movie.outputs))
+    new = set(_locations(record.outputs)).union(*(_locations(m.outputs) for m in record.movies))
+    below = f"{str(output).rstrip('/')}/"
+    return [Location.parse(text) for text in sorted(old - new) if text.startswith(below)]
+
+
+def _locations(outputs: dict[str, Output]) -> list[str]:
+    return [output.location for output in outputs.values()]
 
 
 @stage("Publish movie", "publish · {movie.name}", "store", retries=STORE_RETRIES)
@@ -99,14 +146,15 @@ def publish_movie(
     output: Location,
 ) -> tuple[dict[str, Output], str]:
     """Put one movie's results below the output location, each when it is whole."""
-    files = {"pose_estimates.h5": poses, LABELED: labeled}
+    files = {POSES: poses, LABELED: labeled}
     files |= {path.name: path for path in previews.values()}
     if raw != poses:
-        files["pose_estimates_raw.h5"] = raw
+        files[RAW] = raw
     folder = output.child(movie.name)
-    progress = Progress(f"publish · {movie.name}", _total(files.values()), "bytes")
-    outputs = {name: _publish(path, folder.child(name), progress) for name, path in files.items()}
-    progress.finish()
+    with Progress(f"publish · {movie.name}", _total(files.values()), "bytes") as progress:
+        outputs = {
+            name: _publish(path, folder.child(name), progress) for name, path in files.items()
+        }
     return outputs, f"{len(outputs)} files below {folder}"
 
 
@@ -184,6 +232,7 @@ def failed_record(source: MovieSource, error: BaseException) -> MovieRecord:
             "input": _input(source),
             "error": str(told),
             "failed_stage": told.stage,
+            "failed_output": told.output,
             "error_kind": kinds.get(type(told), "stage failed"),
         }
     )
@@ -257,6 +306,7 @@ def publish_record(
     delivered: Sequence[Analysed],
     failed: Sequence[MovieRecord],
     annotations: tuple[dict[int, int], dict[str, Output]],
+    earlier: RunRecord | None,
     seconds: dict[str, float],
     scratch: Path,
 ) -> tuple[RunRecord, str]:
@@ -273,6 +323,9 @@ def publish_record(
     report.write_text(render_report(record, _pictures(delivered)), encoding="utf-8")
     outputs = outputs | {report.name: _publish(report, output.child(report.name))}
     record = record.model_copy(update={"outputs": outputs})
+    for location in outdated(earlier, record, output):
+        with store_errors():
+            store_for(location).remove(location)
     final = scratch / RUN_RECORD
     final.write_text(record.to_json(), encoding="utf-8")
     _publish(final, output.child(RUN_RECORD))

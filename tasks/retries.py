@@ -3,14 +3,17 @@
 import errno
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
+from traceback import format_exception
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 from prefect.tasks import exponential_backoff
 
@@ -44,18 +47,21 @@ def store_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (ConnectionError, TimeoutError) as error:
-        raise Retriable(str(error)) from error
     except OSError as error:
         text = str(error.strerror or error) if error.filename is None else str(error)
-        if error.errno in _WORTH_ANOTHER_TRY:
-            raise Retriable(text) from error
-        raise BadInput(text) from error
+        raise (BadInput if _is_ours_to_change(error) else Retriable)(text) from error
     except ValueError as error:
         raise BadInput(str(error)) from error
 
 
-_WORTH_ANOTHER_TRY = {errno.ENOSPC, errno.ESTALE, errno.EIO, errno.EMFILE, errno.EDQUOT}
+def _is_ours_to_change(error: OSError) -> bool:
+    """Whether the request must change; networks and network file systems fail in all other ways."""
+    return isinstance(error, _ABSENT_OR_FORBIDDEN) or error.errno in _IMPOSSIBLE
+
+
+_ABSENT_OR_FORBIDDEN = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+
+_IMPOSSIBLE = {errno.EROFS, errno.ENAMETOOLONG, errno.EFBIG, errno.ENOTSUP, errno.EINVAL}
 
 
 class Stage(Generic[P, R]):
@@ -70,8 +76,8 @@ class Stage(Generic[P, R]):
         def run(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
             try:
                 value, message = function(*args, **kwargs)
-            except PoseError as error:
-                return Failed(message=str(error), data=error)
+            except Exception as error:  # noqa: BLE001 - a stage's edge: all that fails is told
+                return _failed(explained(error))
             return Completed(message=message, data=value)
 
         self.task: Task[P, State[Any]] = Task(
@@ -88,7 +94,8 @@ class Stage(Generic[P, R]):
         """Run the task here and now; its errors are raised."""
         started = time.monotonic()
         state: State[Any] = self.task(*args, **kwargs, return_state=True)
-        _stage_seconds.get()[self.task.name] = time.monotonic() - started
+        if (seconds := _stage_seconds.get()) is not None:
+            seconds[self.task.name] = time.monotonic() - started
         try:
             return state.result()  # type: ignore[no-any-return]
         except PoseError as error:
@@ -100,7 +107,7 @@ class Stage(Generic[P, R]):
         return self.task.submit(*args, **kwargs)
 
 
-_stage_seconds: ContextVar[dict[str, float]] = ContextVar("stage_seconds", default={})  # noqa: B039
+_stage_seconds: ContextVar[dict[str, float] | None] = ContextVar("stage_seconds", default=None)
 
 
 @contextmanager
@@ -150,7 +157,17 @@ def stage(
 
 
 def explained(error: BaseException) -> PoseError:
-    """The error as one that can be shown to a user."""
+    """The error as one that can be shown to a user: one sentence, typed by what to do."""
     if isinstance(error, PoseError):
         return error
-    return StageFailed(f"{type(error).__name__}: {error}")
+    sentence = " ".join(f"{type(error).__name__}: {error}".split())
+    told = (Retriable if isinstance(error, OSError) else StageFailed)(sentence)
+    told.output = "".join(format_exception(error))
+    return told
+
+
+def _failed(error: PoseError) -> State[Any]:
+    if error.output:
+        with suppress(MissingContextError):
+            get_run_logger().warning("Last output of the failed stage:\n%s", error.output)
+    return Failed(message=str(error), data=error)

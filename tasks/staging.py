@@ -1,5 +1,6 @@
 """From a request to files in the scratch folder: resolve, check that it can be done, fetch."""
 
+import errno
 import hashlib
 import shutil
 import tempfile
@@ -17,10 +18,15 @@ from tasks.pose.settings import PoseSettings
 from tasks.progress import Progress
 from tasks.retries import STORE_RETRIES, stage, store_errors
 from tasks.storage.location import Location
-from tasks.storage.store import ObjectInfo, expand, store_for
+from tasks.storage.store import CHANGED, ObjectInfo, expand, store_for
+
+LONGEST_NAME = 200
+"""Bytes of a file's name that every file system takes, with some left for suffixes."""
 
 LABELED = "labeled.mp4"
-"""The published name of a labelled movie, in its movie's folder."""
+POSES = "pose_estimates.h5"
+RAW = "pose_estimates_raw.h5"
+"""Published names in a movie's folder."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,9 @@ def resolve(
         found = _model(model)
         infos, warnings = _movies(movies, target)
         store_for(target).check_writable(target)
-    names = folder_names([info.location.stem for info in infos])
+        names = folder_names([info.location.stem for info in infos])
+        for name in names:
+            target.child(name)  # refuses names that no location can hold
     sources = zip(count(), names, infos, strict=False)
     return ResolvedRequest(
         given=Request(model=model, movies=tuple(movies), output=output, settings=settings),
@@ -127,8 +135,9 @@ def _movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInfo], l
 
 def _is_result(location: Location, output: Location) -> bool:
     """Whether a prefix that holds movies and results names our own labelled movie."""
-    below = f"{str(output).rstrip('/')}/"
-    return location.name == LABELED and str(location).startswith(below)
+    folder = f"{str(output).rstrip('/')}/"
+    below = str(location).removeprefix(folder)
+    return str(location).startswith(folder) and below.split("/")[1:] == [LABELED]
 
 
 def _movies_of(text: str) -> list[ObjectInfo]:
@@ -197,6 +206,26 @@ def scratch_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def movie_folder(scratch: Path, movie: MovieSource) -> Iterator[Path]:
+    """A movie's own scratch folder; what is large in it goes as soon as the movie is done.
+
+    Poses and previews stay: the annotations and the report need them at the end. Local originals
+    lie elsewhere and are never touched.
+    """
+    folder = scratch / str(movie.number)
+    (folder / INPUT).mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder / INPUT, ignore_errors=True)
+        (folder / LABELED).unlink(missing_ok=True)
+
+
+INPUT = "input"
+"""Where a fetched movie lies in its scratch folder, apart from results of the same name."""
+
+
 @stage("Resolve request", "resolve request", "store", retries=STORE_RETRIES)
 def resolve_request(
     model: str, movies: Sequence[str], output: str, settings: PoseSettings
@@ -215,8 +244,9 @@ def fetch_model(info: ObjectInfo, folder: Path) -> tuple[Fetched, str]:
 @stage("Fetch movie", "fetch · {movie.name}", "store", retries=STORE_RETRIES)
 def fetch_movie(movie: MovieSource, folder: Path) -> tuple[Fetched, str]:
     """Bring a movie to the local disk, verified."""
-    suffix = movie.info.location.suffix.lower()
-    return _fetch(movie.info, folder / f"movie{suffix}", f"fetch · {movie.name}")
+    name = movie.name if len(movie.name.encode()) <= LONGEST_NAME else "movie"
+    target = folder / f"{name}{movie.info.location.suffix.lower()}"
+    return _fetch(movie.info, target, f"fetch · {movie.name}")
 
 
 def _fetch(info: ObjectInfo, target: Path, what: str) -> tuple[Fetched, str]:
@@ -225,10 +255,11 @@ def _fetch(info: ObjectInfo, target: Path, what: str) -> tuple[Fetched, str]:
     with store_errors():
         # Asked again, since a listing knows no digest, and an object may have been replaced.
         info = store.stat(info.location)
-        progress = Progress(what, info.size, "bytes")
         path = store.local_path(info) or target
-        sha256 = store.download(info, path, progress.add) if path == target else _sha256(path)
-    progress.finish()
+        with Progress(what, info.size, "bytes") as progress:
+            sha256 = store.download(info, path, progress.add) if path == target else _sha256(path)
+        if store.stat(info.location).etag != info.etag:
+            raise OSError(errno.ESTALE, f"{info.location}: {CHANGED}")
     fetched = Input(
         location=str(info.location),
         size=info.size,

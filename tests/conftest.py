@@ -32,5 +32,3 @@ def object_store(session_environment: pytest.MonkeyPatch) -> Iterator[Settings]:
         for name, value in settings.items():
             session_environment.setenv(name, value)
         yield settings
-
-

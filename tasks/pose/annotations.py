@@ -50,10 +50,17 @@ def write_annotations(
         How many rows each movie has, by its number.
     """
     movies = list(movies)
-    rows = {movie.number: len(movie.timing.seconds) for movie in movies}
+    expected = sum(len(movie.timing.seconds) for movie in movies)
+    rows: dict[int, int] = {}
     write = _write_parquet if form is AnnotationsFormat.PARQUET else _write_csv
-    write(_tables(movies), target, sum(rows.values()))
+    write(_counted(_tables(movies), rows), target, expected)
     return rows
+
+
+def _counted(tables: Iterator[pd.DataFrame], rows: dict[int, int]) -> Iterator[pd.DataFrame]:
+    for table in tables:
+        rows[int(table["Movie number"].iloc[0])] = len(table)
+        yield table
 
 
 def _tables(movies: list[MoviePoses]) -> Iterator[pd.DataFrame]:

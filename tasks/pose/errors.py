@@ -10,9 +10,11 @@ class PoseError(Exception):
 
     Attributes:
         stage: The name of the stage that failed, once that is known.
+        output: The last lines that the stage's process wrote, where they may help.
     """
 
     stage: str | None = None
+    output: str | None = None
 
 
 class BadInput(PoseError):  # noqa: N818 - the name says what it is, as in the documentation

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.errors import BadInput, Retriable
+from tasks.pose.errors import BadInput, Retriable, StageFailed
 from tasks.pose.frozen import Outputs, freeze
 from tasks.pose.movies import Image, MovieReader, Timing
 from tasks.pose.settings import Crop
@@ -122,6 +122,7 @@ def estimate(
     Raises:
         BadInput: The movie or the model cannot be read, or the weights do not fit.
         Retriable: The device has too little free memory for a single frame.
+        StageFailed: A decoded frame has no pose.
     """
     network = _network(str(project), device)
     reader = MovieReader(movie)
@@ -139,6 +140,8 @@ def estimate(
             done += len(batch)
             progress(done)
     seconds = time.monotonic() - started
+    if done != reader.frames:
+        raise StageFailed(f"{movie.name}: {reader.frames} frames decode, but {done} have a pose")
     write_poses(pose_table(np.concatenate(chunks), network.loaded.scorer, network.parts), target)
     return Estimate(
         frames=done,
@@ -402,6 +405,7 @@ def _first(error: Any) -> str:
 
 def _runner(project: Path, config: Any, device: str | None) -> tuple[Any, str, str]:
     """Build DeepLabCut's inference runner, its scorer name, and the snapshot it loaded."""
+    import torch  # noqa: PLC0415
     from deeplabcut.pose_estimation_pytorch.apis import utils  # noqa: PLC0415
     from deeplabcut.pose_estimation_pytorch.data import DLCLoader  # noqa: PLC0415
 
@@ -414,6 +418,8 @@ def _runner(project: Path, config: Any, device: str | None) -> tuple[Any, str, s
             device=device,
             max_individuals=len(config["metadata"]["individuals"]),
         )
+    except (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError, OSError) as error:
+        raise Retriable(f"the device has no room for the model now: {_short(error)}") from error
     except Exception as error:
         raise BadInput(
             f"{snapshot.path.name}: its weights cannot be loaded into the network that "

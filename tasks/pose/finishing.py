@@ -14,11 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose.drawing import FramePainter, LabelStyle
+from tasks.pose.errors import StageFailed
 from tasks.pose.estimate import read_poses
 from tasks.pose.labeled_movie import write_labeled_movie
 from tasks.pose.model_archive import Model
-from tasks.pose.movies import Image, MovieReader, Timing
+from tasks.pose.movies import Image, MovieReader, Timing, probe
 from tasks.pose.previews import draw_previews
+from tasks.pose.processes import usable_cpus
 from tasks.pose.quality import Quality, assess
 from tasks.pose.settings import PoseSettings
 
@@ -135,7 +137,12 @@ def label_file(
         times=None if timing.constant or output_frame_rate else timing.seconds,
         offset=offset,
         progress=progress,
+        threads=usable_cpus(),
     )
+    # Counted in the file, not by the encoder that wrote it.
+    counted = probe(target).declared_frames
+    if counted != written:
+        raise StageFailed(f"{counted} frames are in the labelled movie, {written} were written")
     return Labeled(written, rate, {i: path for i, path in worst.items() if path.exists()})
 
 

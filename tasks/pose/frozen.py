@@ -10,7 +10,7 @@ from typing import Any
 
 Outputs = dict[str, dict[str, Any]]
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-5
 """How far outputs may be from the network's own, relative and absolute; rounding is near 1e-6."""
 
 

@@ -435,6 +435,10 @@ def _note_repairs(project: dict[str, Any], network: dict[str, Any], notes: _Note
             notes.repairs.append(
                 f"{where}inference.autocast is switched off; full precision is used"
             )
+    if _pads_at_random(network):
+        notes.repairs.append(
+            "data.inference.auto_padding: frames are padded at the right and below, not at random"
+        )
     device = _said(network.get("device") or "auto")
     if device != "auto":
         notes.repairs.append(f"device {device} is replaced by the worker's own")
@@ -579,7 +583,21 @@ def _our_network_config(project: Path, folder: Path, sources: _Sources) -> dict[
     }
     if network.get("detector"):
         network["detector"] = _with_our_switches(sources.network, "detector")
+    if _pads_at_random(network):
+        # Any side is as good as another to the network, but only a fixed one can be repeated.
+        padding = _section(network, *_PADDING) | {"position": "top_left"}
+        inference = _section(network, *_PADDING[:-1]) | {_PADDING[-1]: padding}
+        network["data"] = _section(network, "data") | {"inference": inference}
     return network
+
+
+_PADDING = ("data", "inference", "auto_padding")
+
+
+def _pads_at_random(network: dict[str, Any]) -> bool:
+    """Whether frames are padded where DeepLabCut's default, chance, puts them."""
+    padding = _section(network, *_PADDING)
+    return bool(padding) and padding.get("position") in (None, "random")
 
 
 def _with_our_switches(network: dict[str, Any], *keys: str) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def probe(path: Path, name: str | None = None) -> MovieInfo:
         frame = next(_decoded(container, stream, []), None)
         if frame is None:
             raise BadInput(f"{name}: no frame of it can be decoded; {_REMEDY}")
-        height, width = _upright(frame, name).shape[:2]
+        height, width = _Converter(name)(frame).shape[:2]
         return MovieInfo(
             width=width,
             height=height,
@@ -111,8 +111,9 @@ class MovieReader:
         with _opened(self.path, self.path.name) as (container, stream):
             self._time_base = stream.time_base
             self._rates = _candidate_rates(stream, self.path.name)
+            converted = _Converter(self.path.name)
             for frame in _decoded(container, stream, self.errors):
-                image = _upright(frame, self.path.name)
+                image = converted(frame)
                 shape = shape or image.shape
                 if image.shape != shape:
                     raise BadInput(
@@ -222,6 +223,9 @@ def _opened(path: Path, name: str) -> Iterator[tuple[Any, Any]]:
 
     if path.stat().st_size == 0:
         raise BadInput(f"{name}: the file is empty (0 bytes); copy it again")
+    # torchvision turns PyAV's logging on. A decoder thread that logs then waits for the thread
+    # that closes the decoder, which waits for it: the process would hang.
+    av.logging.set_level(None)
     confined = {"protocol_whitelist": "file", "format_whitelist": "mov,avi"}
     try:
         container = av.open(f"file:{path}", options=confined, metadata_errors="replace")
@@ -290,21 +294,37 @@ def _packets(container: Any, stream: Any, errors: list[str]) -> Iterator[Any]:
         yield None
 
 
-def _upright(frame: Any, name: str) -> Image:
-    """Convert a decoded frame to RGB, turned as the container says it is to be shown."""
-    import av  # noqa: PLC0415
-    from av.video.reformatter import Interpolation  # noqa: PLC0415
+class _Converter:
+    """Converts decoded frames to RGB, turned as the container says they are to be shown.
 
-    order = "rgb24" if frame.format.name in _EITHER_ORDER else "bgr24"
-    try:
-        ordered = frame.reformat(format=order, interpolation=Interpolation.BICUBIC, **_sdr(frame))
-        image: Image = ordered.reformat(format="rgb24").to_ndarray()
-    except av.FFmpegError as error:
-        raise BadInput(
-            f"{name}: its pictures ({frame.format.name}) cannot be converted to RGB "
-            f"({_reason(error)}); convert it to H.264, yuv420p, and send that"
-        ) from error
-    return _turned(image, frame.rotation or 0)
+    One for a whole movie: what swscale prepares for HDR colors takes a second.
+    """
+
+    def __init__(self, name: str) -> None:
+        from av.video.reformatter import VideoReformatter  # noqa: PLC0415
+
+        self._name = name
+        self._to_order, self._to_rgb = VideoReformatter(), VideoReformatter()
+
+    def __call__(self, frame: Any) -> Image:
+        import av  # noqa: PLC0415
+
+        try:
+            return _turned(self._rgb(frame), frame.rotation or 0)
+        except av.FFmpegError as error:
+            raise BadInput(
+                f"{self._name}: its pictures ({frame.format.name}) cannot be converted to RGB "
+                f"({_reason(error)}); convert it to H.264, yuv420p, and send that"
+            ) from error
+
+    def _rgb(self, frame: Any) -> Image:
+        from av.video.reformatter import Interpolation  # noqa: PLC0415
+
+        order = "rgb24" if frame.format.name in _EITHER_ORDER else "bgr24"
+        ordered = self._to_order.reformat(
+            frame, format=order, interpolation=Interpolation.BICUBIC, **_sdr(frame)
+        )
+        return np.asarray(self._to_rgb.reformat(ordered, format="rgb24").to_ndarray(), np.uint8)
 
 
 _EITHER_ORDER = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "gray", "rgb24", "bgr24"}

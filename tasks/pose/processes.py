@@ -133,7 +133,7 @@ class StageProcess:
         Raises:
             PoseError: As the function raised it.
             Retriable: The child was ended by a signal.
-            StageFailed: The function raised anything else; with the last lines of its output.
+            StageFailed: The function raised anything else; ``output`` has its last lines.
         """
         call = Call(function.__module__, function.__qualname__, args)
         with self._lock:
@@ -144,10 +144,12 @@ class StageProcess:
                 # Cancelled, or lost: the child may still be busy with what nobody waits for.
                 self._kill()
                 raise
+            if kind == "failure":
+                # A GPU that failed once fails for good in a process: the next call gets a new one.
+                self._kill()
+                raise self._failed(value)
         if kind == "error":
             raise value
-        if kind == "failure":
-            raise StageFailed(f"{value} Last output: {self.last_lines() or 'none'}")
         return value  # type: ignore[no-any-return]
 
     def _exchange(
@@ -218,10 +220,12 @@ class StageProcess:
             name = signal.Signals(-status).name
             hint = " (out of memory?)" if -status == signal.SIGKILL else ""
             return Retriable(f"the {self.name} process was ended by {name}{hint}")
-        return StageFailed(
-            f"the {self.name} process ended with status {status}. "
-            f"Last output: {self.last_lines() or 'none'}"
-        )
+        return self._failed(f"the {self.name} process ended with status {status}")
+
+    def _failed(self, sentence: str) -> StageFailed:
+        error = StageFailed(" ".join(sentence.split()))
+        error.output = self.last_lines() or None
+        return error
 
     def last_lines(self) -> str:
         """Return the end of what the child printed."""
@@ -310,7 +314,7 @@ def _run(call: Call, connection: "Connection[Any, Any]") -> tuple[str, Any]:
         return "error", error
     except Exception as error:  # noqa: BLE001 - the edge of a stage: all that it raises is told
         traceback.print_exc()
-        return "failure", f"{type(error).__name__}: {error}."
+        return "failure", f"{type(error).__name__}: {error}"
 
 
 def _end_with_parent(parent: int) -> None:
@@ -334,7 +338,7 @@ def _serve(fd: int, parent: int, preload: Sequence[str]) -> None:
         try:
             connection.send(answer)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            connection.send(("failure", f"its result cannot be sent back: {error}."))
+            connection.send(("failure", f"its result cannot be sent back: {error}"))
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ class MovieRecord(Record):
     input: Input
     error: str | None = None
     failed_stage: str | None = None
+    failed_output: str | None = Field(default=None, description="The last lines of its process.")
     error_kind: Literal["bad input", "retriable", "stage failed"] | None = None
     width: int | None = None
     height: int | None = None

@@ -56,7 +56,7 @@ MEANINGS: Mapping[int | str, _Meaning] = {
         "there is no such object in the bucket; check its spelling and case",
     ),
     "NoSuchUpload": (
-        FileNotFoundError,
+        ConnectionError,
         "the store dropped this upload before it was complete; upload again",
     ),
     "AccessDenied": (

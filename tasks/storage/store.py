@@ -3,6 +3,7 @@
 import errno
 import glob
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -141,6 +142,8 @@ class LocalStore(ObjectStore):
             raise FileNotFoundError(
                 f"{location}: there is no such file. Check its folder, its name and its case."
             ) from None
+        if not stat.S_ISREG(found.st_mode):
+            raise FileNotFoundError(f"{location}: expected a file, found a pipe or a device.")
         return ObjectInfo(
             location=location,
             size=found.st_size,

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,15 +45,13 @@ def record(client: Any, prefect_server: None) -> RunRecord:
 
 
 @pytest.fixture(scope="module")
-def results(
-    client: Any, record: RunRecord, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
+def results(client: Any, record: RunRecord, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("results")
     for item in client.list_objects_v2(Bucket=BUCKET, Prefix="out/")["Contents"]:
         target = folder / item["Key"].removeprefix("out/")
         target.parent.mkdir(exist_ok=True)
         client.download_file(BUCKET, item["Key"], str(target))
-    yield folder
+    return folder
 
 
 def test_every_promised_file_is_there_and_no_other(results: Path) -> None:
@@ -72,9 +69,7 @@ def test_every_promised_file_is_there_and_no_other(results: Path) -> None:
     assert found == {*of_run, *(f"mouse 1/{name}" for name in of_movie)}
 
 
-def test_the_record_tells_size_and_digest_of_every_output(
-    results: Path, record: RunRecord
-) -> None:
+def test_the_record_tells_size_and_digest_of_every_output(results: Path, record: RunRecord) -> None:
     outputs = record.outputs | record.movies[0].outputs
     assert len(outputs) == 10
     for output in outputs.values():
@@ -123,6 +118,8 @@ def test_the_annotations_hold_the_filtered_poses(results: Path) -> None:
     table = pd.read_parquet(results / "annotations.parquet")
     poses = pd.read_hdf(results / "mouse 1" / "pose_estimates.h5", key=H5_KEY)
     raw = pd.read_hdf(results / "mouse 1" / "pose_estimates_raw.h5", key=H5_KEY)
+    assert isinstance(poses, pd.DataFrame)
+    assert isinstance(raw, pd.DataFrame)
     np.testing.assert_array_equal(table.iloc[:, 4:], poses.astype(np.float64))
     assert not poses.equals(raw)
 
@@ -130,7 +127,7 @@ def test_the_annotations_hold_the_filtered_poses(results: Path) -> None:
 def test_the_labelled_movie_is_h264_that_starts_at_once(results: Path) -> None:
     data = (results / "mouse 1" / "labeled.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
-    with av.open(io.BytesIO(data)) as movie:
+    with av.open(io.BytesIO(data), "r") as movie:
         video = movie.streams.video[0]
         assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
         assert video.average_rate == 30

@@ -1,6 +1,7 @@
 """Stages on a real Prefect server: messages, and what is tried again."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from prefect import flow
@@ -39,7 +40,7 @@ class TestStage:
         work, _ = failing(0, BadInput("never"))
 
         @flow
-        def a_flow() -> tuple[str, State[str]]:
+        def a_flow() -> tuple[str, State[Any]]:
             return work(), work.task(return_state=True)
 
         value, state = a_flow()

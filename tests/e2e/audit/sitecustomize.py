@@ -4,7 +4,7 @@ import os
 import sys
 
 _LOG = os.environ["AUDIT_LOG"]
-_HERE = ("127.", "localhost", "::1", "0.0.0.0")  # noqa: S104 - recognised, not bound
+_HERE = ("127.", "localhost", "::1", "0.0.0.0")
 
 
 def _watch(event: str, arguments: tuple[object, ...]) -> None:

@@ -491,6 +491,18 @@ class TestRepairs:
         assert len(repair.splitlines()) == 1
         assert bench.network()["device"] == bench.network()["runner"]["device"] == "auto"
 
+    @pytest.mark.parametrize("position", [{}, {"position": "random"}])
+    def test_padding_at_random_gets_a_fixed_place(
+        self, bench: Bench, position: dict[str, str]
+    ) -> None:
+        padding = {"pad_height_divisor": 32} | position
+        repair = self.repaired(
+            bench, network=changed(NETWORK, data__inference={"auto_padding": padding})
+        )
+        assert repair.endswith("not at random")
+        placed = bench.network()["data"]["inference"]["auto_padding"]
+        assert placed == padding | {"position": "top_left"}
+
     @pytest.mark.parametrize("value", [False, 0, "false", "no"])
     def test_weights_load_as_weights_only(self, bench: Bench, value: Any) -> None:
         repair = self.repaired(bench, network=changed(NETWORK, runner__load_weights_only=value))
