@@ -76,6 +76,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
         "--movies",
         required=True,
         nargs="+",
+        action="extend",
         metavar="LOCATION",
         help="movies (.mp4, .avi), prefixes that end in /, or globs",
     )

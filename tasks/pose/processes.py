@@ -190,7 +190,8 @@ class StageProcess:
 
     def _launch(self) -> None:
         ours, theirs = Pipe()
-        env = os.environ | self._env
+        # Unbuffered, so that what a child printed last is there when it is killed.
+        env = os.environ | {"PYTHONUNBUFFERED": "1"} | self._env
         env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH"))))
         command = [sys.executable, "-m", __name__, str(theirs.fileno()), str(os.getpid())]
         command += self._preload

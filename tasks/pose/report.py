@@ -85,10 +85,23 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["url"] = quote
+    environment.filters["url"] = lambda name: quote(name, safe="")
+    environment.filters["setting"] = _setting
     environment.filters["size"] = _size
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     return environment.get_template("report.html.j2")
+
+
+def _setting(value: Any) -> str:
+    """A setting's value without Python's or JSON's signs."""
+    match value:
+        case None | bool():
+            return str(value).lower()
+        case list():
+            return ", ".join(value)
+        case dict():
+            return " ".join(f"{key} {part}" for key, part in value.items())
+    return str(value)
 
 
 def _size(count: int) -> str:

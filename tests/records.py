@@ -1,0 +1,128 @@
+"""Models, movies and runs for tests of what is told about them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tasks.pose.ledger import FrameLedger
+from tasks.pose.model_archive import Model
+from tasks.pose.quality import PartQuality, Quality, Verdict
+from tasks.pose.run_record import (
+    Estimator,
+    FlowRun,
+    Host,
+    Input,
+    MovieRecord,
+    Output,
+    Request,
+    RunRecord,
+    StageTime,
+    Status,
+    status_of,
+)
+from tasks.pose.settings import PoseSettings
+
+DIGEST = "0123456789abcdef" * 4
+
+
+def a_model(**changes: Any) -> Model:
+    values: dict[str, Any] = {
+        "name": "m.zip",
+        "sha256": DIGEST,
+        "size": 1000,
+        "engine": "pytorch",
+        "net_type": "resnet_50",
+        "task": "openfield",
+        "date": "Oct30",
+        "experimenter": "Pranav",
+        "shuffle": 1,
+        "training_fraction": 0.95,
+        "snapshot": "snapshot-100.pt",
+        "snapshots": ("snapshot-100.pt",),
+        "snapshot_sha256": DIGEST,
+        "body_parts": ("nose", "ear", "tail"),
+        "individuals": ("individual_1",),
+        "unique_body_parts": (),
+        "multi_animal": False,
+        "method": "bu",
+        "skeleton": (("nose", "ear"),),
+        "skeleton_color": "black",
+        "alpha": 0.7,
+        "batch_size": 8,
+        "repairs": (),
+        "warnings": (),
+    }
+    return Model(**(values | changes))
+
+
+def an_input(location: str) -> Input:
+    return Input(location=location, size=2_500_000, etag="e", version=None, sha256=DIGEST)
+
+
+def an_output(location: str) -> Output:
+    return Output(location=location, size=1234, sha256=DIGEST)
+
+
+def a_quality(verdict: Verdict = Verdict.PASS, *reasons: str) -> Quality:
+    part = PartQuality(name="nose", below_cutoff=0.25, jumps=0, outside=0, median_likelihood=0.9)
+    unknown = PartQuality(name="ear", below_cutoff=1, jumps=0, outside=0, median_likelihood=None)
+    return Quality(verdict=verdict, reasons=reasons, parts=(part, unknown), worst_frames=(3,))
+
+
+def a_movie(name: str = "mouse1", number: int = 0, **changes: Any) -> MovieRecord:
+    values: dict[str, Any] = {
+        "number": number,
+        "name": name,
+        "status": Status.COMPLETE,
+        "input": an_input(f"s3://lab/in/{name}.mp4"),
+        "width": 640,
+        "height": 480,
+        "codec": "h264",
+        "frame_rate": 30.0,
+        "constant_frame_rate": True,
+        "duration": 10.0,
+        "frames": FrameLedger(declared=300, decoded=300, poses=300, annotated=300, labeled=300),
+        "quality": a_quality(),
+        "stages": {"Estimate poses": StageTime(seconds=10, frames_per_second=30)},
+        "outputs": {"labeled.mp4": an_output(f"s3://lab/out/{name}/labeled.mp4")},
+    }
+    return MovieRecord.model_validate(values | changes)
+
+
+def a_failed_movie(name: str = "broken", number: int = 1, **changes: Any) -> MovieRecord:
+    values: dict[str, Any] = {
+        "number": number,
+        "name": name,
+        "status": Status.FAILED,
+        "input": an_input(f"s3://lab/in/{name}.mp4"),
+        "error": f"{name}.mp4: the file is empty (0 bytes); copy it again",
+        "error_kind": "bad input",
+    }
+    return MovieRecord.model_validate(values | changes)
+
+
+def a_run(*movies: MovieRecord, **changes: Any) -> RunRecord:
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    values: dict[str, Any] = {
+        "status": status_of(movies),
+        "product": "dlcflow 0.1.0",
+        "started": at,
+        "finished": at,
+        "seconds": 12.5,
+        "request": Request(
+            model="s3://lab/m.zip",
+            movies=tuple(movie.input.location for movie in movies),
+            output="s3://lab/out",
+            settings=PoseSettings(),
+        ),
+        "movies_resolved": tuple(movie.input.location for movie in movies),
+        "model_input": an_input("s3://lab/m.zip"),
+        "model": a_model(),
+        "estimator": Estimator(scorer="DLC_Resnet50", device="cpu", path="device"),
+        "movies": movies,
+        "outputs": {},
+        "stages": {"Load model": StageTime(seconds=2)},
+        "warnings": (),
+        "host": Host(name="host", platform="Linux", cpus=2, python="3.11", packages={"numpy": "2"}),
+        "flow_run": FlowRun(id="1", name="brave-mouse", url=None),
+    }
+    return RunRecord.model_validate(values | changes)

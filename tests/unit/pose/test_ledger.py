@@ -1,0 +1,69 @@
+"""The frame ledger: counts that agree, and what is said where they do not."""
+
+import pytest
+
+from tasks.pose.ledger import FrameLedger, decode_warnings, window_warnings
+
+WHOLE = FrameLedger(declared=9, decoded=9, poses=9, annotated=9, labeled=9)
+FIELDS = ("declared", "poses", "annotated", "labeled")
+
+
+def test_equal_counts_are_complete_and_agree() -> None:
+    assert WHOLE.complete
+    assert WHOLE.disagreements() == []
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_each_other_count_is_named_with_both_numbers(field: str) -> None:
+    (sentence,) = WHOLE.model_copy(update={field: 8}).disagreements()
+    assert "8" in sentence.split()
+    assert sentence.endswith("but 9 decode")
+
+
+def test_every_disagreement_is_named() -> None:
+    assert len(WHOLE.model_copy(update={"decoded": 7}).disagreements()) == len(FIELDS)
+
+
+@pytest.mark.parametrize("field", ["poses", "annotated", "labeled"])
+@pytest.mark.parametrize("count", [None, 0, 8])
+def test_a_result_that_lacks_frames_is_not_complete(field: str, count: int | None) -> None:
+    assert not WHOLE.model_copy(update={field: count}).complete
+
+
+def test_what_the_container_claims_does_not_make_results_incomplete() -> None:
+    cut_off = WHOLE.model_copy(update={"declared": 100})
+    assert cut_off.complete
+    assert cut_off.disagreements() == ["the container declares 100 frames, but 9 decode"]
+
+
+@pytest.mark.parametrize("field", ["declared", "annotated", "labeled"])
+def test_a_count_that_is_unknown_disagrees_with_none(field: str) -> None:
+    assert WHOLE.model_copy(update={field: None}).disagreements() == []
+
+
+def test_no_frames_declared_is_a_claim_too() -> None:
+    assert len(WHOLE.model_copy(update={"declared": 0}).disagreements()) == 1
+
+
+@pytest.mark.parametrize(
+    ("errors", "warnings"),
+    [
+        ((), []),
+        (("frame 3 is damaged",), ["the movie is damaged: frame 3 is damaged"]),
+        (("first", "second", "third"), ["the movie is damaged: first (and 2 more)"]),
+    ],
+)
+def test_damage_is_told_in_one_sentence(errors: tuple[str, ...], warnings: list[str]) -> None:
+    assert decode_warnings(errors) == warnings
+
+
+@pytest.mark.parametrize(
+    ("frames", "window", "warned"),
+    [(4, 5, True), (5, 5, False), (1, 3, True), (1, 1, False), (0, 1, False), (1, 0, False)],
+)
+def test_a_window_longer_than_the_movie_is_warned_of(
+    frames: int, window: int, warned: bool
+) -> None:
+    warnings = window_warnings(frames, window)
+    assert bool(warnings) is warned
+    assert all(f"{frames} frames" in text and str(window) in text for text in warnings)
