@@ -20,12 +20,24 @@ QUIET = {
 """Prefect reads these once, when it is imported: nothing leaves the machine but to the store."""
 
 
+SMALL_SERVER = {
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
+    # Nobody watches a server that ends with its run. These services write to its SQLite database
+    # beside the run itself, which once found it locked for a minute.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+}
+"""For a server of the run's own, where no PREFECT_API_URL names another."""
+
+
 def prepare_environment() -> None:
     """Set what Prefect reads when it is imported, where the user has not set it."""
     os.environ.update(QUIET | os.environ)
     # An empty address is none; Prefect would take it for one and lose every event.
     if not os.environ.get("PREFECT_API_URL"):
         os.environ.pop("PREFECT_API_URL", None)
+        os.environ.update(SMALL_SERVER | os.environ)
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
     if not _can_be_written(home):
         # Prefect keeps settings and its own server's database there, and waits in vain without.

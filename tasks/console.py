@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tasks.pose.errors import BadInput, MoviesFailed, PoseError, Retriable
+from tasks.pose.errors import BadInput, MoviesFailed, PoseError
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Update, listeners
 from tasks.publishing import RUN_RECORD
@@ -38,12 +38,9 @@ def checked_output(
 
     Raises:
         BadInput: A location cannot be used.
+        Retriable: The store cannot be reached; whoever typed the command can try again.
     """
-    try:
-        return resolve(model, movies, output, settings).output
-    except Retriable:
-        # The run itself tries again, for longer.
-        return Location.parse(output)
+    return resolve(model, movies, output, settings).output
 
 
 def tell_refused(error: PoseError) -> int:
@@ -75,9 +72,18 @@ def _status(error: Any) -> int:
     return BAD_INPUT if bad else FAILED
 
 
+class _NoRepeats(logging.Filter):
+    """Drops what Prefect says twice: a failed stage's state is logged with its message anyway."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Task run failed with state: Failed(")
+
+
 @contextmanager
 def live_progress() -> Iterator[None]:
     """Show a bar for each piece of work while the block runs, if this is a terminal."""
+    for handler in _log_handlers():
+        handler.addFilter(_NoRepeats())
     if not sys.stderr.isatty():
         yield
         return

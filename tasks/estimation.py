@@ -205,7 +205,7 @@ def _edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, int]:
     if crop.right > info.width or crop.bottom > info.height:
         raise BadInput(
             f"crop: it reaches to column {crop.right} and row {crop.bottom}, but the frame has "
-            f"{info.width} columns and {info.height} rows"
+            f"{info.width} columns and {info.height} rows; make it end inside the frame"
         )
     return estimate.cropped_edges(crop, info.width, info.height)
 

@@ -4,9 +4,11 @@ They run in a child process that never imports DeepLabCut, so they start at once
 the next movie's estimation.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +129,9 @@ def label_file(
     worst = {index: target.with_name(f"worst-{index}.jpg") for index in worst_frames}
     painter = FramePainter(table, style, offset)
     frames = _keeping(MovieReader(movie), worst, painter)
+    if style.keypoints_only:
+        # The movie is not shown, so that nothing else would read its worst frames.
+        deque(islice(frames, max(worst, default=-1) + 1), maxlen=0)
     rate = _rate(output_frame_rate, timing)
     written = write_labeled_movie(
         frames,

@@ -322,9 +322,14 @@ class _Converter:
 
         order = "rgb24" if frame.format.name in _EITHER_ORDER else "bgr24"
         ordered = self._to_order.reformat(
-            frame, format=order, interpolation=Interpolation.BICUBIC, **_sdr(frame)
+            frame,
+            format=order,
+            interpolation=Interpolation.BICUBIC,
+            threads=DECODER_THREADS,
+            **_sdr(frame),
         )
-        return np.asarray(self._to_rgb.reformat(ordered, format="rgb24").to_ndarray(), np.uint8)
+        rgb = self._to_rgb.reformat(ordered, format="rgb24", threads=DECODER_THREADS)
+        return np.asarray(rgb.to_ndarray(), np.uint8)
 
 
 _EITHER_ORDER = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "gray", "rgb24", "bgr24"}
