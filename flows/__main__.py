@@ -117,7 +117,11 @@ def _run(options: argparse.Namespace) -> int:
     request = (options.model, options.movies, options.output, settings)
     try:
         output = console.checked_output(*request)
-        with console.live_progress(), estimator_ahead():
+        with (
+            estimator_ahead() as clean_up,
+            console.ends_when_interrupted(clean_up),
+            console.live_progress(),
+        ):
             state = pose_estimation(*request, return_state=True)
     except PoseError as error:
         return console.tell_refused(error)

@@ -1,8 +1,11 @@
 """What the command line shows: an early check, live progress, and how the run ended."""
 
 import logging
+import os
+import signal
 import sys
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,6 +50,41 @@ def tell_refused(error: PoseError) -> int:
     """Say why nothing was done, and return the exit status."""
     sys.stderr.write(f"error: {error}\n")
     return BAD_INPUT if isinstance(error, BadInput) else FAILED
+
+
+@contextmanager
+def ends_when_interrupted(clean_up: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C end the process within seconds while the block runs.
+
+    A terminal sends it to the run's own Prefect server too, and Prefect then tries for minutes to
+    tell the server that is gone. The flow has cleaned up after itself before that.
+
+    Args:
+        clean_up: Removes what was made outside the flow.
+    """
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        timer = threading.Timer(GRACE, _give_up, [clean_up])
+        timer.daemon = True
+        timer.start()
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+GRACE = 5.0
+"""Seconds for a Prefect server that is still there to hear of an interrupted run."""
+
+
+def _give_up(clean_up: Callable[[], None]) -> None:
+    clean_up()
+    status = tell_interrupted()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def tell_interrupted() -> int:

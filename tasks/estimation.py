@@ -1,7 +1,7 @@
 """Check, estimate, filter, judge, preview and label: the stages between two stores."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,17 +126,21 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
 
 
 @contextmanager
-def estimator_ahead() -> Iterator[None]:
+def estimator_ahead() -> Iterator[Callable[[], None]]:
     """Load DeepLabCut from now on, for the run that is made in the block.
 
     It takes seconds, which otherwise begin when a Prefect server has been started.
+
+    Yields:
+        What removes its scratch folder, for whoever must end the process in the block.
     """
-    with TemporaryDirectory(prefix="dlcflow-") as folder:
-        estimator = _estimator(Path(folder))
+    folder = TemporaryDirectory(prefix="dlcflow-", ignore_cleanup_errors=True)
+    with folder:
+        estimator = _estimator(Path(folder.name))
         estimator.start()
         _ahead.append(estimator)
         try:
-            yield
+            yield folder.cleanup
         finally:
             _ahead.clear()
             estimator.close()

@@ -1,8 +1,10 @@
 """The command line as a user types it: exit status, last line, refusals, and no other network."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,3 +174,27 @@ def test_bad_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
         main(["run", "--model", "x.zip"])
     assert exit_.value.code == 2
     assert "--movies" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_a_run_at_once_and_leaves_nothing_behind(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    output, log = tmp_path / "out", tmp_path / "log"
+    words = ["-m", "flows", "run", *_words(tmp_path, movies=DEMO_MOVIE, output=output)]
+    with log.open("w") as errors:
+        # A session of its own: a terminal's Ctrl-C goes to the run's Prefect server as well.
+        running = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=ROOT,
+            env=os.environ | home,
+            stderr=errors,
+            start_new_session=True,
+        )
+    while "fetch ·" not in log.read_text():
+        assert running.poll() is None, log.read_text()
+        time.sleep(0.2)
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.wait(60) == 130
+    assert "error: interrupted; " in log.read_text().splitlines()[-1]
+    assert list(Path(home["TMPDIR"]).glob("dlcflow-*")) == []
+    assert not (output / "run.json").exists()
