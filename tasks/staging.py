@@ -1,7 +1,6 @@
 """From a request to files in the scratch folder: resolve, check that it can be done, fetch."""
 
 import errno
-import hashlib
 import shutil
 import tempfile
 from collections import Counter
@@ -17,6 +16,7 @@ from tasks.pose.run_record import Input, Request
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Progress
 from tasks.retries import STORE_RETRIES, stage, store_errors
+from tasks.storage.files import sha256_of
 from tasks.storage.location import Location
 from tasks.storage.store import CHANGED, ObjectInfo, expand, store_for
 
@@ -257,7 +257,7 @@ def _fetch(info: ObjectInfo, target: Path, what: str) -> tuple[Fetched, str]:
         info = store.stat(info.location)
         path = store.local_path(info) or target
         with Progress(what, info.size, "bytes") as progress:
-            sha256 = store.download(info, path, progress.add) if path == target else _sha256(path)
+            sha256 = store.download(info, path, progress.add) if path == target else sha256_of(path)
         if store.stat(info.location).etag != info.etag:
             raise OSError(errno.ESTALE, f"{info.location}: {CHANGED}")
     fetched = Input(
@@ -268,8 +268,3 @@ def _fetch(info: ObjectInfo, target: Path, what: str) -> tuple[Fetched, str]:
         sha256=sha256,
     )
     return Fetched(path, fetched), f"{info.size:,} bytes, SHA-256 {sha256[:12]}…"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,23 +16,17 @@ import pandas as pd
 import yaml
 
 from deployments.demo.mouse import BODY_PARTS
+from tasks.pose.processes import SMALL_HEAP
 
 FOLDER = Path(__file__).parent
 MOVIE = FOLDER / "mouse-openfield.mp4"
 TRUTH = FOLDER / "mouse-openfield.truth.csv"
 MODEL = FOLDER / "mouse-openfield-model.zip"
-# Without these DeepLabCut's memory grows by megabytes a frame on a CPU: one heap, and a network's
-# buffers stay in it to be used again.
-_HEAP = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "1000000000",
-}
 
 
 def measure() -> None:
     """Print the accuracy, from a process whose heap does not grow."""
-    subprocess.run([sys.executable, "-m", __name__], env=os.environ | _HEAP, check=True)
+    subprocess.run([sys.executable, "-m", __name__], env=os.environ | SMALL_HEAP, check=True)
 
 
 def analyse(work: Path) -> tuple[pd.DataFrame, float]:

@@ -25,10 +25,9 @@ from numpy.typing import NDArray
 
 from tasks.pose.errors import BadInput, Retriable, StageFailed
 from tasks.pose.frozen import Outputs, freeze
+from tasks.pose.keypoints import COORDS
 from tasks.pose.movies import Image, MovieReader, Timing
 from tasks.pose.settings import Crop
-
-COORDS = ("x", "y", "likelihood")
 
 H5_KEY = "df_with_missing"
 
