@@ -10,8 +10,10 @@ from tempfile import TemporaryDirectory
 from tasks.pose import estimate, finishing
 from tasks.pose.errors import BadInput
 from tasks.pose.median_filter import filter_file
-from tasks.pose.model_archive import Model, open_model
+from tasks.pose.model import Model
+from tasks.pose.model_archive import open_model
 from tasks.pose.movies import MovieInfo, probe
+from tasks.pose.network import Loaded
 from tasks.pose.processes import (
     OFFLINE,
     SMALL_HEAP,
@@ -26,7 +28,11 @@ from tasks.progress import Progress
 from tasks.retries import WORKER_RETRIES, stage
 from tasks.staging import Fetched
 
-NETWORK_MODULES = ("tasks.pose.estimate", "deeplabcut.pose_estimation_pytorch.apis.utils")
+NETWORK_MODULES = (
+    "tasks.pose.estimate",
+    "tasks.pose.torch_network",
+    "deeplabcut.pose_estimation_pytorch.apis.utils",
+)
 """What the estimator loads while the inputs are fetched; it takes seconds."""
 
 
@@ -186,7 +192,7 @@ def _check_kind(model: Model) -> None:
 
 
 @stage("Load model", "load model", "gpu", retries=WORKER_RETRIES)
-def load_model(ready: ReadyModel, workers: Workers) -> tuple[estimate.Loaded, str]:
+def load_model(ready: ReadyModel, workers: Workers) -> tuple[Loaded, str]:
     """Load the weights onto the device, so that a model that does not fit is refused once."""
     loaded = workers.estimator.call(estimate.load, ready.project, DEVICE)
     return loaded, f"{loaded.scorer} on {loaded.device}"

@@ -15,9 +15,10 @@ import tasks
 from tasks.estimation import CheckedMovie, ReadyModel, Workers
 from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.errors import BadInput, MoviesFailed, Retriable
-from tasks.pose.estimate import Estimate, Loaded
+from tasks.pose.estimate import Estimate
 from tasks.pose.finishing import Labeled
 from tasks.pose.ledger import FrameLedger, decode_warnings, window_warnings
+from tasks.pose.network import Loaded
 from tasks.pose.output_metadata import LabeledMovie, output_metadata
 from tasks.pose.quality import Quality
 from tasks.pose.report import MoviePictures, render_report

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.pose.ledger import FrameLedger
-from tasks.pose.model_archive import Model
+from tasks.pose.model import Model
 from tasks.pose.quality import PartQuality, Quality, Verdict
 from tasks.pose.run_record import (
     Estimator,

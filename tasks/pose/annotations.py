@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.estimate import read_poses
 from tasks.pose.movies import Timing
+from tasks.pose.poses import read_poses
 from tasks.pose.settings import AnnotationsFormat
 
 ARENA = "single"

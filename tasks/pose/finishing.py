@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from tasks.pose.drawing import FramePainter, LabelStyle
 from tasks.pose.errors import StageFailed
-from tasks.pose.estimate import read_poses
 from tasks.pose.labeled_movie import write_labeled_movie
-from tasks.pose.model_archive import Model
-from tasks.pose.movies import Image, MovieReader, Timing, probe
+from tasks.pose.model import Model
+from tasks.pose.movies import Image, MovieReader, Timing, open_movie, probe
+from tasks.pose.poses import read_poses
 from tasks.pose.previews import draw_previews
 from tasks.pose.processes import usable_cpus
 from tasks.pose.quality import Quality, assess
@@ -128,7 +128,7 @@ def label_file(
     table = read_poses(poses)
     worst = {index: target.with_name(f"worst-{index}.jpg") for index in worst_frames}
     painter = FramePainter(table, style, offset)
-    frames = _keeping(MovieReader(movie), worst, painter)
+    frames = _keeping(open_movie(movie), worst, painter)
     if style.keypoints_only:
         # The movie is not shown, so that nothing else would read its worst frames.
         deque(islice(frames, max(worst, default=-1) + 1), maxlen=0)

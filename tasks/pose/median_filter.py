@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from scipy import signal
 
-from tasks.pose.estimate import read_poses, write_poses
+from tasks.pose.poses import read_poses, write_poses
 
 
 def filter_file(raw: Path, target: Path, window_length: int) -> None:

@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict
 
 from tasks.pose.errors import BadInput
+from tasks.pose.model import Model
 from tasks.pose.yaml_files import MAX_BYTES, decode, load_mapping
 from tasks.pose.zip_files import Member, ZipOfFiles, open_zip
 
@@ -44,82 +44,6 @@ _ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*")
 
 _NAMED = 5
 """How many of a list's items a message names."""
-
-
-class Model(BaseModel):
-    """What is known of a model before it runs; it goes into the run record as it is.
-
-    Attributes:
-        name: The archive's file name.
-        sha256: The archive's digest.
-        size: The archive's size in bytes.
-        engine: The engine that trained the model.
-        net_type: The network, as the model's configuration names it.
-        task: The DeepLabCut project's task.
-        date: The DeepLabCut project's date.
-        experimenter: The DeepLabCut project's scorer: the person who labelled.
-        shuffle: The training shuffle.
-        training_fraction: Share of labelled frames that were used for training, 0–1.
-        snapshot: File name of the snapshot that is used.
-        snapshots: File names of all snapshots, in DeepLabCut's order.
-        snapshot_sha256: Digest of the snapshot that is used.
-        body_parts: Names in the network's order.
-        individuals: Names of the animals; one for a single-animal model.
-        unique_body_parts: Body parts of the arena, multi-animal models only.
-        multi_animal: Whether results have one more column level, for individuals.
-        method: How the network finds animals: ``bu`` bottom-up, ``td`` top-down.
-        skeleton: Pairs of body parts that are joined by a line.
-        skeleton_color: A matplotlib color.
-        alpha: Opacity of dots in the keypoints-only movie and the previews, 0–1.
-        batch_size: Frames at a time that the archive's config.yaml asks for.
-        repairs: What was put right, one sentence each.
-        warnings: What the user should know, one sentence each.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    sha256: str
-    size: int
-    engine: Literal["pytorch", "tensorflow"]
-    net_type: str
-    task: str
-    date: str
-    experimenter: str
-    shuffle: int
-    training_fraction: float
-    snapshot: str
-    snapshots: tuple[str, ...]
-    snapshot_sha256: str
-    body_parts: tuple[str, ...]
-    individuals: tuple[str, ...]
-    unique_body_parts: tuple[str, ...]
-    multi_animal: bool
-    method: str
-    skeleton: tuple[tuple[str, str], ...]
-    skeleton_color: str
-    alpha: float
-    batch_size: int
-    repairs: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-    @property
-    def all_body_parts(self) -> tuple[str, ...]:
-        """Body parts of the animals, then those of the arena."""
-        return self.body_parts + self.unique_body_parts
-
-    def check_displayed(self, wanted: Literal["all"] | list[str]) -> None:
-        """Refuse body parts that the model does not have.
-
-        Raises:
-            BadInput: Naming those that it has.
-        """
-        unknown = [] if wanted == "all" else [p for p in wanted if p not in self.all_body_parts]
-        if unknown:
-            raise BadInput(
-                f"displayed_body_parts: the model has no body part called "
-                f"{', '.join(map(repr, unknown))}; it has {', '.join(self.all_body_parts)}"
-            )
 
 
 @dataclass

@@ -133,6 +133,11 @@ class MovieReader:
         return timing_of(self._stamps, self._time_base, self._rates)
 
 
+def open_movie(path: Path) -> MovieReader:
+    """Make the reader for a movie, by what its name ends in."""
+    return MovieReader(path)
+
+
 @dataclass(frozen=True)
 class Timing:
     """When a movie's frames were shown.

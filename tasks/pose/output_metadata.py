@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 
-from tasks.pose.model_archive import Model
+from tasks.pose.model import Model
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.pose.ledger import FrameLedger
-from tasks.pose.model_archive import Model
+from tasks.pose.model import Model
 from tasks.pose.quality import Quality
 from tasks.pose.settings import PoseSettings
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.pose.estimate import H5_KEY
+from tasks.pose.poses import H5_KEY
 from tasks.pose.run_record import RunRecord
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, DEMO_TRUTH
 from tests.stores import Settings

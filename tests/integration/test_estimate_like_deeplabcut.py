@@ -16,6 +16,7 @@ import yaml
 from tasks.pose import estimate
 from tasks.pose.median_filter import median_filter
 from tasks.pose.model_archive import open_model
+from tasks.pose.poses import H5_KEY, read_poses
 from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess
 from tasks.pose.settings import Crop
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
@@ -125,18 +126,18 @@ def assert_same(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
 
 
 def test_raw_poses_are_those_of_analyze_videos(ours: Path, theirs: Path) -> None:
-    assert_same(estimate.read_poses(ours), table(theirs / "raw.h5"))
+    assert_same(read_poses(ours), table(theirs / "raw.h5"))
 
 
 def test_the_file_is_laid_out_as_deeplabcut_lays_it_out(ours: Path, theirs: Path) -> None:
     with pd.HDFStore(ours, "r") as a, pd.HDFStore(theirs / "raw.h5", "r") as b:
-        assert a.keys() == b.keys() == [f"/{estimate.H5_KEY}"]
+        assert a.keys() == b.keys() == [f"/{H5_KEY}"]
         storers: list[Any] = [store.get_storer(store.keys()[0]) for store in (a, b)]  # type: ignore[operator]
         assert all(storer.is_table for storer in storers)
 
 
 def test_filtered_poses_are_those_of_filterpredictions(ours: Path, theirs: Path) -> None:
-    filtered = median_filter(estimate.read_poses(ours), WINDOW_LENGTH)
+    filtered = median_filter(read_poses(ours), WINDOW_LENGTH)
     assert_same(filtered, table(theirs / "filtered.h5"))
 
 
@@ -149,7 +150,7 @@ def test_poses_of_a_real_movie_are_those_of_analyze_videos(
     truth = SHARED / "truth" / "openfield-pytorch" / f"{name}.h5"
     part = cut_movie(SHARED / "movies" / "openfield-300.mp4", tmp_path / "part.mp4", frames)
     found = run(process, SHARED / "models" / "openfield-pytorch.zip", part, None, tmp_path)
-    assert_same(estimate.read_poses(found).iloc[:frames], table(truth).iloc[:frames])
+    assert_same(read_poses(found).iloc[:frames], table(truth).iloc[:frames])
 
 
 def test_the_snapshot_that_was_loaded_is_told(process: StageProcess, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from tasks.pose.annotations import MoviePoses, column_name, write_annotations
-from tasks.pose.estimate import write_poses
 from tasks.pose.movies import Timing, timing_of
+from tasks.pose.poses import write_poses
 from tasks.pose.settings import AnnotationsFormat
 from tests.paths import SHARED, needs_shared
 from tests.pose_tables import MULTI, SINGLE, scattered_poses

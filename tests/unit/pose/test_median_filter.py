@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.pose.estimate import read_poses, write_poses
 from tasks.pose.median_filter import filter_file, median_filter
+from tasks.pose.poses import read_poses, write_poses
 from tests.paths import SHARED, needs_shared
 from tests.pose_tables import MULTI, SINGLE, pose_table, scattered_poses
 

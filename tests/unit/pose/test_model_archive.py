@@ -11,7 +11,8 @@ import yaml
 
 from tasks.pose import zip_files
 from tasks.pose.errors import BadInput
-from tasks.pose.model_archive import Model, open_model
+from tasks.pose.model import Model
+from tasks.pose.model_archive import open_model
 from tests.model_zips import (
     MODEL,
     NETWORK,

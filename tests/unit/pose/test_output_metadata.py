@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.pose.model_archive import Model
+from tasks.pose.model import Model
 from tasks.pose.output_metadata import LabeledMovie, output_metadata, snapshot_number
 from tests.paths import SHARED, needs_shared
 from tests.records import a_model

@@ -1,0 +1,84 @@
+"""What estimation asks of a network, whatever the engine that trained it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tasks.pose.movies import Image
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory, as the run record tells it.
+
+    Attributes:
+        scorer: The name that DeepLabCut gives to this model's results.
+        snapshot: File name of the snapshot that was loaded.
+        device: The device that it runs on, as the engine names it.
+        path: Which feed the frames take: ``device`` (normalized on the device) or ``deeplabcut``
+            (prepared by DeepLabCut's own transforms, frame by frame).
+        repairs: Settings of the archive that DeepLabCut does not know and that were left out.
+        detector: File name of the detector's snapshot that was loaded; top-down models only.
+    """
+
+    scorer: str
+    snapshot: str
+    device: str
+    path: str
+    repairs: tuple[str, ...]
+    detector: str | None = None
+
+
+class Network(Protocol):
+    """A loaded model that predicts frames in batches, and then makes DeepLabCut's table of them.
+
+    Attributes:
+        loaded: What was loaded.
+    """
+
+    loaded: Loaded
+
+    def batch_size(self, frame: Image) -> int:
+        """How many frames of this size go to the network at a time."""
+
+    def predict(self, batch: NDArray[np.uint8]) -> Any:
+        """Predict a batch of RGB frames, shape (frames, height, width, 3).
+
+        Returns:
+            What `table` takes, in small: nothing of it lies on the device.
+        """
+
+    def table(self, predictions: Sequence[Any]) -> pd.DataFrame:
+        """Put the predictions of all of a movie's frames, batch by batch, into one table.
+
+        Returns:
+            One row a frame, columns as DeepLabCut has them; coordinates in pixels.
+        """
+
+
+def load_network(project: Path, device: str | None) -> Network:
+    """Load a project's model with the engine that trained it.
+
+    Args:
+        project: A DeepLabCut project with exactly one snapshot.
+        device: A torch device; by default a GPU where there is one.
+
+    Returns:
+        The network.
+
+    Raises:
+        BadInput: The weights do not fit the network, or hold more than weights.
+        Retriable: The device has no room for it now.
+    """
+    if (project / "dlc-models-pytorch").is_dir():
+        from tasks.pose.torch_network import TorchNetwork  # noqa: PLC0415 - one engine at a time
+
+        return TorchNetwork(project, device)
+    from tasks.pose.tensorflow_network import TensorFlowNetwork  # noqa: PLC0415
+
+    return TensorFlowNetwork(project, device)

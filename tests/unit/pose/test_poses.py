@@ -1,0 +1,55 @@
+"""DeepLabCut's table of poses, and its files."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tasks.pose.poses import H5_KEY, pose_table, read_poses, write_poses
+from tests.paths import SHARED, needs_shared
+
+PARTS = ("nose", "left ear")
+
+
+def poses(frames: int = 4) -> pd.DataFrame:
+    values = np.arange(frames * 6, dtype=np.float32).reshape(frames, 2, 3)
+    return pose_table(values, "DLC_Resnet50", PARTS)
+
+
+def test_poses_are_labelled_as_deeplabcut_labels_them() -> None:
+    table = poses()
+    assert table.columns.names == ["scorer", "bodyparts", "coords"]
+    assert [tuple(label) for label in table.columns[:4]] == [
+        ("DLC_Resnet50", "nose", "x"),
+        ("DLC_Resnet50", "nose", "y"),
+        ("DLC_Resnet50", "nose", "likelihood"),
+        ("DLC_Resnet50", "left ear", "x"),
+    ]
+    assert table["DLC_Resnet50", "left ear", "likelihood"].tolist() == [5, 11, 17, 23]
+    assert table.index.tolist() == [0, 1, 2, 3]
+
+
+def test_poses_survive_a_file(tmp_path: Path) -> None:
+    write_poses(poses(), tmp_path / "p.h5")
+    pd.testing.assert_frame_equal(read_poses(tmp_path / "p.h5"), poses())
+
+
+def test_a_file_of_poses_replaces_an_older_one(tmp_path: Path) -> None:
+    write_poses(poses(9), tmp_path / "p.h5")
+    write_poses(poses(2), tmp_path / "p.h5")
+    assert len(read_poses(tmp_path / "p.h5")) == 2
+
+
+@needs_shared
+def test_files_have_the_form_of_deeplabcuts_own(tmp_path: Path) -> None:
+    (truth,) = (SHARED / "truth" / "openfield-pytorch").glob("*best-100.h5")
+    theirs = read_poses(truth)
+    scorer, parts = theirs.columns[0][0], tuple(dict.fromkeys(c[1] for c in theirs.columns))
+    ours = pose_table(theirs.to_numpy().reshape(len(theirs), -1, 3), scorer, parts)
+    pd.testing.assert_frame_equal(ours, theirs)
+    write_poses(ours, tmp_path / "p.h5")
+    for path in (truth, tmp_path / "p.h5"):
+        with pd.HDFStore(str(path), "r") as store:
+            assert list(store) == [f"/{H5_KEY}"]
+        some = pd.read_hdf(path, key=H5_KEY, where="index < 3")  # the table format alone can that
+        assert len(some) == 3
