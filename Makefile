@@ -2,11 +2,12 @@
 UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 PYTHON := .venv/bin/python
+TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: help setup demo test check format docs clean
+.PHONY: help setup setup-tensorflow demo test test-tensorflow check format docs clean
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
 $(UV):
 	python3 -m venv .tools
@@ -19,11 +20,22 @@ $(UV):
 
 setup: .venv/.synced ## make the locked environment in .venv
 
+# Beside the other environment: NumPy 1 is not for everybody. uv links the files that both have.
+.venv-tensorflow/.synced: uv.lock pyproject.toml | $(UV)
+	UV_PROJECT_ENVIRONMENT=.venv-tensorflow $(UV) sync --locked --compile-bytecode --quiet \
+		--no-default-groups --group test --extra tensorflow
+	touch $@
+
+setup-tensorflow: .venv-tensorflow/.synced ## make the environment that also runs TensorFlow models
+
 demo: setup ## run the flow from bucket to bucket on our own model and movie
 	$(PYTHON) -m deployments.demo.run
 
 test: setup ## run all tests
 	$(PYTHON) -m pytest
+
+test-tensorflow: setup-tensorflow ## run the tests of TensorFlow models
+	$(TENSORFLOW_PYTHON) -m pytest $(shell find tests -name 'test_tensorflow*.py')
 
 check: setup ## formatting, lint, types, import rules
 	.venv/bin/ruff format --check .
@@ -38,5 +50,5 @@ format: setup ## format and fix what can be fixed by itself
 docs: setup ## write the settings table into README.md
 	$(PYTHON) -m tests.docs
 
-clean: ## remove the environment and everything made
-	rm -rf .venv .tools .cache demo-results
+clean: ## remove the environments and everything made
+	rm -rf .venv .venv-tensorflow .tools .cache demo-results

@@ -65,7 +65,8 @@ def pose_estimation(
 
     Args:
         model: Location of the zip of a DeepLabCut model folder, s3://bucket/key or a local path.
-        movies: Locations of movies (.mp4, .avi): objects, prefixes that end in /, or globs.
+        movies: Locations of movies, all of one format (.mp4, .avi or .isxb): objects, prefixes
+            that end in /, or globs.
         output: Location that the results go below.
         settings: How to analyse and what to draw.
 
@@ -111,7 +112,7 @@ def analyse_movie(
     with movie_folder(scratch, movie) as folder, timed_stages() as seconds:
         raw, filtered, labeled_file = (folder / name for name in (RAW, POSES, LABELED))
         fetched = fetch_movie(movie, folder / INPUT)
-        checked = check_movie(movie.name, fetched, settings.crop)
+        checked = check_movie(movie.name, fetched, settings.crop, workers)
         found = estimate_poses(checked, ready, settings.crop, raw, workers)
         poses = raw
         if settings.filters:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tasks.artifacts import show
 from tasks.pose import estimate, finishing
 from tasks.pose.errors import BadInput
+from tasks.pose.inspection import as_markdown, inspect_archive
 from tasks.pose.median_filter import filter_file
 from tasks.pose.model import Model
-from tasks.pose.model_archive import open_model
 from tasks.pose.movies import MovieInfo, probe
 from tasks.pose.network import Loaded
 from tasks.pose.processes import (
@@ -176,19 +177,16 @@ def check_model(
 ) -> tuple[ReadyModel, str]:
     """Open the archive safely and refuse, before any inference, what cannot work."""
     project = scratch / "project"
-    model = open_model(archive.path, name, project)
+    inspection = inspect_archive(archive.path, name, project, archive.input.sha256)
+    show(MODEL_ARTIFACT, as_markdown(inspection))
+    model = inspection.usable_model()
     model.check_displayed(settings.displayed_body_parts)
-    _check_kind(model)
     parts = f"{len(model.body_parts)} body parts"
     return ReadyModel(model, project), f"{model.net_type}, {parts}, {model.snapshot}"
 
 
-def _check_kind(model: Model) -> None:
-    if model.multi_animal or len(model.individuals) > 1 or model.method != "bu":
-        raise BadInput(
-            f"{model.name}: it is a multi-animal or top-down model (method {model.method}, "
-            f"{len(model.individuals)} individuals); this version runs single-animal models"
-        )
+MODEL_ARTIFACT = "model"
+"""Key of the page that says what the model is."""
 
 
 @stage("Load model", "load model", "gpu", retries=WORKER_RETRIES)
@@ -198,10 +196,16 @@ def load_model(ready: ReadyModel, workers: Workers) -> tuple[Loaded, str]:
     return loaded, f"{loaded.scorer} on {loaded.device}"
 
 
-@stage("Check movie", "check · {name}", "cpu")
-def check_movie(name: str, movie: Fetched, crop: Crop | None) -> tuple[CheckedMovie, str]:
-    """Refuse a movie that cannot be read, or a crop that is not inside its frame."""
-    info = probe(movie.path, Path(movie.input.location).name)
+@stage("Check movie", "check · {name}", "cpu", retries=WORKER_RETRIES)
+def check_movie(
+    name: str, movie: Fetched, crop: Crop | None, workers: Workers
+) -> tuple[CheckedMovie, str]:
+    """Refuse a movie that cannot be read, or a crop that is not inside its frame.
+
+    In a child process: a file from a stranger may crash a decoder, and only its own movie fails.
+    """
+    with workers.finishers.lease() as process:
+        info = process.call(probe, movie.path, Path(movie.input.location).name)
     edges = _edges(crop, info)
     declared = f"{info.declared_frames or 'unknown'} frames declared"
     size = f"{info.width}×{info.height}"

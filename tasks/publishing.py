@@ -17,7 +17,7 @@ from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.errors import BadInput, MoviesFailed, Retriable
 from tasks.pose.estimate import Estimate
 from tasks.pose.finishing import Labeled
-from tasks.pose.ledger import FrameLedger, decode_warnings, window_warnings
+from tasks.pose.ledger import FrameLedger, decode_warnings, lost_warnings, window_warnings
 from tasks.pose.network import Loaded
 from tasks.pose.output_metadata import LabeledMovie, output_metadata
 from tasks.pose.quality import Quality
@@ -35,11 +35,13 @@ from tasks.pose.run_record import (
     status_of,
     this_host,
 )
+from tasks.pose.series import starts
 from tasks.progress import Progress
-from tasks.retries import STORE_RETRIES, explained, stage, store_errors
+from tasks.retries import STORE_RETRIES, explained, stage
 from tasks.staging import LABELED, POSES, RAW, Fetched, MovieSource, ResolvedRequest
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
+from tasks.store_errors import store_errors
 
 RUN_RECORD = "run.json"
 
@@ -184,7 +186,22 @@ def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) ->
     """Tell one delivered movie's story, but for the annotations, which come last."""
     found, info = movie.found, movie.checked.info
     left, top = movie.checked.offset
-    warnings = decode_warnings(found.decode_errors) + window_warnings(found.frames, window_length)
+    recording = found.timing.recording
+    frames = FrameLedger(
+        declared=info.declared_frames,
+        dropped=recording.dropped if recording else (),
+        decoded=found.frames,
+        poses=found.frames,
+        labeled=movie.labeled.frames,
+    )
+    warnings = (
+        *(recording.warnings if recording else ()),
+        *frames.dropped_warnings(),
+        *decode_warnings(found.decode_errors),
+        *lost_warnings(info.declared_frames, found.timing),
+        *found.warnings,
+        *window_warnings(found.frames, window_length),
+    )
     return MovieRecord(
         number=movie.source.number,
         name=movie.source.name,
@@ -198,16 +215,11 @@ def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) ->
         constant_frame_rate=found.timing.constant,
         duration=float(found.timing.seconds[-1] + 1 / found.timing.frame_rate),
         crop=(left, top, *movie.checked.cropped_size) if settings_crop else None,
-        frames=FrameLedger(
-            declared=info.declared_frames,
-            decoded=found.frames,
-            poses=found.frames,
-            labeled=movie.labeled.frames,
-        ),
+        frames=frames,
         quality=movie.quality,
         stages=_stages(movie),
         outputs=movie.outputs,
-        warnings=tuple(warnings),
+        warnings=warnings,
     )
 
 
@@ -341,12 +353,14 @@ def _movie_records(
 ) -> tuple[MovieRecord, ...]:
     settings = facts.request.given.settings
     records = list(failed)
-    for movie in delivered:
+    for movie, start in zip(delivered, starts([m.found.timing for m in delivered]), strict=True):
         record = analysed_record(movie, settings.crop is not None, settings.window_length)
         assert record.frames is not None
         frames = record.frames.model_copy(update={"annotated": rows[record.number]})
         warnings = (*record.warnings, *frames.disagreements())
-        records.append(record.model_copy(update={"frames": frames, "warnings": warnings}))
+        known = {"start": float(start.seconds), "start_known_by": start.clock}
+        changes = {"frames": frames, "warnings": warnings, **known}
+        records.append(record.model_copy(update=changes))
     return tuple(sorted(records, key=lambda record: record.number))
 
 

@@ -1,6 +1,5 @@
 """What is worth another try, and how a stage of ours becomes a task that tells its story."""
 
-import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 from prefect.tasks import exponential_backoff
 
-from tasks.pose.errors import BadInput, PoseError, Retriable, StageFailed
+from tasks.pose.errors import PoseError, Retriable, StageFailed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,33 +34,6 @@ _JITTER = 0.5
 def is_retriable(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
     """Prefect's retry condition: only what the error's type says may succeed later."""
     return isinstance(state.result(raise_on_failure=False), Retriable)
-
-
-@contextmanager
-def store_errors() -> Iterator[None]:
-    """Turn the storage package's built-in exceptions into errors typed by what to do.
-
-    Raises:
-        BadInput: For what does not exist, is not permitted or is no location.
-        Retriable: For what the network, the store or a full disk may allow later.
-    """
-    try:
-        yield
-    except OSError as error:
-        text = str(error.strerror or error) if error.filename is None else str(error)
-        raise (BadInput if _is_ours_to_change(error) else Retriable)(text) from error
-    except ValueError as error:
-        raise BadInput(str(error)) from error
-
-
-def _is_ours_to_change(error: OSError) -> bool:
-    """Whether the request must change; networks and network file systems fail in all other ways."""
-    return isinstance(error, _ABSENT_OR_FORBIDDEN) or error.errno in _IMPOSSIBLE
-
-
-_ABSENT_OR_FORBIDDEN = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-
-_IMPOSSIBLE = {errno.EROFS, errno.ENAMETOOLONG, errno.EFBIG, errno.ENOTSUP, errno.EINVAL}
 
 
 class Stage(Generic[P, R]):

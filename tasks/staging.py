@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from tasks.inspection import find_model
+from tasks.movie_order import check_one_format, in_recording_order
 from tasks.pose.errors import BadInput
 from tasks.pose.movies import MOVIE_SUFFIXES
 from tasks.pose.run_record import Input, Request
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Progress
-from tasks.retries import STORE_RETRIES, stage, store_errors
+from tasks.retries import STORE_RETRIES, stage
 from tasks.storage.files import sha256_of
 from tasks.storage.location import Location
 from tasks.storage.store import CHANGED, ObjectInfo, expand, store_for
+from tasks.store_errors import store_errors
 
 LONGEST_NAME = 200
 """Bytes of a file's name that every file system takes, with some left for suffixes."""
@@ -91,7 +94,7 @@ def resolve(
     """
     with store_errors():
         target = Location.parse(output)
-        found = _model(model)
+        found = find_model(model)
         infos, warnings = _movies(movies, target)
         store_for(target).check_writable(target)
         names = folder_names([info.location.stem for info in infos])
@@ -107,16 +110,6 @@ def resolve(
     )
 
 
-def _model(text: str) -> ObjectInfo:
-    location = Location.parse(text)
-    if location.suffix.lower() != ".zip":
-        raise BadInput(
-            f"model: expected a zip of a DeepLabCut model folder, found {location}; give the "
-            "location of a .zip file"
-        )
-    return store_for(location).stat(location)
-
-
 def _movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInfo], list[str]]:
     """Expand every entry; what is named twice counts once."""
     found: dict[Location, ObjectInfo] = {}
@@ -130,7 +123,9 @@ def _movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInfo], l
             found[info.location] = info
     if not found:
         raise BadInput("movies: expected at least one location of a movie, found none")
-    return list(found.values()), warnings
+    check_one_format(list(found))
+    infos, changes = in_recording_order(list(found.values()))
+    return infos, warnings + changes
 
 
 def _is_result(location: Location, output: Location) -> bool:

@@ -1,5 +1,7 @@
-"""Model archives made for tests: laid out as DeepLabCut does, with weights that are none."""
+"""Model archives made for tests: laid out as DeepLabCut does, with the smallest of weights."""
 
+import io
+import pickle
 import zipfile
 from collections.abc import Mapping
 from copy import deepcopy
@@ -13,7 +15,18 @@ Files = dict[str, bytes]
 MODEL = "dlc-models-pytorch/iteration-0/openfieldOct30-trainset95shuffle1"
 TRAIN = f"{MODEL}/train"
 SNAPSHOT = "snapshot-best-100.pt"
-WEIGHTS = b"PK\x03\x04 weights " * 100
+
+
+def weights(value: object) -> bytes:
+    """A file as PyTorch saves it, but for the tensors."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("snapshot/data.pkl", pickle.dumps(value, protocol=2))
+        archive.writestr("snapshot/version", "3\n")
+    return buffer.getvalue()
+
+
+WEIGHTS = weights({"model": {}, "metadata": {"epoch": 100, "metrics": {"test.mAP": 95.0}}})
 
 PROJECT: dict[str, Any] = {
     "Task": "openfield",
@@ -101,3 +114,121 @@ def write_zip(
         for name, data in files.items():
             archive.writestr(name, data)
     return path
+
+
+# --- other kinds of models -------------------------------------------------------------------
+
+TF_MODEL = MODEL.replace("dlc-models-pytorch", "dlc-models")
+TF_TRAIN = f"{TF_MODEL}/train"
+TF_ENDS = (".index", ".data-00000-of-00001", ".meta")
+
+TF_END_OF_INDEX = bytes.fromhex("57fb808b247547db")
+
+TF_TRAINING: dict[str, Any] = {
+    "dataset": "training-datasets/iteration-0/UnaugmentedDataSet_openfieldOct30/"
+    "openfield_Pranav95shuffle1.mat",
+    "num_joints": 3,
+    "all_joints": [[0], [1], [2]],
+    "all_joints_names": ["nose", "ear", "tail"],
+    "init_weights": "/home/lab/resnet_v1_50.ckpt",
+    "project_path": "/home/lab/openfield",
+    "net_type": "resnet_50",
+    "dataset_type": "imgaug",
+    "batch_size": 2,
+    "global_scale": 0.8,
+    "location_refinement": True,
+    "locref_stdev": 7.2801,
+    "intermediate_supervision": True,
+    "multi_step": [[0.005, 10000]],
+    "optimizer": "sgd",
+}
+
+_IN_TEST = """dataset num_joints all_joints all_joints_names net_type init_weights global_scale
+location_refinement locref_stdev"""
+
+TF_TEST = {key: TF_TRAINING[key] for key in _IN_TEST.split()} | {"scoremap_dir": "test"}
+
+
+def tensorflow_files(
+    project: Mapping[str, Any] = PROJECT,
+    train: Mapping[str, Any] = TF_TRAINING,
+    test: Mapping[str, Any] = TF_TEST,
+    *steps: int,
+) -> Files:
+    """A model as DeepLabCut 2 lays it out: config.yaml names no engine there."""
+    old = {key: value for key, value in project.items() if key != "engine"}
+    files = {
+        "config.yaml": text_of(old),
+        f"{TF_TRAIN}/pose_cfg.yaml": text_of(train),
+        f"{TF_MODEL}/test/pose_cfg.yaml": text_of(test),
+    }
+    for step in steps or (1200,):
+        name = f"{TF_TRAIN}/snapshot-{step}"
+        files |= {f"{name}{end}": f"{step}{end}".encode() for end in TF_ENDS}
+        files[f"{name}.index"] += TF_END_OF_INDEX
+    return files
+
+
+ANIMALS = ["mouse A", "mouse B"]
+
+MULTI_PROJECT = changed(
+    PROJECT,
+    multianimalproject=True,
+    bodyparts="MULTI!",
+    multianimalbodyparts=["nose", "ear", "tail"],
+    individuals=ANIMALS,
+    uniquebodyparts=["corner"],
+    default_track_method="box",
+)
+
+MULTI_NETWORK = changed(
+    NETWORK,
+    metadata__individuals=ANIMALS,
+    metadata__unique_bodyparts=["corner"],
+    model__heads={
+        "bodypart": {
+            "type": "DLCRNetHead",
+            "heatmap_config": {"channels": [512, 3]},
+            "paf_config": {"channels": [512, 4]},
+            "predictor": {"graph": [[0, 1], [1, 2]], "num_animals": 2},
+            "target_generator": {"generators": [{"num_heatmaps": 3}, {"graph": [[0, 1], [1, 2]]}]},
+        },
+        "unique_bodypart": {"target_generator": {"num_heatmaps": 1}},
+        "identity": {"target_generator": {"num_heatmaps": 2}},
+    },
+)
+
+TRACKING: dict[str, Any] = {
+    "variant": 0,
+    "pafthreshold": 0.1,
+    "method": "m1",
+    "minimalnumberofconnections": 2,
+    "pcutoff": 0.25,
+    "topktoretain": 2,
+    "withid": False,
+    "boundingboxslack": 10,
+    "iou_threshold": 0.4,
+    "max_age": 7,
+    "min_hits": 1,
+}
+
+
+def multi_animal_files(
+    tracking: Mapping[str, Any] | None = TRACKING, network: Mapping[str, Any] = MULTI_NETWORK
+) -> Files:
+    """Two animals and a body part of the arena, found bottom-up."""
+    files = model_files(MULTI_PROJECT, network)
+    if tracking is not None:
+        files[f"{MODEL}/test/inference_cfg.yaml"] = text_of(tracking)
+    return files
+
+
+TOP_DOWN_NETWORK = changed(
+    NETWORK,
+    method="td",
+    detector={
+        "model": {"type": "FasterRCNN", "variant": "fasterrcnn_resnet50_fpn_v2"},
+        "runner": {"type": "DetectorTrainingRunner"},
+        "device": "cuda:0",
+    },
+)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PARTS = ("nose", "ear", "tail")
 SINGLE = {"": PARTS}
-MULTI = {"one": PARTS, "two": PARTS, "unique": ("corner",)}
+MULTI = {"one": PARTS, "two": PARTS, "single": ("corner",)}
 
 PLAIN = LabelStyle(
     p_cutoff=0.6,

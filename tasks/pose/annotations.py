@@ -11,12 +11,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.movies import Timing
+from tasks.pose.keypoints import keypoint_name
 from tasks.pose.poses import read_poses
+from tasks.pose.series import Start, starts
 from tasks.pose.settings import AnnotationsFormat
+from tasks.pose.timing import Timing
 
-ARENA = "single"
-"""DeepLabCut's name, in the individuals' column level, for body parts unique to the arena."""
+MICROSECONDS = 1_000_000
+
+MULTI_ANIMAL_LEVELS = 4
+"""Column levels of DeepLabCut's table of several animals: scorer, individual, part, coordinate."""
 
 
 @dataclass(frozen=True)
@@ -64,25 +68,18 @@ def _counted(tables: Iterator[pd.DataFrame], rows: dict[int, int]) -> Iterator[p
 
 
 def _tables(movies: list[MoviePoses]) -> Iterator[pd.DataFrame]:
-    first_frame, start = 0, Fraction(0)
-    for movie in movies:
-        yield movie_table(movie, first_frame, start)
-        first_frame += len(movie.timing.seconds)
-        start += length_of(movie.timing)
-
-
-def length_of(timing: Timing) -> Fraction:
-    """From a movie's first frame to the next movie's: one frame period after its last, in seconds.
-
-    Exact, so that errors of rounding do not add up over hundreds of movies.
-    """
-    if timing.constant:
-        return len(timing.seconds) / timing.frame_rate
-    return Fraction(float(timing.seconds[-1])) + 1 / timing.frame_rate
+    for movie, start in zip(movies, starts([m.timing for m in movies]), strict=True):
+        yield movie_table(movie, start)
 
 
 def _times(timing: Timing, start: Fraction) -> NDArray[np.float64]:
     """Times since the first movie's first frame; those of one recording where all are even."""
+    recording = timing.recording
+    if recording and recording.has_counter:
+        # Whole microseconds are exact until the one division.
+        counted: NDArray[np.float64] = recording.counter - recording.counter[0]
+        counted += float(start * MICROSECONDS)
+        return counted / MICROSECONDS
     if not timing.constant:
         return timing.seconds + float(start)
     rate, before = timing.frame_rate, start * timing.frame_rate
@@ -90,25 +87,28 @@ def _times(timing: Timing, start: Fraction) -> NDArray[np.float64]:
     return index * np.float64(rate.denominator) / np.float64(rate.numerator)
 
 
-def movie_table(movie: MoviePoses, first_frame: int, start: Fraction) -> pd.DataFrame:
+def movie_table(movie: MoviePoses, start: Start) -> pd.DataFrame:
     """Make one movie's rows.
 
     Args:
         movie: The movie's poses and times.
-        first_frame: Number of frames in the movies before it.
-        start: When the movie starts, in seconds since the first movie's first frame.
+        start: Where the movie begins.
 
     Returns:
-        Frame counts as int64; times in seconds, full-frame pixels and likelihoods as float64.
+        Frame counts as int64; times in seconds, the recorder's counter in microseconds, full-frame
+        pixels and likelihoods as float64. Numbers skip the frames that a recorder dropped.
     """
     poses = read_poses(movie.poses)
-    local = np.arange(len(poses), dtype=np.int64)
+    recording = movie.timing.recording
+    local = recording.positions if recording else np.arange(len(poses), dtype=np.int64)
     columns: dict[str, NDArray[Any]] = {
-        "Frame number": local + first_frame,
+        "Frame number": local + start.frame,
         "Movie number": np.full(len(poses), movie.number, dtype=np.int64),
         "Local frame number": local,
-        "Time since start (s)": _times(movie.timing, start),
+        "Time since start (s)": _times(movie.timing, start.seconds),
     }
+    if recording:
+        columns["Hardware counter (us)"] = recording.counter
     offsets = {"x": movie.offset[0], "y": movie.offset[1], "likelihood": 0}
     labels: list[tuple[str, ...]] = list(poses.columns)  # type: ignore[arg-type]
     for label in labels:
@@ -123,8 +123,9 @@ def column_name(label: tuple[str, ...]) -> str:
     Args:
         label: DeepLabCut's column: scorer, individual (multi-animal only), body part, coordinate.
     """
-    names = label[1:]
-    return " ".join(names[1:] if len(names) == 3 and names[0] == ARENA else names)  # noqa: PLR2004
+    *_, part, coord = label
+    individual = label[1] if len(label) == MULTI_ANIMAL_LEVELS else ""
+    return f"{keypoint_name(individual, part)} {coord}"
 
 
 def _write_csv(tables: Iterator[pd.DataFrame], target: Path, _rows: int) -> None:

@@ -29,6 +29,10 @@ class StageFailed(PoseError):  # noqa: N818
     """A stage of ours or of DeepLabCut's broke on this input."""
 
 
+class PoseWarning(UserWarning):
+    """Something about a movie's poses that its record tells, in one sentence."""
+
+
 class MoviesFailed(PoseError):  # noqa: N818
     """A run came to its end and some of its movies did not.
 

@@ -11,6 +11,7 @@ These functions run in a child process of their own (`tasks.pose.processes`).
 import queue
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,13 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.errors import BadInput, StageFailed
-from tasks.pose.movies import Image, MovieReader, Timing, open_movie
+from tasks.pose.errors import BadInput, PoseWarning, StageFailed
+from tasks.pose.movies import Image, MovieReader, open_movie
 from tasks.pose.network import Loaded, Network, load_network
 from tasks.pose.poses import write_poses
 from tasks.pose.settings import Crop
+from tasks.pose.timing import Timing
 
 _QUEUED_BATCHES = 3
 """Batches that are decoded ahead of the network."""
@@ -43,6 +46,7 @@ class Estimate:
         loaded: The model that ran.
         batch_size: Frames that went to the network at a time.
         seconds: From the first frame's decoding to the last pose.
+        warnings: What whoever uses the poses should know, one sentence each.
     """
 
     frames: int
@@ -51,6 +55,7 @@ class Estimate:
     loaded: Loaded
     batch_size: int
     seconds: float
+    warnings: tuple[str, ...] = ()
 
 
 def load(project: Path, device: str | None = None) -> Loaded:
@@ -114,7 +119,8 @@ def estimate(
     seconds = time.monotonic() - started
     if done != reader.frames:
         raise StageFailed(f"{movie.name}: {reader.frames} frames decode, but {done} have a pose")
-    write_poses(network.table(predictions), target)
+    table, told = _table(network, predictions)
+    write_poses(table, target)
     return Estimate(
         frames=done,
         timing=reader.timing(),
@@ -122,7 +128,17 @@ def estimate(
         loaded=network.loaded,
         batch_size=batch_size,
         seconds=seconds,
+        warnings=told,
     )
+
+
+def _table(network: Network, predictions: list[Any]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table of a movie's poses, and the sentences that it was made with."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PoseWarning)
+        table = network.table(predictions)
+    told = [w.message for w in caught if isinstance(w.message, PoseWarning)]
+    return table, tuple(map(str, told))
 
 
 # --- frames ----------------------------------------------------------------------------------

@@ -19,12 +19,13 @@ from tasks.pose.drawing import FramePainter, LabelStyle
 from tasks.pose.errors import StageFailed
 from tasks.pose.labeled_movie import write_labeled_movie
 from tasks.pose.model import Model
-from tasks.pose.movies import Image, MovieReader, Timing, open_movie, probe
+from tasks.pose.movies import Image, MovieReader, open_movie, probe
 from tasks.pose.poses import read_poses
 from tasks.pose.previews import draw_previews
 from tasks.pose.processes import usable_cpus
 from tasks.pose.quality import Quality, assess
 from tasks.pose.settings import PoseSettings
+from tasks.pose.timing import Timing
 
 WORST_QUALITY = 85
 """JPEG quality of the report's pictures of the worst frames."""
@@ -164,7 +165,7 @@ def label_style(model: Model, settings: PoseSettings) -> LabelStyle:
         skeleton=model.skeleton,
         skeleton_color=model.skeleton_color,
         alpha=model.alpha,
-        color_by="bodypart",
+        color_by=settings.color_by.value,
     )
 
 

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COORDS = ("x", "y", "likelihood")
+ARENA = "single"
+"""DeepLabCut's name, in the individuals' column level, for body parts unique to the arena."""
+
+
+def keypoint_name(individual: str, part: str) -> str:
+    """Name a keypoint: the individual where there are several, and the body part."""
+    return part if individual in {"", ARENA} else f"{individual} {part}"
 
 
 class Keypoints:
@@ -39,6 +46,11 @@ class Keypoints:
         values = poses.to_numpy(copy=True).reshape(len(poses), len(self.parts), 3)
         self.xy = values[..., :2]
         self.likelihood = values[..., 2]
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each keypoint: ``mouse1 nose``, or for the arena ``corner``."""
+        return list(map(keypoint_name, self.individuals, self.parts))
 
     @property
     def part_names(self) -> list[str]:

@@ -1,6 +1,10 @@
 """The frame ledger: how many frames a movie has at each step, and why they differ."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.pose.timing import Timing, lost_frames, named_runs, runs
+
+_DROPPED = "Frames that the recorder dropped, as first and last of each run."
 
 
 class FrameLedger(BaseModel):
@@ -8,6 +12,7 @@ class FrameLedger(BaseModel):
 
     Attributes:
         declared: Frames that the container declares; None where it declares none.
+        dropped: Which of them the recorder says that it dropped, as first and last of each run.
         decoded: Frames that decode.
         poses: Frames that have a pose.
         annotated: Rows in the annotations table; None until it is written.
@@ -17,10 +22,16 @@ class FrameLedger(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     declared: int | None
+    dropped: tuple[tuple[int, int], ...] = Field(default=(), description=_DROPPED)
     decoded: int
     poses: int
     annotated: int | None = None
     labeled: int | None = None
+
+    @property
+    def dropped_frames(self) -> int:
+        """How many frames the recorder dropped; they are declared, and are in no result."""
+        return sum(last - first + 1 for first, last in self.dropped)
 
     @property
     def complete(self) -> bool:
@@ -29,17 +40,40 @@ class FrameLedger(BaseModel):
 
     def disagreements(self) -> list[str]:
         """Name every count that differs from the number of decodable frames."""
+        declared = None if self.declared is None else self.declared - self.dropped_frames
+        but = f" of which {self.dropped_frames} were dropped" if self.dropped else ""
         found = {
-            "the container declares {} frames": self.declared,
-            "{} frames have a pose": self.poses,
-            "the annotations have {} rows": self.annotated,
-            "the labelled movie has {} frames": self.labeled,
+            f"the container declares {self.declared} frames{but}": declared,
+            f"{self.poses} frames have a pose": self.poses,
+            f"the annotations have {self.annotated} rows": self.annotated,
+            f"the labelled movie has {self.labeled} frames": self.labeled,
         }
         return [
-            f"{text.format(count)}, but {self.decoded} decode"
+            f"{text}, but {self.decoded} decode"
             for text, count in found.items()
             if count is not None and count != self.decoded
         ]
+
+    def dropped_warnings(self) -> list[str]:
+        """Say which frames the recorder dropped; their absence is no disagreement."""
+        if not self.dropped:
+            return []
+        count = self.dropped_frames
+        what = "1 frame was" if count == 1 else f"{count} frames were"
+        which = named_runs(self.dropped)
+        warning = (
+            f"{what} dropped by the recorder ({which}); the others keep their numbers and times"
+        )
+        return [warning]
+
+
+def lost_warnings(declared: int | None, timing: Timing) -> list[str]:
+    """Say which frames are missing in the middle of a movie, where their numbers are certain."""
+    lost = lost_frames(timing) if timing.recording is None else ()
+    if not len(lost) or declared is None or declared - len(timing.seconds) != len(lost):
+        return []
+    names = named_runs(runs(lost))
+    return [f"frames that can't be decoded: {names}; those after them keep their times"]
 
 
 def decode_warnings(errors: tuple[str, ...]) -> list[str]:

@@ -21,13 +21,20 @@ class Model(BaseModel):
         experimenter: The DeepLabCut project's scorer: the person who labelled.
         shuffle: The training shuffle.
         training_fraction: Share of labelled frames that were used for training, 0–1.
-        snapshot: File name of the snapshot that is used.
-        snapshots: File names of all snapshots, in DeepLabCut's order.
-        snapshot_sha256: Digest of the snapshot that is used.
+        snapshot: File name of the snapshot that is used; without endings for TensorFlow, where a
+            snapshot is several files.
+        snapshots: Names of all snapshots, in DeepLabCut's order.
+        snapshot_sha256: Digest of the file that holds its weights.
+        detector: File name of the detector's snapshot that is used; top-down models only.
+        detectors: File names of all of the detector's snapshots, in DeepLabCut's order.
+        detector_sha256: Digest of the detector's snapshot that is used.
         body_parts: Names in the network's order.
         individuals: Names of the animals; one for a single-animal model.
         unique_body_parts: Body parts of the arena, multi-animal models only.
         multi_animal: Whether results have one more column level, for individuals.
+        identity: Whether the network tells the animals apart.
+        track_method: What animals are followed by: ``ellipse``, ``box`` or ``skeleton``; empty for
+            a single animal.
         method: How the network finds animals: ``bu`` bottom-up, ``td`` top-down.
         skeleton: Pairs of body parts that are joined by a line.
         skeleton_color: A matplotlib color.
@@ -52,10 +59,15 @@ class Model(BaseModel):
     snapshot: str
     snapshots: tuple[str, ...]
     snapshot_sha256: str
+    detector: str | None = None
+    detectors: tuple[str, ...] = ()
+    detector_sha256: str | None = None
     body_parts: tuple[str, ...]
     individuals: tuple[str, ...]
     unique_body_parts: tuple[str, ...]
     multi_animal: bool
+    identity: bool = False
+    track_method: str = ""
     method: str
     skeleton: tuple[tuple[str, str], ...]
     skeleton_color: str

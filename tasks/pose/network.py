@@ -44,7 +44,7 @@ class Network(Protocol):
     loaded: Loaded
 
     def batch_size(self, frame: Image) -> int:
-        """How many frames of this size go to the network at a time."""
+        """Begin a movie with its first frame: how many of this size go to the network at a time."""
 
     def predict(self, batch: NDArray[np.uint8]) -> Any:
         """Predict a batch of RGB frames, shape (frames, height, width, 3).

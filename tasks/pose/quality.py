@@ -7,6 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from tasks.pose.keypoints import Keypoints
+
 LOW_LOOK, LOW_FAIL = 0.10, 0.50
 """Share of frames with a likelihood under the cutoff that asks for a look, and that fails."""
 
@@ -84,9 +86,9 @@ def assess(
         The verdict, its reasons, and figures for each body part.
     """
     values = poses.to_numpy(dtype=np.float64).reshape(len(poses), -1, 3)
-    names = [" ".join(label[1:-1]) for label in poses.columns[::3]]
     parts = tuple(
-        _part(name, values[:, index], p_cutoff, frame_size) for index, name in enumerate(names)
+        _part(name, values[:, index], p_cutoff, frame_size)
+        for index, name in enumerate(Keypoints(poses).names)
     )
     findings = sorted(_findings(parts), key=lambda finding: finding[0], reverse=True)
     worst = max((severity for severity, _ in findings), default=0.0)
@@ -108,7 +110,8 @@ def _part(
     width, height = frame_size
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     steps = np.hypot(np.diff(x), np.diff(y))[confident[1:] & confident[:-1]]
-    known = likelihood[np.isfinite(likelihood)]
+    # Where a top-down model finds no animal, all numbers are -1.
+    known = likelihood[likelihood >= 0]
     return PartQuality(
         name=name,
         below_cutoff=_share(~confident),

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.pose.ledger import FrameLedger
 from tasks.pose.model import Model
 from tasks.pose.quality import Quality
+from tasks.pose.series import Clock
 from tasks.pose.settings import PoseSettings
 
 PACKAGES = (
@@ -82,6 +83,10 @@ class MovieRecord(Record):
     frame_rate: float | None = None
     constant_frame_rate: bool | None = None
     duration: float | None = Field(default=None, description="Seconds.")
+    start: float | None = Field(
+        default=None, description="Its first frame, in seconds since the first movie's first frame."
+    )
+    start_known_by: Clock | None = Field(default=None, description="What tells when it started.")
     crop: tuple[int, int, int, int] | None = Field(
         default=None, description="Left, top, width, height in pixels of what the network saw."
     )

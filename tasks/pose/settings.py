@@ -19,6 +19,13 @@ class AnnotationsFormat(StrEnum):
     CSV = "csv"
 
 
+class ColorBy(StrEnum):
+    """What has a color of its own in the labelled movie."""
+
+    BODYPART = "bodypart"
+    INDIVIDUAL = "individual"
+
+
 class Crop(BaseModel):
     """A rectangle of the frame, in pixels; only what is inside goes to the network."""
 
@@ -92,7 +99,13 @@ class PoseSettings(BaseModel):
     color_map: str = Field(
         default="rainbow",
         title="Color map",
-        description="The matplotlib colormap that colors the body parts.",
+        description="The matplotlib colormap that colors the body parts (or individuals).",
+    )
+    color_by: ColorBy = Field(
+        default=ColorBy.BODYPART,
+        title="Color by",
+        description="What has a color of its own in the labelled movie: each body part, or each "
+        "individual of a multi-animal model.",
     )
     keypoints_only: bool = Field(
         default=False,

@@ -30,7 +30,7 @@ from urllib3.exceptions import HTTPError
 from tasks.storage.files import Progress, check_room, replacing, sha256_of
 from tasks.storage.location import Location, without_secrets
 from tasks.storage.s3_errors import explain
-from tasks.storage.store import ObjectInfo, ObjectStore, check_size
+from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -128,6 +128,18 @@ class S3Store(ObjectStore):
             with answer["Body"] as body:
                 check_size(location, answer["ContentLength"], limit)
                 return body.read()
+
+    def read_part(self, location: Location, start: int, length: int) -> bytes:
+        """A part of an object."""
+        _check_object(location)
+        part = f"bytes={start}-{start + length - 1}"
+        with _explained(location):
+            answer = _client().get_object(Bucket=location.bucket, Key=location.key, Range=part)
+            with answer["Body"] as body:
+                _check_ranged(location, answer.get("ContentRange"))
+                data = body.read()
+        check_part(location, start, length, len(data))
+        return data
 
     def remove(self, location: Location) -> None:
         """Remove an object."""
@@ -275,6 +287,15 @@ def _check_object(location: Location) -> None:
         raise ValueError(f"{location}: expected a location in a bucket, found a local path.")
     if location.is_prefix:
         raise IsADirectoryError(f"{location}: expected one object, found a prefix.")
+
+
+def _check_ranged(location: Location, content_range: str | None) -> None:
+    if content_range is None:
+        raise OSError(
+            errno.ENOTSUP,
+            f"{location}: the store sent the whole object where a part was asked for; use a store "
+            "that supports range requests.",
+        )
 
 
 def _check_whole(source: ObjectInfo, received: int, written: int) -> None:

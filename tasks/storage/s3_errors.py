@@ -42,6 +42,7 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     ),
     408: (TimeoutError, _SLOW),
     412: (_changed, CHANGED),
+    416: (_with_errno(errno.EINVAL), "the object ends before the part that was asked for"),
     429: (ConnectionError, _BUSY),
     500: (ConnectionError, _BUSY),
     501: (_with_errno(errno.ENOTSUP), "the store does not support this request"),

@@ -114,6 +114,21 @@ class ObjectStore(Protocol):
             OSError: With ``errno.EFBIG`` it is larger than ``limit`` bytes.
         """
 
+    def read_part(self, location: Location, start: int, length: int) -> bytes:
+        """A part of an object, in memory.
+
+        Args:
+            location: The object.
+            start: The first byte, counted from 0.
+            length: How many bytes, at least one.
+
+        Returns:
+            Exactly ``length`` bytes.
+
+        Raises:
+            OSError: With ``errno.EINVAL`` the object ends before the part does.
+        """
+
     def remove(self, location: Location) -> None:
         """Remove an object; one that is already absent is fine."""
 
@@ -192,6 +207,15 @@ class LocalStore(ObjectStore):
         """The content of a small file."""
         check_size(location, self.stat(location).size, limit)
         return location.path.read_bytes()
+
+    def read_part(self, location: Location, start: int, length: int) -> bytes:
+        """A part of a file."""
+        self.stat(location)  # refuses folders and pipes
+        with location.path.open("rb") as file:
+            file.seek(start)
+            part = file.read(length)
+        check_part(location, start, length, len(part))
+        return part
 
     def remove(self, location: Location) -> None:
         """Remove a file."""
@@ -303,6 +327,20 @@ def check_size(location: Location, size: int, limit: int) -> None:
             errno.EFBIG,
             f"{location}: expected at most {limit:,} bytes, found {size:,}; "
             "check that this is the right object.",
+        )
+
+
+def check_part(location: Location, start: int, length: int, received: int) -> None:
+    """Refuse a part that is shorter than it should be.
+
+    Raises:
+        OSError: With ``errno.EINVAL`` and the figures.
+    """
+    if received < length:
+        raise OSError(
+            errno.EINVAL,
+            f"{location}: expected {length:,} bytes from byte {start:,} on, found {received:,}; "
+            "check that its upload came to an end.",
         )
 
 

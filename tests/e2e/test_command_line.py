@@ -109,7 +109,10 @@ REFUSED: dict[str, tuple[Words, str]] = {
     "no movie": (lambda f: _words(f, movies=f / "no.mp4"), "there is no such file"),
     "no match": (lambda f: _words(f, movies=f / "*.avi"), "no object fits this pattern"),
     "empty prefix": (lambda f: _words(f, movies=f"{f}/nothing/"), "no objects below this prefix"),
-    "other kind": (lambda f: _words(f, movies=f / "movie.mkv"), "expected movies (.mp4, .avi)"),
+    "other kind": (
+        lambda f: _words(f, movies=f / "movie.mkv"),
+        "expected movies (.mp4, .avi, .isxb)",
+    ),
     "output is a file": (lambda f: _words(f, output=f / "good.mp4"), "good.mp4"),
     "other scheme": (lambda f: _words(f, movies="https://example.org/m.mp4"), "expected s3://"),
     "no bucket": (lambda f: _words(f, movies="s3://not-there-1/m.mp4"), "not-there-1"),

@@ -26,9 +26,10 @@ def main(model: str, movie: str, folder: str, *edges: str) -> None:
     config.write_text(yaml.safe_dump(values | {"project_path": str(project)}))
     cropping = [int(edge) for edge in edges] or None
     results = work / "results"
-    deeplabcut.analyze_videos(
-        config, [movie], destfolder=results, cropping=cropping, device="cpu", batch_size=4
-    )
+    tensorflow = (project / "dlc-models").is_dir()
+    # A TensorFlow model's results depend on the batch size: the one in its config.yaml is right.
+    options = {"engine": deeplabcut.Engine.TF} if tensorflow else {"device": "cpu", "batch_size": 4}
+    deeplabcut.analyze_videos(config, [movie], destfolder=results, cropping=cropping, **options)
     deeplabcut.filterpredictions(
         config, [movie], destfolder=results, windowlength=WINDOW_LENGTH, save_as_csv=False
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
-from tasks.pose.movies import Image, MovieReader, probe
+from tasks.pose.movies import Image, open_movie, probe
 from tests.movie_files import picture, write_movie
 from tests.paths import DEMO_MOVIE, SHARED, needs_shared
 
@@ -29,7 +29,7 @@ def opencv_frames(path: Path) -> Iterator[Image]:
 
 
 def assert_same(path: Path, frames: int | None = None) -> None:
-    reader = MovieReader(path)
+    reader = open_movie(path)
     for index, (ours, theirs) in enumerate(zip_longest(reader, opencv_frames(path))):
         assert ours is not None, f"frame {index} is missing"
         assert theirs is not None, f"frame {index} is one too many"
@@ -104,6 +104,12 @@ def write_kind(folder: Path, kind: tuple[str, str, str], width: int, height: int
         height=height,
         options={"x265-params": "log-level=none"} if codec == "libx265" else {},
     )
+
+
+def test_av1(tmp_path: Path) -> None:
+    """Its encoder takes no smaller pictures."""
+    assert_same(write_kind(tmp_path, ("mp4", "libsvtav1", "yuv420p"), 128, 96), 8)
+    assert_same(write_kind(tmp_path, ("mp4", "libsvtav1", "yuv420p10le"), 130, 98), 8)
 
 
 def write_colored(path: Path, pixel_format: str, **colors: int) -> Path:

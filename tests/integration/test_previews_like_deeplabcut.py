@@ -129,9 +129,21 @@ def test_individuals_and_unique_parts(
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the real poses in ../shared/data")
-def test_real_poses(plotting: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    h5 = min((DATA / "truth" / "openfield-pytorch").glob("*.h5"))
+@pytest.mark.parametrize(
+    ("model", "individuals"),
+    [("openfield-pytorch", [""]), ("blobs-multianimal-pytorch", ["blobA", "blobB"])],
+)
+def test_real_poses(
+    plotting: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+    individuals: list[str],
+) -> None:
+    h5 = min((DATA / "truth" / model).glob("*.h5"))
     poses = pd.DataFrame(pd.read_hdf(h5))
     parts = list(poses.columns.get_level_values("bodyparts").unique())
-    [mine] = ours(poses, parts, tmp_path, monkeypatch)
-    assert_same(mine, theirs(plotting, poses, parts, "", tmp_path))
+    for mine, individual in zip(
+        ours(poses, parts, tmp_path, monkeypatch), individuals, strict=True
+    ):
+        assert_same(mine, theirs(plotting, poses, parts, individual, tmp_path))

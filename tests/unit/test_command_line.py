@@ -40,6 +40,7 @@ CHOSEN: dict[str, tuple[list[str], Any]] = {
     "p_cutoff": (["0.25"], 0.25),
     "dot_size": (["9"], 9),
     "color_map": (["viridis"], "viridis"),
+    "color_by": (["individual"], "individual"),
     "keypoints_only": ([], True),
     "output_frame_rate": (["29.97"], 29.97),
     "draw_skeleton": ([], True),
@@ -122,7 +123,24 @@ def test_a_value_outside_its_range_is_told_in_one_line_and_ends_with_2(
     assert len(told.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"]])
+def test_inspect_takes_a_model_and_a_switch() -> None:
+    options = _parser().parse_args(["inspect", "--model", "s3://lab/m.zip"])
+    assert (options.model, options.json) == ("s3://lab/m.zip", False)
+    assert _parser().parse_args(["inspect", "--model", "m.zip", "--json"]).json
+
+
+@pytest.mark.parametrize("location", ["m.txt", "ftp://lab/m.zip", "s3://", "nowhere/m.zip"])
+def test_a_location_that_holds_no_model_is_told_in_one_line_and_ends_with_2(
+    location: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", "--model", location]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("error: ")
+    assert len(told.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["inspect", "--help"]])
 def test_help_ends_with_0(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)
@@ -145,7 +163,8 @@ def test_help_explains_every_setting_with_its_default(
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["run", "--help"], [*REQUEST, "--window-length", "4"]]
+    "words",
+    [["--help"], ["run", "--help"], ["inspect", "--help"], [*REQUEST, "--window-length", "4"]],
 )
 def test_help_and_slips_load_nothing_that_takes_seconds(words: list[str]) -> None:
     heavy = ["prefect", "torch", "deeplabcut", "matplotlib", "pandas", "numpy", "av", "boto3"]

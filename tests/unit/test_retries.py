@@ -9,7 +9,8 @@ import pytest
 from prefect.states import Completed, Failed
 
 from tasks.pose.errors import BadInput, PoseError, Retriable, StageFailed
-from tasks.retries import explained, is_retriable, store_errors, timed_stages
+from tasks.retries import explained, is_retriable, timed_stages
+from tasks.store_errors import store_errors
 
 
 def turned(error: BaseException) -> PoseError:

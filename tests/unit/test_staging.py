@@ -15,7 +15,7 @@ from tasks.staging import ResolvedRequest, folder_names, resolve, scratch_folder
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "in" / "sub").mkdir(parents=True)
     (tmp_path / "model.ZIP").touch()
-    for name in ("m10.mp4", "m2.MP4", "m1.avi", "notes.txt", "._m1.mp4", "sub/m1.mp4"):
+    for name in ("m10.mp4", "m2.MP4", "m1.mp4", "notes.txt", "._m1.mp4", "sub/m1.mp4"):
         (tmp_path / "in" / name).write_bytes(b"x" * len(name))
     return tmp_path
 
@@ -43,7 +43,7 @@ class TestResolve:
     def test_takes_a_folders_movies_in_natural_order(self, folder: Path) -> None:
         resolved = request(folder, "in/")
         assert found(resolved) == [
-            ("m1.avi", "m1"),
+            ("m1.mp4", "m1"),
             ("m2.MP4", "m2"),
             ("m10.mp4", "m10"),
             ("m1.mp4", "m1-2"),
@@ -52,36 +52,36 @@ class TestResolve:
         assert resolved.warnings == ()
 
     def test_takes_what_a_pattern_names(self, folder: Path) -> None:
-        assert found(request(folder, "in/*.mp4")) == [("m10.mp4", "m10")]
+        assert found(request(folder, "in/*0.mp4")) == [("m10.mp4", "m10")]
 
     def test_keeps_the_order_that_is_given(self, folder: Path) -> None:
-        resolved = request(folder, "in/m10.mp4", "in/m1.avi", "in/m2.MP4")
-        assert [name for name, _ in found(resolved)] == ["m10.mp4", "m1.avi", "m2.MP4"]
+        resolved = request(folder, "in/m10.mp4", "in/m1.mp4", "in/m2.MP4")
+        assert [name for name, _ in found(resolved)] == ["m10.mp4", "m1.mp4", "m2.MP4"]
 
     def test_takes_a_movie_once_that_is_named_twice(self, folder: Path) -> None:
-        resolved = request(folder, "in/m1.avi", "in/", "in/../in/m1.avi")
+        resolved = request(folder, "in/m1.mp4", "in/", "in/../in/m1.mp4")
         assert len(resolved.movies) == 4
         assert len(resolved.warnings) == 2
-        assert all("m1.avi is named more than once" in text for text in resolved.warnings)
+        assert all("m1.mp4 is named more than once" in text for text in resolved.warnings)
 
     def test_takes_a_hidden_movie_only_by_its_name(self, folder: Path) -> None:
         assert found(request(folder, "in/._m1.mp4")) == [("._m1.mp4", "._m1")]
 
     def test_tells_what_was_asked_and_what_was_found(self, folder: Path) -> None:
-        resolved = request(folder, "in/m1.avi")
-        assert resolved.given.movies == (f"{folder}/in/m1.avi",)
-        assert resolved.movies[0].info.size == len("m1.avi")
+        resolved = request(folder, "in/m1.mp4")
+        assert resolved.given.movies == (f"{folder}/in/m1.mp4",)
+        assert resolved.movies[0].info.size == len("m1.mp4")
         assert str(resolved.model.location) == f"{folder}/model.ZIP"
         assert str(resolved.output) == f"{folder}/out"
 
     def test_leaves_no_trace_where_results_will_go(self, folder: Path) -> None:
         before = set(folder.rglob("*"))
-        request(folder, "in/m1.avi", output="new/results")
+        request(folder, "in/m1.mp4", output="new/results")
         assert set(folder.rglob("*")) == before
 
-    @pytest.mark.parametrize("movie", ["in/absent.mp4", "absent/", "in/*.mkv", "in/M1.avi"])
+    @pytest.mark.parametrize("movie", ["in/absent.mp4", "absent/", "in/*.mkv", "in/M1.mp4"])
     def test_refuses_what_does_not_exist(self, folder: Path, movie: str) -> None:
-        assert movie in refusal(folder, "in/m1.avi", movie)
+        assert movie in refusal(folder, "in/m1.mp4", movie)
 
     def test_refuses_a_folder_that_is_meant_as_a_movie(self, folder: Path) -> None:
         (folder / "in" / "m.mp4").mkdir()
@@ -89,7 +89,7 @@ class TestResolve:
 
     @pytest.mark.parametrize("movie", ["in/notes.txt", "in/*.txt", "model.ZIP"])
     def test_refuses_what_is_no_movie(self, folder: Path, movie: str) -> None:
-        assert "expected movies (.mp4, .avi" in refusal(folder, movie)
+        assert "expected movies (.mp4, .avi, .isxb)" in refusal(folder, movie)
 
     def test_refuses_a_request_without_movies(self, folder: Path) -> None:
         assert "expected at least one location of a movie" in refusal(folder)
@@ -99,31 +99,31 @@ class TestResolve:
         (folder / "out" / "m1" / "labeled.mp4").touch()
         assert "expected at least one location of a movie" in refusal(folder, "out/")
 
-    @pytest.mark.parametrize("model", ["in/m1.avi", "in/", "config.yaml", "in"])
+    @pytest.mark.parametrize("model", ["in/m1.mp4", "in/", "config.yaml", "in"])
     def test_refuses_a_model_that_is_no_zip(self, folder: Path, model: str) -> None:
         assert "expected a zip of a DeepLabCut model folder" in refusal(
-            folder, "in/m1.avi", model=model
+            folder, "in/m1.mp4", model=model
         )
 
     def test_refuses_a_model_that_does_not_exist(self, folder: Path) -> None:
         assert "absent.zip: there is no such file" in refusal(
-            folder, "in/m1.avi", model="absent.zip"
+            folder, "in/m1.mp4", model="absent.zip"
         )
 
     def test_refuses_a_model_that_is_a_folder(self, folder: Path) -> None:
         (folder / "unpacked.zip").mkdir()
         assert "expected a file, found a folder" in refusal(
-            folder, "in/m1.avi", model="unpacked.zip"
+            folder, "in/m1.mp4", model="unpacked.zip"
         )
 
     @pytest.mark.parametrize("output", ["model.ZIP", "model.ZIP/results"])
     def test_refuses_to_write_below_a_file(self, folder: Path, output: str) -> None:
-        assert "expected a folder" in refusal(folder, "in/m1.avi", output=output)
+        assert "expected a folder" in refusal(folder, "in/m1.mp4", output=output)
 
-    @pytest.mark.parametrize("place", ["", " in/m1.avi", "ftp://host/m.mp4", "s3://x", "a\nb.mp4"])
+    @pytest.mark.parametrize("place", ["", " in/m1.mp4", "ftp://host/m.mp4", "s3://x", "a\nb.mp4"])
     def test_refuses_what_is_no_location(self, folder: Path, place: str) -> None:
         for which in range(3):
-            places = [f"{folder}/model.ZIP", f"{folder}/in/m1.avi", f"{folder}/out"]
+            places = [f"{folder}/model.ZIP", f"{folder}/in/m1.mp4", f"{folder}/out"]
             places[which] = place
             with pytest.raises(BadInput):
                 resolve(places[0], [places[1]], places[2], PoseSettings())

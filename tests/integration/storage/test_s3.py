@@ -183,6 +183,28 @@ def test_reading_is_bounded(bucket: Bucket) -> None:
     assert caught.value.errno == errno.EFBIG
 
 
+def test_a_part_is_read(bucket: Bucket) -> None:
+    location = bucket.put("a", b"0123456789")
+    assert STORE.read_part(location, 0, 10) == b"0123456789"
+    assert STORE.read_part(location, 3, 4) == b"3456"
+    assert STORE.read_part(location, 9, 1) == b"9"
+
+
+@pytest.mark.parametrize(("content", "start"), [(b"12345", 3), (b"12345", 5), (b"", 0)])
+def test_a_part_beyond_the_end_is_refused(bucket: Bucket, content: bytes, start: int) -> None:
+    location = bucket.put("a", content)
+    with pytest.raises(OSError, match=r"/a: (expected 4 bytes|the object ends before)") as caught:
+        STORE.read_part(location, start, 4)
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_a_part_of_what_is_absent(bucket: Bucket) -> None:
+    with pytest.raises(FileNotFoundError):
+        STORE.read_part(bucket.at("absent"), 0, 1)
+    with pytest.raises(IsADirectoryError):
+        STORE.read_part(bucket.at("prefix/"), 0, 1)
+
+
 def test_content_that_disagrees_with_its_digest_is_refused(bucket: Bucket, tmp_path: Path) -> None:
     info = STORE.stat(bucket.put("a", sha256="0" * 64))
     with pytest.raises(OSError, match="not what was uploaded: expected SHA-256 000") as caught:

@@ -1,6 +1,7 @@
 """The annotations table: columns, counts, times and coordinates over several movies."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasks.pose import annotations
 from tasks.pose.annotations import MoviePoses, column_name, write_annotations
-from tasks.pose.movies import Timing, timing_of
-from tasks.pose.poses import write_poses
+from tasks.pose.poses import read_poses, write_poses
 from tasks.pose.settings import AnnotationsFormat
+from tasks.pose.timing import Recording, Timing, timing_of
 from tests.paths import SHARED, needs_shared
 from tests.pose_tables import MULTI, SINGLE, scattered_poses
 
@@ -222,16 +224,59 @@ def test_one_movie_at_a_time_is_in_memory(
     movies = [poses(number, constant(50), individuals=individuals) for number in range(3)]
     target = tmp_path / "a.parquet"
     sizes: list[int] = []
-    original = pd.read_hdf
+    original = read_poses
 
-    def spy(path: Path, **options: Any) -> Any:
+    def spy(path: Path) -> pd.DataFrame:
         sizes.append(target.stat().st_size if target.exists() else -1)
-        return original(path, **options)
+        return original(path)
 
-    monkeypatch.setattr(pd, "read_hdf", spy)
+    monkeypatch.setattr(annotations, "read_poses", spy)
     write_annotations(movies, target, AnnotationsFormat.PARQUET)
     assert sizes == sorted(set(sizes))
     assert sizes[0] == -1
+
+
+def recorded(*positions: int, first: int, length: int = 0) -> Timing:
+    """Frames of a recording, 32.003 ms apart, whose counter begins with `first`."""
+    places = np.array(positions, dtype=np.int64)
+    counter = first + (places - places[0]) * 32_003.0
+    recording = Recording(
+        start=Fraction(0),
+        system="GA-1-0",
+        length=length or positions[-1] + 1,
+        positions=places,
+        counter=counter,
+        dropped=(),
+    )
+    seconds = (counter - counter[0]) / 1e6
+    return Timing(seconds, Fraction(125, 4), constant=False, recording=recording)
+
+
+def test_recordings_have_their_counter_and_skip_dropped_frames(
+    poses: Any, tmp_path: Path, form: AnnotationsFormat
+) -> None:
+    kept = (0, 1, 2, 4, 5, 8, 9, 10)
+    first, second = 163_957_519_943, 163_958_000_001
+    movies = [poses(0, recorded(*kept, first=first)), poses(1, recorded(0, 1, first=second))]
+    table = written(movies, tmp_path, form)
+    assert list(table.columns[:6]) == [*COUNTS, TIME, "Hardware counter (us)", "nose x"]
+    assert table["Hardware counter (us)"].dtype == np.float64
+    assert table["Local frame number"].tolist() == [*kept, 0, 1]
+    assert table["Frame number"].tolist() == [*kept, 11, 12]
+    counter = [*(first + 32_003 * i for i in kept), second, second + 32_003]
+    assert table["Hardware counter (us)"].tolist() == counter
+    assert table[TIME].tolist() == [(count - first) / 1e6 for count in counter]
+
+
+def test_a_recording_without_a_counter_has_an_empty_column(
+    poses: Any, tmp_path: Path, form: AnnotationsFormat
+) -> None:
+    timing = recorded(0, 1, 2, first=0)
+    assert timing.recording is not None
+    unknown = replace(timing.recording, counter=np.full(3, np.nan))
+    table = written([poses(0, replace(timing, recording=unknown))], tmp_path, form)
+    assert table["Hardware counter (us)"].isna().all()
+    assert table[TIME].tolist() == timing.seconds.tolist()
 
 
 @needs_shared
@@ -239,10 +284,9 @@ def test_the_columns_are_those_that_ideas_delivers(poses: Any, tmp_path: Path) -
     (golden,) = (SHARED / "reference").glob("*_annotations.csv")
     expected = pd.read_csv(golden)
     names = tuple(c.removesuffix(" x") for c in expected.columns if c.endswith(" x"))
-    table = written(
-        [poses(0, constant(3), individuals={"": names})], tmp_path, AnnotationsFormat.PARQUET
-    )
-    kinds = expected.dtypes.drop("Hardware counter (us)")
+    movie = poses(0, recorded(0, 1, 2, first=7), individuals={"": names})
+    table = written([movie], tmp_path, AnnotationsFormat.PARQUET)
+    kinds = expected.dtypes
     kinds[TIME] = np.dtype(np.float64)
     assert table.dtypes.to_dict() == kinds.to_dict()
     assert list(table.columns) == list(kinds.index)

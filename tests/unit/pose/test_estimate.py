@@ -1,22 +1,30 @@
-"""What of estimation needs no network: crops, and frames fed by a thread."""
+"""What of estimation needs no network: crops, frames fed by a thread, and what reaches it."""
 
+import hashlib
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from tasks.pose import estimate
 from tasks.pose.errors import BadInput
 from tasks.pose.estimate import _cropped, _feeding, cropped_edges
-from tasks.pose.movies import Image, MovieReader
+from tasks.pose.movies import Image, open_movie
+from tasks.pose.network import Loaded
+from tasks.pose.poses import pose_table, read_poses
 from tasks.pose.settings import Crop
+from tests.isxb_files import write_isxb
 from tests.movie_files import write_movie
-from tests.paths import ROOT
+from tests.paths import ROOT, SHARED, needs_shared
 
 
 class TestCroppedEdges:
@@ -62,12 +70,80 @@ class TestCroppedEdges:
 
 def test_only_the_crop_goes_to_the_network(tmp_path: Path) -> None:
     movie = write_movie(tmp_path / "m.mp4", 3)
-    whole = list(_cropped(MovieReader(movie), None))
+    whole = list(_cropped(open_movie(movie), None))
     crop = Crop(left=8, top=16, width=32, height=24)
-    parts = list(_cropped(MovieReader(movie), crop))
+    parts = list(_cropped(open_movie(movie), crop))
     assert [part.shape for part in parts] == [(24, 32, 3)] * 3
     for part, frame in zip(parts, whole, strict=True):
         np.testing.assert_array_equal(part, frame[16:40, 8:40])
+
+
+class Looking:
+    """A network that only looks: it keeps the digest of every frame that reaches it."""
+
+    loaded = Loaded("scorer", "snapshot", "cpu", "device", ())
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def batch_size(self, _frame: Image) -> int:
+        return 3
+
+    def predict(self, batch: NDArray[np.uint8]) -> int:
+        self.seen += [digest(frame) for frame in batch]
+        return len(batch)
+
+    def table(self, predictions: Sequence[int]) -> pd.DataFrame:
+        return pose_table(np.zeros((sum(predictions), 1, 3)), "scorer", ("nose",))
+
+
+def digest(frame: Any) -> str:
+    return hashlib.sha256(np.ascontiguousarray(frame).tobytes()).hexdigest()
+
+
+def isx_digests(movie: Path, indices: list[int], crop: Crop | None) -> list[str]:
+    """Of isx's own gray pictures, in three equal channels."""
+    import isx
+
+    opened = isx.Movie.read(str(movie))
+    pictures = (np.repeat(opened.get_frame_data(i)[:, :, None], 3, axis=2) for i in indices)
+    if crop is None:
+        return [digest(picture) for picture in pictures]
+    rows, columns = slice(crop.top, crop.bottom), slice(crop.left, crop.right)
+    return [digest(picture[rows, columns]) for picture in pictures]
+
+
+class TestRecordings:
+    """Frames of an .isxb recording reach the network as isx gives them, bit for bit."""
+
+    def estimated(
+        self, movie: Path, crop: Crop | None, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> tuple[estimate.Estimate, list[str]]:
+        network = Looking()
+        monkeypatch.setattr(estimate, "_network", lambda _project, _device: network)
+        done: list[int] = []
+        target = folder / "poses.h5"
+        found = estimate.estimate(folder, movie, target, crop, None, done.append)
+        assert done[-1] == found.frames == len(network.seen) == len(read_poses(target))
+        return found, network.seen
+
+    @pytest.mark.parametrize("crop", [None, Crop(left=8, top=16, width=32, height=24)])
+    def test_without_those_that_were_dropped(
+        self, tmp_path: Path, crop: Crop | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        movie = write_isxb(tmp_path / "m.isxb", 11, dropped=[3, 6, 7])
+        kept = [0, 1, 2, 4, 5, 8, 9, 10]
+        found, seen = self.estimated(movie, crop, tmp_path, monkeypatch)
+        assert seen == isx_digests(movie, kept, crop)
+        recording = found.timing.recording
+        assert recording is not None
+        assert recording.positions.tolist() == kept
+
+    @needs_shared
+    def test_of_a_real_recording(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (movie,) = (SHARED / "movies").glob("2023*.isxb")
+        _, seen = self.estimated(movie, None, tmp_path, monkeypatch)
+        assert seen == isx_digests(movie, list(range(20)), None)
 
 
 class TestFeeding:

@@ -1,8 +1,12 @@
 """The frame ledger: counts that agree, and what is said where they do not."""
 
+from fractions import Fraction
+
+import numpy as np
 import pytest
 
-from tasks.pose.ledger import FrameLedger, decode_warnings, window_warnings
+from tasks.pose.ledger import FrameLedger, decode_warnings, lost_warnings, window_warnings
+from tasks.pose.timing import Timing, constant_timing
 
 WHOLE = FrameLedger(declared=9, decoded=9, poses=9, annotated=9, labeled=9)
 FIELDS = ("declared", "poses", "annotated", "labeled")
@@ -67,3 +71,45 @@ def test_a_window_longer_than_the_movie_is_warned_of(
     warnings = window_warnings(frames, window)
     assert bool(warnings) is warned
     assert all(f"{frames} frames" in text and str(window) in text for text in warnings)
+
+
+DROPPED = FrameLedger(
+    declared=11, dropped=((3, 3), (6, 7)), decoded=8, poses=8, annotated=8, labeled=8
+)
+
+
+def test_frames_that_the_recorder_dropped_are_no_disagreement() -> None:
+    assert DROPPED.dropped_frames == 3
+    assert DROPPED.complete
+    assert DROPPED.disagreements() == []
+
+
+def test_which_frames_were_dropped_is_said() -> None:
+    (warning,) = DROPPED.dropped_warnings()
+    assert warning.startswith("3 frames were dropped by the recorder (3, 6–7)")
+    (warning,) = DROPPED.model_copy(update={"dropped": ((4, 4),)}).dropped_warnings()
+    assert warning.startswith("1 frame was dropped by the recorder (4)")
+    assert WHOLE.dropped_warnings() == []
+
+
+def test_frames_that_are_missing_beside_the_dropped_ones_are_one() -> None:
+    (sentence,) = DROPPED.model_copy(
+        update={"decoded": 7, "poses": 7, "annotated": 7, "labeled": 7}
+    ).disagreements()
+    assert sentence == "the container declares 11 frames of which 3 were dropped, but 7 decode"
+
+
+def missing(*lost: int, frames: int = 60) -> Timing:
+    seconds = np.delete(np.arange(frames) / 30, lost)
+    return Timing(seconds, Fraction(30), constant=False)
+
+
+def test_frames_lost_in_the_middle_are_named() -> None:
+    (warning,) = lost_warnings(60, missing(25, 26, 40))
+    assert warning.startswith("frames that can't be decoded: 25–26, 40;")
+
+
+@pytest.mark.parametrize("declared", [None, 57, 61])
+def test_frames_are_not_named_where_the_counts_leave_doubt(declared: int | None) -> None:
+    assert lost_warnings(declared, missing(25, 26, 40)) == []
+    assert lost_warnings(60, constant_timing(57, Fraction(30))) == []

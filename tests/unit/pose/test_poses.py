@@ -4,8 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from tasks.pose.poses import H5_KEY, pose_table, read_poses, write_poses
+from tasks.pose.errors import BadInput
+from tasks.pose.poses import (
+    H5_KEY,
+    TRACKS_KEY,
+    multi_animal_columns,
+    pose_table,
+    read_poses,
+    write_poses,
+)
 from tests.paths import SHARED, needs_shared
 
 PARTS = ("nose", "left ear")
@@ -53,3 +62,31 @@ def test_files_have_the_form_of_deeplabcuts_own(tmp_path: Path) -> None:
             assert list(store) == [f"/{H5_KEY}"]
         some = pd.read_hdf(path, key=H5_KEY, where="index < 3")  # the table format alone can that
         assert len(some) == 3
+
+
+@pytest.mark.parametrize("key", [H5_KEY, TRACKS_KEY])
+def test_poses_are_read_under_either_of_deeplabcuts_keys(tmp_path: Path, key: str) -> None:
+    poses().to_hdf(tmp_path / "p.h5", key=key, format="table", mode="w")
+    pd.testing.assert_frame_equal(read_poses(tmp_path / "p.h5"), poses())
+
+
+def test_a_file_without_poses_is_refused(tmp_path: Path) -> None:
+    poses().to_hdf(tmp_path / "p.h5", key="other", format="table", mode="w")
+    with pytest.raises(BadInput, match=r"p\.h5: expected poses under .* found other;"):
+        read_poses(tmp_path / "p.h5")
+
+
+def test_several_animals_come_before_the_arena() -> None:
+    columns = multi_animal_columns("DLC", ("one", "two"), ("nose",), ("door",))
+    assert columns.names == ["scorer", "individuals", "bodyparts", "coords"]
+    assert columns[::3].droplevel("scorer").tolist() == [
+        ("one", "nose", "x"),
+        ("two", "nose", "x"),
+        ("single", "door", "x"),
+    ]
+
+
+@needs_shared
+def test_deeplabcuts_own_tracks_are_read() -> None:
+    folder = SHARED / "truth" / "blobs-multianimal-pytorch"
+    assert [len(read_poses(file)) for file in folder.glob("*.h5")] == [200, 200]

@@ -85,7 +85,7 @@ def test_a_single_animal_has_four_previews(
 
 def test_each_individual_has_its_own_and_so_have_unique_parts(tmp_path: Path) -> None:
     files = draw(scattered_poses(MULTI), tmp_path)
-    assert list(files) == [f"{name}-{who}" for who in ("one", "two", "unique") for name in NAMES]
+    assert list(files) == [f"{name}-{who}" for who in ("one", "two", "single") for name in NAMES]
 
 
 def test_names_of_individuals_make_safe_and_different_files(

@@ -173,9 +173,26 @@ def test_shares_are_told_as_people_say_them(share: float, text: str) -> None:
 def test_several_animals_are_told_apart() -> None:
     values = still(10, sum(map(len, MULTI.values())))
     quality = assess(pose_table(values, MULTI), 0.6, SIZE, 30)
-    assert [part.name for part in quality.parts] == [
-        f"{animal} {part}" for animal, parts in MULTI.items() for part in parts
-    ]
+    animals = [f"{animal} {part}" for animal in ("one", "two") for part in MULTI[animal]]
+    assert [part.name for part in quality.parts] == [*animals, "corner"]
+
+
+@pytest.mark.parametrize("missing", [np.nan, -1])
+def test_frames_without_an_animal_are_under_the_cutoff(missing: float) -> None:
+    values = still(10)
+    values[:4] = missing
+    quality = judge(values)
+    assert quality.parts[0].below_cutoff == pytest.approx(0.4)
+    assert quality.parts[0].median_likelihood == 0.99
+    assert (quality.parts[0].jumps, quality.parts[0].outside) == (0, 0)
+
+
+@pytest.mark.parametrize("missing", [np.nan, -1])
+def test_an_animal_that_is_never_there_has_no_likelihood(missing: float) -> None:
+    quality = judge(np.full((10, 1, 3), missing))
+    assert quality.verdict is Verdict.FAIL
+    assert quality.parts[0].median_likelihood is None
+    assert "NaN" not in quality.model_dump_json()
 
 
 class TestWorstFrames:

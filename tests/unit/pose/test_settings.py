@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tasks.pose.settings import (
     AnnotationsFormat,
+    ColorBy,
     Crop,
     PoseSettings,
     option_of,
@@ -36,6 +37,7 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         "p_cutoff": 0.6,
         "dot_size": 5,
         "color_map": "rainbow",
+        "color_by": "bodypart",
         "keypoints_only": False,
         "output_frame_rate": None,
         "draw_skeleton": False,
@@ -53,6 +55,7 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         ("p_cutoff", [0, 0.0, 0.6, 1]),
         ("dot_size", [1, 100]),
         ("color_map", ["rainbow", "viridis_r", "Set1"]),
+        ("color_by", ["bodypart", "individual", ColorBy.INDIVIDUAL]),
         ("keypoints_only", [True, False]),
         ("output_frame_rate", [None, 0.5, 29.97, 240]),
         ("draw_skeleton", [True, False]),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.pose import yaml_files
 from tasks.pose.errors import BadInput
 from tasks.pose.yaml_files import MAX_NODES, decode, load_mapping
 
@@ -137,6 +138,43 @@ def billion_laughs(opening: str, joined: str) -> str:
 )
 def test_aliases_that_multiply_are_refused(text: str) -> None:
     assert f"more than {MAX_NODES} values" in refusal(text)
+
+
+def test_too_many_values_are_refused_before_all_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(yaml_files, "MAX_NODES", 1000)
+    items = ",".join("1" * 500)
+    assert "a" in load_mapping(f"a: [{items}]", "c")
+    assert "more than 1000 values" in refusal(f"a: [[{items}], [{items}]]")
+    assert "more than 1000 values" in refusal(f"a: [[{items}], [{items}, }} never closed")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\na: 2",
+        'a: 1\n"a": 2',
+        "x: {a: 1, b: [{c: 1, c: 1}]}",
+        "1: a\n1: b",
+        "<<: {a: 1}\n<<: {}",
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(text: str) -> None:
+    assert " a second time in line " in refusal(text)
+
+
+def test_a_merged_key_may_be_overridden() -> None:
+    text = "x: &x {a: 1}\ny: {<<: *x, a: 2}\n1: a\n'1': b"
+    assert load_mapping(text, "c") == {"x": {"a": 1}, "y": {"a": 2}, 1: "a", "1": "b"}
+
+
+def test_keys_that_all_fall_on_one_place_are_refused() -> None:
+    numbers = [index * (2**61 - 1) for index in range(1, 1000)]
+    assert len({hash(number) for number in numbers}) == 1
+    assert "a key that is a number of" in refusal("\n".join(f"{n}: 1" for n in numbers))
+
+
+def test_what_a_parser_quotes_cannot_turn_the_message_around() -> None:
+    assert refusal("\u202ea: b: c").isprintable()
 
 
 @pytest.mark.parametrize("sign", ["[", "{? ", "- ", "? ", "a: [", "!!seq ["])

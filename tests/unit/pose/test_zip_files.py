@@ -1,16 +1,30 @@
 """Zips from strangers: nothing leaves its folder, nothing fills the disk, nothing is damaged."""
 
+import io
 import stat
 import struct
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 
 from tasks.pose import zip_files
 from tasks.pose.errors import BadInput
-from tasks.pose.zip_files import MAX_MEMBERS, open_zip
+from tasks.pose.zip_files import MAX_DEPTH, MAX_MEMBERS, MAX_PART, open_zip
+from tasks.pose.zip_structure import MAX_DIRECTORY
 from tests.model_zips import write_zip
+from tests.raw_zips import (
+    DEFLATED,
+    DESCRIPTOR,
+    ENCRYPTED,
+    STORED,
+    UTF_8,
+    Entry,
+    end_records_64,
+    zip_bytes,
+)
 
 NOISE = bytes(range(256)) * 40
 
@@ -47,13 +61,8 @@ def write_members(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> 
     return path
 
 
-def patch_directory(path: Path, name: str, offset: int, form: str, value: int) -> None:
-    """Overwrite a field of a member's entry in the zip's directory."""
-    data = bytearray(path.read_bytes())
-    start = data.rindex(name.encode()) - 46
-    assert data[start : start + 4] == b"PK\x01\x02"
-    struct.pack_into(form, data, start + offset, value)
-    path.write_bytes(data)
+def write_entries(path: Path, *entries: Entry) -> None:
+    path.write_bytes(zip_bytes(entries))
 
 
 def test_files_are_listed_and_folders_are_not(archive: Path) -> None:
@@ -64,6 +73,91 @@ def test_files_are_listed_and_folders_are_not(archive: Path) -> None:
 def test_backslashes_of_windows_are_folders(archive: Path) -> None:
     write_members(archive, ("models\\", b""), ("models\\train\\a.pt", b"x"))
     assert names(archive) == ["models/train/a.pt"]
+
+
+class Pipe(io.RawIOBase):
+    """A file that cannot go back, as the output of a program that streams."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._file.write(data)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+@pytest.mark.parametrize("large", [True, False])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_what_was_streamed_is_read(archive: Path, compression: int, large: bool) -> None:
+    """Sizes stand behind the data, with 64 bits where the program could not know better."""
+    with Pipe(archive) as pipe, zipfile.ZipFile(pipe, "w", compression) as writer:
+        for name in ("a.pt", "b.pt"):
+            with writer.open(name, "w", force_zip64=large) as member:
+                member.write(NOISE)
+    assert archive.read_bytes()[6] & DESCRIPTOR
+    assert unpacked(archive) == [NOISE, NOISE]
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_sizes_of_64_bits_are_read(archive: Path, compression: int) -> None:
+    with zipfile.ZipFile(archive, "w", compression) as writer:
+        for name in ("a.pt", "b.pt"):
+            with writer.open(name, "w", force_zip64=True) as member:
+                member.write(NOISE)
+    assert archive.read_bytes()[18:26] == b"\xff" * 8
+    assert unpacked(archive) == [NOISE, NOISE]
+
+
+def test_an_end_of_64_bits_is_read(archive: Path) -> None:
+    data = zip_bytes([Entry(b"a.pt", NOISE)])
+    begin = data.rindex(b"PK\x01\x02")
+    short = data[:-22]
+    end = end_records_64(1, len(short) - begin, begin, len(short))
+    archive.write_bytes(short + end)
+    assert unpacked(archive) == [NOISE]
+
+
+def test_what_macos_makes_is_read(archive: Path) -> None:
+    """Its own headers have no sizes, and it adds fields and files of its own."""
+    field = struct.pack("<HHQ", 0x5855, 8, 0)
+    mac = {"flags": DESCRIPTOR, "local_size": 0, "local_packed_size": 0, "local_extra": field}
+    write_entries(
+        archive,
+        Entry(b"m/", flags=DESCRIPTOR, method=STORED, mode=stat.S_IFDIR | 0o755),
+        Entry(b"m/a.pt", NOISE, **mac),  # type: ignore[arg-type]
+        Entry(b"__MACOSX/", mode=stat.S_IFDIR | 0o755),
+        Entry(b"__MACOSX/m/._a.pt", NOISE, **mac),  # type: ignore[arg-type]
+    )
+    assert names(archive) == ["m/a.pt"]
+    assert unpacked(archive) == [NOISE]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [Entry("mäuse/a.pt".encode("cp437"), NOISE)],
+        [Entry("mäuse/a.pt".encode(), NOISE, flags=UTF_8)],
+        [Entry("小鼠/a.pt".encode("gbk"), NOISE)],
+        [Entry(b"empty/"), Entry(b"empty\\too\\"), Entry(b"a.pt", NOISE)],
+        [Entry(b"folder", mode=stat.S_IFDIR | 0o755), Entry(b"folder/a.pt", NOISE)],
+        [Entry(b"a.pt", NOISE, mode=0), Entry(b"b/", packed=b"\x03\x00")],
+        [Entry(b"a.pt", NOISE, method=STORED), Entry(b"a.txt")],
+    ],
+)
+def test_what_other_programs_make_is_read(archive: Path, entries: list[Entry]) -> None:
+    write_entries(archive, *entries)
+    assert NOISE in unpacked(archive)
+
+
+def test_a_comment_and_a_mark_for_split_archives_are_read_over(archive: Path) -> None:
+    archive.write_bytes(zip_bytes([Entry(b"a.pt", NOISE)], before=b"PK00", comment=b"c" * 65_535))
+    assert unpacked(archive) == [NOISE]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +196,8 @@ def test_clutter_is_left_out(archive: Path, name: str) -> None:
         "a\x7fb",
         "a\x85b",
         "a\u2028b",
+        "a\u202egpj.pt",
+        "a\u2067b",
         "../\n" + "x" * 5000,
         "__MACOSX/../../a",
     ],
@@ -117,6 +213,12 @@ def test_names_that_lead_outside_or_break_a_line_are_refused(archive: Path, name
 def test_odd_but_harmless_names_are_accepted(archive: Path, name: str) -> None:
     write_members(archive, (name, b"y"))
     assert names(archive) == [str(PurePosixPath(name))]
+
+
+@pytest.mark.parametrize("name", [b"a.pt\0", b"a.pt\0.txt", b"\0a.pt"])
+def test_a_name_does_not_end_at_a_zero(archive: Path, name: bytes) -> None:
+    write_entries(archive, Entry(name, b"x"))
+    assert "a member is called" in refusal(archive)
 
 
 def test_a_member_without_a_name_is_refused(archive: Path) -> None:
@@ -136,8 +238,7 @@ def test_links_and_devices_are_refused(archive: Path, kind: int) -> None:
 
 
 def test_an_encrypted_member_is_refused(archive: Path) -> None:
-    write_members(archive, ("a.pt", b"x"))
-    patch_directory(archive, "a.pt", 8, "<H", 1)
+    write_entries(archive, Entry(b"a.pt", b"x", flags=ENCRYPTED))
     assert "a.pt is encrypted; zip it without a password" in refusal(archive)
 
 
@@ -180,22 +281,34 @@ def test_more_bytes_than_a_model_can_have_are_refused(
     assert "leave out all snapshots but the one to use" in refusal(archive)
 
 
-def test_a_member_cannot_hide_its_length(archive: Path) -> None:
-    write_members(archive, ("a.pt", NOISE))
-    patch_directory(archive, "a.pt", 24, "<I", 10)
+@pytest.mark.parametrize("lie", [{"size": 10}, {"size": 10**6}, {"packed_size": 3}, {"crc": 1}])
+def test_a_member_whose_own_header_says_otherwise_is_refused(
+    archive: Path, lie: dict[str, int]
+) -> None:
+    crc = lie.pop("crc", None)
+    entry = Entry(b"a.pt", NOISE, **lie)  # type: ignore[arg-type]
+    data = zip_bytes([entry])
+    if crc is not None:
+        data = data[:14] + struct.pack("<I", crc) + data[18:]
+    archive.write_bytes(data)
+    assert "a.pt has other sizes or another checksum in its own header" in refusal(archive)
+
+
+@pytest.mark.parametrize("method", [STORED, DEFLATED])
+@pytest.mark.parametrize("size", [0, 10, len(NOISE) - 1, len(NOISE) + 1, 10**6])
+def test_a_member_cannot_lie_about_its_length(archive: Path, method: int, size: int) -> None:
+    """Not even with the checksum of what it pretends to be."""
+    crc = zlib.crc32(NOISE[:size])
+    write_entries(archive, Entry(b"a.pt", NOISE, method, size=size, local_size=size, crc=crc))
     assert "a.pt is damaged" in refusal(archive)
 
 
 def test_a_wrong_checksum_is_refused(archive: Path) -> None:
-    write_members(archive, ("a.pt", NOISE))
-    patch_directory(archive, "a.pt", 16, "<I", 12345)
+    write_entries(archive, Entry(b"a.pt", NOISE, crc=12345))
     assert "a.pt is damaged (Bad CRC-32" in refusal(archive)
 
 
-@pytest.mark.parametrize(
-    "compression",
-    [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA],
-)
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_damaged_bytes_are_refused_however_they_are_packed(archive: Path, compression: int) -> None:
     write_zip(archive, {"a.pt": NOISE}, compression)
     assert names(archive) == ["a.pt"]
@@ -205,11 +318,97 @@ def test_damaged_bytes_are_refused_however_they_are_packed(archive: Path, compre
     assert "a.pt is damaged" in refusal(archive)
 
 
-def test_a_way_of_packing_that_cannot_be_read_is_named(archive: Path) -> None:
-    write_members(archive, ("a.pt", NOISE))
-    deflate64 = 9
-    patch_directory(archive, "a.pt", 10, "<H", deflate64)
-    assert "packed in a way that cannot be read here" in refusal(archive)
+@pytest.mark.parametrize(
+    ("method", "called"),
+    [(9, "Deflate64"), (12, "bzip2"), (14, "LZMA"), (93, "Zstandard"), (77, "unknown method (77)")],
+)
+def test_another_way_of_packing_is_named(archive: Path, method: int, called: str) -> None:
+    write_entries(archive, Entry(b"a.pt", NOISE, method, packed=b"x" * 99))
+    message = refusal(archive)
+    assert f"a.pt is packed with {'an ' if 'unknown' in called else ''}{called}" in message
+    assert message.endswith("zip it again with the usual method, Deflate")
+
+
+def test_members_that_share_bytes_are_refused(archive: Path) -> None:
+    one, other = Entry(b"a", NOISE), Entry(b"b", NOISE, offset=0, absent=True)
+    write_entries(archive, one, other)
+    assert "a and b overlap" in refusal(archive)
+    write_entries(archive, one, Entry(b"b", b"y"), Entry(b"c", b"", offset=40, absent=True))
+    assert "c is not where its list of members says" in refusal(archive)
+
+
+def test_a_list_of_members_that_is_too_large_is_not_even_read(archive: Path) -> None:
+    size = 100 * MAX_DIRECTORY
+    with archive.open("wb") as file:
+        file.seek(size)
+        file.write(end_records_64(1, size, 0, size))
+    assert f"its list of members has {size} bytes, more than the {MAX_DIRECTORY}" in refusal(
+        archive
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 65_000])
+def test_a_wrong_number_of_members_is_refused(archive: Path, count: int) -> None:
+    archive.write_bytes(zip_bytes([Entry(b"a"), Entry(b"b")], count=count))
+    assert f"it says that it has {count} members and has 2" in refusal(archive)
+
+
+def test_what_stands_before_or_after_an_archive_is_refused(archive: Path) -> None:
+    archive.write_bytes(zip_bytes([Entry(b"a")], before=b"MZ" * 20))
+    assert "40 bytes stand before its first member" in refusal(archive)
+    archive.write_bytes(zip_bytes([Entry(b"a")], after=b"\n"))
+    assert "something stands after its end" in refusal(archive)
+    archive.write_bytes(zip_bytes([], before=b"MZ" * 20))
+    assert "40 bytes stand before its first member" in refusal(archive)
+
+
+def test_a_part_that_ends_with_a_zip_of_its_own_is_refused(archive: Path) -> None:
+    """A snapshot is a zip too, and its end can be taken for that of what was cut off."""
+    inner = zip_bytes([Entry(b"snapshot/data.pkl", NOISE)])
+    data = zip_bytes([Entry(b"a.pt", inner, method=STORED)])
+    archive.write_bytes(data[: data.rindex(b"PK\x01\x02")])
+    assert "it is a part of a zip" in refusal(archive)
+
+
+@pytest.mark.parametrize("name", [b"a", b"a/", b"a/b"])
+def test_a_file_that_is_a_folder_too_is_refused(archive: Path, name: bytes) -> None:
+    write_entries(archive, Entry(b"a" if name != b"a" else b"a/c", b"x"), Entry(name))
+    assert "is both a file and a folder" in refusal(archive)
+
+
+@pytest.mark.parametrize(
+    "entry", [Entry(b"a/", b"x"), Entry(b"a\\", b"x"), Entry(b"a", b"x", mode=stat.S_IFDIR)]
+)
+def test_a_folder_with_data_is_refused(archive: Path, entry: Entry) -> None:
+    write_entries(archive, entry)
+    assert "a is a folder that has data" in refusal(archive)
+
+
+@pytest.mark.parametrize("twin", ["A/b.pt", "a/B.PT", "a/b.pt ", "a/b.pt.", "a./b.pt"])
+def test_what_windows_or_macos_take_for_one_file_is_not_read(archive: Path, twin: str) -> None:
+    write_members(archive, ("a/b.pt", b"x"), (twin, b"y"))
+    assert "in two spellings, which Windows or macOS take for one file" in refusal(archive)
+
+
+def test_accents_in_two_forms_are_not_read(archive: Path) -> None:
+    write_members(archive, ("é.pt", b"x"), ("e\u0301.pt", b"y"))
+    assert "in two spellings" in refusal(archive)
+
+
+def test_other_files_may_differ_in_case(archive: Path) -> None:
+    write_members(archive, ("a.pt", b"x"), ("videos/m1.MP4", b"y"), ("videos/m1.mp4", b"z"))
+    with open_zip(archive, "m.zip") as files:
+        assert files.read(files.members[0], 1) == b"x"
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * (MAX_PART + 1), "x" * 65_000, "d/" * MAX_DEPTH + "a", "d/" * 30_000 + "a"]
+)
+def test_a_name_that_no_file_system_holds_is_refused(archive: Path, name: str) -> None:
+    write_members(archive, (name, b"y"))
+    message = refusal(archive)
+    assert "longer or deeper than any file system allows" in message
+    assert len(message) < 600
 
 
 @pytest.mark.parametrize("kept", [0, 1, 21, 30, 200])

@@ -209,3 +209,22 @@ def test_local_files_need_no_boto3(movie: Path) -> None:
     )
     command = [sys.executable, "-c", code, str(movie)]
     subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parents[3])
+
+
+@pytest.mark.parametrize(("start", "length", "part"), [(0, 6, b"frames"), (2, 3, b"ame")])
+def test_a_part_is_read(movie: Path, start: int, length: int, part: bytes) -> None:
+    assert STORE.read_part(at(movie), start, length) == part
+
+
+@pytest.mark.parametrize(("start", "length"), [(0, 7), (4, 3), (6, 1), (2**40, 1)])
+def test_a_part_beyond_the_end_is_refused(movie: Path, start: int, length: int) -> None:
+    with pytest.raises(OSError, match=f"expected {length} bytes from byte {start:,} on") as caught:
+        STORE.read_part(at(movie), start, length)
+    assert caught.value.errno == errno.EINVAL
+
+
+def test_a_part_of_what_is_no_file(movie: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        STORE.read_part(at(movie.parent), 0, 1)
+    with pytest.raises(FileNotFoundError):
+        STORE.read_part(at(movie.parent / "absent"), 0, 1)

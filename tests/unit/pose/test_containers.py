@@ -4,7 +4,7 @@ import math
 import shutil
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,13 +16,17 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from tasks.pose import movies
+from tasks.pose import containers
 from tasks.pose.errors import BadInput
-from tasks.pose.movies import MovieReader, Timing, probe, timing_of
+from tasks.pose.ledger import lost_warnings
+from tasks.pose.movies import Image, MovieReader, open_movie, probe
+from tasks.pose.timing import Timing
 from tests.movie_files import picture, write_movie
 
 NTSC = Fraction(30000, 1001)
 MILLISECOND = Fraction(1, 1000)
+CODECS = {"libx264": "h264", "libx265": "hevc", "libvpx-vp9": "vp9", "libsvtav1": "libdav1d"}
+"""Decoders of what encoders make, where they have another name."""
 
 
 @pytest.fixture
@@ -30,8 +34,8 @@ def movie(tmp_path: Path) -> Path:
     return tmp_path / "m.mp4"
 
 
-def read(path: Path) -> tuple[list[movies.Image], MovieReader]:
-    reader = MovieReader(path)
+def read(path: Path) -> tuple[list[Image], MovieReader]:
+    reader = open_movie(path)
     return list(reader), reader
 
 
@@ -81,9 +85,53 @@ def turn(path: Path, degrees: float, mirrored: bool = False) -> None:
     path.write_bytes(data)
 
 
-def order(frames: list[movies.Image]) -> list[int]:
+def overwrite(path: Path, name: bytes, place: int, form: str, *values: int) -> None:
+    """Write numbers into a box (MP4) or chunk (AVI), counted from its name."""
+    data = bytearray(path.read_bytes())
+    struct.pack_into(form, data, data.index(name) + place, *values)
+    path.write_bytes(data)
+
+
+def edit(path: Path, first: int, shown: int) -> None:
+    """Show only some frames, by the one entry of an MP4's edit list: duration and beginning."""
+    data = path.read_bytes()
+    (begin,) = struct.unpack_from(">i", data, data.index(b"elst") + 16)
+    with av.open(str(path)) as container:
+        clock = container.streams.video[0].time_base
+    assert clock is not None
+    ticks = begin + int(Fraction(first, 30) / clock)
+    overwrite(path, b"elst", 12, ">Ii", shown * 1000 // 30, ticks)
+
+
+def copy_packets(path: Path, shift: int = 0, without: Container[int] = ()) -> None:
+    """Mux a movie's packets again, without some of them, some frame periods earlier or later."""
+    whole = path.rename(path.with_name(f"whole{path.suffix}"))
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        video = source.streams.video[0]
+        copy: Any = target.add_stream_from_template(video)
+        assert video.time_base is not None
+        ticks = int(Fraction(shift, 30) / video.time_base)
+        for index, packet in enumerate(p for p in source.demux(video) if p.size):
+            if index not in without:
+                packet.pts, packet.dts = (packet.pts or 0) + ticks, (packet.dts or 0) + ticks
+                packet.stream = copy
+                target.mux(packet)
+
+
+def opencv_frames(path: Path) -> Iterator[Any]:
+    capture = cv2.VideoCapture(str(path))
+    while (read := capture.read())[0]:
+        yield read[1]
+
+
+def order(frames: list[Image]) -> list[int]:
+    """Which picture each frame shows, of as many as there are frames."""
+    return order_of(frames, len(frames))
+
+
+def order_of(frames: list[Image], pictures: int) -> list[int]:
     """Which picture each frame shows."""
-    wanted = [picture(index, 96, 64).astype(int) for index in range(len(frames))]
+    wanted = [picture(index, 96, 64).astype(int) for index in range(pictures)]
     return [int(np.argmin([np.abs(frame - one).sum() for one in wanted])) for frame in frames]
 
 
@@ -96,6 +144,10 @@ class TestKindsOfMovies:
             ("mp4", "libx264", "yuv420p10le", {}),
             ("mp4", "libx264", "gray", {}),
             ("mp4", "mpeg4", "yuv420p", {}),
+            ("mp4", "libx265", "yuv420p", {"x265-params": "log-level=none"}),
+            ("mp4", "libvpx-vp9", "yuv420p", {}),
+            ("mp4", "libsvtav1", "yuv420p", {"preset": "12"}),
+            ("avi", "huffyuv", "yuv422p", {}),
             ("avi", "mpeg4", "yuv420p", {"bf": "2"}),
             ("avi", "libx264", "yuv420p", {"bf": "2"}),
             ("avi", "mjpeg", "yuvj420p", {}),
@@ -112,7 +164,7 @@ class TestKindsOfMovies:
         info = probe(path)
         assert (info.width, info.height, info.declared_frames) == (96, 64, 24)
         assert info.frame_rate == 30
-        assert info.codec == {"libx264": "h264"}.get(codec, codec)
+        assert info.codec == CODECS.get(codec, codec)
         frames, reader = read(path)
         assert order(frames) == list(range(24)) or "gray" in pixel_format
         assert {(frame.shape, frame.dtype.name) for frame in frames} == {((64, 96, 3), "uint8")}
@@ -162,18 +214,29 @@ class TestKindsOfMovies:
         assert order(read(movie)[0]) == list(range(20))
 
     def test_a_movie_can_be_read_again(self, movie: Path) -> None:
-        reader = MovieReader(write_movie(movie, 5))
+        reader = open_movie(write_movie(movie, 5))
         assert len(list(reader)) == len(list(reader)) == reader.frames == 5
         assert len(reader.timing().seconds) == 5
 
     def test_reading_can_stop_early(self, movie: Path) -> None:
-        reader = MovieReader(write_movie(movie, 30))
+        reader = open_movie(write_movie(movie, 30))
         frames = iter(reader)
         next(frames)
         next(frames)
         assert reader.frames == 2
         frames.close()  # type: ignore[attr-defined]
         assert len(reader.timing().seconds) == 2
+
+    def test_sound_beside_the_pictures_is_left_alone(self, movie: Path) -> None:
+        with av.open(str(movie), "w") as container:
+            video: Any = container.add_stream("libx264", rate=30)
+            video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
+            frames = (av.VideoFrame.from_ndarray(picture(i, 96, 64), "rgb24") for i in range(20))
+            packets = [packet for frame in frames for packet in video.encode(frame)]
+            add_sound(container, [*packets, *video.encode(None)])
+        frames_read, reader = read(movie)
+        assert order(frames_read) == list(range(20))
+        assert_even(reader.timing(), Fraction(30))
 
     def test_the_first_of_two_video_streams_is_read(self, movie: Path) -> None:
         with av.open(str(movie), "w") as container:
@@ -257,62 +320,139 @@ class TestTimes:
         np.testing.assert_array_equal(times.seconds, np.arange(10) / 25)
 
 
-class TestTimingOf:
-    @pytest.mark.parametrize("phase", [0.0, 0.3, 0.5, 0.9])
-    @pytest.mark.parametrize("cut", [round, math.floor, math.ceil])
-    @pytest.mark.parametrize("rate", [Fraction(30), NTSC, Fraction(60), Fraction(19)])
-    def test_rounded_clocks_of_any_phase_are_even(
-        self, rate: Fraction, cut: Any, phase: float
+class TestEditLists:
+    """An edit list says which part of what is stored is shown, and when."""
+
+    @pytest.mark.parametrize("bframes", ["0", "3"])
+    @pytest.mark.parametrize(("first", "shown"), [(0, 30), (5, 25), (12, 18), (5, 10)])
+    def test_hidden_frames_are_left_out(
+        self, movie: Path, bframes: str, first: int, shown: int
     ) -> None:
-        stamps = [cut(1000 * (index / rate + phase / 1000)) for index in range(500)]
-        times = timing_of(stamps, MILLISECOND, [rate * Fraction(10001, 10000), rate])
-        assert (times.frame_rate, times.constant) == (rate, True)
+        write_movie(movie, 30, options={"g": "10", "bf": bframes})
+        edit(movie, first, shown)
+        assert probe(movie).declared_frames == shown
+        frames, reader = read(movie)
+        assert all(
+            np.array_equal(ours, theirs[:, :, ::-1])
+            for ours, theirs in zip(frames, opencv_frames(movie), strict=True)
+        )
+        assert order_of(frames, 30) == list(range(first, first + shown))
+        assert_even(reader.timing(), Fraction(30))
 
-    def test_two_milliseconds_of_unevenness_are_no_rounding(self) -> None:
-        stamps = [index * 40 + (2 if index % 7 == 3 else 0) for index in range(100)]
-        times = timing_of(stamps, MILLISECOND, [Fraction(25)])
-        assert not times.constant
-        np.testing.assert_allclose(times.seconds * 1000, stamps)
+    @pytest.mark.parametrize("shift", [-12, -5, 15])
+    def test_times_that_begin_below_or_above_zero(self, movie: Path, shift: int) -> None:
+        copy_packets(write_movie(movie, 30, options={"g": "10", "bf": "0"}), shift=shift)
+        frames, reader = read(movie)
+        assert order_of(frames, 30) == list(range(max(0, -shift), 30))
+        assert_even(reader.timing(), Fraction(30))
 
-    def test_a_single_late_frame_is_not_smoothed_away(self) -> None:
-        stamps = [index * 40 + (3 if index == 99 else 0) for index in range(100)]
-        assert timing_of(stamps, MILLISECOND, [Fraction(25)]).seconds[-1] == pytest.approx(3.963)
 
-    def test_the_rate_is_measured_where_all_claims_are_wrong(self) -> None:
-        stamps = [index * 20 for index in range(100)]
-        times = timing_of(stamps, MILLISECOND, [Fraction(90000), Fraction(30)])
-        assert_even(times, Fraction(50))
+class TestClaims:
+    """Headers that are wrong: frames are those that there are."""
 
-    def test_the_plainest_claim_counts_where_several_fit(self) -> None:
-        stamps = [round(index * 1000 / 30) for index in range(301)]
-        claims = [Fraction(4816000, 160533), Fraction(30)]
-        assert timing_of(stamps, MILLISECOND, claims).frame_rate == 30
+    @pytest.mark.parametrize(("claimed", "declared"), [(999, 999), (5, 5), (0, None)])
+    @pytest.mark.parametrize("indexed", [True, False])
+    def test_a_wrong_number_of_frames(
+        self, tmp_path: Path, claimed: int, declared: int | None, indexed: bool
+    ) -> None:
+        path = write_movie(tmp_path / "m.avi", 20, codec="mjpeg", pixel_format="yuvj420p")
+        overwrite(path, b"avih", 24, "<I", claimed)
+        overwrite(path, b"strh", 40, "<I", claimed)
+        if not indexed:
+            data = path.read_bytes()
+            path.write_bytes(data[: data.index(b"idx1")])
+        assert probe(path).declared_frames == declared
+        frames, reader = read(path)
+        assert order(frames) == list(range(20))
+        assert_even(reader.timing(), Fraction(30))
 
-    def test_a_claim_that_fits_exactly_counts_more_than_a_plain_one(self) -> None:
-        exact = Fraction(2997, 100)
-        claims = [NTSC, exact, Fraction(30)]
-        assert timing_of(list(range(40)), 1 / exact, claims).frame_rate == exact
+    def test_no_duration(self, movie: Path) -> None:
+        write_movie(movie, 20)
+        for box, place in ((b"mvhd", 20), (b"mdhd", 20), (b"tkhd", 24)):
+            overwrite(movie, box, place, ">I", 0)
+        frames, reader = read(movie)
+        assert order(frames) == list(range(20))
+        assert_even(reader.timing(), Fraction(30))
 
-    @pytest.mark.parametrize(
-        "stamps",
-        [[None, None, None], [0, None, 2], [0, 0, 1], [0, 2, 1], [5, 4, 3]],
+    def test_frames_at_one_time_are_put_between_their_neighbors(self, movie: Path) -> None:
+        """The table of times becomes: nine steps, none, a double one, and the others."""
+        write_movie(movie, 20, options={"bf": "0"})
+        data = movie.read_bytes()
+        start = data.index(b"stts")
+        entries, frames_there, step = struct.unpack_from(">3I", data, start + 8)
+        assert (entries, frames_there) == (1, 20)
+        table = struct.pack(">9I", 4, 9, step, 1, 0, 1, 2 * step, 9, step)
+        longer = data[: start + 8] + table + data[start + 20 :]
+        movie.write_bytes(longer)
+        for box in (b"stts", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+            (size,) = struct.unpack_from(">I", longer, longer.index(box) - 4)
+            overwrite(movie, box, -4, ">I", size + len(longer) - len(data))
+        frames, reader = read(movie)
+        assert order(frames) == list(range(20))
+        times = reader.timing().seconds
+        assert (np.diff(times) > 0).all()
+        assert times[-1] == pytest.approx(19 / 30)
+
+    @pytest.mark.parametrize("suffix", ["mp4", "avi"])
+    def test_no_frames(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"m.{suffix}"
+        with av.open(str(path), "w") as container:
+            stream: Any = container.add_stream("mpeg4", rate=30)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+            container.start_encoding()
+        with pytest.raises(BadInput) as caught:
+            probe(path)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+class TestGaps:
+    KINDS = (
+        ("mp4", "libx264", "yuv420p"),
+        ("mp4", "mpeg4", "yuv420p"),
+        ("mp4", "libvpx-vp9", "yuv420p"),
+        ("avi", "mpeg4", "yuv420p"),
+        ("avi", "mjpeg", "yuvj420p"),
     )
-    def test_without_usable_stamps_frames_follow_the_rate(self, stamps: list[int | None]) -> None:
-        times = timing_of(stamps, MILLISECOND, [Fraction(10), Fraction(20)])
-        assert_even(times, Fraction(10))
-        assert len(times.seconds) == 3
 
-    @pytest.mark.parametrize("stamps", [[], [None], [7]])
-    def test_few_frames_have_times_too(self, stamps: list[int | None]) -> None:
-        times = timing_of(stamps, MILLISECOND, [Fraction(10)])
-        assert times.seconds.tolist() == [0.0] * len(stamps)
-        assert times.constant
+    @pytest.mark.parametrize(("suffix", "codec", "pixel_format"), KINDS)
+    @pytest.mark.parametrize("data", [b"\0", b"\xff"])
+    def test_overwritten_frames_are_named_and_others_keep_their_times(
+        self, tmp_path: Path, suffix: str, codec: str, pixel_format: str, data: bytes
+    ) -> None:
+        path = write_movie(
+            tmp_path / f"m.{suffix}",
+            40,
+            codec=codec,
+            pixel_format=pixel_format,
+            options={"bf": "0", "g": "10"} if codec == "libx264" else {},
+        )
+        with av.open(str(path)) as container:
+            packets = [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
+        whole = bytearray(path.read_bytes())
+        for start, size in packets[25:27]:
+            whole[start : start + size] = data * size
+        path.write_bytes(whole)
+        frames, reader = read(path)
+        kept = [index for index in range(40) if index not in {25, 26}]
+        np.testing.assert_allclose(reader.timing().seconds, np.array(kept) / 30, atol=1e-6)
+        assert len(frames) == 38
+        (warning,) = lost_warnings(probe(path).declared_frames, reader.timing())
+        assert warning.startswith("frames that can't be decoded: 25–26;")
+        assert reader.errors[0].startswith("after 25 frames: ")
 
-    def test_hours_of_frames_stay_exact(self) -> None:
-        frames = 10 * 3600 * 30
-        times = timing_of([1001 * index for index in range(frames)], Fraction(1, 30000), [NTSC])
-        assert times.constant
-        assert times.seconds[-1] == float((frames - 1) / NTSC)
+    @pytest.mark.parametrize(("suffix", "codec", "pixel_format"), KINDS)
+    def test_missing_frames_leave_their_gap(
+        self, tmp_path: Path, suffix: str, codec: str, pixel_format: str
+    ) -> None:
+        options = {"bf": "0", "g": "1"}
+        path = write_movie(
+            tmp_path / f"m.{suffix}", 24, codec=codec, pixel_format=pixel_format, options=options
+        )
+        copy_packets(path, without=range(12, 17))
+        frames, reader = read(path)
+        kept = [index for index in range(24) if index not in range(12, 17)]
+        assert order_of(frames, 24) == kept
+        np.testing.assert_allclose(reader.timing().seconds, np.array(kept) / 30, atol=1e-6)
 
 
 class TestBrokenMovies:
@@ -368,16 +508,16 @@ class TestBrokenMovies:
         write_movie(movie, 60, container_options={"movflags": "faststart"}, options={"bf": "3"})
         movie.write_bytes(movie.read_bytes()[: int(movie.stat().st_size * 0.6)])
         streams = []
-        original = movies._picture_stream
+        original = containers._picture_stream
 
         def keep(container: Any, name: str) -> Any:
             streams.append(original(container, name))
             return streams[-1]
 
-        monkeypatch.setattr(movies, "_picture_stream", keep)
+        monkeypatch.setattr(containers, "_picture_stream", keep)
         read(movie)
         (stream,) = streams
-        assert stream.codec_context.thread_count == movies.DECODER_THREADS
+        assert stream.codec_context.thread_count == containers.DECODER_THREADS
 
     def test_a_reader_forgets_the_errors_of_an_earlier_pass(self, movie: Path) -> None:
         write_movie(movie, 60, container_options={"movflags": "faststart"})
@@ -399,7 +539,7 @@ class TestBrokenMovies:
 
         errors: list[str] = []
         container, stream = SimpleNamespace(demux=demux), SimpleNamespace(decode=decode)
-        assert list(movies._decoded(container, stream, errors)) == [shown, shown]
+        assert list(containers._decoded(container, stream, errors)) == [shown, shown]
         assert errors == ["the file cannot be read to its end: Input/output error"]
 
     def test_a_size_that_changes_on_the_way_is_refused(self, tmp_path: Path) -> None:
@@ -492,7 +632,7 @@ class TestWhatIsNoMovie:
         assert read(movie)[0] == []
 
     def test_frames_larger_than_memory(self, movie: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(movies, "MAX_PIXELS", 96 * 64 - 1)
+        monkeypatch.setattr(containers, "MAX_PIXELS", 96 * 64 - 1)
         assert "it claims frames of 96×64 pixels" in refusal(write_movie(movie, 2))
 
     def test_colors_that_cannot_be_converted(self, movie: Path) -> None:

@@ -1,0 +1,258 @@
+"""Read MP4 and AVI movies with FFmpeg: the pictures that OpenCV gives, and their times.
+
+Pictures are those of DeepLabCut's reader, OpenCV: decoded by FFmpeg, turned as the container
+says, and converted to RGB with swscale's bicubic filter.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.pose.errors import BadInput
+from tasks.pose.movie_info import MAX_FRAME_RATE, MAX_PIXELS, REMEDY, Image, MovieInfo
+from tasks.pose.timing import Timing, timing_of
+
+DECODER_THREADS = 4
+"""A fixed number: what FFmpeg rescues of a damaged movie depends on it, and workers differ."""
+
+
+def probe_container(path: Path, name: str) -> MovieInfo:
+    """Open a movie and decode its first frame; see `tasks.pose.movies.probe`."""
+    with _opened(path, name) as (container, stream):
+        frame = next(_decoded(container, stream, []), None)
+        if frame is None:
+            raise BadInput(f"{name}: no frame of it can be decoded; {REMEDY}")
+        height, width = _Converter(name)(frame).shape[:2]
+        return MovieInfo(
+            width=width,
+            height=height,
+            frame_rate=_candidate_rates(stream, name)[0],
+            declared_frames=_shown_frames(stream) or None,
+            codec=stream.codec_context.name,
+            pixel_format=str(stream.codec_context.pix_fmt),
+        )
+
+
+@dataclass
+class ContainerReader:
+    """Reads a movie's frames once, from the first to the last, and keeps their times.
+
+    Attributes:
+        path: A local movie file.
+        errors: What the decoder could not read, one sentence for each damaged place.
+    """
+
+    path: Path
+    errors: list[str] = field(default_factory=list)
+    _stamps: list[int | None] = field(default_factory=list)
+    _time_base: Fraction = Fraction(1)
+    _rates: tuple[Fraction, ...] = ()
+
+    def __iter__(self) -> Iterator[Image]:
+        """Yield each decodable frame as RGB, shape (height, width, 3).
+
+        Raises:
+            BadInput: The file is no movie that can be read.
+        """
+        self._stamps.clear()
+        self.errors.clear()
+        shape = None
+        with _opened(self.path, self.path.name) as (container, stream):
+            self._time_base = stream.time_base
+            self._rates = _candidate_rates(stream, self.path.name)
+            converted = _Converter(self.path.name)
+            for frame in _decoded(container, stream, self.errors):
+                image = converted(frame)
+                shape = shape or image.shape
+                if image.shape != shape:
+                    raise BadInput(
+                        f"{self.path.name}: frame {self.frames} has {_size(image.shape)} pixels, "
+                        f"those before it have {_size(shape)}; cut the movie there"
+                    )
+                self._stamps.append(frame.pts)
+                yield image
+
+    @property
+    def frames(self) -> int:
+        """How many frames have been read so far."""
+        return len(self._stamps)
+
+    def timing(self) -> Timing:
+        """The time of every frame read so far."""
+        return timing_of(self._stamps, self._time_base, self._rates)
+
+
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[tuple[Any, Any]]:
+    """Open a movie with FFmpeg, confined to the file itself and to the containers we know.
+
+    Without the two lists, a play list or a concatenation script that is called ``.mp4`` would make
+    FFmpeg read other files and addresses.
+
+    Yields:
+        The container, and the stream that OpenCV takes too: the first that is no cover picture.
+    """
+    import av  # noqa: PLC0415 - a form or a scheduler that loads this module needs no codecs
+
+    if path.stat().st_size == 0:
+        raise BadInput(f"{name}: the file is empty (0 bytes); copy it again")
+    # torchvision turns PyAV's logging on. A decoder thread that logs then waits for the thread
+    # that closes the decoder, which waits for it: the process would hang.
+    av.logging.set_level(None)
+    confined = {"protocol_whitelist": "file", "format_whitelist": "mov,avi"}
+    try:
+        container = av.open(f"file:{path}", options=confined, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        raise BadInput(
+            f"{name}: expected an MP4 or AVI movie, found a file that cannot be opened as "
+            f"one, or only a part of one ({_reason(error)}); {REMEDY}"
+        ) from error
+    with container:
+        yield container, _picture_stream(container, name)
+
+
+def _picture_stream(container: Any, name: str) -> Any:
+    from av.stream import Disposition  # noqa: PLC0415
+
+    covers = Disposition.attached_pic
+    stream = next((s for s in container.streams.video if not s.disposition & covers), None)
+    if stream is None:
+        raise BadInput(f"{name}: it holds no video (sound only?); {REMEDY}")
+    if stream.codec_context is None:
+        raise BadInput(f"{name}: its video codec is unknown; convert it to H.264 and send that")
+    if stream.width * stream.height > MAX_PIXELS:
+        raise BadInput(
+            f"{name}: it claims frames of {stream.width}×{stream.height} pixels, more than "
+            f"the {MAX_PIXELS:,} pixels allowed; {REMEDY}"
+        )
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = DECODER_THREADS
+    return stream
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}×{shape[0]}"
+
+
+def _decoded(container: Any, stream: Any, errors: list[str]) -> Iterator[Any]:
+    """Decode frame by frame, stepping over what cannot be decoded."""
+    import av  # noqa: PLC0415
+
+    frames = 0
+    for packet in _packets(container, stream, errors):
+        try:
+            found = stream.decode(packet)
+        except av.FFmpegError as error:
+            errors.append(f"after {frames} frames: {_reason(error)}")
+            continue
+        for frame in found:
+            if frame.is_corrupt:
+                errors.append(f"frame {frames} is damaged")
+            frames += 1
+            yield frame
+
+
+def _packets(container: Any, stream: Any, errors: list[str]) -> Iterator[Any]:
+    """The stream's packets, and a last one that makes the decoder give all that it still holds."""
+    import av  # noqa: PLC0415
+
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError as error:
+        errors.append(f"the file cannot be read to its end: {_reason(error)}")
+        yield None
+
+
+class _Converter:
+    """Converts decoded frames to RGB, turned as the container says they are to be shown.
+
+    One for a whole movie: what swscale prepares for HDR colors takes a second.
+    """
+
+    def __init__(self, name: str) -> None:
+        from av.video.reformatter import VideoReformatter  # noqa: PLC0415
+
+        self._name = name
+        self._to_order, self._to_rgb = VideoReformatter(), VideoReformatter()
+
+    def __call__(self, frame: Any) -> Image:
+        import av  # noqa: PLC0415
+
+        try:
+            return _turned(self._rgb(frame), frame.rotation or 0)
+        except av.FFmpegError as error:
+            raise BadInput(
+                f"{self._name}: its pictures ({frame.format.name}) cannot be converted to RGB "
+                f"({_reason(error)}); convert it to H.264, yuv420p, and send that"
+            ) from error
+
+    def _rgb(self, frame: Any) -> Image:
+        from av.video.reformatter import Interpolation  # noqa: PLC0415
+
+        order = "rgb24" if frame.format.name in _EITHER_ORDER else "bgr24"
+        ordered = self._to_order.reformat(
+            frame,
+            format=order,
+            interpolation=Interpolation.BICUBIC,
+            threads=DECODER_THREADS,
+            **_sdr(frame),
+        )
+        rgb = self._to_rgb.reformat(ordered, format="rgb24", threads=DECODER_THREADS)
+        return np.asarray(rgb.to_ndarray(), np.uint8)
+
+
+_EITHER_ORDER = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "gray", "rgb24", "bgr24"}
+"""Formats that swscale converts alike to RGB and, as OpenCV asks for, to BGR: one step less."""
+
+
+def _sdr(frame: Any) -> dict[str, int]:
+    """What HDR and wide colors become, which swscale decides for OpenCV but PyAV must be told."""
+    from av.video.reformatter import ColorPrimaries, ColorTrc  # noqa: PLC0415
+
+    curve, gamut = frame.color_trc, frame.color_primaries
+    unspecified = ColorTrc.UNSPECIFIED, ColorPrimaries.UNSPECIFIED
+    hdr = curve in {ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67}
+    if not hdr and gamut in {*_USUAL_GAMUTS, unspecified[1]}:
+        return {}
+    return {
+        "dst_color_trc": ColorTrc.BT709 if hdr or curve == unspecified[0] else curve,
+        "dst_color_primaries": gamut if gamut in _USUAL_GAMUTS else ColorPrimaries.BT709,
+    }
+
+
+_USUAL_GAMUTS = {1, 4, 5, 6, 7}
+"""Color primaries of ordinary displays, in FFmpeg's numbering: these stay as they are."""
+
+
+def _turned(image: Image, degrees: float) -> Image:
+    """Turn by a quarter, a half or three quarters; OpenCV leaves other angles alone."""
+    turns = round(degrees / 90)
+    right = abs(degrees - 90 * turns) <= 1  # PyAV cuts 89.99… to 89
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns and right else image
+
+
+def _shown_frames(stream: Any) -> int:
+    """Frames that the container declares, without those that its edit list hides."""
+    entries = stream.index_entries
+    if not (stream.frames and len(entries) and "mp4" in stream.container.format.name):
+        return int(stream.frames)
+    return sum(not entry.is_discard for entry in entries)
+
+
+def _candidate_rates(stream: Any, name: str) -> tuple[Fraction, ...]:
+    """The frame rates that a container claims, without repeats and nonsense."""
+    claims = (stream.average_rate, stream.base_rate, stream.guessed_rate)
+    sane = (Fraction(rate) for rate in claims if rate and 0 < rate <= MAX_FRAME_RATE)
+    rates = tuple(dict.fromkeys(sane))
+    if not rates:
+        raise BadInput(f"{name}: it declares no frame rate; {REMEDY}")
+    return rates

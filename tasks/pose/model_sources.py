@@ -1,0 +1,212 @@
+"""The configuration files of a model archive, read and nothing more."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from tasks.pose.errors import BadInput
+from tasks.pose.findings import Findings
+from tasks.pose.model_layout import Layout, Snapshot
+from tasks.pose.model_naming import ModelFolder, model_folder_of
+from tasks.pose.quoting import listed, said
+from tasks.pose.yaml_files import MAX_BYTES, decode, load_mapping
+from tasks.pose.zip_files import Member, ZipOfFiles
+
+SINGLE_ANIMAL = ("individual_1", "animal")
+"""What DeepLabCut calls the one individual of a single-animal project."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What an archive says of its model.
+
+    Attributes:
+        layout: Where it lies.
+        named: What the model's folder, or a path in its configuration, says of it.
+        project: ``config.yaml``, or one made from the others.
+        project_file: The name of the file that `project` is from.
+        network: ``train/pytorch_config.yaml``; empty for TensorFlow.
+        train: ``train/pose_cfg.yaml``, or what stands for it.
+        test: ``test/pose_cfg.yaml``, or what stands for it.
+        tracking: ``test/inference_cfg.yaml``; None where there is none.
+    """
+
+    layout: Layout
+    named: ModelFolder | None
+    project: dict[str, Any]
+    project_file: str
+    network: dict[str, Any]
+    train: dict[str, Any]
+    test: dict[str, Any]
+    tracking: dict[str, Any] | None
+
+
+class _Reader:
+    """Reads the YAML files of one archive."""
+
+    def __init__(self, files: ZipOfFiles, findings: Findings) -> None:
+        self._members = {member.path: member for member in files.members}
+        self._files = files
+        self._findings = findings
+
+    def mapping(self, path: PurePosixPath) -> dict[str, Any] | None:
+        """A file's values; None where there is no such file, or it is a problem."""
+        member = self._members.get(path)
+        if member is None:
+            return None
+        try:
+            return self._load(member)
+        except BadInput as error:
+            self._findings.problems.append(str(error))
+            return None
+
+    def _load(self, member: Member) -> dict[str, Any]:
+        text, plain = decode(self._files.read(member, MAX_BYTES))
+        if not plain:
+            self._findings.repairs.append(
+                f"{member.path} is not plain UTF-8; it was read as Latin-1 or without mark"
+            )
+        return load_mapping(text, str(member.path))
+
+    def nearest(self, folder: PurePosixPath, name: str) -> dict[str, Any] | None:
+        """A file from the nearest folder at or above another that has one."""
+        paths = [parent / name for parent in (folder, *folder.parents)]
+        return next((self.mapping(path) for path in paths if path in self._members), None)
+
+
+def read_sources(files: ZipOfFiles, layout: Layout, name: str, findings: Findings) -> Sources:
+    """Read an archive's configuration files, and make those that are missing.
+
+    Args:
+        files: The archive.
+        layout: Where its model lies.
+        name: What to call it in messages.
+        findings: What was repaired, and what cannot be read, is added to it.
+
+    Returns:
+        What the archive says of its model.
+
+    Raises:
+        BadInput: Files that are needed are missing or cannot be read.
+    """
+    reader, folder = _Reader(files, findings), layout.folder
+    beside = folder.parent / "test"
+    train = reader.mapping(folder / "pose_cfg.yaml")
+    test = reader.mapping(beside / "pose_cfg.yaml")
+    tracking = reader.mapping(beside / "inference_cfg.yaml")
+    network = reader.mapping(folder / "pytorch_config.yaml") if layout.engine == "pytorch" else {}
+    project = reader.nearest(folder, "config.yaml")
+    findings.refuse()
+    if network is None:
+        raise BadInput(
+            f"{name}: {folder} holds a snapshot but no pytorch_config.yaml, which says what "
+            "network it belongs to; add it from the same folder of the DeepLabCut project"
+        )
+    if layout.engine == "tensorflow":
+        train, test = _tensorflow_configs(train, test, layout, name, findings)
+    else:
+        _check_is_network(network, name)
+        if test is None:
+            findings.repairs.append(
+                "test/pose_cfg.yaml is missing; it was made from the network's own"
+            )
+    pose = train or test or {}
+    named = model_folder_of(folder, network, pose, findings)
+    project_file = "config.yaml"
+    if project is None:
+        findings.repairs.append(
+            "config.yaml is missing; it was made from the model's own configuration"
+        )
+        project, project_file = _made_config(named, pose, network), "pose_cfg.yaml"
+    return Sources(layout, named, project, project_file, network, train or {}, test or {}, tracking)
+
+
+def _tensorflow_configs(
+    train: dict[str, Any] | None,
+    test: dict[str, Any] | None,
+    layout: Layout,
+    name: str,
+    findings: Findings,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The network's configuration for training and for inference; one can stand for the other."""
+    found = train or test
+    if not found:
+        raise BadInput(
+            f"{name}: {layout.folder} holds a TensorFlow snapshot but no pose_cfg.yaml, which says "
+            "what network it belongs to; add it from the same folder of the DeepLabCut project"
+        )
+    if not test:
+        findings.repairs.append("test/pose_cfg.yaml is missing; train/pose_cfg.yaml stands for it")
+    if not train:
+        findings.repairs.append("train/pose_cfg.yaml is missing; test/pose_cfg.yaml stands for it")
+    return train or found, test or found
+
+
+def _check_is_network(network: dict[str, Any], name: str) -> None:
+    if not all(isinstance(network.get(key), dict) for key in ("metadata", "model")):
+        raise BadInput(
+            f"{name}: pytorch_config.yaml has no `metadata` and `model` sections, so it is not "
+            "the configuration of a DeepLabCut 3 network"
+        )
+
+
+def _made_config(
+    named: ModelFolder | None, pose: dict[str, Any], network: dict[str, Any]
+) -> dict[str, Any]:
+    """A config.yaml from what training wrote beside the snapshot."""
+    metadata = network.get("metadata") or {}
+    individuals, unique = metadata.get("individuals"), metadata.get("unique_bodyparts")
+    several = isinstance(individuals, list) and len(individuals) > 1
+    multi = several or bool(unique) or "multi-animal" in str(_tensorflow_kind(pose, network))
+    parts = pose.get("all_joints_names") or metadata.get("bodyparts")
+    return {
+        "Task": named.task if named else "",
+        "date": named.date if named else "",
+        "scorer": named.experimenter if named else "",
+        "multianimalproject": multi,
+        "multianimalbodyparts" if multi else "bodyparts": parts,
+        "default_net_type": pose.get("net_type") or network.get("net_type"),
+        "default_augmenter": pose.get("dataset_type"),
+        "snapshotindex": -1,
+    }
+
+
+def _tensorflow_kind(pose: dict[str, Any], network: dict[str, Any]) -> Any:
+    """What a TensorFlow model was trained on; DeepLabCut 3 writes the same word for all."""
+    return None if network else pose.get("dataset_type")
+
+
+def choose_snapshot(
+    snapshots: tuple[Snapshot, ...], project: dict[str, Any], key: str, findings: Findings
+) -> Snapshot:
+    """Use what ``snapshotindex`` or ``detector_snapshotindex`` says, as DeepLabCut does.
+
+    Args:
+        snapshots: In DeepLabCut's order, at least one.
+        project: ``config.yaml``.
+        key: Which of the two.
+        findings: Repairs and warnings are added to it.
+
+    Returns:
+        The snapshot that DeepLabCut loads; the last one where no number is given.
+
+    Raises:
+        BadInput: There is no such snapshot.
+    """
+    index = project.get(key, -1)
+    if isinstance(index, bool) or not isinstance(index, int):
+        if index is not None:
+            findings.repairs.append(f"{key} was {said(index)}; the last snapshot is used")
+        index = -1
+    names = [snapshot.name for snapshot in snapshots]
+    if not -len(names) <= index < len(names):
+        raise BadInput(
+            f"config.yaml: {key} is {said(index)}, but there are {len(names)} snapshots "
+            f"({listed(names)}); set it to -1 for the last one"
+        )
+    if len(names) > 1:
+        findings.warnings.append(
+            f"{len(names)} snapshots in the archive ({listed(names)}); {key} {index} "
+            f"means {names[index]}"
+        )
+    return snapshots[index]

@@ -1,0 +1,39 @@
+"""What is known of a movie before it is read, and the limits on what it may claim."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+MAX_FRAME_RATE = 100_000
+"""Frames per second above which a container's claim is taken for damage."""
+
+MAX_PIXELS = 2**26
+"""Pixels of a frame (8K has half as many); a claim of more is damage, or meant to fill memory."""
+
+REMEDY = "play it from start to end, or convert it again, and send that file"
+
+
+@dataclass(frozen=True)
+class MovieInfo:
+    """What a movie's container and its first frame say.
+
+    Attributes:
+        width: Columns of a frame as it is shown, in pixels.
+        height: Rows of a frame as it is shown, in pixels.
+        frame_rate: Frames per second, on average where they vary.
+        declared_frames: The number of frames that the container declares, those included that a
+            recorder dropped; None where it declares none.
+        codec: FFmpeg's name of the video codec.
+        pixel_format: FFmpeg's name of the pixel format.
+    """
+
+    width: int
+    height: int
+    frame_rate: Fraction
+    declared_frames: int | None
+    codec: str
+    pixel_format: str

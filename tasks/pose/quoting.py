@@ -1,0 +1,28 @@
+"""Values of a stranger's files in our messages: short, and on one line."""
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePath
+
+ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*")
+"""Text without controls, line ends, and signs that turn around what follows them."""
+
+LONGEST = 100
+"""Characters of a value that a message quotes."""
+
+_NAMED = 5
+"""How many of a list's items a message names."""
+
+
+def said(value: object) -> str:
+    """A value in a message: short, and on one line."""
+    text = str(value) if isinstance(value, str | PurePath) else repr(value)
+    shown = text if text.isprintable() else ascii(text)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+
+
+def listed(items: Iterable[object]) -> str:
+    """The first few items of a list, and how many more there are."""
+    texts = [said(str(item)) for item in items]
+    more = [f"and {len(texts) - _NAMED} more"] if len(texts) > _NAMED else []
+    return ", ".join(texts[:_NAMED] + more)

@@ -1,0 +1,70 @@
+"""Open model archives in a folder of their own, and see that nothing else is touched."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.pose.errors import BadInput
+from tasks.pose.model import Model
+from tasks.pose.model_archive import open_model
+from tests.model_zips import Files, write_zip
+
+
+class Bench:
+    """A folder with an archive, and beside it what must stay as it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._outside = folder
+        self.project = folder / "scratch" / "project"
+        self.archive = folder / "m.zip"
+        (folder / "scratch").mkdir()
+        (folder / "precious.txt").write_text("mine")
+
+    def open(self, files: Files) -> Model:
+        write_zip(self.archive, files)
+        return self.reopen()
+
+    def reopen(self) -> Model:
+        before = self._others()
+        try:
+            return open_model(self.archive, "m.zip", self.project)
+        finally:
+            assert self._others() == before
+
+    def refusal(self, files: Files | None = None) -> str:
+        """Why the archive is refused: in one line, and with nothing written outside."""
+        with pytest.raises(BadInput) as caught:
+            self.open(files) if files is not None else self.reopen()
+        message = str(caught.value)
+        assert len(message.splitlines()) == 1
+        assert len(message) < 1000
+        assert any(name in message for name in ("m.zip", ".yaml", "snapshot"))
+        return message
+
+    def written(self) -> dict[str, Any]:
+        """The project's files, YAML as its values, everything else as bytes."""
+        return {
+            str(path.relative_to(self.project)): yaml.safe_load(path.read_text())
+            if path.suffix == ".yaml"
+            else path.read_bytes()
+            for path in self.project.rglob("*")
+            if path.is_file()
+        }
+
+    def network(self) -> Any:
+        return next(v for k, v in self.written().items() if k.endswith("pytorch_config.yaml"))
+
+    def _others(self) -> dict[Path, bytes | None]:
+        return {
+            path: path.read_bytes() if path.is_file() else None
+            for path in self._outside.rglob("*")
+            if not path.is_relative_to(self.project)
+        }
+
+
+def without(files: Files, *names: str) -> Files:
+    """The files but for some that are there."""
+    assert set(names) <= set(files)
+    return {name: data for name, data in files.items() if name not in names}

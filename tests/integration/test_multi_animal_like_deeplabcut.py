@@ -1,0 +1,178 @@
+"""Several animals, arenas, identities and detectors: tracks are those of DeepLabCut's own API."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.pose import estimate
+from tasks.pose.errors import BadInput
+from tasks.pose.estimate import Estimate
+from tasks.pose.median_filter import median_filter
+from tasks.pose.model_archive import open_model
+from tasks.pose.poses import read_poses
+from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess, thread_limits
+from tests import torch_child
+from tests.blob_movies import write_blobs
+from tests.integration.deeplabcut_api import WINDOW_LENGTH
+from tests.integration.test_estimate_like_deeplabcut import assert_same, table
+from tests.paths import ROOT, SHARED, needs_shared
+from tests.torch_models import KINDS
+
+# Networks this small are slower with more threads, and much slower where others use them too.
+ENVIRONMENT = SMALL_HEAP | OFFLINE | thread_limits(1)
+
+# Both animals, one, none for a while, both again, and none at the end.
+ANIMALS = [2] * 24 + [1] * 8 + [0] * 5 + [2] * 12 + [0] * 3
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
+    log = tmp_path_factory.mktemp("log") / "estimation.log"
+    child = StageProcess("estimation", log, ENVIRONMENT)
+    yield child
+    child.close()
+
+
+@pytest.fixture(scope="module")
+def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_blobs(tmp_path_factory.mktemp("movie") / "blobs.mp4", ANIMALS)
+
+
+@pytest.fixture(scope="module")
+def theirs(movie: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model of each kind, and what DeepLabCut's API writes for it."""
+    folder = tmp_path_factory.mktemp("deeplabcut")
+    command = [sys.executable, "-m", "tests.integration.multi_animal_api", str(movie), str(folder)]
+    subprocess.run(command, check=True, cwd=ROOT, env=os.environ | ENVIRONMENT)
+    return folder
+
+
+def run(process: StageProcess, model: Path, movie: Path, folder: Path) -> tuple[Estimate, Path]:
+    project, target = folder / "project", folder / "raw.h5"
+    open_model(model, model.name, project)
+    return process.call(estimate.estimate, project, movie, target, None, "cpu"), target
+
+
+def every_frame(tracks: pd.DataFrame) -> pd.DataFrame:
+    """DeepLabCut's tracks end with their last animal; all else must be the same."""
+    return tracks.reindex(range(len(ANIMALS)))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_poses_are_those_of_analyze_videos(
+    process: StageProcess, theirs: Path, movie: Path, tmp_path: Path, name: str
+) -> None:
+    found, ours = run(process, theirs / name / "model.zip", movie, tmp_path)
+    expected = table(theirs / name / "raw.h5")
+    assert_same(read_poses(ours), every_frame(expected))
+    assert found.frames == len(ANIMALS)
+    assert found.loaded.scorer == expected.columns[0][0]
+    detector = "snapshot-detector-003.pt" if KINDS[name].detector else None
+    assert found.loaded.detector == detector
+    assert found.loaded.repairs == ()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_filtered_poses_are_those_of_filterpredictions(theirs: Path, name: str) -> None:
+    filtered = median_filter(read_poses(theirs / name / "raw.h5"), WINDOW_LENGTH)
+    assert_same(filtered, table(theirs / name / "filtered.h5"))
+
+
+def test_the_comparison_has_gaps_and_an_arena(theirs: Path) -> None:
+    tracks = table(theirs / "arena and identity" / "raw.h5")
+    assert tracks.columns.get_level_values("individuals").unique().tolist() == [
+        "one",
+        "two",
+        "single",
+    ]
+    assert tracks.drop(columns="single", level="individuals").isna().to_numpy().any()
+    assert len(table(theirs / "top-down" / "raw.h5")) < len(ANIMALS)
+    assert (table(theirs / "top-down, one animal" / "raw.h5") == -1).all(axis=1).any()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_a_movie_of_a_few_frames_has_poses_and_a_warning(
+    process: StageProcess, theirs: Path, tmp_path: Path, frames: int
+) -> None:
+    short = write_blobs(tmp_path / "short.mp4", [2] * frames)
+    model = theirs / "arena and identity" / "model.zip"
+    found, ours = run(process, model, short, tmp_path)
+    poses = read_poses(ours)
+    assert len(poses) == frames
+    assert poses.notna().to_numpy().all(axis=1).any()
+    assert any("followed for 10 frames" in warning for warning in found.warnings)
+
+
+def test_a_movie_without_an_animal_has_empty_poses_and_a_warning(
+    process: StageProcess, theirs: Path, tmp_path: Path
+) -> None:
+    empty = write_blobs(tmp_path / "empty.mp4", [0] * 12)
+    found, ours = run(process, theirs / "top-down" / "model.zip", empty, tmp_path)
+    poses = read_poses(ours)
+    assert poses.shape == (12, 2 * 4 * 3)
+    assert poses.isna().to_numpy().all()
+    assert found.warnings == ("no animal is found in any frame",)
+
+
+def test_a_single_animal_that_is_not_detected_is_where_deeplabcut_puts_it(
+    process: StageProcess, theirs: Path, tmp_path: Path
+) -> None:
+    empty = write_blobs(tmp_path / "empty.mp4", [0, 2, 0])
+    _, ours = run(process, theirs / "top-down, one animal" / "model.zip", empty, tmp_path)
+    assert (read_poses(ours) == -1).all(axis=1).tolist() == [True, False, True]
+
+
+def test_conditional_top_down_is_refused(
+    process: StageProcess, theirs: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    open_model(theirs / "one individual" / "model.zip", "model.zip", project)
+    torch_child.change_method(project, "ctd")
+    with pytest.raises(BadInput, match="ctd"):
+        process.call(estimate.load, project, "cpu")
+
+
+def test_a_top_down_model_needs_its_detector(
+    process: StageProcess, theirs: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    open_model(theirs / "top-down" / "model.zip", "model.zip", project)
+    (snapshot,) = project.rglob("snapshot-detector-*.pt")
+    snapshot.unlink()
+    with pytest.raises(BadInput, match="which needs a detector"):
+        process.call(estimate.load, project, "cpu")
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [
+        "ssdlite",
+        "fasterrcnn_mobilenet_v3_large_fpn",
+        "fasterrcnn_resnet50_fpn",
+        "fasterrcnn_resnet50_fpn_v2",
+    ],
+)
+def test_a_detector_is_built_without_asking_for_weights(
+    process: StageProcess, detector: str
+) -> None:
+    assert process.call(torch_child.detector_lookups, detector) == []
+
+
+@needs_shared
+def test_tracks_of_a_real_movie_are_those_of_analyze_videos(
+    process: StageProcess, tmp_path: Path
+) -> None:
+    truth = SHARED / "truth" / "blobs-multianimal-pytorch"
+    model = SHARED / "models" / "blobs-multianimal-pytorch.zip"
+    found, ours = run(process, model, SHARED / "movies" / "blobs2_200.mp4", tmp_path)
+    assert_same(read_poses(ours), table(next(truth.glob("*_el.h5"))))
+    filtered = median_filter(read_poses(ours), WINDOW_LENGTH)
+    assert_same(filtered, table(next(truth.glob("*_el_filtered.h5"))))
+    assert found.warnings == ()
+    assert np.isfinite(filtered.to_numpy()).all()

@@ -1,0 +1,180 @@
+"""Poses of TensorFlow models are those of DeepLabCut's own API, the last batch's too."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.pose import estimate
+from tasks.pose.errors import BadInput
+from tasks.pose.median_filter import median_filter
+from tasks.pose.model_archive import open_model
+from tasks.pose.poses import read_poses
+from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess, thread_limits, usable_cpus
+from tasks.pose.settings import Crop
+from tests import tensorflow_models
+from tests.integration import deeplabcut_api
+from tests.movie_files import write_movie
+from tests.paths import SHARED, needs_shared
+from tests.tensorflow_models import needs_tensorflow
+
+pytestmark = needs_tensorflow
+
+BATCH = 4
+FRAMES = 2 * BATCH + 2
+CROP = Crop(left=31, top=23, width=97, height=80)
+ENVIRONMENT = SMALL_HEAP | OFFLINE | thread_limits(usable_cpus())
+# A name, and its batch size and crop.
+CASES: dict[str, tuple[int, Crop | None]] = {
+    "whole frame": (BATCH, None),
+    "crop": (BATCH, CROP),
+    "one at a time": (1, None),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tensorflow")
+
+
+@pytest.fixture(scope="module")
+def process(folder: Path) -> Iterator[StageProcess]:
+    """As a run's estimator is: it has loaded PyTorch before it meets the model."""
+    preload = ("tasks.pose.estimate", "tasks.pose.torch_network")
+    child = StageProcess("estimation", folder / "estimation.log", ENVIRONMENT, preload)
+    yield child
+    child.close()
+
+
+@pytest.fixture(scope="module")
+def deeplabcut(folder: Path) -> Iterator[StageProcess]:
+    """Another process, where DeepLabCut's API is called directly."""
+    child = StageProcess("DeepLabCut", folder / "deeplabcut.log", ENVIRONMENT)
+    yield child
+    child.close()
+
+
+@pytest.fixture(scope="module")
+def movie(folder: Path) -> Path:
+    """Not a whole number of batches."""
+    return write_movie(folder / "mouse.mp4", FRAMES, width=160, height=128)
+
+
+@pytest.fixture(scope="module")
+def models(folder: Path, deeplabcut: StageProcess) -> dict[int, Path]:
+    """Model archives by their batch size."""
+    write = tensorflow_models.write_zip
+    return {size: deeplabcut.call(write, folder / f"{size}.zip", size) for size in (1, BATCH)}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def results(
+    request: pytest.FixtureRequest,
+    models: dict[int, Path],
+    movie: Path,
+    process: StageProcess,
+    deeplabcut: StageProcess,
+    folder: Path,
+) -> tuple[Path, Path]:
+    """Our poses, and the folder with DeepLabCut's."""
+    size, crop = CASES[request.param]
+    theirs = folder / f"{request.param} theirs"
+    edges = [crop.left, crop.right, crop.top, crop.bottom] if crop else []
+    deeplabcut.call(deeplabcut_api.main, *map(str, [models[size], movie, theirs, *edges]))
+    ours = run(process, models[size], movie, crop, folder / f"{request.param} ours")
+    return ours, theirs
+
+
+def run(process: StageProcess, model: Path, movie: Path, crop: Crop | None, folder: Path) -> Path:
+    project, target = folder / "project", folder / "raw.h5"
+    open_model(model, model.name, project)
+    process.call(estimate.estimate, project, movie, target, crop, "cpu")
+    return target
+
+
+def assert_same(ours: pd.DataFrame, theirs: Path) -> None:
+    # Read as anybody would, without our reader.
+    expected = pd.read_hdf(theirs)
+    assert isinstance(expected, pd.DataFrame)
+    pd.testing.assert_frame_equal(ours, expected, rtol=0, atol=1e-5)
+
+
+def test_raw_poses_are_those_of_analyze_videos(results: tuple[Path, Path]) -> None:
+    ours, theirs = results
+    assert_same(read_poses(ours), theirs / "raw.h5")
+
+
+def test_filtered_poses_are_those_of_filterpredictions(results: tuple[Path, Path]) -> None:
+    ours, theirs = results
+    filtered = median_filter(read_poses(ours), deeplabcut_api.WINDOW_LENGTH)
+    assert_same(filtered, theirs / "filtered.h5")
+
+
+def test_a_movie_shorter_than_a_batch_is_filled_up_with_black(
+    process: StageProcess, models: dict[int, Path], movie: Path, folder: Path
+) -> None:
+    """Whatever movie was estimated before it."""
+    project = folder / "short"
+    open_model(models[BATCH], "mouse.zip", project)
+    short = write_movie(folder / "short.mp4", 1, width=160, height=128)
+    found = []
+    for index, source in enumerate((short, movie, short)):
+        target = folder / f"short-{index}.h5"
+        process.call(estimate.estimate, project, source, target, None, "cpu")
+        found.append(read_poses(target).iloc[:1])
+    pd.testing.assert_frame_equal(found[0], found[2], check_exact=True)
+    assert not found[0].equals(found[1]), "what else is in a batch changes nothing"
+
+
+def test_what_was_loaded_is_told(
+    process: StageProcess, models: dict[int, Path], tmp_path: Path
+) -> None:
+    model = open_model(models[BATCH], "mouse.zip", tmp_path / "project")
+    loaded = process.call(estimate.load, tmp_path / "project", "cpu")
+    assert loaded.snapshot == model.snapshot == tensorflow_models.SNAPSHOT
+    assert loaded.scorer == tensorflow_models.SCORER
+    assert (loaded.device, loaded.path) == ("cpu", "deeplabcut")
+
+
+@pytest.mark.parametrize(
+    ("end", "old", "new"),
+    [
+        ("pose_cfg.yaml", b"mobilenet_v2_0.35", b"mobilenet_v2_0.75"),
+        ("pose_cfg.yaml", b"mobilenet_v2_0.35", b"resnet_50"),
+        (".data-00000-of-00001", b"", b""),
+        (".index", b"\x00", b"\x01"),
+    ],
+    ids=["other width", "other network", "cut weights", "changed index"],
+)
+def test_weights_that_do_not_fit_are_refused_in_a_sentence(
+    process: StageProcess, models: dict[int, Path], tmp_path: Path, end: str, old: bytes, new: bytes
+) -> None:
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(models[BATCH]) as source, zipfile.ZipFile(changed, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name.endswith(end):
+                data = data.replace(old, new) if old else data[: len(data) // 2]
+            target.writestr(name, data)
+    open_model(changed, "changed.zip", tmp_path / "project")
+    with pytest.raises(BadInput, match=r"snapshot-30: its weights cannot be loaded") as raised:
+        process.call(estimate.load, tmp_path / "project", "cpu")
+    assert "\n" not in str(raised.value)
+
+
+@needs_shared
+def test_poses_of_a_real_movie_are_those_of_analyze_videos(
+    process: StageProcess, tmp_path: Path
+) -> None:
+    scorer = "DLC_mobnet_35_openfieldOct30shuffle1_1200"
+    truth = SHARED / "truth" / "openfield-tensorflow" / f"openfield-300{scorer}"
+    model = SHARED / "models" / "openfield-tensorflow.zip"
+    found = run(process, model, SHARED / "movies" / "openfield-300.mp4", None, tmp_path)
+    raw = read_poses(found)
+    assert set(raw.dtypes) == {np.dtype(np.float64)}
+    assert_same(raw, Path(f"{truth}.h5"))
+    filtered = median_filter(raw, deeplabcut_api.WINDOW_LENGTH)
+    assert_same(filtered, Path(f"{truth}_filtered.h5"))

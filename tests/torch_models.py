@@ -1,0 +1,196 @@
+"""Small PyTorch models made by DeepLabCut's own makers, with random weights.
+
+Nothing is trained: what random filters find in a picture moves with what is in the picture, which
+is all that a comparison with DeepLabCut needs. The same model is made every time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.blob_movies import blobs
+from tests.model_zips import Files, text_of, write_zip
+
+PARTS = ("nose", "left", "tail")
+BACKBONE = {"type": "ResNet", "model_name": "resnet10t", "output_stride": 16}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a model is made for.
+
+    Attributes:
+        individuals: Names of the animals.
+        parts: Names of their body parts.
+        arena: Names of body parts unique to the arena.
+        identity: Whether it tells individuals apart.
+        detector: For a top-down model, its detector's network.
+        multi_animal: Whether the project is one of several animals.
+        settings: Changes of inference_cfg.yaml.
+    """
+
+    individuals: tuple[str, ...] = ("one", "two")
+    parts: tuple[str, ...] = PARTS
+    arena: tuple[str, ...] = ()
+    identity: bool = False
+    detector: str | None = None
+    multi_animal: bool = True
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+SSD_LOWEST_SCORE = 0.001
+"""What torchvision's SSD asks of a detection; DeepLabCut's own setting does not reach it."""
+
+ANYTHING = {"pcutoff": 0.001, "iou_threshold": 0.05}
+"""Track what random weights find, unlikely and unsteady as it is."""
+
+KINDS = {
+    "arena and identity": Kind(arena=("door", "food"), identity=True),
+    "one individual": Kind(individuals=("only",)),
+    "one body part": Kind(
+        parts=("nose",), detector="ssdlite", settings={**ANYTHING, "boundingboxslack": 25}
+    ),
+    "top-down": Kind(detector="ssdlite", parts=(*PARTS, "back"), settings=ANYTHING),
+    "top-down, one animal": Kind(individuals=("only",), detector="ssdlite", multi_animal=False),
+}
+
+
+def project_of(kind: Kind) -> dict[str, Any]:
+    """The config.yaml of a kind of project."""
+    several = {
+        "bodyparts": "MULTI!",
+        "multianimalbodyparts": list(kind.parts),
+        "individuals": list(kind.individuals),
+        "uniquebodyparts": list(kind.arena),
+    }
+    return {
+        "Task": "small",
+        "scorer": "me",
+        "date": "Nov1",
+        "multianimalproject": kind.multi_animal,
+        "identity": kind.identity,
+        "project_path": "/home/lab/small",
+        "engine": "pytorch",
+        "skeleton": [list(kind.parts[:2])] if len(kind.parts) > 1 else [],
+        "skeleton_color": "black",
+        "TrainingFraction": [0.95],
+        "iteration": 0,
+        "default_net_type": "resnet_50",
+        "default_track_method": "ellipse",
+        "snapshotindex": -1,
+        "detector_snapshotindex": -1,
+        "batch_size": 4,
+        "detector_batch_size": 1,
+        "cropping": False,
+        **(several if kind.multi_animal else {"bodyparts": list(kind.parts)}),
+    }
+
+
+def make_model(kind: Kind, target: Path) -> None:
+    """Make a model archive; loads torch and DeepLabCut."""
+    import torch
+    from deeplabcut.pose_estimation_pytorch.config.pose import PoseConfig, TestConfig
+    from deeplabcut.pose_estimation_pytorch.models import DETECTORS, PoseModel
+
+    torch.manual_seed(1)
+    project = project_of(kind)
+    config = PoseConfig.build(
+        project,
+        "pytorch_config.yaml",
+        top_down=kind.detector is not None,
+        net_type="resnet_50",
+        detector_type=kind.detector,
+    ).to_dict()
+    model = _in_small(config["model"])
+    folder = "dlc-models-pytorch/iteration-0/smallNov1-trainset95shuffle1"
+    weights = {"snapshot-007.pt": _calibrated(PoseModel.build(model)).state_dict()}
+    if kind.detector:
+        detector = _calibrated(DETECTORS.build(dict(config["detector"]["model"])))
+        _make_shy(detector)
+        weights["snapshot-detector-003.pt"] = detector.state_dict()
+        # Its threads lose frames in which nothing is found.
+        config["inference"]["multithreading"]["enabled"] = False
+    files: Files = {
+        "config.yaml": text_of(project),
+        f"{folder}/train/pytorch_config.yaml": text_of(plain(config)),
+        f"{folder}/test/pose_cfg.yaml": text_of(plain(TestConfig.build(config).to_dict())),
+    }
+    if kind.multi_animal:
+        files[f"{folder}/test/inference_cfg.yaml"] = text_of(_inference(kind))
+    for name, state in weights.items():
+        path = target.with_name(name)
+        torch.save({"model": state, "metadata": {"epoch": 1}}, path)
+        files[f"{folder}/train/{name}"] = path.read_bytes()
+        path.unlink()
+    write_zip(target, files)
+
+
+def _calibrated(model: Any) -> Any:
+    """Batch normalization with the statistics of blobs, without which nothing depends on them."""
+    import torch
+
+    inputs = _inputs([2, 1, 0, 1, 2, 0])
+    model.eval()
+    norms = [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None
+        norm.train()
+    with torch.no_grad():
+        model(inputs)
+    model.eval()
+    return model
+
+
+def _inputs(animals: list[int]) -> Any:
+    import torch
+
+    pictures = np.stack([blobs(3 * index, count) for index, count in enumerate(animals)]) / 255
+    return torch.from_numpy(pictures).float().sub(0.45).div(0.22).permute(0, 3, 1, 2)
+
+
+def _make_shy(detector: Any) -> None:
+    """Make an empty picture's best score too low for torchvision, and an animal's high enough."""
+    import torch
+
+    with torch.no_grad():
+        _, found = detector(_inputs([2, 1, 2, 0]))
+        *seen, empty = (float(torch.logit(one["scores"].max())) for one in found)
+        assert min(seen) > empty + 1, "another seed is needed"
+        lift = (min(seen) + empty) / 2 - float(torch.logit(torch.tensor(SSD_LOWEST_SCORE)))
+        for block in detector.model.head.classification_head.module_list:
+            block[-1].bias[::2] += lift  # of the background, which is every other class
+
+
+def _in_small(model: dict[str, Any]) -> dict[str, Any]:
+    """The same network with the smallest of all backbones."""
+    before, model["backbone_output_channels"] = model["backbone_output_channels"], 512
+    model["backbone"] |= BACKBONE
+    for head in model["heads"].values():
+        for layers in head.values():
+            if isinstance(layers, dict) and "channels" in layers:
+                layers["channels"] = [512 if c == before else c for c in layers["channels"]]
+        if "num_stages" in head:
+            head["num_stages"] = 1
+    return model
+
+
+def _inference(kind: Kind) -> dict[str, Any]:
+    from deeplabcut.utils import auxfun_multianimal
+
+    return dict(auxfun_multianimal.form_default_inferencecfg(project_of(kind))) | kind.settings
+
+
+def plain(value: Any) -> Any:
+    """A configuration of nothing but what YAML knows."""
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, Enum):
+        return value.value
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
