@@ -65,8 +65,7 @@ def pose_estimation(
 
     Args:
         model: Location of the zip of a DeepLabCut model folder, s3://bucket/key or a local path.
-        movies: Locations of movies, all of one format (.mp4, .avi or .isxb): objects, prefixes
-            that end in /, or globs.
+        movies: Movies of one format (.mp4, .avi, .isxb): objects, prefixes that end in /, or globs.
         output: Location that the results go below.
         settings: How to analyse and what to draw.
 

@@ -14,8 +14,8 @@ _PADDING = ("data", "inference", "auto_padding")
 _PRETRAINED = {"pretrained"}
 """Switches of backbones and detectors that would fetch weights, only to overwrite them.
 
-A detector's ``pretrained_from_imagenet`` also decides how wide its layers are, so that it stays; the
-backbone is then built without weights (`tasks.pose.torch_model`).
+A detector's ``pretrained_from_imagenet`` also decides how wide its layers are, so that it stays;
+the backbone is then built without weights (`tasks.pose.torch_model`).
 """
 
 _FETCHED = re.compile(r"checkpoint_path|pretrained_cfg\w*|weights(_\w+)?|\w+_dir|file|url")
