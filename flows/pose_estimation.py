@@ -21,15 +21,12 @@ from tasks.estimation import (
 from tasks.pose.run_record import now
 from tasks.pose.settings import PoseSettings
 from tasks.publishing import (
-    Analysed,
-    RunFacts,
-    conclusion,
-    gather,
     publish_annotations,
     publish_movie,
     publish_record,
     withdraw_record,
 )
+from tasks.recording import Analysed, RunFacts, conclusion, gather
 from tasks.retries import ends_clearly, stage, timed_stages
 from tasks.staging import (
     INPUT,
@@ -116,7 +113,7 @@ def analyse_movie(
         poses = raw
         if settings.filters:
             poses = filter_poses(movie.name, raw, filtered, settings.window_length, workers)
-        quality = judge_quality(checked, poses, settings, workers)
+        quality = judge_quality(checked, found, poses, settings, workers)
         previews = draw_previews(checked, poses, ready, settings, folder, workers)
         labeled = label_movie(
             checked, found, poses, ready, settings, quality, labeled_file, workers
@@ -125,4 +122,4 @@ def analyse_movie(
     analysed = Analysed(
         movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
     )
-    return analysed, f"{found.frames} frames, {quality.verdict.value}"
+    return analysed, f"{found.frames} frames, {quality.in_short}"

@@ -23,7 +23,7 @@ from rich.progress import (
 from tasks.pose.errors import BadInput, MoviesFailed, PoseError
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Update, listeners
-from tasks.publishing import RUN_RECORD
+from tasks.recording import RUN_RECORD
 from tasks.staging import resolve
 from tasks.storage.location import Location
 

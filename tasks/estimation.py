@@ -11,6 +11,7 @@ from tasks.artifacts import show
 from tasks.pose import estimate, finishing
 from tasks.pose.errors import BadInput
 from tasks.pose.inspection import as_markdown, inspect_archive
+from tasks.pose.ledger import ledger_of
 from tasks.pose.median_filter import filter_file
 from tasks.pose.model import Model
 from tasks.pose.movies import MovieInfo, probe
@@ -98,6 +99,11 @@ class CheckedMovie:
         return self.edges[0], self.edges[2]
 
     @property
+    def is_cropped(self) -> bool:
+        """Whether only a part of the frame goes to the network."""
+        return self.edges != (0, self.info.width, 0, self.info.height)
+
+    @property
     def cropped_size(self) -> tuple[int, int]:
         """Width and height of what goes to the network, in pixels."""
         left, right, top, bottom = self.edges
@@ -182,7 +188,7 @@ def check_model(
     model = inspection.usable_model()
     model.check_displayed(settings.displayed_body_parts)
     parts = f"{len(model.body_parts)} body parts"
-    return ReadyModel(model, project), f"{model.net_type}, {parts}, {model.snapshot}"
+    return ReadyModel(model, project), f"{model.network}, {parts}, {model.snapshot}"
 
 
 MODEL_ARTIFACT = "model"
@@ -260,12 +266,22 @@ def filter_poses(
 
 @stage("Judge quality", "judge · {movie.name}", "cpu", retries=WORKER_RETRIES)
 def judge_quality(
-    movie: CheckedMovie, poses: Path, settings: PoseSettings, workers: Workers
+    movie: CheckedMovie,
+    found: estimate.Estimate,
+    poses: Path,
+    settings: PoseSettings,
+    workers: Workers,
 ) -> tuple[Quality, str]:
     """Give a verdict on the poses; never changes them."""
-    rate = movie.info.frame_rate
     with workers.finishers.lease() as process:
-        quality = process.call(finishing.assess_file, poses, settings, movie.cropped_size, rate)
+        quality = process.call(
+            finishing.assess_file,
+            poses,
+            settings,
+            movie.cropped_size,
+            movie.info.frame_rate,
+            ledger_of(movie.info.declared_frames, found.timing).lost,
+        )
     return quality, "; ".join((quality.verdict.value, *quality.reasons[:3]))
 
 

@@ -227,7 +227,8 @@ def resolve_request(
 ) -> tuple[ResolvedRequest, str]:
     """Find the request's objects; see `resolve`."""
     request = resolve(model, movies, output, settings)
-    return request, f"{len(request.movies)} movies, model {request.model.location.name}"
+    count = f"{len(request.movies)} movie{'s' if len(request.movies) != 1 else ''}"
+    return request, f"{count}, model {request.model.location.name}"
 
 
 @stage("Fetch model", "fetch model · {info.location.name}", "store", retries=STORE_RETRIES)

@@ -139,8 +139,8 @@ def of_wrong_kinds() -> list[Case]:
     nan, endless = float("nan"), float("inf")
     return [
         project("snapshotindex beyond all", "snapshotindex", snapshotindex=10**60),
-        project("snapshotindex endless", "snapshotindex", "repaired", snapshotindex=endless),
-        project("snapshotindex a list", "snapshotindex", "repaired", snapshotindex=[0] * 500),
+        project("snapshotindex endless", "snapshotindex", snapshotindex=endless),
+        project("snapshotindex a list", "snapshotindex", snapshotindex=[0] * 500),
         project("TrainingFraction endless", "", "opened", TrainingFraction=[endless]),
         project("TrainingFraction no number", "", "opened", TrainingFraction={"a": nan}),
         project("batch_size negative", "", "opened", batch_size=-5),
@@ -231,8 +231,10 @@ def of_other_homes() -> list[Case]:
                 model__backbone=backbone | {"pretrained": True}),
         network("detector that is downloaded", "pretrained", "repaired",
                 detector={"model": {"type": "FasterRCNN", "pretrained": True}}),
-        network("backbone's type from elsewhere", "", "opened",
+        network("backbone's type from elsewhere", "os.system",
                 model__backbone=backbone | {"type": "os.system"}),
+        network("crops of a terabyte", "top_down_crop",
+                data__inference={"top_down_crop": {"width": 10**6, "height": 10**6}}),
         network("weights of a detector elsewhere",
                 detector={"model": {"type": "SSDLite", "weights": "/etc/passwd"}}),
     ]  # fmt: skip
@@ -258,7 +260,7 @@ def of_leftovers() -> list[Case]:
     only = {k: v for k, v in model_files().items() if not k.endswith(".pt")}
     return [
         with_files("pickles and programs beside the model", beside, "", "opened"),
-        with_files("hostile test/pose_cfg.yaml", unused),
+        with_files("hostile test/pose_cfg.yaml", unused, "test/pose_cfg.yaml", "repaired"),
         with_files("a second model", {f"{MODEL}-2/train/snapshot-1.pt": b"x"}, "folders"),
         of_files("no snapshot", only, "snapshot"),
         of_files("no network", {f"{TRAIN}/{SNAPSHOT}": b"x"}),

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from tests.hostile_cases import Case, Outcome
-from tests.model_zips import SNAPSHOT, TRAIN, WEIGHTS, model_files
+from tests.model_zips import MODEL, SNAPSHOT, TRAIN, WEIGHTS, model_files
 from tests.raw_zips import (
     BZIP2,
     DEFERRED_32,
@@ -135,7 +135,7 @@ def bombs() -> list[Case]:
     bz, lz = bz2.compress(bytes(8 * MEGABYTE)), lzma_packed(bytes(8 * MEGABYTE))
     noise_and_zeros = WEIGHTS * 50
     return [
-        plus("flat bomb", Entry(b"zeros.bin", zeros), "zip bomb"),
+        plus("flat bomb that is never unpacked", Entry(b"zeros.bin", zeros), outcome="opened"),
         instead("snapshot of zeros", snapshot(zeros), "zip bomb"),
         plus(
             "zip in a zip in a zip",
@@ -298,6 +298,13 @@ def twins() -> list[Case]:
     ]
 
 
+def link_for_config() -> bytes:
+    files = model_files()
+    del files["config.yaml"]
+    link = Entry(b"config.yaml", b"/etc/passwd", mode=stat.S_IFLNK | 0o777)
+    return zip_bytes([*entries_of(files), link])
+
+
 def kinds() -> list[Case]:
     targets = {"absolute": b"/etc/passwd", "parent": b"../../owned", "member": b"config.yaml"}
     made = {
@@ -313,8 +320,16 @@ def kinds() -> list[Case]:
             instead(f"link to {what}", snapshot(target, mode=link), "link")
             for what, target in targets.items()
         ),
-        plus("link to a folder", Entry(b"dlc-models-pytorch/x", b"/etc", mode=link), "link"),
-        plus("link that says it is a folder", Entry(b"x/", b"/etc", mode=link), "link"),
+        plus("link beside", Entry(b"dlc-models-pytorch/x", b"/etc", mode=link), outcome="opened"),
+        plus("link beside as a folder", Entry(b"x/", b"/etc", mode=link), outcome="opened"),
+        plus("link instead of tracking settings",
+             Entry(f"{MODEL}/test/inference_cfg.yaml".encode(), b"/etc/passwd", mode=link), "link"),
+        plus("link above the snapshot", Entry(f"{TRAIN}".encode(), b"/etc", mode=link)),
+        plus("link above the snapshot as a folder",
+             Entry(f"{TRAIN}/".encode(), b"/etc", mode=link), "link"),
+        plus("link above all, as a folder",
+             Entry(b"dlc-models-pytorch/", b"/etc", mode=link), "link"),
+        of_bytes("link instead of config.yaml", link_for_config, "link"),
         *(plus(what, Entry(b"x", mode=kind | 0o666), "device") for what, kind in made.items()),
         plus("folder by its mode, with data", Entry(b"x", b"y", mode=stat.S_IFDIR | 0o755)),
         plus(
@@ -326,7 +341,7 @@ def kinds() -> list[Case]:
         ),
         plus("set-user-id", Entry(b"x", b"y", mode=FILE | stat.S_ISUID), outcome="opened"),
         plus("streamed, good", Entry(b"x", b"y" * 99, flags=DESCRIPTOR), outcome="opened"),
-    ]
+    ]  # fmt: skip
 
 
 def zip_cases() -> list[Case]:

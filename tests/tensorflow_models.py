@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.pose.tensorflow_network import available
+from tasks.pose.tensorflow_config import is_installed
 
 needs_tensorflow = pytest.mark.skipif(
-    not available(), reason="TensorFlow is not in this environment; `make test-tensorflow` has it"
+    not is_installed(),
+    reason="TensorFlow is not in this environment; `make test-tensorflow` has it",
 )
 
 PARTS = ["nose", "ear", "tail"]

@@ -1,7 +1,9 @@
 """Functions that tests run in the process that holds torch and DeepLabCut."""
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 from unittest.mock import patch
 
 import pandas as pd
@@ -43,3 +45,19 @@ def change_method(project: Path, method: str) -> None:
     (path,) = project.glob("dlc-models-pytorch/*/*/train/pytorch_config.yaml")
     text = path.read_text()
     path.write_text(text.replace("method: bu", f"method: {method}"))
+
+
+def config_keys() -> set[str]:
+    """Every key that DeepLabCut's schema of pytorch_config.yaml allows, by its path."""
+    from deeplabcut.pose_estimation_pytorch.config.pose import PoseConfig
+
+    return set(_paths(PoseConfig, ""))
+
+
+def _paths(kind: Any, where: str) -> Iterator[str]:
+    yield from (f"{where}{alias}" for alias in kind._alias_map())
+    for name, field in kind.model_fields.items():
+        yield f"{where}{name}"
+        for below in (field.annotation, *get_args(field.annotation)):
+            if hasattr(below, "model_fields"):
+                yield from _paths(below, f"{where}{name}.")

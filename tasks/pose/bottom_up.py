@@ -1,5 +1,6 @@
 """Bottom-up: the whole frame goes to the network, which finds the body parts of all animals."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -32,8 +33,12 @@ class BottomUp:
         self.path = "device" if self._normalize else "deeplabcut"
 
     def batch_size(self, frame: Image) -> int:
-        """How many frames of this size go to the network at a time."""
-        return max(1, int(self._pixels_at_once // (frame.shape[0] * frame.shape[1])))
+        """How many frames of this size go to the network at a time, as large as it sees them."""
+        rows, columns = frame.shape[:2]
+        if self._normalize is None:
+            inputs, _ = self._runner.preprocessor(frame, {"image_size": (columns, rows)})
+            rows, columns = max((rows, columns), tuple(inputs.shape[-2:]), key=math.prod)
+        return max(1, int(self._pixels_at_once // (rows * columns)))
 
     def predict(self, batch: NDArray[np.uint8]) -> list[Found]:
         """Predict a batch of RGB frames, shape (frames, height, width, 3)."""

@@ -4,10 +4,11 @@ Pictures are those of DeepLabCut's reader, OpenCV: decoded by FFmpeg, turned as 
 says, and converted to RGB with swscale's bicubic filter.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ DECODER_THREADS = 4
 def probe_container(path: Path, name: str) -> MovieInfo:
     """Open a movie and decode its first frame; see `tasks.pose.movies.probe`."""
     with _opened(path, name) as (container, stream):
-        frame = next(_decoded(container, stream, []), None)
+        frame = next(_decoded(container, stream, [], []), None)
         if frame is None:
             raise BadInput(f"{name}: no frame of it can be decoded; {REMEDY}")
         height, width = _Converter(name)(frame).shape[:2]
@@ -50,6 +51,9 @@ class ContainerReader:
     path: Path
     errors: list[str] = field(default_factory=list)
     _stamps: list[int | None] = field(default_factory=list)
+    _due: list[int] = field(default_factory=list)
+    _dated: bool = True
+    _reordered: bool = False
     _time_base: Fraction = Fraction(1)
     _rates: tuple[Fraction, ...] = ()
 
@@ -60,13 +64,18 @@ class ContainerReader:
             BadInput: The file is no movie that can be read.
         """
         self._stamps.clear()
+        self._due.clear()
         self.errors.clear()
         shape = None
         with _opened(self.path, self.path.name) as (container, stream):
             self._time_base = stream.time_base
             self._rates = _candidate_rates(stream, self.path.name)
+            self._dated, self._reordered = _is_dated(stream), False
             converted = _Converter(self.path.name)
-            for frame in _decoded(container, stream, self.errors):
+            decoded = _decoded(container, stream, self.errors, self._due)
+            for frame in _in_order(decoded, self.errors, self._dated):
+                if frame.is_corrupt:
+                    self.errors.append(f"frame {self.frames} is damaged")
                 image = converted(frame)
                 shape = shape or image.shape
                 if image.shape != shape:
@@ -75,6 +84,7 @@ class ContainerReader:
                         f"those before it have {_size(shape)}; cut the movie there"
                     )
                 self._stamps.append(frame.pts)
+                self._reordered |= frame.pict_type == _B_FRAME
                 yield image
 
     @property
@@ -84,7 +94,29 @@ class ContainerReader:
 
     def timing(self) -> Timing:
         """The time of every frame read so far."""
-        return timing_of(self._stamps, self._time_base, self._rates)
+        lost = len(self._due) > len(self._stamps)
+        span = (min(self._due), max(self._due)) if lost else None
+        if self._dated or not self._reordered:
+            return timing_of(self._stamps, self._time_base, self._rates, span)
+        # Without times in the file, FFmpeg's go with the order of storage, not with that of frames.
+        timing = timing_of(_sorted(self._stamps), self._time_base, self._rates, span)
+        guessed = (_GUESSED,) if lost or self.errors else ()
+        return replace(timing, warnings=(*timing.warnings, *guessed))
+
+
+_B_FRAME = 3
+"""FFmpeg's number for a picture that refers to later ones, and so is stored after them."""
+
+_GUESSED = (
+    "an AVI movie with B-frames does not store when each frame is shown: where frames are lost, "
+    "the times and the order of those nearby are estimates, which may be off by several frames"
+)
+
+
+def _sorted(stamps: Sequence[int | None]) -> list[int | None]:
+    """The same times, rising; frames that have none still have none."""
+    known = iter(sorted(stamp for stamp in stamps if stamp is not None))
+    return [None if stamp is None else next(known) for stamp in stamps]
 
 
 @contextmanager
@@ -143,22 +175,57 @@ def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}×{shape[0]}"
 
 
-def _decoded(container: Any, stream: Any, errors: list[str]) -> Iterator[Any]:
-    """Decode frame by frame, stepping over what cannot be decoded."""
+def _decoded(container: Any, stream: Any, errors: list[str], due: list[int]) -> Iterator[Any]:
+    """Decode frame by frame, stepping over what cannot be decoded.
+
+    Args:
+        container: Where to read.
+        stream: What to decode.
+        errors: Gets a sentence for each damaged place.
+        due: Gets the presentation time of each stored frame that is to be shown.
+    """
     import av  # noqa: PLC0415
 
     frames = 0
     for packet in _packets(container, stream, errors):
+        if packet and packet.size and packet.pts is not None and not packet.is_discard:
+            due.append(packet.pts)
         try:
             found = stream.decode(packet)
         except av.FFmpegError as error:
             errors.append(f"after {frames} frames: {_reason(error)}")
             continue
-        for frame in found:
-            if frame.is_corrupt:
-                errors.append(f"frame {frames} is damaged")
-            frames += 1
-            yield frame
+        frames += len(found)
+        yield from found
+
+
+_MOST_REORDERED = 16
+"""Frames that may be stored between a frame and one that is shown before it, in H.264 and HEVC."""
+
+
+def _in_order(frames: Iterable[Any], errors: Sequence[str], dated: bool) -> Iterator[Any]:
+    """Put frames back in order that a decoder gives out of order after it lost a reference.
+
+    Before any damage the decoder's order counts, which is OpenCV's. It counts on where times did
+    not rise in it: movies that were copied out of AVI have times that go with the order of storage.
+
+    Args:
+        frames: Decoded frames.
+        errors: What could not be decoded; empty until damage is met.
+        dated: Whether the container stores when each frame is shown.
+    """
+    waiting: list[tuple[int, int, Any]] = []
+    latest, trusted, damaged = -(2**63), dated, False
+    for number, frame in enumerate(frames):
+        damaged = damaged or bool(errors) or frame.is_corrupt
+        moment = latest if frame.pts is None else frame.pts
+        trusted = trusted and (damaged or moment > latest)
+        latest = moment
+        heappush(waiting, (moment, number, frame))
+        while len(waiting) > (_MOST_REORDERED if trusted and damaged else 0):
+            yield heappop(waiting)[-1]
+    while waiting:
+        yield heappop(waiting)[-1]
 
 
 def _packets(container: Any, stream: Any, errors: list[str]) -> Iterator[Any]:
@@ -243,9 +310,14 @@ def _turned(image: Image, degrees: float) -> Image:
 def _shown_frames(stream: Any) -> int:
     """Frames that the container declares, without those that its edit list hides."""
     entries = stream.index_entries
-    if not (stream.frames and len(entries) and "mp4" in stream.container.format.name):
+    if not (stream.frames and len(entries) and _is_dated(stream)):
         return int(stream.frames)
     return sum(not entry.is_discard for entry in entries)
+
+
+def _is_dated(stream: Any) -> bool:
+    """Whether the container stores when each frame is shown, and which ones are hidden."""
+    return "mp4" in stream.container.format.name
 
 
 def _candidate_rates(stream: Any, name: str) -> tuple[Fraction, ...]:

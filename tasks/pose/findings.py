@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from tasks.pose.errors import BadInput
 
@@ -27,11 +28,19 @@ class BadModel(BadInput):
 
 @dataclass
 class Findings:
-    """What was put right, what the user should know, and what stands in the way."""
+    """What was put right, what the user should know, and what stands in the way.
+
+    Attributes:
+        repairs: What was put right, one sentence each.
+        warnings: What the user should know, one sentence each.
+        problems: Why the model cannot be used, one sentence each.
+        facts: Values of `tasks.pose.model.Model`, as far as they are understood.
+    """
 
     repairs: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
@@ -39,7 +48,8 @@ class Findings:
         try:
             yield
         except BadInput as error:
-            self.problems.append(str(error))
+            if str(error) not in self.problems:
+                self.problems.append(str(error))
 
     def refuse(self) -> None:
         """Stop here if there is a problem.

@@ -51,7 +51,11 @@ class Labeled:
 
 
 def assess_file(
-    poses: Path, settings: PoseSettings, frame_size: tuple[int, int], frame_rate: Fraction
+    poses: Path,
+    settings: PoseSettings,
+    frame_size: tuple[int, int],
+    frame_rate: Fraction,
+    lost: int,
 ) -> Quality:
     """Judge a file of poses.
 
@@ -60,11 +64,12 @@ def assess_file(
         settings: For the cutoff.
         frame_size: Width and height in pixels of what went to the network.
         frame_rate: Frames per second.
+        lost: Frames that the movie declares but that cannot be decoded.
 
     Returns:
         The verdict.
     """
-    return assess(read_poses(poses), settings.p_cutoff, frame_size, float(frame_rate))
+    return assess(read_poses(poses), settings.p_cutoff, frame_size, float(frame_rate), lost)
 
 
 def preview_files(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.pose.findings import Findings
-from tasks.pose.quoting import listed, said
+from tasks.pose.quoting import listed, quoted
 from tasks.pose.yaml_files import load_mapping
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -24,6 +24,12 @@ _RANGES: dict[str, tuple[float, float]] = {
 _WHOLE = {"topktoretain", "max_age", "min_hits"}
 
 _SWITCHES = {"withid"}
+
+POINT_SLACK = 40
+"""Pixels around one or two body parts that make a box, as DeepLabCut means to have it."""
+
+_FEW = 3
+"""Body parts that span a box of their own."""
 
 _IGNORED = {"variant", "method"}
 """In every file that DeepLabCut writes, and read by none of its trackers."""
@@ -46,6 +52,22 @@ def tracking_config(
     Returns:
         A complete ``inference_cfg.yaml``.
     """
+    used = _sound_or_own(given, parts, individuals, findings)
+    if len(parts) < _FEW and not used["boundingboxslack"]:
+        used["boundingboxslack"] = POINT_SLACK
+        findings.repairs.append(
+            f"test/inference_cfg.yaml: boundingboxslack is {POINT_SLACK}: boxes around fewer than "
+            "three body parts need some room"
+        )
+    return used
+
+
+def _sound_or_own(
+    given: dict[str, Any] | None,
+    parts: tuple[str, ...],
+    individuals: tuple[str, ...],
+    findings: Findings,
+) -> dict[str, Any]:
     template = load_mapping(_template().read_text(encoding="utf-8"), "inference_cfg.yaml")
     # As in DeepLabCut, where its own template is used.
     template["minimalnumberofconnections"] = len(parts) / 2
@@ -56,7 +78,7 @@ def tracking_config(
         )
         return template
     sound = {key: value for key, value in given.items() if _is_sound(key, value)}
-    if bad := [f"{key}: {said(given[key])}" for key in given if key in _known() - set(sound)]:
+    if bad := [f"{key}: {quoted(given[key])}" for key in given if key in _known() - set(sound)]:
         findings.repairs.append(
             f"test/inference_cfg.yaml: {listed(bad)} cannot be used; DeepLabCut's own is"
         )

@@ -117,6 +117,7 @@ def _timing(opened: "_Opened", read: NDArray[np.int64]) -> Timing:
         seconds = (positions - positions[first]) * opened.period
     recording = Recording(
         start=opened.session.start,
+        name=opened.session.recording,
         system=opened.session.system,
         length=opened.length,
         positions=positions,

@@ -34,6 +34,12 @@ class FrameLedger(BaseModel):
         return sum(last - first + 1 for first, last in self.dropped)
 
     @property
+    def lost(self) -> int:
+        """How many frames are declared, not dropped, and yet cannot be decoded."""
+        declared = self.decoded if self.declared is None else self.declared
+        return max(0, declared - self.dropped_frames - self.decoded)
+
+    @property
     def complete(self) -> bool:
         """Whether every decodable frame is in every result."""
         return self.decoded == self.poses == self.annotated == self.labeled
@@ -67,13 +73,21 @@ class FrameLedger(BaseModel):
         return [warning]
 
 
+def ledger_of(declared: int | None, timing: Timing) -> FrameLedger:
+    """Open a movie's ledger once it has been read and every frame has a pose."""
+    frames, recording = len(timing.seconds), timing.recording
+    dropped = recording.dropped if recording else ()
+    return FrameLedger(declared=declared, dropped=dropped, decoded=frames, poses=frames)
+
+
 def lost_warnings(declared: int | None, timing: Timing) -> list[str]:
-    """Say which frames are missing in the middle of a movie, where their numbers are certain."""
-    lost = lost_frames(timing) if timing.recording is None else ()
+    """Say which frames of a movie are missing, where their numbers are certain."""
+    certain = timing.recording is None and not timing.warnings
+    lost = lost_frames(timing) if certain else ()
     if not len(lost) or declared is None or declared - len(timing.seconds) != len(lost):
         return []
     names = named_runs(runs(lost))
-    return [f"frames that can't be decoded: {names}; those after them keep their times"]
+    return [f"frames that can't be decoded: {names}; the others keep their times"]
 
 
 def decode_warnings(errors: tuple[str, ...]) -> list[str]:

@@ -16,6 +16,8 @@ class Model(BaseModel):
         size: The archive's size in bytes.
         engine: The engine that trained the model.
         net_type: The network, as the model's configuration names it.
+        backbone: The backbone that is really built, where its configuration names one (PyTorch):
+            ``net_type`` may say another of its kind.
         task: The DeepLabCut project's task.
         date: The DeepLabCut project's date.
         experimenter: The DeepLabCut project's scorer: the person who labelled.
@@ -51,6 +53,7 @@ class Model(BaseModel):
     size: int
     engine: Literal["pytorch", "tensorflow"]
     net_type: str
+    backbone: str | None = None
     task: str
     date: str
     experimenter: str
@@ -77,6 +80,11 @@ class Model(BaseModel):
     warnings: tuple[str, ...]
 
     @property
+    def network(self) -> str:
+        """The network for people: ``net_type``, and the backbone where that says another."""
+        return network_of(self.net_type, self.backbone)
+
+    @property
     def all_body_parts(self) -> tuple[str, ...]:
         """Body parts of the animals, then those of the arena."""
         return self.body_parts + self.unique_body_parts
@@ -93,3 +101,15 @@ class Model(BaseModel):
                 f"displayed_body_parts: the model has no body part called "
                 f"{', '.join(map(repr, unknown))}; it has {', '.join(self.all_body_parts)}"
             )
+
+
+def network_of(net_type: str, backbone: str | None) -> str:
+    """A network for people: its type, and its backbone where that is called otherwise.
+
+    >>> network_of("resnet_50", "resnet18_gn")
+    'resnet18_gn (net_type resnet_50)'
+    """
+    plain = net_type.replace("_", "").lower()
+    if not backbone or plain in backbone.replace("_", "").lower():
+        return net_type
+    return f"{backbone} (net_type {net_type})"

@@ -10,16 +10,24 @@ from pathlib import Path
 from tasks.pose.errors import BadInput
 from tasks.pose.findings import BadModel, Findings
 from tasks.pose.model import Model
-from tasks.pose.model_facts import Chosen, understand
+from tasks.pose.model_facts import Chosen, engine_and_snapshots, understand
 from tasks.pose.model_layout import find_layout
 from tasks.pose.model_project import model_folder, write_project
 from tasks.pose.model_sources import read_sources
 from tasks.pose.tensorflow_weights import check_index
+from tasks.pose.torch_heads import check_trained_heads
+from tasks.pose.torch_shapes import weight_shapes
 from tasks.pose.torch_weights import check_weights
 from tasks.pose.zip_files import ZipOfFiles, open_zip
 
 
-def open_model(archive: Path, name: str, project: Path, sha256: str | None = None) -> Model:
+def open_model(
+    archive: Path,
+    name: str,
+    project: Path,
+    sha256: str | None = None,
+    findings: Findings | None = None,
+) -> Model:
     """Inspect a model archive and build the DeepLabCut project that runs it.
 
     Args:
@@ -29,6 +37,7 @@ def open_model(archive: Path, name: str, project: Path, sha256: str | None = Non
             snapshot with its configuration (for a top-down model also its detector's), laid out
             as DeepLabCut does.
         sha256: The archive's digest, where it is known.
+        findings: Gets what is found on the way, which is of use where the model is refused.
 
     Returns:
         What the model is.
@@ -37,14 +46,19 @@ def open_model(archive: Path, name: str, project: Path, sha256: str | None = Non
         BadModel: The archive is damaged, hostile, or not a model that can be run; it tells every
             reason that could be found.
     """
-    findings = Findings()
+    findings = Findings() if findings is None else findings
     try:
         with open_zip(archive, name) as files:
             layout = find_layout(files, name)
+            findings.facts |= engine_and_snapshots(layout)
             sources = read_sources(files, layout, name, findings)
             facts, chosen = understand(sources, name, findings)
             train = project / model_folder(facts) / "train"
             digests = _extract(files, chosen, train, findings)
+        if facts["engine"] == "pytorch":
+            weights = chosen["pose"].weights.path
+            shapes = weight_shapes(train / weights.name, str(weights))
+            check_trained_heads(sources.network, shapes, name, weights.name)
     except BadModel:
         raise
     except BadInput as error:
@@ -52,7 +66,7 @@ def open_model(archive: Path, name: str, project: Path, sha256: str | None = Non
     write_project(project, facts, sources, findings)
     return Model(
         name=name,
-        sha256=sha256 or _sha256(archive),
+        sha256=sha256 or sha256_of(archive),
         size=archive.stat().st_size,
         snapshot_sha256=digests["pose"],
         detector_sha256=digests.get("detector"),
@@ -77,10 +91,11 @@ def _extract(files: ZipOfFiles, chosen: Chosen, train: Path, findings: Findings)
             check(train / first.name, str(first))
     findings.refuse()
     return {
-        which: _sha256(train / snapshot.weights.path.name) for which, snapshot in chosen.items()
+        which: sha256_of(train / snapshot.weights.path.name) for which, snapshot in chosen.items()
     }
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """A file's digest, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

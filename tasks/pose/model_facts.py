@@ -4,16 +4,29 @@ from typing import Any
 
 from tasks.pose.errors import BadInput
 from tasks.pose.findings import Findings
-from tasks.pose.model_layout import Snapshot
-from tasks.pose.model_names import agreed_individuals, animals, check_parts, is_true, names_of
+from tasks.pose.model_layout import Layout, Snapshot
+from tasks.pose.model_names import (
+    Names,
+    agreed_individuals,
+    animals,
+    check_parts,
+    is_true,
+    names_of,
+)
 from tasks.pose.model_naming import naming
 from tasks.pose.model_sources import SINGLE_ANIMAL, Sources, choose_snapshot
-from tasks.pose.quoting import listed, said
+from tasks.pose.model_style import color, opacity, skeleton
+from tasks.pose.quoting import listed, quoted, said
 from tasks.pose.tensorflow_config import check_joints, check_same_network, tensorflow_config
-from tasks.pose.torch_config import check_heads, check_no_download, note_switches
+from tasks.pose.torch_config import check_heads, check_no_download, note_switches, section
+from tasks.pose.torch_inputs import check_inputs
+from tasks.pose.torch_schema import check_known_network
 
 TRACK_METHODS = ("ellipse", "box", "skeleton")
 """What DeepLabCut can follow animals by; its template says ``ellipse``."""
+
+_SMALLEST_ELLIPSE = 3
+"""Body parts that an ellipse needs; with fewer DeepLabCut finds no track, and fails."""
 
 METHODS = ("bu", "td")
 """Bottom-up and top-down."""
@@ -27,13 +40,21 @@ Chosen = dict[str, Snapshot]
 """The snapshots that are used: ``pose``, and for top-down models ``detector``."""
 
 
+def engine_and_snapshots(layout: Layout) -> dict[str, Any]:
+    """What the layout alone tells: values of `tasks.pose.model.Model`."""
+    return {
+        "engine": layout.engine,
+        "snapshots": tuple(snapshot.name for snapshot in layout.snapshots),
+    }
+
+
 def understand(sources: Sources, name: str, findings: Findings) -> tuple[dict[str, Any], Chosen]:
     """Everything about the model that its configuration and its layout tell.
 
     Args:
         sources: The archive's parts.
         name: What to call it in messages.
-        findings: Repairs, warnings and problems are added to it.
+        findings: Repairs, warnings, problems and what is understood are added to it.
 
     Returns:
         Values of `tasks.pose.model.Model`, and the snapshots to use.
@@ -43,26 +64,31 @@ def understand(sources: Sources, name: str, findings: Findings) -> tuple[dict[st
     """
     project, layout = sources.project, sources.layout
     engine_facts = _torch_facts if layout.engine == "pytorch" else _tensorflow_facts
-    facts = engine_facts(sources, name, findings)
+    facts = findings.facts
+    facts |= engine_and_snapshots(layout) | engine_facts(sources, name, findings)
     facts |= naming(project, sources.named, layout.folder, findings)
+    facts["experimenter"] = said(project["scorer"]) if project.get("scorer") else ""
     _note_project(sources, findings)
-    chosen = _choose(sources, facts.get("method", "bu"), name, findings)
+    chosen = _choose(sources, facts["method"], name, findings)
+    facts |= _names_of(chosen, layout)
     facts["batch_size"] = _batch_size(project.get("batch_size"), layout.engine, findings)
+    if "body_parts" in facts:
+        parts = facts["body_parts"] + facts["unique_body_parts"]
+        facts["skeleton"] = skeleton(project.get("skeleton"), parts, findings)
+        facts["track_method"] = _track_method(project, facts, findings)
+    facts["skeleton_color"] = color(project.get("skeleton_color"), findings)
+    facts["alpha"] = opacity(project.get("alphavalue"))
     findings.refuse()
-    parts = facts["body_parts"] + facts["unique_body_parts"]
-    detector = chosen.get("detector")
-    return facts | {
-        "engine": layout.engine,
-        "experimenter": said(project.get("scorer") or ""),
-        "snapshot": chosen["pose"].name,
-        "snapshots": tuple(snapshot.name for snapshot in layout.snapshots),
-        "detector": detector.name if detector else None,
-        "detectors": tuple(s.name for s in layout.detectors) if detector else (),
-        "skeleton": _skeleton(project.get("skeleton"), parts),
-        "skeleton_color": _color(project.get("skeleton_color"), findings),
-        "alpha": _number(project.get("alphavalue"), default=0.7, low=0, high=1),
-        "track_method": _track_method(project, facts, findings),
-    }, chosen
+    return facts, chosen
+
+
+def _names_of(chosen: Chosen, layout: Layout) -> dict[str, Any]:
+    """Which snapshots are used, as far as that is known."""
+    names: dict[str, Any] = {"snapshot": chosen["pose"].name} if "pose" in chosen else {}
+    if "detector" in chosen:
+        names["detector"] = chosen["detector"].name
+        names["detectors"] = tuple(snapshot.name for snapshot in layout.detectors)
+    return names
 
 
 def _choose(sources: Sources, method: str, name: str, findings: Findings) -> Chosen:
@@ -85,11 +111,11 @@ def _choose(sources: Sources, method: str, name: str, findings: Findings) -> Cho
 def _detector(sources: Sources, name: str, findings: Findings) -> Snapshot:
     detectors = sources.layout.detectors
     if not detectors or not sources.network.get("detector"):
-        missing = "a snapshot" if not detectors else "a `detector` section in pytorch_config.yaml"
+        missing = "snapshot of it" if not detectors else "`detector` section in pytorch_config.yaml"
         raise BadInput(
             f"{name}: it is a top-down model, whose detector finds the animals first, but there is "
-            f"no {missing.removeprefix('a ')} of the detector; zip the whole train folder "
-            "(snapshot-detector-<number>.pt beside snapshot-<number>.pt)"
+            f"no {missing}; zip the whole train folder (snapshot-detector-<number>.pt beside "
+            "snapshot-<number>.pt)"
         )
     return choose_snapshot(detectors, sources.project, "detector_snapshotindex", findings)
 
@@ -105,22 +131,43 @@ def _torch_facts(sources: Sources, name: str, findings: Findings) -> dict[str, A
         facts |= {"body_parts": parts, "unique_body_parts": unique, "individuals": individuals}
     if "body_parts" in facts:
         with findings.collecting():
-            check_parts(sources, parts, unique, name)
+            check_parts(sources, parts, unique, name, findings)
+        _note_unused(sources, parts, unique, findings)
         with findings.collecting():
             check_heads(network, parts, unique, individuals, name)
         with findings.collecting():
             facts["individuals"] = agreed_individuals(sources, individuals, name, findings)
     with findings.collecting():
         check_no_download(network, name)
+        check_known_network(network, name)  # would say the same of a network from elsewhere
+    with findings.collecting():
+        check_inputs(network, name)
     with findings.collecting():
         note_switches(network, findings)
         # The rest of it is DeepLabCut's to judge, which names what it does not know.
     net_type = network.get("net_type") or project.get("default_net_type") or "unknown"
     return facts | {
         "net_type": said(net_type),
+        "backbone": _backbone(network),
         "multi_animal": is_true(project.get("multianimalproject")),
         "identity": "identity" in _heads(network),
     }
+
+
+def _backbone(network: dict[str, Any]) -> str | None:
+    name = section(network, "model", "backbone").get("model_name")
+    return said(name) if isinstance(name, str) else None
+
+
+def _note_unused(sources: Sources, parts: Names, unique: Names, findings: Findings) -> None:
+    """Say that test/pose_cfg.yaml is another network's; PyTorch models take nothing from it."""
+    given = sources.test.get("all_joints_names")
+    names = tuple(map(str, given)) if isinstance(given, list) else given
+    if sources.project_file == "config.yaml" and names not in (None, parts, parts + unique):
+        findings.repairs.append(
+            f"test/pose_cfg.yaml: all_joints_names is {said(given)}, not the network's body parts; "
+            "it is not needed and was made from the network's own"
+        )
 
 
 def _heads(network: dict[str, Any]) -> dict[str, Any]:
@@ -147,14 +194,16 @@ def _method(network: dict[str, Any], name: str, findings: Findings) -> str:
 
 def _tensorflow_facts(sources: Sources, name: str, findings: Findings) -> dict[str, Any]:
     test, project = sources.test, sources.project
+    several = _has_several_animals(project, test)
     facts: dict[str, Any] = {
         "method": "bu",
-        "individuals": SINGLE_ANIMAL[:1],
+        "individuals": (SINGLE_ANIMAL,),
         "unique_body_parts": (),
         "multi_animal": False,
         "identity": False,
+        "net_type": said(test.get("net_type")),
     }
-    if is_true(project.get("multianimalproject")) or "multi-animal" in _text(test):
+    if several:
         findings.problems.append(
             f"{name}: it is a multi-animal TensorFlow model, which is not run here; train it "
             "again with the PyTorch engine of DeepLabCut 3"
@@ -164,11 +213,12 @@ def _tensorflow_facts(sources: Sources, name: str, findings: Findings) -> dict[s
         if not parts:
             raise BadInput("pose_cfg.yaml: all_joints_names: expected at least one name")
         facts["body_parts"] = parts
-        check_joints(test, parts, name)
-        if "multi-animal" not in _text(test):
-            check_parts(sources, parts, (), name)
+        if not several:
+            check_joints(test, parts, name)
+            check_parts(sources, parts, (), name, findings)
     with findings.collecting():
-        facts["net_type"] = tensorflow_config(test, for_test=True)["net_type"]
+        if not several:
+            tensorflow_config(test, for_test=True)
         check_same_network(sources.train, test, name)
     for where in (project, test):
         if where.get("num_outputs") not in (None, 1):
@@ -180,8 +230,10 @@ def _tensorflow_facts(sources: Sources, name: str, findings: Findings) -> dict[s
     return facts
 
 
-def _text(pose: dict[str, Any]) -> str:
-    return str(pose.get("dataset_type") or "")
+def _has_several_animals(project: dict[str, Any], pose: dict[str, Any]) -> bool:
+    of_animals = "multi-animal" in str(pose.get("dataset_type") or "")
+    network = str(pose.get("net_type") or "").startswith("dlcrnet")
+    return is_true(project.get("multianimalproject")) or of_animals or network
 
 
 # --- config.yaml -----------------------------------------------------------------------------
@@ -203,16 +255,22 @@ def _track_method(project: dict[str, Any], facts: dict[str, Any], findings: Find
     """What animals are followed by; empty for a single animal."""
     if not facts["multi_animal"]:
         return ""
-    if len(facts["body_parts"]) == 1:
-        return "box"  # the only one that DeepLabCut follows a single point with
-    given = project.get("default_track_method")
-    if given in TRACK_METHODS:
-        return str(given)
-    if given is not None:
+    given, count = project.get("default_track_method"), len(facts["body_parts"])
+    wanted = TRACK_METHODS[0] if given is None else given
+    if wanted not in TRACK_METHODS:
         findings.repairs.append(
-            f"default_track_method was {said(given)}; DeepLabCut's default, ellipse, is used"
+            f"default_track_method was {quoted(wanted)}, which DeepLabCut does not have; its "
+            f"default, {TRACK_METHODS[0]}, is used"
         )
-    return TRACK_METHODS[0]
+        wanted = TRACK_METHODS[0]
+    # A box is the only one that DeepLabCut follows a single point with.
+    few = count == 1 or (wanted == "ellipse" and count < _SMALLEST_ELLIPSE)
+    if few and wanted != "box":
+        findings.repairs.append(
+            f"animals of {count} body part{'s' * (count > 1)} cannot be followed by {wanted}; box "
+            "is used"
+        )
+    return "box" if few else str(wanted)
 
 
 def _batch_size(value: Any, engine: str, findings: Findings) -> int:
@@ -226,29 +284,6 @@ def _batch_size(value: Any, engine: str, findings: Findings) -> int:
     elif engine == "tensorflow":
         findings.problems.append(
             f"config.yaml: batch_size: expected a whole number from 1 to {_LARGEST_BATCH}, found "
-            f"{said(value)}; set it to what the model was evaluated with"
+            f"{quoted(value)}; set it to what the model was evaluated with"
         )
     return DEFAULT_BATCH_SIZE
-
-
-def _skeleton(value: Any, parts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Pairs of known body parts; DeepLabCut's template holds others, which it never draws."""
-    pairs = value if isinstance(value, list) else []
-    known = [p for p in pairs if isinstance(p, list) and len(p) == 2]  # noqa: PLR2004
-    return tuple((str(a), str(b)) for a, b in known if str(a) in parts and str(b) in parts)
-
-
-def _color(value: Any, findings: Findings) -> str:
-    from matplotlib.colors import is_color_like, to_hex  # noqa: PLC0415
-
-    if value is None:
-        return "black"
-    if is_color_like(value):
-        return value if isinstance(value, str) else str(to_hex(value))
-    findings.repairs.append(f"skeleton_color {said(value)} is no color; black is used")
-    return "black"
-
-
-def _number(value: Any, *, default: float, low: float, high: float) -> float:
-    usable = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if usable and low <= value <= high else default

@@ -5,7 +5,7 @@ from typing import Any
 from tasks.pose.errors import BadInput
 from tasks.pose.findings import Findings
 from tasks.pose.model_sources import SINGLE_ANIMAL, Sources
-from tasks.pose.quoting import LONGEST, ONE_LINE, listed, said
+from tasks.pose.quoting import LONGEST, ONE_LINE, listed, quoted
 
 Names = tuple[str, ...]
 
@@ -26,7 +26,7 @@ def animals(network: dict[str, Any]) -> tuple[Names, Names, Names]:
     return (
         parts,
         names_of(metadata.get("unique_bodyparts") or [], f"{where}.unique_bodyparts"),
-        names_of(metadata.get("individuals") or list(SINGLE_ANIMAL[:1]), f"{where}.individuals"),
+        names_of(metadata.get("individuals") or [SINGLE_ANIMAL], f"{where}.individuals"),
     )
 
 
@@ -43,7 +43,7 @@ def names_of(value: Any, where: str) -> Names:
     names = tuple(map(str, value)) if isinstance(value, list) else ()
     kinds = set(map(type, value)) if isinstance(value, list) else {type(value)}
     if not kinds <= {str, int} or not all(name and ONE_LINE.fullmatch(name) for name in names):
-        raise BadInput(f"{where}: expected a list of names, found {said(value)}")
+        raise BadInput(f"{where}: expected a list of names, found {quoted(value)}")
     if len(names) > _MOST_NAMES or any(len(name) > LONGEST for name in names):
         raise BadInput(
             f"{where}: expected at most {_MOST_NAMES} names of at most {LONGEST} characters, found "
@@ -55,28 +55,54 @@ def names_of(value: Any, where: str) -> Names:
     return names
 
 
-def check_parts(sources: Sources, parts: Names, unique: Names, name: str) -> None:
+def check_parts(
+    sources: Sources, parts: Names, unique: Names, name: str, findings: Findings
+) -> None:
     """Compare config.yaml's body parts, which DeepLabCut silently ignores, with the network's.
 
+    Args:
+        sources: The archive's parts.
+        parts: The network's body parts of the animals.
+        unique: Its body parts of the arena.
+        name: What to call the archive in messages.
+        findings: Another order, and body parts that the network does not have, are added to its
+            repairs.
+
     Raises:
-        BadInput: They are others.
+        BadInput: The network has body parts that are not listed, so that it is another's.
     """
     multi = is_true(sources.project.get("multianimalproject"))
     # pose_cfg.yaml lists the body parts of the arena after those of the animals.
-    right: dict[str, tuple[Names, ...]] = {
-        "multianimalbodyparts" if multi else "bodyparts": (parts, parts + unique)
-    }
+    _check_list(
+        sources, "multianimalbodyparts" if multi else "bodyparts", parts, unique, name, findings
+    )
     if multi:
-        right["uniquebodyparts"] = (unique,)
-    for key, allowed in right.items():
-        value = sources.project.get(key)
-        given = names_of(value, f"{sources.project_file}: {key}") if isinstance(value, list) else ()
-        if given and given not in allowed:
-            raise BadInput(
-                f"{name}: {sources.project_file} lists the body parts {listed(given)}, but the "
-                f"network was trained on {listed(allowed[0]) or 'none of that kind'}; zip the "
-                "configuration that belongs to it"
-            )
+        _check_list(sources, "uniquebodyparts", unique, (), name, findings)
+
+
+def _check_list(
+    sources: Sources, key: str, own: Names, others: Names, name: str, findings: Findings
+) -> None:
+    """Compare one list of config.yaml with the network's own, which the others may follow."""
+    file, value = sources.project_file, sources.project.get(key)
+    given = names_of(value, f"{file}: {key}") if isinstance(value, list) else ()
+    if not given or given in (own, own + others):
+        return
+    if not own or set(own) - set(given):
+        raise BadInput(
+            f"{name}: {file} lists the body parts {listed(given)}, but the network was trained on "
+            f"{listed(own) or 'none of that kind'}; zip the configuration that belongs to it"
+        )
+    if more := [part for part in given if part not in own + others]:
+        findings.repairs.append(
+            f"{file}: {key} lists {listed(more)}, which the network was not trained on; only its "
+            f"own are used: {listed(own)}"
+        )
+    else:
+        findings.repairs.append(
+            f"{file}: {key} lists the body parts in another order than the network has them; the "
+            f"network's is used: {listed(own)}"
+        )
 
 
 def agreed_individuals(

@@ -120,11 +120,12 @@ def naming(
     Returns:
         Values of `tasks.pose.model.Model`.
     """
-    facts: dict[str, Any] = {"task": "", "date": ""}
+    facts: dict[str, Any] = {}
     for key, what in (("task", "Task"), ("date", "date")):
         with findings.collecting():
             facts[key] = _file_name(project.get(what), what)
-    if named and named.project != (called := f"{facts['task']}{facts['date']}"):
+    called = "".join(facts.values())
+    if named and len(facts) > 1 and named.project != called:
         findings.repairs.append(
             f"config.yaml calls the project {said(called)}, the model's folder "
             f"{said(named.project)}; results are named after config.yaml"
@@ -134,12 +135,15 @@ def naming(
     listed = [f for f in fractions if _is_fraction(f)] if isinstance(fractions, list) else []
     if named is None:
         return facts | {"shuffle": 1, "training_fraction": _first_fraction(fractions)}
-    if listed and named.percent not in {int(100 * fraction) for fraction in listed}:
+    # DeepLabCut cuts off: 0.58 makes trainset57.
+    matching = [float(f) for f in listed if int(100 * f) == named.percent]
+    if listed and not matching:
         findings.repairs.append(
             f"config.yaml says TrainingFraction {said(listed)}, the model's folder "
             f"{named.percent} %; the folder decides"
         )
-    return facts | {"shuffle": named.shuffle, "training_fraction": named.percent / 100}
+    fraction = matching[0] if matching else named.percent / 100
+    return facts | {"shuffle": named.shuffle, "training_fraction": fraction}
 
 
 def _is_fraction(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """The configuration files of a model archive, read and nothing more."""
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -8,12 +9,14 @@ from tasks.pose.errors import BadInput
 from tasks.pose.findings import Findings
 from tasks.pose.model_layout import Layout, Snapshot
 from tasks.pose.model_naming import ModelFolder, model_folder_of
-from tasks.pose.quoting import listed, said
+from tasks.pose.quoting import listed, quoted, said
 from tasks.pose.yaml_files import MAX_BYTES, decode, load_mapping
 from tasks.pose.zip_files import Member, ZipOfFiles
 
-SINGLE_ANIMAL = ("individual_1", "animal")
+SINGLE_ANIMAL = "individual_1"
 """What DeepLabCut calls the one individual of a single-animal project."""
+
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -45,19 +48,27 @@ class _Reader:
     """Reads the YAML files of one archive."""
 
     def __init__(self, files: ZipOfFiles, findings: Findings) -> None:
-        self._members = {member.path: member for member in files.members}
         self._files = files
         self._findings = findings
+        self.unread: set[PurePosixPath] = set()
 
-    def mapping(self, path: PurePosixPath) -> dict[str, Any] | None:
-        """A file's values; None where there is no such file, or it is a problem."""
-        member = self._members.get(path)
-        if member is None:
-            return None
+    def mapping(self, path: PurePosixPath, *, unused: bool = False) -> dict[str, Any] | None:
+        """A file's values; None where there is no such file, or it cannot be read.
+
+        The latter is a problem, unless nothing in the file is used.
+        """
         try:
-            return self._load(member)
+            member = self._files.find(path)
+            return self._load(member) if member else None
         except BadInput as error:
-            self._findings.problems.append(str(error))
+            if not unused:
+                self._findings.problems.append(str(error))
+                return None
+            self.unread.add(path)
+            self._findings.repairs.append(
+                f"{path.parent.name}/{path.name} cannot be read and is not needed; it was made "
+                "from the network's own"
+            )
             return None
 
     def _load(self, member: Member) -> dict[str, Any]:
@@ -70,8 +81,12 @@ class _Reader:
 
     def nearest(self, folder: PurePosixPath, name: str) -> dict[str, Any] | None:
         """A file from the nearest folder at or above another that has one."""
-        paths = [parent / name for parent in (folder, *folder.parents)]
-        return next((self.mapping(path) for path in paths if path in self._members), None)
+        for parent in (folder, *folder.parents):
+            before = len(self._findings.problems)
+            values = self.mapping(parent / name)
+            if values is not None or len(self._findings.problems) > before:
+                return values
+        return None
 
 
 def read_sources(files: ZipOfFiles, layout: Layout, name: str, findings: Findings) -> Sources:
@@ -91,11 +106,12 @@ def read_sources(files: ZipOfFiles, layout: Layout, name: str, findings: Finding
     """
     reader, folder = _Reader(files, findings), layout.folder
     beside = folder.parent / "test"
-    train = reader.mapping(folder / "pose_cfg.yaml")
-    test = reader.mapping(beside / "pose_cfg.yaml")
+    project = reader.nearest(folder, "config.yaml")
+    unused = layout.engine == "pytorch" and project is not None
+    train = reader.mapping(folder / "pose_cfg.yaml", unused=unused)
+    test = reader.mapping(beside / "pose_cfg.yaml", unused=unused)
     tracking = reader.mapping(beside / "inference_cfg.yaml")
     network = reader.mapping(folder / "pytorch_config.yaml") if layout.engine == "pytorch" else {}
-    project = reader.nearest(folder, "config.yaml")
     findings.refuse()
     if network is None:
         raise BadInput(
@@ -106,7 +122,7 @@ def read_sources(files: ZipOfFiles, layout: Layout, name: str, findings: Finding
         train, test = _tensorflow_configs(train, test, layout, name, findings)
     else:
         _check_is_network(network, name)
-        if test is None:
+        if test is None and beside / "pose_cfg.yaml" not in reader.unread:
             findings.repairs.append(
                 "test/pose_cfg.yaml is missing; it was made from the network's own"
             )
@@ -117,7 +133,8 @@ def read_sources(files: ZipOfFiles, layout: Layout, name: str, findings: Finding
         findings.repairs.append(
             "config.yaml is missing; it was made from the model's own configuration"
         )
-        project, project_file = _made_config(named, pose, network), "pose_cfg.yaml"
+        project = _made_config(named, pose, network)
+        project_file = "pose_cfg.yaml" if _names(pose) else "pytorch_config.yaml"
     return Sources(layout, named, project, project_file, network, train or {}, test or {}, tracking)
 
 
@@ -158,7 +175,7 @@ def _made_config(
     individuals, unique = metadata.get("individuals"), metadata.get("unique_bodyparts")
     several = isinstance(individuals, list) and len(individuals) > 1
     multi = several or bool(unique) or "multi-animal" in str(_tensorflow_kind(pose, network))
-    parts = pose.get("all_joints_names") or metadata.get("bodyparts")
+    parts = _names(pose) or metadata.get("bodyparts")
     return {
         "Task": named.task if named else "",
         "date": named.date if named else "",
@@ -169,6 +186,11 @@ def _made_config(
         "default_augmenter": pose.get("dataset_type"),
         "snapshotindex": -1,
     }
+
+
+def _names(pose: dict[str, Any]) -> Any:
+    """Body parts of the animals and of the arena, as training wrote them."""
+    return pose.get("all_joints_names")
 
 
 def _tensorflow_kind(pose: dict[str, Any], network: dict[str, Any]) -> Any:
@@ -191,13 +213,9 @@ def choose_snapshot(
         The snapshot that DeepLabCut loads; the last one where no number is given.
 
     Raises:
-        BadInput: There is no such snapshot.
+        BadInput: There is no such snapshot, or which is meant cannot be told.
     """
-    index = project.get(key, -1)
-    if isinstance(index, bool) or not isinstance(index, int):
-        if index is not None:
-            findings.repairs.append(f"{key} was {said(index)}; the last snapshot is used")
-        index = -1
+    index = _index(project.get(key, -1), key, findings)
     names = [snapshot.name for snapshot in snapshots]
     if not -len(names) <= index < len(names):
         raise BadInput(
@@ -210,3 +228,24 @@ def choose_snapshot(
             f"means {names[index]}"
         )
     return snapshots[index]
+
+
+def _index(value: Any, key: str, findings: Findings) -> int:
+    """A snapshot's place in the list; editors and programs write numbers as text or with a point.
+
+    Raises:
+        BadInput: It is no number, so that which snapshot is meant is not known.
+    """
+    text = value.strip() if isinstance(value, str) else value
+    if text in (None, "", "all"):
+        findings.repairs.append(f"{key} was {said(value)}; the last snapshot is used")
+        return -1
+    if isinstance(text, str) and _WHOLE_NUMBER.fullmatch(text):
+        return int(text)
+    whole = isinstance(text, int | float) and not isinstance(text, bool) and text % 1 == 0
+    if not whole:
+        raise BadInput(
+            f"config.yaml: {key}: expected a whole number, found {quoted(value)}; set it to -1 for "
+            "the last snapshot"
+        )
+    return int(text)

@@ -18,6 +18,9 @@ JUMP_LOOK, JUMP_FAIL = 0.01, 0.10
 OUTSIDE_LOOK, OUTSIDE_FAIL = 0.001, 0.05
 """Share of confident points outside the frame."""
 
+LOST_FAIL = 0.10
+"""Share of the declared frames that cannot be decoded; a single one asks for a look."""
+
 JUMP_LENGTH = 0.10
 """A jump is a step, from one frame to the next, of this share of the frame's diagonal."""
 
@@ -69,9 +72,18 @@ class Quality(BaseModel):
     parts: tuple[PartQuality, ...]
     worst_frames: tuple[int, ...]
 
+    @property
+    def in_short(self) -> str:
+        """The verdict with its weightiest reason."""
+        return ": ".join((self.verdict.value, *self.reasons[:1]))
+
 
 def assess(
-    poses: pd.DataFrame, p_cutoff: float, frame_size: tuple[int, int], frame_rate: float
+    poses: pd.DataFrame,
+    p_cutoff: float,
+    frame_size: tuple[int, int],
+    frame_rate: float,
+    lost: int = 0,
 ) -> Quality:
     """Judge the poses of one movie.
 
@@ -81,6 +93,7 @@ def assess(
         p_cutoff: Likelihood above which a point counts as confident.
         frame_size: Width and height in pixels of what went to the network.
         frame_rate: Frames per second, to keep the worst frames apart.
+        lost: Frames that the movie declares but that cannot be decoded.
 
     Returns:
         The verdict, its reasons, and figures for each body part.
@@ -90,7 +103,8 @@ def assess(
         _part(name, values[:, index], p_cutoff, frame_size)
         for index, name in enumerate(Keypoints(poses).names)
     )
-    findings = sorted(_findings(parts), key=lambda finding: finding[0], reverse=True)
+    found = _findings(parts) + _lost(lost, lost + len(poses))
+    findings = sorted(found, key=lambda finding: finding[0], reverse=True)
     worst = max((severity for severity, _ in findings), default=0.0)
     return Quality(
         verdict=Verdict.FAIL if worst >= 1 else Verdict.LOOK if findings else Verdict.PASS,
@@ -138,6 +152,13 @@ def _findings(parts: tuple[PartQuality, ...]) -> list[tuple[float, str]]:
         for name, look, fail, text in checks
         if (value := getattr(part, name)) > look
     ]
+
+
+def _lost(lost: int, declared: int) -> list[tuple[float, str]]:
+    if not lost:
+        return []
+    text = f"{lost} of {declared} frames that the movie declares cannot be decoded"
+    return [(lost / declared / LOST_FAIL, text)]
 
 
 def _percent(share: float) -> str:

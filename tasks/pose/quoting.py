@@ -15,8 +15,17 @@ _NAMED = 5
 
 
 def said(value: object) -> str:
-    """A value in a message: short, and on one line."""
+    """A value in a message: short, on one line, and in quotes where there is nothing to see."""
     text = str(value) if isinstance(value, str | PurePath) else repr(value)
+    return _short(text) if text.strip() else quoted(value)
+
+
+def quoted(value: object) -> str:
+    """A value in a message that complains of its type: text stands in quotes."""
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
     shown = text if text.isprintable() else ascii(text)
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
 

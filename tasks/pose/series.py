@@ -25,19 +25,22 @@ class Start:
         frame: Number of frames in the movies before it, dropped ones included.
         seconds: When its first frame was shown, since the first movie's first frame.
         clock: What tells that.
+        warnings: What contradicts that, one sentence each.
     """
 
     frame: int
     seconds: Fraction
     clock: Clock
+    warnings: tuple[str, ...] = ()
 
 
 def starts(timings: Sequence[Timing]) -> list[Start]:
     """Say where each movie of a request begins.
 
-    Movies that one recording system made go on by its counter, which no clock that is set can
-    disturb; others by when their recordings began, where that makes sense; all others begin one
-    frame period after the movie before.
+    Movies of one recording go on by its counter, which no clock that is set can disturb; so do
+    other movies of one recording system, unless the starts of their recordings tell that the
+    counter began anew in between. Others go on by these starts, where that makes sense; all others
+    begin one frame period after the movie before.
 
     Args:
         timings: The movies' times, in the request's order.
@@ -52,7 +55,8 @@ def starts(timings: Sequence[Timing]) -> list[Start]:
             continue
         before, start = timings[index - 1], found[-1]
         step, clock = _step(before, timing)
-        found.append(Start(start.frame + positions_of(before), start.seconds + step, clock))
+        frame, seconds = start.frame + positions_of(before), start.seconds + step
+        found.append(Start(frame, seconds, clock, _doubts(before, timing, clock)))
     return found
 
 
@@ -60,9 +64,9 @@ def _step(before: Timing, timing: Timing) -> tuple[Fraction, Clock]:
     """Seconds from one movie's first frame to the next one's, and what tells them."""
     first, second = before.recording, timing.recording
     if first and second:
-        if (counted := _counted(first, second)) is not None:
+        counted, apart = _counted(first, second), _apart(before, timing)
+        if counted is not None and (_is_same(first, second) or _agree(counted, apart)):
             return counted, Clock.COUNTER
-        apart = _origin(timing, second) - _origin(before, first)
         if apart >= length_of(before):
             return apart, Clock.RECORDING_START
     return length_of(before), Clock.PREVIOUS
@@ -75,6 +79,45 @@ def _counted(first: Recording, second: Recording) -> Fraction | None:
     if second.counter[0] <= first.counter[-1]:
         return None
     return Fraction(float(second.counter[0]) - float(first.counter[0])) / 1_000_000
+
+
+def _is_same(first: Recording, second: Recording) -> bool:
+    return first.name is not None and first.name == second.name
+
+
+def _agree(counted: Fraction, apart: Fraction) -> bool:
+    return abs(counted - apart) <= _CLOCK_OFFSET + _CLOCK_DRIFT * max(counted, apart)
+
+
+_CLOCK_OFFSET = Fraction(2)
+"""Seconds that a recording's start may be off by."""
+
+_CLOCK_DRIFT = Fraction(1, 1000)
+"""Share of a gap that a counter and the clock of a recorder may differ by."""
+
+
+def _doubts(before: Timing, timing: Timing, clock: Clock) -> tuple[str, ...]:
+    """Say where a counter was not believed, since the starts of recordings contradict it."""
+    first, second = before.recording, timing.recording
+    if clock is Clock.COUNTER or not (first and second):
+        return ()
+    counted, apart = _counted(first, second), _apart(before, timing)
+    if counted is None:
+        return ()
+    warning = (
+        f"by the hardware counter it starts {float(counted):.1f} s after the movie before, by the "
+        f"recordings' starts {float(apart):.1f} s: the counter may have begun anew, so that its "
+        f"start was taken from: {clock}"
+    )
+    return (warning,)
+
+
+def _apart(before: Timing, timing: Timing) -> Fraction:
+    """Seconds from one recording's first frame to the other's, by when they began."""
+    first, second = before.recording, timing.recording
+    assert first is not None
+    assert second is not None
+    return _origin(timing, second) - _origin(before, first)
 
 
 def _origin(timing: Timing, recording: Recording) -> Fraction:
@@ -90,6 +133,6 @@ def positions_of(timing: Timing) -> int:
 def length_of(timing: Timing) -> Fraction:
     """Seconds from a movie's first frame to one frame period after its last."""
     if timing.constant:
-        return len(timing.seconds) / timing.frame_rate
+        return len(timing.seconds) / timing.frame_rate + timing.lost_end
     after = timing.recording.length - int(timing.recording.positions[-1]) if timing.recording else 1
-    return Fraction(float(timing.seconds[-1])) + after / timing.frame_rate
+    return Fraction(float(timing.seconds[-1])) + after / timing.frame_rate + timing.lost_end

@@ -5,22 +5,34 @@ The keys are those that DeepLabCut's TensorFlow networks and predictor read at i
 DeepLabCut's own default counts (``default_config.py``). All others are about training.
 """
 
+import importlib.util
 import re
 from collections.abc import Callable
 from typing import Any
 
 from tasks.pose.errors import BadInput
-from tasks.pose.quoting import listed, said
+from tasks.pose.quoting import listed, quoted, said
 
 NETWORKS = re.compile(
     r"resnet_(50|101|152)|mobilenet_v2_(1\.0|0\.75|0\.5|0\.35)|efficientnet-b[0-6]"
 )
 """The networks that DeepLabCut's TensorFlow engine builds."""
 
+NOT_INSTALLED = (
+    "it is a TensorFlow model, and TensorFlow is not installed in this environment; run `make "
+    "setup-tensorflow` and use .venv-tensorflow/bin/python, or train the model again with the "
+    "PyTorch engine of DeepLabCut 3"
+)
+
 _CHANNELS = 3
 
 _LARGEST = 1e6
 """Far beyond any of these numbers."""
+
+
+def is_installed() -> bool:
+    """Whether this environment has TensorFlow; nothing is loaded to tell."""
+    return importlib.util.find_spec("tensorflow") is not None
 
 
 def _is_switch(value: Any) -> bool:
@@ -95,7 +107,7 @@ def tensorflow_config(pose: dict[str, Any], *, for_test: bool) -> dict[str, Any]
     if not isinstance(net_type, str) or not NETWORKS.fullmatch(net_type):
         raise BadInput(
             "pose_cfg.yaml: net_type: expected a network of DeepLabCut's TensorFlow engine "
-            f"(resnet_50, mobilenet_v2_1.0, efficientnet-b0, …), found {said(net_type)}; zip the "
+            f"(resnet_50, mobilenet_v2_1.0, efficientnet-b0, …), found {quoted(net_type)}; zip the "
             "configuration that belongs to the snapshot"
         )
     known = {"net_type": net_type}
@@ -105,7 +117,7 @@ def tensorflow_config(pose: dict[str, Any], *, for_test: bool) -> dict[str, Any]
             continue
         if not is_right(value):
             raise BadInput(
-                f"pose_cfg.yaml: {key}: expected {expected}, found {said(value)}; zip the "
+                f"pose_cfg.yaml: {key}: expected {expected}, found {quoted(value)}; zip the "
                 "configuration that belongs to the snapshot"
             )
         known[key] = value
@@ -136,8 +148,15 @@ def check_same_network(train: dict[str, Any], test: dict[str, Any], name: str) -
     """
     for key in ("net_type", "all_joints_names", "num_joints"):
         one, other = train.get(key), test.get(key)
-        if one is not None and other is not None and one != other:
+        if one is None or other is None or one == other:
+            continue
+        if _as_text(one) != _as_text(other):
             raise BadInput(
                 f"{name}: train/pose_cfg.yaml says {key} {said(one)}, test/pose_cfg.yaml "
                 f"{said(other)}; zip the two that belong together"
             )
+
+
+def _as_text(value: Any) -> Any:
+    """A value as the network's names are read: one that is a number is a name like any other."""
+    return [str(item) for item in value] if isinstance(value, list) else str(value)

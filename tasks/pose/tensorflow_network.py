@@ -6,7 +6,6 @@ in a batch changes the answer, and so batches are made up here exactly as there.
 """
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,15 @@ from tasks.pose.errors import BadInput, Retriable
 from tasks.pose.movies import Image
 from tasks.pose.network import Loaded
 from tasks.pose.poses import pose_table
+from tasks.pose.tensorflow_config import NOT_INSTALLED, is_installed
 
 
 class TensorFlowNetwork:
     """DeepLabCut's TensorFlow graph on a device, which finds the poses too."""
 
     def __init__(self, project: Path, device: str | None) -> None:
-        if not available():
-            raise BadInput(
-                "it is a TensorFlow model and this environment has no TensorFlow; run "
-                "`make setup-tensorflow`, and then with `.venv-tensorflow/bin/python`"
-            )
+        if not is_installed():
+            raise BadInput(NOT_INSTALLED)
         self._tensorflow, place = _tensorflow(device)
         self._config, scorer, snapshot = _configuration(project)
         self.parts = tuple(self._config["all_joints_names"])
@@ -85,11 +82,6 @@ class TensorFlowNetwork:
         if misfit:
             raise BadInput(_unfit(snapshot, misfit))
         return session, inputs, outputs
-
-
-def available() -> bool:
-    """Whether this environment has TensorFlow; takes no time."""
-    return find_spec("tensorflow") is not None
 
 
 def _tensorflow(device: str | None) -> tuple[Any, str]:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +17,8 @@ class Recording:
 
     Attributes:
         start: When the recording began, in seconds since 1970 (UTC).
+        name: What the recorder calls the recording, in all files of a series alike; None where it
+            is not known.
         system: Serial numbers of the recording system; None where they are not known.
         length: Positions in the recording, those included that have no picture.
         positions: Each frame's position in the recording, rising, shape (frames,).
@@ -33,6 +35,7 @@ class Recording:
     counter: NDArray[np.float64]
     dropped: tuple[tuple[int, int], ...]
     warnings: tuple[str, ...] = ()
+    name: str | None = None
 
     @property
     def has_counter(self) -> bool:
@@ -45,16 +48,21 @@ class Timing:
     """When a movie's frames were shown.
 
     Attributes:
-        seconds: Time of each frame since the first one, rising, shape (frames,).
+        seconds: Time of each frame since the movie's first one, which may be one that can't be
+            decoded; rising, shape (frames,).
         frame_rate: Frames per second; the average where they vary.
         constant: Whether every frame is index ÷ frame_rate.
         recording: What the recorder says; None for movies other than .isxb.
+        lost_end: Seconds of those frames after the last one that can't be decoded.
+        warnings: Which times are estimates, one sentence each.
     """
 
     seconds: NDArray[np.float64]
     frame_rate: Fraction
     constant: bool
     recording: Recording | None = None
+    lost_end: Fraction = Fraction(0)
+    warnings: tuple[str, ...] = ()
 
 
 CLOCK_STEP = Fraction(1, 1000)
@@ -68,32 +76,58 @@ _MOSTLY = Fraction(9, 10)
 
 
 def timing_of(
-    stamps: Sequence[int | None], time_base: Fraction, rates: Sequence[Fraction]
+    stamps: Sequence[int | None],
+    time_base: Fraction,
+    rates: Sequence[Fraction],
+    span: tuple[int, int] | None = None,
 ) -> Timing:
     """Turn presentation times in ticks into seconds since the first frame.
 
     Where the times are those of a constant rate, to within the rounding of the clock that wrote
     them, they become index ÷ rate, free of that rounding. A few frames without a usable time
     (none, or not after the frame before) are put evenly between their neighbors; where there are
-    many, all are index ÷ rate.
+    many, all are index ÷ rate. Where that is more than taking rounding out, it is warned of.
 
     Args:
         stamps: The presentation time of each frame, in ticks; None where it has none.
         time_base: Seconds for each tick.
         rates: Frame rates that the container claims, the likeliest first; at least one.
+        span: Presentation times of the movie's first and last frame, where these may be among
+            those that can't be decoded; by default all frames are there.
 
     Returns:
         The times, and the rate that they keep.
     """
-    ticks = _rising_ticks(stamps, 1 / (rates[0] * time_base))
-    if ticks is None:
-        return constant_timing(len(stamps), rates[0])
+    period = 1 / (rates[0] * time_base)
+    usable = _longest_rise(stamps)
+    if len(usable) < 2 or len(usable) < _MOSTLY * len(stamps):  # noqa: PLR2004
+        told = (_NO_TIMES,) if len(stamps) > 1 else ()
+        return replace(constant_timing(len(stamps), rates[0]), warnings=told)
+    ticks = _rising_ticks(stamps, usable, period)
+    before, after = _lost_ends(ticks, span, period)
+    ticks = ticks - ticks[0]
+    lost_end = after * time_base
     measured = (len(ticks) - 1) / (Fraction(ticks[-1].item()) * time_base)
     rate = _even_rate(ticks, time_base, rates) or _even_rate(ticks, time_base, [measured])
-    if rate:
-        return constant_timing(len(stamps), rate)
-    seconds = ticks * np.float64(time_base.numerator) / np.float64(time_base.denominator)
-    return Timing(seconds, rates[0], constant=False)
+    if rate and not before:
+        return replace(constant_timing(len(stamps), rate), lost_end=lost_end)
+    seconds = (
+        (ticks + float(before))
+        * np.float64(time_base.numerator)
+        / np.float64(time_base.denominator)
+    )
+    estimated = 0 if rate else len(stamps) - len(usable)
+    return Timing(
+        seconds, rates[0], constant=False, lost_end=lost_end, warnings=_estimates(estimated)
+    )
+
+
+_NO_TIMES = "most frames have no usable time of their own; all times are frame number ÷ frame rate"
+
+
+def _estimates(count: int) -> tuple[str, ...]:
+    whose = "1 frame" if count == 1 else f"{count} frames"
+    return (f"the time of {whose} is an estimate from the frames around it",) if count else ()
 
 
 def constant_timing(frames: int, rate: Fraction) -> Timing:
@@ -103,13 +137,9 @@ def constant_timing(frames: int, rate: Fraction) -> Timing:
     return Timing(seconds, rate, constant=True)
 
 
-def _rising_ticks(stamps: Sequence[int | None], period: Fraction) -> _Ticks | None:
-    """Ticks since the first frame; None where too few frames have a usable time."""
-    usable = _longest_rise(stamps)
-    if len(usable) < 2 or len(usable) < _MOSTLY * len(stamps):  # noqa: PLR2004
-        return None
+def _rising_ticks(stamps: Sequence[int | None], usable: Sequence[int], period: Fraction) -> _Ticks:
+    """Every frame's time, in ticks, from those of the frames whose times are usable."""
     known: NDArray[np.int64] = np.array([stamps[index] for index in usable], dtype=np.int64)
-    known -= known[0]
     if len(usable) == len(stamps):
         return known
     index = np.arange(len(stamps))
@@ -117,8 +147,20 @@ def _rising_ticks(stamps: Sequence[int | None], period: Fraction) -> _Ticks | No
     # Before the first and after the last usable time, frames follow each other at the usual rate.
     ticks += np.minimum(index - usable[0], 0) * float(period)
     ticks += np.maximum(index - usable[-1], 0) * float(period)
-    ticks -= ticks[0]
     return ticks
+
+
+def _lost_ends(
+    ticks: _Ticks, span: tuple[int, int] | None, period: Fraction
+) -> tuple[Fraction, Fraction]:
+    """Ticks of the frames that are lost before the first that there is, and after the last."""
+    first, last = Fraction(ticks[0].item()), Fraction(ticks[-1].item())
+    begin, end = span or (first, last)
+    before, after = first - begin, end - last
+    return (
+        before if before > period / 2 else Fraction(0),
+        after if after > period / 2 else Fraction(0),
+    )
 
 
 def _longest_rise(stamps: Sequence[int | None]) -> list[int]:
@@ -149,8 +191,14 @@ def _longest_rise(stamps: Sequence[int | None]) -> list[int]:
 def _even_rate(ticks: _Ticks, time_base: Fraction, rates: Sequence[Fraction]) -> Fraction | None:
     """The rate whose times these are: one that fits exactly, or else the plainest that fits."""
     spread = {rate: _spread(ticks, 1 / (rate * time_base)) for rate in rates}
-    allowed = max(1.0, float(CLOCK_STEP / time_base)) * (1 + 1e-6)
-    even = [rate for rate in rates if spread[rate] <= allowed]
+    rounding = max(Fraction(1), CLOCK_STEP / time_base)
+
+    def allowed(rate: Fraction) -> float:
+        # A lost frame moves all after it by a period: where that is a single tick, as in AVI, or
+        # a millisecond, it must not pass for rounding.
+        return float(min(rounding, 1 / (2 * rate * time_base))) * (1 + 1e-6)
+
+    even = [rate for rate in rates if spread[rate] <= allowed(rate)]
     return min(even, key=lambda rate: (spread[rate] > _EXACT, rate.denominator), default=None)
 
 
@@ -169,16 +217,17 @@ def counts_up(counter: NDArray[np.float64]) -> bool:
 
 
 def lost_frames(timing: Timing) -> NDArray[np.int64]:
-    """Where frames are missing between others, in a movie that would have a constant rate.
+    """Which frames are missing in a movie that would have a constant rate.
 
     Returns:
-        Their numbers, counted from the first frame that there is; none where times do not tell.
+        Their numbers, counted from the movie's first frame; none where times do not tell.
     """
     due = timing.seconds * float(timing.frame_rate)
     places = np.rint(due).astype(np.int64)
     if len(due) == 0 or np.abs(due - places).max() > _NEAR or (np.diff(places) < 1).any():
         return np.empty(0, dtype=np.int64)
-    return np.setdiff1d(np.arange(places[-1]), places)
+    frames = places[-1] + 1 + round(timing.lost_end * timing.frame_rate)
+    return np.setdiff1d(np.arange(frames), places)
 
 
 _NEAR = 0.25

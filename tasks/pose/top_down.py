@@ -1,5 +1,6 @@
 """Top-down: a detector finds the animals of a frame, the network the body parts of each."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,13 +22,17 @@ class TopDown:
     def __init__(self, detector: Any, runner: Any, pixels_at_once: int) -> None:
         self._detector, self._runner = detector, runner
         self._pixels_at_once = pixels_at_once
-        width, height = runner.preprocessor.components[1].output_size
-        runner.batch_size = max(1, pixels_at_once // (width * height))
 
     def batch_size(self, frame: Image) -> int:
-        """How many frames of this size are looked at at a time."""
-        pixels = frame.shape[0] * frame.shape[1]
-        self._detector.batch_size = max(1, self._pixels_at_once // max(pixels, _DETECTOR_PIXELS))
+        """How many frames of this size are looked at at a time, and how many animals."""
+        rows, columns = frame.shape[:2]
+        everything = {"bboxes": np.array([[0, 0, columns, rows]])}
+        self._runner.batch_size = self._fitting(_pixels(self._runner, frame, everything))
+        seen = max(rows * columns, _pixels(self._detector, frame, {}))
+        self._detector.batch_size = self._fitting(max(seen, _DETECTOR_PIXELS))
+        return self._fitting(seen)
+
+    def _fitting(self, pixels: int) -> int:
         return max(1, int(self._pixels_at_once // pixels))
 
     def predict(self, batch: NDArray[np.uint8]) -> list[Found]:
@@ -35,6 +40,12 @@ class TopDown:
         boxes = [_visible(found) for found in _run(self._detector, list(batch))]
         found = _run(self._runner, list(zip(batch, boxes, strict=True)))
         return [{"bodyparts": one["bodyparts"]} for one in found]
+
+
+def _pixels(runner: Any, frame: Image, context: dict[str, Any]) -> int:
+    """Pixels of what a network sees of a frame, or of one animal that fills it."""
+    inputs, _ = runner.preprocessor(frame, context)
+    return math.prod(inputs.shape[-2:])
 
 
 def _visible(found: Found) -> Found:

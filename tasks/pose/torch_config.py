@@ -7,7 +7,8 @@ from typing import Any
 
 from tasks.pose.errors import BadInput
 from tasks.pose.findings import Findings
-from tasks.pose.quoting import listed, said
+from tasks.pose.quoting import listed, quoted, said
+from tasks.pose.torch_schema import note_unknown_keys, without_unknown_keys
 
 _PADDING = ("data", "inference", "auto_padding")
 
@@ -17,6 +18,20 @@ _PRETRAINED = {"pretrained"}
 A detector's ``pretrained_from_imagenet`` also decides how wide its layers are, so that it stays;
 the backbone is then built without weights (`tasks.pose.torch_model`).
 """
+
+_FOR_TRAINING = {
+    "": ("logger", "resume_training_from", "train_settings"),
+    "data": ("gen_sampling", "train", "loader"),
+    "runner": ("optimizer", "scheduler", "eval_interval", "key_metric", "key_metric_asc"),
+}
+"""What no inference reads, by section: whatever stands there, a model runs without it."""
+
+_TRAINING_SECTIONS: tuple[tuple[str, ...], ...] = (
+    ("train_settings",),
+    ("data", "train"),
+    ("runner", "optimizer"),
+    ("runner", "scheduler"),
+)
 
 _FETCHED = re.compile(r"checkpoint_path|pretrained_cfg\w*|weights(_\w+)?|\w+_dir|file|url")
 """Arguments of timm's and torchvision's models that name weights kept elsewhere."""
@@ -33,7 +48,7 @@ def section(config: dict[str, Any], *keys: str) -> dict[str, Any]:
         if not isinstance(config, dict):
             raise BadInput(
                 f"pytorch_config.yaml: {'.'.join(keys[:depth])}: expected a mapping, found "
-                f"{said(config)}"
+                f"{quoted(config)}; zip the configuration that DeepLabCut wrote"
             )
     return config
 
@@ -154,11 +169,12 @@ def _check_graph(head: dict[str, Any], parts: tuple[str, ...], name: str) -> Non
 
 
 def note_switches(network: dict[str, Any], findings: Findings) -> None:
-    """Say which of the archive's switches are replaced by ours.
+    """Say which of the archive's switches are replaced by ours, and which keys are left out.
 
     Raises:
         BadInput: A section is no mapping.
     """
+    note_unknown_keys(network, findings)
     for keys in ((), ("detector",)):
         where = "".join(f"{key}." for key in keys)
         if section(network, *keys, "runner").get("load_weights_only") not in (True, None):
@@ -179,6 +195,13 @@ def note_switches(network: dict[str, Any], findings: Findings) -> None:
         findings.repairs.append(
             "data.inference.auto_padding: frames are padded at the right and below, not at random"
         )
+    for path in _TRAINING_SECTIONS:
+        value = section(network, *path[:-1]).get(path[-1])
+        if not isinstance(value, dict | None):
+            findings.repairs.append(
+                f"{'.'.join(path)}: {quoted(value)} is no mapping; it is left out, as only "
+                "training reads it"
+            )
     device = said(network.get("device") or "auto")
     if device != "auto":
         findings.repairs.append(f"device {device} is replaced by the worker's own")
@@ -206,7 +229,8 @@ def our_torch_config(
     Returns:
         What is written; only the network itself is the archive's.
     """
-    ours = _with_our_switches(network)
+    network = without_unknown_keys(network)
+    ours = _with_our_switches(network) | {"train_settings": {}}
     ours["metadata"] = network["metadata"] | {
         "project_path": str(project),
         "pose_config_path": str(folder / "train" / "pytorch_config.yaml"),
@@ -219,7 +243,7 @@ def our_torch_config(
         # Any side is as good as another to the network, but only a fixed one can be repeated.
         padding = section(network, *_PADDING) | {"position": "top_left"}
         inference = section(network, *_PADDING[:-1]) | {_PADDING[-1]: padding}
-        ours["data"] = section(network, "data") | {"inference": inference}
+        ours["data"]["inference"] = inference
     return ours
 
 
@@ -231,20 +255,21 @@ def _pads_at_random(network: dict[str, Any]) -> bool:
 
 def _with_our_switches(network: dict[str, Any], *keys: str) -> dict[str, Any]:
     """The network's or the detector's configuration, but for what we decide."""
-    config = dict(section(network, *keys))
+    config = _without(section(network, *keys), "")
     config["device"] = "auto"
-    config["runner"] = section(network, *keys, "runner") | {
+    config["runner"] = _without(section(network, *keys, "runner"), "runner") | {
         "device": "auto",
         "gpus": None,
         "load_weights_only": True,
     }
-    config["inference"] = section(network, *keys, "inference") | {
-        "compile": {"enabled": False},
-        "autocast": {"enabled": False},
-    }
-    config.pop("logger", None)
-    config.pop("resume_training_from", None)
+    config["inference"] = {"compile": {"enabled": False}, "autocast": {"enabled": False}}
+    if config.get("data") is not None:
+        config["data"] = _without(section(network, *keys, "data"), "data")
     return config
+
+
+def _without(config: dict[str, Any], which: str) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in _FOR_TRAINING[which]}
 
 
 def _without_downloads(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from tasks.pose.errors import BadInput, Retriable
+from tasks.pose.torch_fit import check_fit
 from tasks.pose.torch_weights import allow_numpy_scalars
 
 _DETECTOR_BACKBONES = {
@@ -82,6 +83,8 @@ def load_model(project: Path, device: str | None) -> TorchModel:
     snapshots = [snapshot for snapshot, _ in found]
     allow_numpy_scalars()
     with _no_downloads():
+        for (snapshot, _), network in zip(found, _networks(config), strict=False):
+            _loaded(partial(check_fit, network, snapshot.path), snapshot.path.name)
         runners = [
             _loaded(partial(build, config, snapshot.path, **options), snapshot.path.name)
             for snapshot, build in found
@@ -96,6 +99,16 @@ def load_model(project: Path, device: str | None) -> TorchModel:
         snapshots=tuple(snapshot.path.name for snapshot in snapshots),
         repairs=repairs,
     )
+
+
+def _networks(config: Any) -> list[Callable[[], Any]]:
+    """What builds the networks for poses and, in a top-down model, of the detector."""
+    from deeplabcut.pose_estimation_pytorch.models import DETECTORS, PoseModel  # noqa: PLC0415
+
+    return [
+        lambda: PoseModel.build(config["model"]),
+        lambda: DETECTORS.build(config["detector"]["model"]),
+    ]
 
 
 def _detector_snapshot(folder: Path) -> Any:
@@ -119,6 +132,8 @@ def _loaded(build: Callable[[], Any], name: str) -> Any:
         return build()
     except (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError, OSError) as error:
         raise Retriable(f"the device has no room for the model now: {_short(error)}") from error
+    except BadInput:
+        raise
     except Exception as error:
         raise BadInput(
             f"{name}: its weights cannot be loaded into the network that "

@@ -60,18 +60,23 @@ def check_weights(path: Path, shown: str) -> None:
         BadInput: It is no snapshot of PyTorch's, or names more than tensors.
     """
     try:
-        names = sorted({name for pickle in _pickles(path, shown) for name in _names(pickle)})
-    except _NoSnapshot as error:
-        raise BadInput(
-            f"{shown}: expected a snapshot that PyTorch saved, found {error}; zip the file that "
-            "DeepLabCut wrote"
-        ) from error
+        names = sorted({name for pickle in pickles(path, shown) for name in _names(pickle)})
+    except NoSnapshot as error:
+        raise no_snapshot(shown, error) from error
     foreign = [name for name in names if not _ALLOWED.fullmatch(name)]
     if foreign:
         raise BadInput(
             f"{shown}: it holds more than weights ({listed(foreign)}) and could run code, so it is "
             "not loaded; save it again with DeepLabCut, or take a snapshot of its own making"
         )
+
+
+def no_snapshot(shown: str, found: "NoSnapshot") -> BadInput:
+    """The refusal of a file that is no snapshot."""
+    return BadInput(
+        f"{shown}: expected a snapshot that PyTorch saved, found {found}; zip the file that "
+        "DeepLabCut wrote"
+    )
 
 
 def allow_numpy_scalars() -> None:
@@ -89,11 +94,20 @@ def allow_numpy_scalars() -> None:
     torch.serialization.add_safe_globals([np.dtype, *(type(np.dtype(k)) for k in kinds), *names])
 
 
-class _NoSnapshot(Exception):  # noqa: N818 - its text ends a sentence
+class NoSnapshot(Exception):  # noqa: N818 - its text ends a sentence
     """What was found instead."""
 
 
-def _pickles(path: Path, shown: str) -> Iterator[bytes | io.BytesIO]:
+def pickles(path: Path, shown: str) -> Iterator[bytes | io.BytesIO]:
+    """The pickles in a snapshot; a stream stands at the next one each time it comes.
+
+    Args:
+        path: The snapshot on disk.
+        shown: What to call it in messages.
+
+    Raises:
+        NoSnapshot: It holds none.
+    """
     with path.open("rb") as file:
         start = file.read(2)
         if start == b"PK":
@@ -103,7 +117,7 @@ def _pickles(path: Path, shown: str) -> Iterator[bytes | io.BytesIO]:
             stream = io.BytesIO(file.read(MAX_PICKLE))
             yield from [stream] * _LEGACY_PICKLES
         else:
-            raise _NoSnapshot("a file of another kind" if start else "an empty file")
+            raise NoSnapshot("a file of another kind" if start else "an empty file")
 
 
 def _zipped(path: Path, shown: str) -> Iterator[bytes]:
@@ -113,25 +127,25 @@ def _zipped(path: Path, shown: str) -> Iterator[bytes]:
             members = archive.infolist()
             found = [m for m in members if re.fullmatch(r"([^/]+/)?data\.pkl", m.filename)]
             if len(found) != 1:
-                raise _NoSnapshot(f"a zip with {len(found)} files called data.pkl")
+                raise NoSnapshot(f"a zip with {len(found)} files called data.pkl")
             if found[0].file_size > MAX_PICKLE:
-                raise _NoSnapshot(f"a data.pkl of {found[0].file_size} bytes")
+                raise NoSnapshot(f"a data.pkl of {found[0].file_size} bytes")
             _check_members(members, path.stat().st_size)
             with archive.open(found[0]) as member:
                 yield member.read(MAX_PICKLE + 1)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError) as error:
-        raise _NoSnapshot(f"a damaged one ({said(str(error))})") from error
+        raise NoSnapshot(f"a damaged one ({said(str(error))})") from error
     except RuntimeError as error:
-        raise _NoSnapshot("an encrypted one") from error
+        raise NoSnapshot("an encrypted one") from error
 
 
 def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
     """PyTorch stores its tensors as they are, and reads whole whatever it finds in their place."""
     unpacked = sum(member.file_size for member in members)
     if unpacked > size + MAX_PICKLE:
-        raise _NoSnapshot(f"a zip bomb of {unpacked} bytes in {size}")
+        raise NoSnapshot(f"a zip bomb of {unpacked} bytes in {size}")
     if any(PurePosixPath(member.filename).name == "constants.pkl" for member in members):
-        raise _NoSnapshot("a program (TorchScript), not its weights")
+        raise NoSnapshot("a program (TorchScript), not its weights")
 
 
 def _names(pickle: bytes | io.BytesIO) -> Iterator[str]:
@@ -139,9 +153,9 @@ def _names(pickle: bytes | io.BytesIO) -> Iterator[str]:
     try:
         for step, value, _ in pickletools.genops(pickle):
             if step.name in _UNSUPPORTED:
-                raise _NoSnapshot(f"a pickle with a step that is never needed ({step.name})")
+                raise NoSnapshot(f"a pickle with a step that is never needed ({step.name})")
             if step.name == "GLOBAL":
                 module, _, name = str(value).partition(" ")
                 yield f"{_RENAMED.get(module, module)}.{name}"
     except (ValueError, UnicodeError, OverflowError, IndexError) as error:
-        raise _NoSnapshot(f"a damaged one ({said(str(error))})") from error
+        raise NoSnapshot(f"a damaged one ({said(str(error))})") from error

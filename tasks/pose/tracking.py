@@ -28,14 +28,6 @@ MIN_LENGTH = 10
 SHORTEST = 3
 """The fewest that DeepLabCut's stitcher can work with."""
 
-SMALLEST_ELLIPSE = 3
-"""Body parts that an ellipse needs; with fewer DeepLabCut finds no track, and fails."""
-
-POINT_SLACK = 40
-"""Pixels around a single body part that make a box, as DeepLabCut means to have it."""
-
-_METHODS = ("ellipse", "box", "skeleton")
-
 
 @dataclass(frozen=True)
 class Tracking:
@@ -62,13 +54,14 @@ def tracking_of(project: Any, folder: Path, scorer: str, metadata: Any) -> Track
     """Gather how a model's animals are tracked, as `convert_detections2tracklets` does.
 
     Args:
-        project: The project's config.yaml, as DeepLabCut loads it.
-        folder: The model's folder, with ``test/inference_cfg.yaml``; made where it is missing.
+        project: The config.yaml that was made for the model, as DeepLabCut loads it: its tracking
+            method suits the number of body parts.
+        folder: The model's folder, with ``test/inference_cfg.yaml``.
         scorer: The name of the model's results.
         metadata: What pytorch_config.yaml says of body parts.
 
     Raises:
-        BadInput: A setting is missing, or is none that can be used.
+        BadInput: A setting is missing.
     """
     from deeplabcut.utils import auxfun_multianimal  # noqa: PLC0415 - seconds
 
@@ -77,25 +70,13 @@ def tracking_of(project: Any, folder: Path, scorer: str, metadata: Any) -> Track
         auxfun_multianimal.check_inferencecfg_sanity(project, inference)
     except KeyError as error:
         raise BadInput(f"inference_cfg.yaml: {error.args[0]}; add them") from error
-    body_parts = tuple(metadata["bodyparts"])
-    method = project["default_track_method"] or "ellipse"
-    if method not in _METHODS:
-        raise BadInput(
-            f"config.yaml: default_track_method is {method!r}, but animals can be tracked by "
-            f"{', '.join(_METHODS)} only; choose one of these"
-        )
-    if len(body_parts) == 1 or (method == "ellipse" and len(body_parts) < SMALLEST_ELLIPSE):
-        method = "box"
-    inference = dict(inference)
-    if len(body_parts) < SMALLEST_ELLIPSE:
-        inference["boundingboxslack"] = inference["boundingboxslack"] or POINT_SLACK
     return Tracking(
         scorer=scorer,
-        body_parts=body_parts,
+        body_parts=tuple(metadata["bodyparts"]),
         arena_parts=tuple(metadata["unique_bodyparts"]),
         individuals=tuple(project["individuals"]),
-        method=method,
-        inference=inference,
+        method=project["default_track_method"],
+        inference=dict(inference),
     )
 
 

@@ -1,9 +1,12 @@
-"""Open a zip from a stranger: bounded in members, bytes and ratio, confined to one folder."""
+"""Open a zip from a stranger: bounded in members, bytes and ratio, confined to one folder.
+
+People zip their whole project: videos, labelled frames, links. What is never read may be as large
+as it likes; it is listed, and its name must not hide anything else.
+"""
 
 import copy
 import stat
 import struct
-import unicodedata
 import zipfile
 import zlib
 from collections import Counter
@@ -14,13 +17,15 @@ from pathlib import Path, PurePosixPath
 
 from tasks.pose.errors import BadInput
 from tasks.pose.quoting import said
+from tasks.pose.zip_names import as_elsewhere, brief, folders_above, is_clutter, safe_path
 from tasks.pose.zip_structure import ZipSource, check_structure
 
-MAX_MEMBERS = 10_000
-"""Members of a model archive; a DeepLabCut model has fewer than twenty."""
+MAX_MEMBERS = 50_000
+"""Members of an archive; a DeepLabCut model has fewer than twenty, its project one for each
+labelled frame. So many are listed in about two seconds and 100 MB."""
 
 MAX_BYTES = 8 * 2**30
-"""Bytes that an archive may unpack to; the largest networks have snapshots of about 1 GB."""
+"""Bytes that are unpacked of an archive; the largest networks have snapshots of about 1 GB."""
 
 MAX_RATIO = 200
 """Unpacked to packed bytes of one member. Weights hardly shrink, text shrinks about tenfold."""
@@ -28,14 +33,7 @@ MAX_RATIO = 200
 SMALL = 2**20
 """Bytes under which a member's ratio is of no interest."""
 
-MAX_PART = 255
-"""Characters of a file's or folder's name; no file system that is in use allows more."""
-
-MAX_DEPTH = 50
-"""Folders in folders; a DeepLabCut model lies in five."""
-
 _CHUNK = 2**20
-_LONGEST = 200
 _ENCRYPTED = 0x1
 
 _METHODS = {
@@ -48,12 +46,6 @@ _METHODS = {
     99: "AES encryption",
 }
 """Ways of packing that are not unpacked: rare, and Python unpacks some of them without a bound."""
-
-_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
-"""Unicode categories that break or garble a line of a message: controls and line ends."""
-
-_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
-"""Unicode directions that make a name look like another."""
 
 _DAMAGED = (
     zipfile.BadZipFile,
@@ -86,57 +78,56 @@ class ZipOfFiles:
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._archive = archive
         self._name = name
-        infos = archive.infolist()
-        if len(infos) > MAX_MEMBERS:
-            raise BadInput(
-                f"{name}: it has {len(infos)} members, more than the {MAX_MEMBERS} allowed; "
-                "zip only config.yaml and the model's own folder"
-            )
-        everything = [self._checked(info) for info in infos]
-        folders = {member.path for member in everything if _is_folder(member.info)}
+        self._unpacked = 0
+        everything = [self._checked(info) for info in archive.infolist()]
         files = [member for member in everything if not _is_folder(member.info)]
-        self._check_folders(folders, files)
-        self.members = [member for member in files if not _is_clutter(member.path)]
-        self._check_together()
-        self._spellings = Counter(_as_elsewhere(member.path) for member in self.members)
+        self._check_folders(everything, files)
+        self.members = [member for member in files if not is_clutter(member.path)]
+        self._by_path = {member.path: member for member in self.members}
+        self._links = {member.path for member in everything if _is_link(member.info)}
+        self._check_twins()
+        self._spellings = Counter(as_elsewhere(member.path) for member in self.members)
 
     def _checked(self, info: zipfile.ZipInfo) -> Member:
-        """Refuse what could write outside its folder, and what lies about its size."""
-        path = _safe_path(info.orig_filename, self._name)
-        shown = f"{self._name}: {_shown(path)}"
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise BadInput(f"{shown} is a link or a device; zip the file itself")
-        if info.flag_bits & _ENCRYPTED:
-            raise BadInput(f"{shown} is encrypted; zip it without a password")
-        if info.file_size > SMALL and info.file_size > MAX_RATIO * max(info.compress_size, 1):
-            raise BadInput(
-                f"{shown} would unpack to {info.file_size} bytes from {info.compress_size}; that "
-                "is no model but a zip bomb: zip the model's folder itself"
-            )
-        if _is_folder(info) and info.file_size:
+        """Refuse what no program writes for itself, and names that lead elsewhere."""
+        path = safe_path(info.orig_filename, self._name)
+        shown = f"{self._name}: {brief(path)}"
+        if _kind(info) not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+            raise BadInput(f"{shown} is a device; zip files and folders only")
+        if _is_folder(info) and info.file_size and not _is_link(info):
             raise BadInput(f"{shown} is a folder that has data; zip it again")
         return Member(path, info)
 
-    def _check_folders(self, folders: set[PurePosixPath], files: list[Member]) -> None:
-        above = folders | {parent for member in files for parent in member.path.parents}
-        for member in files:
-            if member.path in above:
-                raise BadInput(
-                    f"{self._name}: {_shown(member.path)} is both a file and a folder in it; zip "
-                    "the model's folder again"
-                )
+    def _check_folders(self, everything: list[Member], files: list[Member]) -> None:
+        taken = {str(member.path) for member in files}
+        for member in everything:
+            for path in folders_above(str(member.path), itself=_is_folder(member.info)):
+                if path in taken:
+                    raise BadInput(
+                        f"{self._name}: {brief(path)} is both a file and a folder in it; zip the "
+                        "model's folder again"
+                    )
 
-    def _check_together(self) -> None:
-        total = sum(member.info.file_size for member in self.members)
-        if total > MAX_BYTES:
-            raise BadInput(
-                f"{self._name}: it would unpack to {total} bytes, more than the {MAX_BYTES} "
-                "allowed; leave out all snapshots but the one to use"
-            )
+    def _check_twins(self) -> None:
+        if len(self._by_path) == len(self.members):
+            return
         for path, count in Counter(member.path for member in self.members).items():
             if count > 1:
-                raise BadInput(f"{self._name}: it holds {_shown(path)} {count} times; zip it again")
+                raise BadInput(f"{self._name}: it holds {brief(path)} {count} times; zip it again")
+
+    def find(self, path: PurePosixPath) -> Member | None:
+        """The file at a path.
+
+        Raises:
+            BadInput: A link stands in its place, or in that of a folder above it.
+        """
+        for place in (path, *path.parents):
+            if place in self._links:
+                raise BadInput(
+                    f"{self._name}: {brief(place)} is a link, which leads nowhere in a zip; zip "
+                    "the file or the folder itself"
+                )
+        return self._by_path.get(path)
 
     def extract(self, member: Member, target: Path) -> None:
         """Write one member to `target`, counting bytes and checking its CRC.
@@ -157,7 +148,7 @@ class ZipOfFiles:
         """
         if member.info.file_size > limit:
             raise BadInput(
-                f"{self._name}: {_shown(member.path)} has {member.info.file_size} bytes, more than "
+                f"{self._name}: {brief(member.path)} has {member.info.file_size} bytes, more than "
                 f"the {limit} that such a file may have; zip it as DeepLabCut wrote it"
             )
         return b"".join(self._chunks(member))
@@ -165,7 +156,8 @@ class ZipOfFiles:
     def _chunks(self, member: Member) -> Iterator[bytes]:
         """Unpack piece by piece, and refuse what is not as long as it says or has another CRC."""
         self._check_readable(member)
-        shown, left = f"{self._name}: {_shown(member.path)}", member.info.file_size
+        self._check_bounded(member)
+        shown, left = f"{self._name}: {brief(member.path)}", member.info.file_size
         info = copy.copy(member.info)
         info.file_size += 1  # Python stops at the size; what goes on after it is to be seen
         try:
@@ -186,17 +178,36 @@ class ZipOfFiles:
             length = "longer" if left < 0 else "shorter"
             raise BadInput(f"{shown} is damaged ({length} than it says); zip and upload it again")
 
+    def _check_bounded(self, member: Member) -> None:
+        info, shown = member.info, f"{self._name}: {brief(member.path)}"
+        self._unpacked += info.file_size
+        if info.file_size > SMALL and info.file_size > MAX_RATIO * max(info.compress_size, 1):
+            raise BadInput(
+                f"{shown} would unpack to {info.file_size} bytes from {info.compress_size}; that "
+                "is no model but a zip bomb: zip the model's folder itself"
+            )
+        if self._unpacked > MAX_BYTES:
+            raise BadInput(
+                f"{shown} and the files read before it have {self._unpacked} bytes, more than the "
+                f"{MAX_BYTES} allowed; zip the files as DeepLabCut wrote them, which are smaller"
+            )
+
     def _check_readable(self, member: Member) -> None:
+        self.find(member.path)
+        if member.info.flag_bits & _ENCRYPTED:
+            raise BadInput(
+                f"{self._name}: {brief(member.path)} is encrypted; zip it without a password"
+            )
         method = member.info.compress_type
         if method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BadInput(
-                f"{self._name}: {_shown(member.path)} is packed with {_METHODS.get(method, 'an ')}"
+                f"{self._name}: {brief(member.path)} is packed with {_METHODS.get(method, 'an ')}"
                 f"{'' if method in _METHODS else f'unknown method ({method})'}, which is not read "
                 "here; zip it again with the usual method, Deflate"
             )
-        if self._spellings[_as_elsewhere(member.path)] > 1:
+        if self._spellings[as_elsewhere(member.path)] > 1:
             raise BadInput(
-                f"{self._name}: it holds {_shown(member.path)} in two spellings, which Windows or "
+                f"{self._name}: it holds {brief(member.path)} in two spellings, which Windows or "
                 "macOS take for one file; leave one in the zip"
             )
 
@@ -225,56 +236,27 @@ def open_zip(path: Path, name: str) -> Iterator[ZipOfFiles]:
                 f"zip, or only a part of one ({said(str(error))}); zip the folder and upload it "
                 "again"
             ) from error
+        _check_number(archive, name)
         check_structure(source, archive, name)
         yield ZipOfFiles(archive, name)
 
 
-def _safe_path(filename: str, archive: str) -> PurePosixPath:
-    """Turn a member's name into a path below the archive's root, or refuse it."""
-    # Windows tools write backslashes, which the format does not allow.
-    path = PurePosixPath(filename.replace("\\", "/"))
-    outside = path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]
-    if not filename or outside or any(map(_garbles, filename)):
+def _check_number(archive: zipfile.ZipFile, name: str) -> None:
+    count = len(archive.infolist())
+    if count > MAX_MEMBERS:
         raise BadInput(
-            f"{archive}: a member is called {ascii(filename)[:300]}, which is no name, leads "
-            "outside the archive or holds control characters; zip the model's folder again"
+            f"{name}: it has {count} members, more than the {MAX_MEMBERS} allowed; leave out "
+            "videos and labeled-data"
         )
-    if len(path.parts) > MAX_DEPTH or any(len(part) > MAX_PART for part in path.parts):
-        raise BadInput(
-            f"{archive}: a member is called {_shown(path)}, which is longer or deeper than any "
-            "file system allows; zip the model's folder again"
-        )
-    return path
 
 
-def _garbles(sign: str) -> bool:
-    """Whether a character breaks a line of a message, or turns around what follows it."""
-    category = unicodedata.category(sign)
-    return category in _UNPRINTABLE or unicodedata.bidirectional(sign) in _TURNING
+def _kind(info: zipfile.ZipInfo) -> int:
+    return stat.S_IFMT(info.external_attr >> 16)
 
 
-def _shown(path: PurePosixPath) -> str:
-    """A checked path in a message, its middle left out where it is long."""
-    text = str(path)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
+def _is_link(info: zipfile.ZipInfo) -> bool:
+    return _kind(info) == stat.S_IFLNK
 
 
 def _is_folder(info: zipfile.ZipInfo) -> bool:
-    by_mode = stat.S_IFMT(info.external_attr >> 16) == stat.S_IFDIR
-    return by_mode or info.filename.endswith(("/", "\\"))
-
-
-def _as_elsewhere(path: PurePosixPath) -> str:
-    """A path as Windows and macOS compare it: without case, accents in one form, ends trimmed."""
-    parts = (part.rstrip(". ") for part in path.parts)
-    return unicodedata.normalize("NFC", "/".join(parts)).casefold()
-
-
-def _is_clutter(path: PurePosixPath) -> bool:
-    """Whether a file is what macOS adds to zips, or what must never be unpickled."""
-    return (
-        "__MACOSX" in path.parts
-        or path.name.startswith("._")
-        or path.name in {".DS_Store", "Thumbs.db", "desktop.ini"}
-        or "training-datasets" in path.parts
-    )
+    return _kind(info) == stat.S_IFDIR or info.filename.endswith(("/", "\\"))

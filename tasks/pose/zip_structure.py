@@ -15,8 +15,8 @@ from zipfile import ZipFile, ZipInfo
 from tasks.pose.errors import BadInput
 from tasks.pose.quoting import said
 
-MAX_DIRECTORY = 4 * 2**20
-"""Bytes of an archive's directory: 10,000 members with names and fields of 400 bytes."""
+MAX_DIRECTORY = 8 * 2**20
+"""Bytes of an archive's directory: 50,000 members with names and fields of 120 bytes."""
 
 _LOCAL = struct.Struct("<4s2xHH4xLLLHH")  # signature, flags, method, CRC, sizes, name, extra
 _END = struct.Struct("<4s6xH10x")
@@ -53,8 +53,8 @@ class ZipSource(io.BufferedReader):
         if size is not None and size > MAX_DIRECTORY:
             raise BadInput(
                 f"{self._label}: its list of members has {size} bytes, more than the "
-                f"{MAX_DIRECTORY} allowed, so it has too many members or too long names; zip only "
-                "config.yaml and the model's own folder"
+                f"{MAX_DIRECTORY} allowed, so it has too many members or too long names; leave out "
+                "videos and labeled-data"
             )
         return super().read(size)
 

@@ -56,11 +56,14 @@ def test_every_problem_is_an_error_and_the_end_is_2(scratch: Path, tmp_path: Pat
     model = write_zip(tmp_path / "m.zip", model_files(project))
     done = inspect(model, TMPDIR=str(scratch))
     assert done.returncode == 2
-    assert done.stdout == "m.zip cannot be used\n"
+    assert done.stdout.startswith("m.zip cannot be used\n\n  engine  ")
+    assert any(line.split()[:1] == ["SHA-256"] for line in done.stdout.splitlines())
     assert [line.split(": ")[0] for line in done.stderr.splitlines()] == ["error", "error"]
     found = inspect(model, "--json", TMPDIR=str(scratch))
     assert found.returncode == 2
-    problems = json.loads(found.stdout)["problems"]
+    told = json.loads(found.stdout)
+    problems = told["problems"]
+    assert (told["model"], told["found"]["engine"]) == (None, "pytorch")
     assert found.stderr.splitlines() == [f"error: {problem}" for problem in problems]
     assert list(scratch.iterdir()) == []
 

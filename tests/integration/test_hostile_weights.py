@@ -1,18 +1,24 @@
 """DeepLabCut's own loader, as we call it, refuses snapshots that run code or claim the moon.
 
-They are refused before that (`tasks.pose.torch_weights`); here they are put past that check.
+They are refused before that (`tasks.pose.torch_weights`); here they are put past that check. So
+are configurations whose network takes more memory than its weights.
 """
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from tasks.pose import estimate
 from tasks.pose.model_archive import open_model
 from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess
+from tasks.pose.torch_schema import KEYS, Keys
+from tests import torch_child
 from tests.hostile_weights import loader_cases
+from tests.model_zips import changed, text_of
 from tests.paths import DEMO_MODEL
 from tests.watch import in_stage
 
@@ -59,6 +65,88 @@ def test_a_hostile_snapshot_is_refused_and_does_nothing(
     assert len(message) < 600
     assert seen == []
     assert not marker.exists()
+
+
+MOST_MEGABYTES = 200
+"""What a refusal may take; half of it is code that only building a network imports."""
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "petabytes" in name])
+def test_our_own_look_refuses_a_claim_without_memory(
+    warm: StageProcess, good: Path, tmp_path: Path, name: str
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(good, project)
+    (snapshot,) = project.rglob("*.pt")
+    snapshot.write_bytes(loader_cases(tmp_path / "marker")[name])
+    message, megabytes = warm.call(in_stage.load_measured, project)
+    assert message
+    assert megabytes < MOST_MEGABYTES
+
+
+WIDE = {"channels": [512, 10**5, 4], "kernel_size": [3, 3], "strides": [2, 1]}
+DEEP = {"channels": [512] + [1] * 5000 + [4], "kernel_size": [1] * 5001, "strides": [1] * 5001}
+
+
+@pytest.mark.parametrize(
+    ("heatmap", "says"),
+    [(WIDE, "loading state_dict"), (DEEP, "more layers than its")],
+    ids=["wide", "deep"],
+)
+def test_a_network_beyond_its_weights_is_refused_without_memory(
+    warm: StageProcess, good: Path, tmp_path: Path, heatmap: dict[str, Any], says: str
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(good, project)
+    change(project, model__heads__bodypart__heatmap_config=heatmap)
+    message, megabytes = warm.call(in_stage.load_measured, project)
+    assert "its weights cannot be loaded into the network" in message
+    assert says in message
+    assert megabytes < MOST_MEGABYTES
+
+
+def test_batches_are_as_large_as_the_network_sees_them(
+    warm: StageProcess, good: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(good, project)
+    assert warm.call(in_stage.batch_sizes, project, 480, 640) == 4
+    large = {"height": 960, "width": 1280, "keep_ratio": False}
+    change(project, data__inference__resize=large)
+    assert warm.call(in_stage.batch_sizes, project, 480, 640) == 1
+    change(project, data__inference__resize={"height": 96, "width": 128})
+    assert warm.call(in_stage.batch_sizes, project, 480, 640) == 4
+
+
+def change(project: Path, **changes: Any) -> None:
+    """Change values of a project's pytorch_config.yaml."""
+    (path,) = project.rglob("pytorch_config.yaml")
+    path.write_bytes(text_of(changed(yaml.safe_load(path.read_text()), **changes)))
+
+
+def test_the_keys_that_we_know_are_those_of_deeplabcut(warm: StageProcess) -> None:
+    theirs = warm.call(torch_child.config_keys)
+    ours = set(paths_of(KEYS))
+    assert ours - theirs == {"detector.model.pretrained", "detector.model.pretrained_from_imagenet"}
+    beyond = {path for path in theirs - ours if not path.startswith(NOT_READ)}
+    assert beyond == set()
+
+
+NOT_READ = tuple(
+    f"{where}{section}."
+    for where in ("", "detector.")
+    for section in (
+        *("train_settings", "logger", "data.train", "data.gen_sampling", "data.loader"),
+        *("runner.optimizer", "runner.scheduler", "inference.eval", "inference.conditions"),
+    )
+)
+"""Sections of which ours is none of the project's."""
+
+
+def paths_of(keys: Keys, where: str = "") -> Iterator[str]:
+    for key, below in keys.items():
+        yield f"{where}{key}"
+        yield from paths_of(below or {}, f"{where}{key}.")
 
 
 def test_the_watch_would_see_it(warm: StageProcess, good: Path, tmp_path: Path) -> None:

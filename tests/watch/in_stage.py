@@ -1,23 +1,29 @@
 """Loads a model in a stage's process under watch."""
 
+import re
 from pathlib import Path
+from unittest.mock import patch
 
-from tasks.pose import estimate
+import numpy as np
+
+from tasks.pose import estimate, torch_model
 from tasks.pose.errors import BadInput
+from tasks.pose.network import load_network
 from tests.watch.hook import Watch
 
 _watch = Watch(code=False)
 
 
 def load_watched(project: Path) -> tuple[str, list[str]]:
-    """Load a project's model.
+    """Load a project's model past our own look at its weights.
 
     Returns:
         Why it is refused, and what its loading did beside.
     """
     _watch.seen, _watch.allowed, _watch.on = [], str(project.resolve()), True
     try:
-        estimate.load(project, "cpu")
+        with patch.object(torch_model, "check_fit"):
+            estimate.load(project, "cpu")
     except BadInput as error:
         return str(error), _watch.seen
     finally:
@@ -35,3 +41,28 @@ def unpickle_watched(snapshot: Path) -> list[str]:
     finally:
         _watch.on = False
     return _watch.seen
+
+
+def load_measured(project: Path) -> tuple[str, float]:
+    """Load a project's model.
+
+    Returns:
+        Why it is refused, and the megabytes that its loading took beside those taken before.
+    """
+    Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is taken now
+    before = _peak()
+    try:
+        estimate.load(project, "cpu")
+    except BadInput as error:
+        return str(error), _peak() - before
+    return "", _peak() - before
+
+
+def _peak() -> float:
+    (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(line) / 1024
+
+
+def batch_sizes(project: Path, rows: int, columns: int) -> int:
+    """Frames of a size that go to a project's network at a time."""
+    return load_network(project, "cpu").batch_size(np.zeros((rows, columns, 3), np.uint8))

@@ -1,9 +1,12 @@
 """Movies of every kind, sound and broken: frames, times, shape, and clear refusals."""
 
 import math
+import os
 import shutil
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Container, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +23,8 @@ from tasks.pose import containers
 from tasks.pose.errors import BadInput
 from tasks.pose.ledger import lost_warnings
 from tasks.pose.movies import Image, MovieReader, open_movie, probe
-from tasks.pose.timing import Timing
+from tasks.pose.series import length_of
+from tasks.pose.timing import Timing, named_runs, runs
 from tests.movie_files import picture, write_movie
 
 NTSC = Fraction(30000, 1001)
@@ -116,6 +120,32 @@ def copy_packets(path: Path, shift: int = 0, without: Container[int] = ()) -> No
                 packet.pts, packet.dts = (packet.pts or 0) + ticks, (packet.dts or 0) + ticks
                 packet.stream = copy
                 target.mux(packet)
+
+
+def erase(path: Path, lost: list[int], data: bytes = b"\0") -> None:
+    """Overwrite some frames, numbered in the order of storage."""
+    with av.open(str(path)) as container:
+        packets = [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
+    whole = bytearray(path.read_bytes())
+    for start, size in (packets[index] for index in lost):
+        whole[start : start + size] = data * size
+    path.write_bytes(whole)
+
+
+def said(lost: list[int]) -> str:
+    return f"frames that can't be decoded: {named_runs(runs(lost))}; the others keep their times"
+
+
+DIGEST = """
+import hashlib, os, sys
+from pathlib import Path
+os.sched_setaffinity(0, map(int, sys.argv[2:]))
+from tasks.pose.movies import open_movie
+reader = open_movie(Path(sys.argv[1]))
+frames = [hashlib.sha256(frame.tobytes()).hexdigest() for frame in reader]
+print(len(frames), frames, reader.errors, reader.timing().seconds.tolist())
+"""
+"""A program that tells what it reads of a movie on some processors."""
 
 
 def opencv_frames(path: Path) -> Iterator[Any]:
@@ -416,8 +446,15 @@ class TestGaps:
 
     @pytest.mark.parametrize(("suffix", "codec", "pixel_format"), KINDS)
     @pytest.mark.parametrize("data", [b"\0", b"\xff"])
+    @pytest.mark.parametrize("lost", [[25], [25, 26], [21, 22, 25, 26, 28]], ids=len)
     def test_overwritten_frames_are_named_and_others_keep_their_times(
-        self, tmp_path: Path, suffix: str, codec: str, pixel_format: str, data: bytes
+        self,
+        tmp_path: Path,
+        suffix: str,
+        codec: str,
+        pixel_format: str,
+        data: bytes,
+        lost: list[int],
     ) -> None:
         path = write_movie(
             tmp_path / f"m.{suffix}",
@@ -426,19 +463,58 @@ class TestGaps:
             pixel_format=pixel_format,
             options={"bf": "0", "g": "10"} if codec == "libx264" else {},
         )
-        with av.open(str(path)) as container:
-            packets = [(p.pos or 0, p.size) for p in container.demux(video=0) if p.size]
-        whole = bytearray(path.read_bytes())
-        for start, size in packets[25:27]:
-            whole[start : start + size] = data * size
-        path.write_bytes(whole)
+        erase(path, lost, data)
         frames, reader = read(path)
-        kept = [index for index in range(40) if index not in {25, 26}]
+        kept = [index for index in range(40) if index not in lost]
         np.testing.assert_allclose(reader.timing().seconds, np.array(kept) / 30, atol=1e-6)
-        assert len(frames) == 38
-        (warning,) = lost_warnings(probe(path).declared_frames, reader.timing())
-        assert warning.startswith("frames that can't be decoded: 25–26;")
-        assert reader.errors[0].startswith("after 25 frames: ")
+        assert len(frames) == len(kept)
+        assert lost_warnings(probe(path).declared_frames, reader.timing()) == [said(lost)]
+        assert reader.errors[0].startswith(f"after {lost[0]} frames: ")
+
+    @pytest.mark.parametrize(("suffix", "codec", "pixel_format"), [KINDS[1], KINDS[4]])
+    def test_frames_lost_at_both_ends_are_named_and_time_begins_with_them(
+        self, tmp_path: Path, suffix: str, codec: str, pixel_format: str
+    ) -> None:
+        path = tmp_path / f"m.{suffix}"
+        write_movie(path, 40, codec=codec, pixel_format=pixel_format, options={"g": "1"})
+        erase(path, [0, 1, 38, 39])
+        _, reader = read(path)
+        times = reader.timing()
+        np.testing.assert_allclose(times.seconds, np.arange(2, 38) / 30, atol=1e-6)
+        assert float(length_of(times)) == pytest.approx(40 / 30)
+        assert lost_warnings(40, times) == [said([0, 1, 38, 39])]
+
+    @pytest.mark.parametrize("bframes", ["2", "3"])
+    @pytest.mark.parametrize("packet", range(20, 29))
+    def test_frames_around_a_lost_reference_keep_their_order_and_times(
+        self, movie: Path, bframes: str, packet: int
+    ) -> None:
+        write_movie(movie, 60, options={"bf": bframes, "g": "12", "b_strategy": "0", "qp": "1"})
+        whole = read(movie)[0]
+        erase(movie, [packet])
+        frames, reader = read(movie)
+        times = reader.timing()
+        assert (times.warnings, len(frames) < 60) == ((), True)
+        places = np.rint(times.seconds * 30).astype(int).tolist()
+        np.testing.assert_allclose(times.seconds, np.array(places) / 30, atol=1e-6)
+        sound = [
+            i for i, frame in enumerate(frames) if any(np.array_equal(frame, w) for w in whole)
+        ]
+        assert len(sound) > 30
+        assert all(np.array_equal(frames[i], whole[places[i]]) for i in sound)
+        assert lost_warnings(60, times) == [said(sorted({*range(60)} - {*places}))]
+
+    @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+    def test_where_avi_does_not_tell_the_times_it_is_said(self, tmp_path: Path, codec: str) -> None:
+        options = {"bf": "2", "g": "12", "b_strategy": "0"}
+        path = write_movie(tmp_path / "m.avi", 60, codec=codec, options=options)
+        assert timing(path).warnings == ()
+        erase(path, [21])
+        times = timing(path)
+        assert times.warnings[-1].startswith("an AVI movie with B-frames does not store")
+        assert lost_warnings(60, times) == []
+        assert (np.diff(times.seconds) > 0).all()
+        assert times.seconds[-1] == pytest.approx(59 / 30)
 
     @pytest.mark.parametrize(("suffix", "codec", "pixel_format"), KINDS)
     def test_missing_frames_leave_their_gap(
@@ -502,22 +578,23 @@ class TestBrokenMovies:
         assert [error[: len(said)] for error in reader.errors] == [said]
         assert order(frames[:13]) == list(range(13))
 
-    def test_what_is_rescued_does_not_depend_on_the_processors(
-        self, movie: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_what_is_rescued_does_not_depend_on_the_processors(self, movie: Path) -> None:
+        """FFmpeg starts as many threads as a process may use processors, if it is not told."""
+        processors = sorted(os.sched_getaffinity(0))
+        if len(processors) == 1:
+            pytest.skip("needs two processors")
         write_movie(movie, 60, container_options={"movflags": "faststart"}, options={"bf": "3"})
         movie.write_bytes(movie.read_bytes()[: int(movie.stat().st_size * 0.6)])
-        streams = []
-        original = containers._picture_stream
-
-        def keep(container: Any, name: str) -> Any:
-            streams.append(original(container, name))
-            return streams[-1]
-
-        monkeypatch.setattr(containers, "_picture_stream", keep)
-        read(movie)
-        (stream,) = streams
-        assert stream.codec_context.thread_count == containers.DECODER_THREADS
+        found = [
+            subprocess.run(
+                [sys.executable, "-c", DIGEST, str(movie), *map(str, allowed)],
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+            for allowed in (processors[:1], processors[:2])
+        ]
+        assert found[0] == found[1] != ""
 
     def test_a_reader_forgets_the_errors_of_an_earlier_pass(self, movie: Path) -> None:
         write_movie(movie, 60, container_options={"movflags": "faststart"})
@@ -530,16 +607,16 @@ class TestBrokenMovies:
     def test_a_file_that_cannot_be_read_to_its_end_still_gives_what_is_decoded(self) -> None:
         shown = SimpleNamespace(is_corrupt=False)
 
-        def demux(_stream: Any) -> Iterator[str]:
-            yield "packet"
+        def demux(_stream: Any) -> Iterator[Any]:
+            yield SimpleNamespace(size=9, pts=0, is_discard=False)
             raise av.error.OSError(5, "Input/output error")
 
-        def decode(packet: str | None) -> list[Any]:
+        def decode(packet: Any) -> list[Any]:
             return [] if packet else [shown, shown]  # frames that waited for their order
 
         errors: list[str] = []
         container, stream = SimpleNamespace(demux=demux), SimpleNamespace(decode=decode)
-        assert list(containers._decoded(container, stream, errors)) == [shown, shown]
+        assert list(containers._decoded(container, stream, errors, [])) == [shown, shown]
         assert errors == ["the file cannot be read to its end: Input/output error"]
 
     def test_a_size_that_changes_on_the_way_is_refused(self, tmp_path: Path) -> None:

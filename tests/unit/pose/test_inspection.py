@@ -1,5 +1,6 @@
 """What people and programs are told about a model."""
 
+import hashlib
 import importlib.util
 import json
 import re
@@ -10,12 +11,14 @@ import pytest
 
 from tasks.pose.findings import BadModel
 from tasks.pose.inspection import Inspection, as_json, as_markdown, as_text, inspect_archive
+from tasks.pose.model import network_of
 from tests.model_zips import (
     MULTI_PROJECT,
     NETWORK,
     PROJECT,
     SNAPSHOT,
     TOP_DOWN_NETWORK,
+    TRAIN,
     Files,
     changed,
     model_files,
@@ -123,6 +126,7 @@ def test_programs_get_one_object(tmp_path: Path, make: Any) -> None:
     assert json.loads(as_json(inspection)) == {
         "usable": True,
         "model": inspection.model.model_dump(mode="json"),
+        "found": None,
         "problems": [],
     }
 
@@ -132,6 +136,61 @@ def test_programs_get_an_object_of_a_refused_model_too(tmp_path: Path) -> None:
     found = json.loads(as_json(inspection))
     assert (found["usable"], found["model"]) == (False, None)
     assert found["problems"] == list(inspection.problems)
+    data = (tmp_path / "m.zip").read_bytes()
+    assert found["found"] == {
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "repairs": [],
+        "warnings": [],
+    }
+
+
+def test_what_is_known_of_a_refused_model_is_told_too(tmp_path: Path) -> None:
+    project = changed(PROJECT, batch_size="x", cropping=True, snapshotindex=9)
+    network = changed(NETWORK, device="cuda:0")
+    names = ("snapshot-1.pt", "snapshot-2.pt")
+    inspection = inspected(tmp_path, model_files(project, network, *names))
+    text = as_text(inspection)
+    assert text.splitlines()[0] == "m.zip cannot be used"
+    told = values(text)
+    assert told["engine"] == "PyTorch"
+    assert told["network"] == "resnet_50, bottom-up"
+    assert told["2 snapshots"] == "snapshot-1.pt, snapshot-2.pt"
+    assert told["3 body parts"] == "nose, ear, tail"
+    assert told["skeleton"] == "nose–ear"
+    assert told["SHA-256"] == hashlib.sha256((tmp_path / "m.zip").read_bytes()).hexdigest()
+    assert "  • config.yaml says cropping: true; only the request's crop counts" in text
+    found = json.loads(as_json(inspection))
+    assert found["model"] is None
+    assert found["found"]["body_parts"] == ["nose", "ear", "tail"]
+    assert len(found["found"]["repairs"]) == 2
+    page = as_markdown(inspection)
+    assert "| engine | PyTorch |" in page
+    assert "Cannot be used here because" in page
+
+
+@pytest.mark.parametrize(
+    ("file", "data"),
+    [
+        (f"{TRAIN}/pytorch_config.yaml", b"a: ["),
+        (f"{TRAIN}/pytorch_config.yaml", b"a: 1"),
+        (f"{TRAIN}/pytorch_config.yaml", text_of(changed(NETWORK, metadata__bodyparts=["a", 0.5]))),
+        (f"{TRAIN}/pytorch_config.yaml", text_of(changed(NETWORK, method="x"))),
+        (f"{TRAIN}/{SNAPSHOT}", b"no weights"),
+    ],
+)
+def test_a_model_refused_at_any_place_has_a_page(tmp_path: Path, file: str, data: bytes) -> None:
+    inspection = inspected(tmp_path, model_files() | {file: data})
+    assert inspection.model is None
+    assert values(as_text(inspection))["engine"] == "PyTorch"
+    assert json.loads(as_json(inspection))["found"]["snapshots"] == [SNAPSHOT]
+    assert "| engine | PyTorch |" in as_markdown(inspection)
+
+
+def test_a_refused_multi_animal_tensorflow_model_has_a_page(tmp_path: Path) -> None:
+    told = values(as_text(inspected(tmp_path, tensorflow_files(MULTI_PROJECT))))
+    assert told["engine"] == "TensorFlow"
+    assert told["snapshot"] == "snapshot-1200"
 
 
 def test_a_page_holds_no_markup_of_the_archive(tmp_path: Path) -> None:
@@ -144,3 +203,18 @@ def test_a_page_holds_no_markup_of_the_archive(tmp_path: Path) -> None:
     assert not re.search(r"(?<!\\)[<\[(`]", page.split("example.org")[1])
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert all(row.replace("\\|", "").count("|") == 3 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("net_type", "backbone", "shown"),
+    [
+        ("resnet_50", "resnet50_gn", "resnet_50"),
+        ("resnet_50", "resnet18_gn", "resnet18_gn (net_type resnet_50)"),
+        ("mobilenet_v2_0.35", None, "mobilenet_v2_0.35"),
+        ("top_down_hrnet_w32", "hrnet_w32", "hrnet_w32 (net_type top_down_hrnet_w32)"),
+    ],
+)
+def test_the_network_is_the_one_that_is_built(
+    net_type: str, backbone: str | None, shown: str
+) -> None:
+    assert network_of(net_type, backbone) == shown

@@ -1,5 +1,6 @@
 """The frame ledger: counts that agree, and what is said where they do not."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -107,6 +108,10 @@ def missing(*lost: int, frames: int = 60) -> Timing:
 def test_frames_lost_in_the_middle_are_named() -> None:
     (warning,) = lost_warnings(60, missing(25, 26, 40))
     assert warning.startswith("frames that can't be decoded: 25–26, 40;")
+
+
+def test_frames_are_not_named_where_times_are_estimates() -> None:
+    assert lost_warnings(60, replace(missing(25), warnings=("times are estimates",))) == []
 
 
 @pytest.mark.parametrize("declared", [None, 57, 61])

@@ -215,19 +215,39 @@ class TestTensorFlow:
             ({"net_type": "resnet_51"}, "net_type: expected a network of DeepLabCut's TensorFlow"),
             ({"net_type": ["resnet_50"]}, "net_type: expected a network of DeepLabCut's TensorF"),
             ({"net_type": "resnet_101"}, "train/pose_cfg.yaml says net_type resnet_50, test/"),
-            ({"stride": "8"}, "stride: expected a positive number, found 8"),
+            ({"stride": "8"}, "stride: expected a positive number, found '8'"),
             ({"stride": 10**90}, "stride: expected a positive number, found 1000000"),
             ({"locref_stdev": float("nan")}, "locref_stdev: expected a positive number"),
             ({"location_refinement": "yes"}, "location_refinement: expected true or false"),
             ({"mean_pixel": [1, 2]}, "mean_pixel: expected three numbers"),
             ({"num_outputs": 3}, "num_outputs is 3"),
             ({"dataset_type": "multi-animal-imgaug"}, "it is a multi-animal TensorFlow model"),
+            ({"net_type": "dlcrnet_ms5"}, "it is a multi-animal TensorFlow model"),
         ],
     )
     def test_what_would_change_its_answer_is_refused(
         self, bench: Bench, changes: dict[str, Any], said: str
     ) -> None:
         assert said in bench.refusal(tensorflow_files(test=changed(TF_TEST, **changes)))
+
+    def test_a_body_part_that_is_a_number_is_its_name(self, bench: Bench) -> None:
+        """DeepLabCut quotes it in one file and not in the other."""
+        project = changed(PROJECT, bodyparts=["1", "2", "3"], skeleton=[])
+        train = changed(TF_TRAINING, all_joints_names=["1", "2", "3"])
+        test = changed(TF_TEST, all_joints_names=[1, 2, 3])
+        model = bench.open(tensorflow_files(project, train, test))
+        assert (model.body_parts, model.repairs) == (("1", "2", "3"), ())
+
+    def test_a_number_that_is_text_is_seen_to_be_text(self, bench: Bench) -> None:
+        files = tensorflow_files(changed(PROJECT, batch_size="8"))
+        assert "expected a whole number from 1 to 512, found '8'" in bench.refusal(files)
+
+    def test_a_project_that_went_on_keeps_its_models(self, bench: Bench) -> None:
+        files = tensorflow_files(changed(PROJECT, bodyparts=["paw", "tail", "ear", "nose"]))
+        model = bench.open(files)
+        (repair,) = model.repairs
+        assert repair.startswith("config.yaml: bodyparts lists paw, which the network was not")
+        assert model.body_parts == PARTS
 
     @pytest.mark.parametrize("size", [0, -1, "many", 10_000, True, 4.5])
     def test_a_batch_size_that_is_none_is_refused(self, bench: Bench, size: Any) -> None:
@@ -308,6 +328,7 @@ class TestMultiAnimal:
             (None, "ellipse", 0),
             ("ctd", "ellipse", 1),
             (["x"], "ellipse", 1),
+            ("", "ellipse", 1),
         ],
     )
     def test_the_tracker_is_one_that_deeplabcut_has(
@@ -319,17 +340,56 @@ class TestMultiAnimal:
         assert (model.track_method, len(model.repairs)) == (used, repaired)
         assert bench.written()["config.yaml"]["default_track_method"] == used
 
-    def test_a_single_body_part_is_followed_by_boxes(self, bench: Bench) -> None:
-        one: dict[str, Any] = {"metadata__bodyparts": ["nose"], "metadata__unique_bodyparts": []}
-        network = changed(MULTI_NETWORK, model__heads={}, **one)
+    @pytest.mark.parametrize(
+        ("parts", "given", "used", "repaired"),
+        [
+            (1, "ellipse", "box", 1),
+            (1, "skeleton", "box", 1),
+            (1, None, "box", 1),
+            (1, "box", "box", 0),
+            (2, "ellipse", "box", 1),
+            (2, "skeleton", "skeleton", 0),
+            (3, "ellipse", "ellipse", 0),
+        ],
+    )
+    def test_few_body_parts_are_followed_by_boxes(
+        self, bench: Bench, parts: int, given: str | None, used: str, repaired: int
+    ) -> None:
+        """DeepLabCut finds no track with an ellipse of one or two points, and fails."""
+        names = list(PARTS[:parts])
+        network = changed(
+            MULTI_NETWORK,
+            model__heads={},
+            metadata__bodyparts=names,
+            metadata__unique_bodyparts=[],
+        )
         project = changed(
             MULTI_PROJECT,
-            multianimalbodyparts=["nose"],
+            multianimalbodyparts=names,
             uniquebodyparts=[],
-            default_track_method="ellipse",
+            default_track_method=given,
         )
-        files = multi_animal_files(network=network) | {"config.yaml": text_of(project)}
-        assert bench.open(files).track_method == "box"
+        files = without(multi_animal_files(network=network), f"{MODEL}/test/pose_cfg.yaml")
+        files |= {"config.yaml": text_of(project)}
+        model = bench.open(files)
+        told = [repair for repair in model.repairs if "cannot be followed by" in repair]
+        assert (model.track_method, len(told)) == (used, repaired)
+        assert bench.written()["config.yaml"]["default_track_method"] == used
+
+    @pytest.mark.parametrize(("given", "used"), [(0, 40), (25, 25)])
+    def test_boxes_around_a_point_have_some_room(self, bench: Bench, given: int, used: int) -> None:
+        network = changed(
+            MULTI_NETWORK,
+            model__heads={},
+            metadata__bodyparts=["nose"],
+            metadata__unique_bodyparts=[],
+        )
+        project = changed(MULTI_PROJECT, multianimalbodyparts=["nose"], uniquebodyparts=[])
+        files = multi_animal_files(changed(TRACKING, boundingboxslack=given), network)
+        model = bench.open(files | {"config.yaml": text_of(project)})
+        ours = bench.written()[f"{MODEL}/test/inference_cfg.yaml"]
+        assert ours["boundingboxslack"] == used
+        assert any("boundingboxslack is 40" in repair for repair in model.repairs) == (not given)
 
     def test_animals_are_called_as_in_config(self, bench: Bench) -> None:
         files = multi_animal_files()
@@ -424,7 +484,7 @@ class TestTopDown:
     @pytest.mark.parametrize(
         ("network", "names", "said"),
         [
-            (TOP_DOWN_NETWORK, (SNAPSHOT,), "there is no snapshot of the detector"),
+            (TOP_DOWN_NETWORK, (SNAPSHOT,), "there is no snapshot of it; zip"),
             (changed(TOP_DOWN_NETWORK, detector=None), NAMES, "section in pytorch_config.yaml"),
         ],
     )

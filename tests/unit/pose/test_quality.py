@@ -19,9 +19,9 @@ def still(frames: int = FRAMES, parts: int = 1) -> Any:
     return np.tile([50.0, 50.0, 0.99], (frames, parts, 1))
 
 
-def judge(values: Any, cutoff: float = 0.6, rate: float = 30) -> Quality:
+def judge(values: Any, cutoff: float = 0.6, rate: float = 30, lost: int = 0) -> Quality:
     names = tuple(f"part{index}" for index in range(values.shape[1]))
-    return assess(pose_table(values, {"": names}), cutoff, SIZE, rate)
+    return assess(pose_table(values, {"": names}), cutoff, SIZE, rate, lost)
 
 
 def test_confident_steady_points_inside_pass() -> None:
@@ -228,3 +228,13 @@ def test_poses_are_never_changed() -> None:
     before = table.copy()
     assess(table, 0.6, SIZE, 30)
     pd.testing.assert_frame_equal(table, before)
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict"), [(0, "pass"), (1, "look"), (111, "look"), (112, "fail"), (9000, "fail")]
+)
+def test_frames_that_cannot_be_decoded(lost: int, verdict: str) -> None:
+    quality = judge(still(), lost=lost)
+    assert quality.verdict == verdict
+    expected = f"{verdict}: {lost} of {lost + FRAMES} frames that the movie declares cannot be"
+    assert quality.in_short.startswith(expected if lost else "pass")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.pose.series import Clock, Start, length_of, starts
-from tasks.pose.timing import Recording, Timing, constant_timing
+from tasks.pose.timing import Recording, Timing, constant_timing, timing_of
 
 SYSTEM = "GA-1-0"
 
@@ -16,12 +16,14 @@ def recorded(
     count: float = np.nan,
     start: float = 0,
     system: str | None = SYSTEM,
+    name: str | None = None,
     length: int | None = None,
 ) -> Timing:
     """A recording at ten frames a second whose counter begins with `count`."""
     places = np.array(positions, dtype=np.int64)
     recording = Recording(
         start=Fraction(start).limit_denominator(1000),
+        name=name,
         system=system,
         length=length or positions[-1] + 1,
         positions=places,
@@ -48,19 +50,57 @@ def test_other_movies_follow_each_other() -> None:
     ]
 
 
+def test_a_movie_whose_last_frames_are_lost_keeps_its_length() -> None:
+    whole, period = range(0, 1000, 100), Fraction(1, 1000)
+    for kept in (whole[:7], whole[2:7], [0, 100, 300, 400]):
+        damaged = timing_of(list(kept), period, [Fraction(10)], span=(0, 900))
+        assert seconds(damaged, damaged) == [0, pytest.approx(1)]
+
+
 def test_the_counter_keeps_the_gap_of_one_system() -> None:
-    movies = recorded(0, 1, 2, count=5e9), recorded(0, 1, count=5e9 + 331_985, start=-99)
+    movies = recorded(0, 1, 2, count=5e9), recorded(0, 1, count=5e9 + 331_985, start=1.5)
     assert clocks(*movies) == [Clock.FIRST, Clock.COUNTER]
     assert seconds(*movies) == [0, 0.331985]
 
 
+def test_the_counter_counts_in_one_recording_whatever_its_files_say_of_their_starts() -> None:
+    first = recorded(0, 1, 2, count=5e9, name="GA-1-0-77")
+    movies = first, recorded(0, 1, count=5e9 + 331_985, start=-99, name="GA-1-0-77")
+    assert clocks(*movies) == [Clock.FIRST, Clock.COUNTER]
+    assert seconds(*movies) == [0, 0.331985]
+    assert starts(movies)[1].warnings == ()
+
+
+@pytest.mark.parametrize(("drift", "believed"), [(1.5, True), (88, True), (89, False)])
+def test_the_counter_may_drift_from_the_clock_over_a_day(drift: float, believed: bool) -> None:
+    day = 86_400
+    movies = recorded(0, 1, count=1e7), recorded(0, 1, count=1e7 + (day - drift) * 1e6, start=day)
+    assert seconds(*movies) == [0, day - drift if believed else day]
+
+
+@pytest.mark.parametrize(
+    ("start", "expected", "clock"),
+    [(86_400, 86_400, Clock.RECORDING_START), (0.1, 0.3, Clock.PREVIOUS)],
+)
+def test_a_counter_that_began_anew_is_not_believed(
+    start: float, expected: float, clock: Clock
+) -> None:
+    first = recorded(0, 1, 2, count=1e7, name="GA-1-0-1")
+    _, second = starts([first, recorded(0, 1, count=6e7, start=start, name="GA-1-0-2")])
+    assert float(second.seconds) == pytest.approx(expected)
+    assert second.clock is clock
+    (warning,) = second.warnings
+    assert "by the hardware counter it starts 50.0 s after the movie before" in warning
+    assert warning.endswith(f"its start was taken from: {clock}")
+
+
 def test_the_counter_goes_on_over_a_movie_that_failed() -> None:
-    first, _, third = (recorded(0, 1, count=1e9 + part * 1e6) for part in range(3))
+    first, _, third = (recorded(0, 1, count=1e9 + part * 1e6, start=part) for part in range(3))
     assert seconds(first, third) == [0, 2]
 
 
 def test_gaps_add_up_over_a_series() -> None:
-    movies = [recorded(0, 1, count=1e9 + part * 700_001) for part in range(100)]
+    movies = [recorded(0, 1, count=1e9 + part * 700_001, start=part) for part in range(100)]
     assert seconds(*movies) == [part * 700_001 / 1e6 for part in range(100)]
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from tasks.pose.errors import BadInput, Retriable
 from tasks.pose.network import Loaded, load_network
-from tasks.pose.tensorflow_network import TensorFlowNetwork, available
+from tasks.pose.tensorflow_config import is_installed
+from tasks.pose.tensorflow_network import TensorFlowNetwork
 from tests.paths import ROOT
 
 SIZE = 3
@@ -95,7 +96,7 @@ def test_a_full_device_is_worth_another_try(network: TensorFlowNetwork, session:
         network.predict(frames(1, 2, 3))
 
 
-@pytest.mark.skipif(available(), reason="TensorFlow is in this environment")
+@pytest.mark.skipif(is_installed(), reason="TensorFlow is in this environment")
 def test_without_tensorflow_the_remedy_is_told(tmp_path: Path) -> None:
     (tmp_path / "dlc-models").mkdir()
     with pytest.raises(BadInput, match="run `make setup-tensorflow`"):

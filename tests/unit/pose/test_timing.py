@@ -89,6 +89,18 @@ class TestFramesWithoutAUsableTime:
         stamps[10:12] = None, None
         assert_even(timing_of(stamps, MILLISECOND, [Fraction(25)]), Fraction(25))
 
+    def test_are_told_where_their_times_do_not_follow_from_the_rate(self) -> None:
+        steps = np.random.default_rng(2).integers(20, 80, 60)
+        stamps: list[int | None] = np.cumsum(steps).tolist()
+        assert timing_of(stamps, MILLISECOND, [Fraction(25)]).warnings == ()
+        stamps[7], stamps[20] = None, stamps[19]
+        (warning,) = timing_of(stamps, MILLISECOND, [Fraction(25)]).warnings
+        assert warning == "the time of 2 frames is an estimate from the frames around it"
+
+    def test_are_told_where_they_are_most(self) -> None:
+        (warning,) = timing_of([0, None, None], MILLISECOND, [Fraction(25)]).warnings
+        assert warning.endswith("all times are frame number ÷ frame rate")
+
     def test_do_not_smooth_a_gap_away(self) -> None:
         stamps: list[int | None] = [
             index * 40 + (5000 if index >= 30 else 0) for index in range(50)
@@ -119,6 +131,40 @@ class TestFramesWithoutAUsableTime:
 
 
 class TestGaps:
+    @pytest.mark.parametrize("lost", [[20], [1], [58], [20, 21], [20, 40], [5, 20, 33, 40, 41]])
+    @pytest.mark.parametrize(
+        ("rate", "clock"),
+        [
+            (25, Fraction(1, 25)),
+            (25, MILLISECOND),
+            (1000, MILLISECOND),
+            (1000, Fraction(1, 90000)),
+            (2000, Fraction(1, 16000)),
+        ],
+    )
+    def test_a_lost_frame_is_no_rounding_of_the_clock(
+        self, lost: list[int], rate: int, clock: Fraction
+    ) -> None:
+        kept = np.delete(np.arange(60), lost)
+        stamps = [round(Fraction(int(index), rate) / clock) for index in kept]
+        times = timing_of(stamps, clock, [Fraction(rate)])
+        assert not times.constant
+        np.testing.assert_allclose(times.seconds, kept / rate, rtol=0, atol=1e-9)
+        assert lost_frames(times).tolist() == lost
+
+    def test_frames_lost_at_the_beginning_and_the_end_have_had_their_time(self) -> None:
+        stamps = [40 * index for index in range(3, 20)]
+        times = timing_of(stamps, MILLISECOND, [Fraction(25)], span=(0, 840))
+        np.testing.assert_allclose(times.seconds, np.arange(3, 20) / 25)
+        assert not times.constant
+        assert times.lost_end == Fraction(2, 25)
+        assert lost_frames(times).tolist() == [0, 1, 2, 20, 21]
+
+    def test_frames_lost_at_the_end_leave_the_rate_constant(self) -> None:
+        times = timing_of(list(range(0, 800, 40)), MILLISECOND, [Fraction(25)], span=(0, 840))
+        assert_even(times, Fraction(25))
+        assert lost_frames(times).tolist() == [20, 21]
+
     def test_lost_frames_are_found_between_others(self) -> None:
         seconds = np.delete(np.arange(60) / 30, [25, 26, 40])
         times = Timing(seconds, Fraction(30), constant=False)

@@ -12,7 +12,8 @@ import pytest
 
 from tasks.pose import zip_files
 from tasks.pose.errors import BadInput
-from tasks.pose.zip_files import MAX_DEPTH, MAX_MEMBERS, MAX_PART, open_zip
+from tasks.pose.zip_files import MAX_MEMBERS, open_zip
+from tasks.pose.zip_names import MAX_DEPTH, MAX_PART
 from tasks.pose.zip_structure import MAX_DIRECTORY
 from tests.model_zips import write_zip
 from tests.raw_zips import (
@@ -234,7 +235,23 @@ def test_links_and_devices_are_refused(archive: Path, kind: int) -> None:
     link = zipfile.ZipInfo("models/snapshot-1.pt")
     link.external_attr = (kind | 0o777) << 16
     write_members(archive, (link, b"/etc/passwd"))
-    assert "models/snapshot-1.pt is a link or a device" in refusal(archive)
+    assert f"models/snapshot-1.pt is a {'link' if kind == stat.S_IFLNK else 'device'}" in refusal(
+        archive
+    )
+
+
+@pytest.mark.parametrize("name", ["videos", "videos/"])
+def test_a_link_beside_is_never_looked_at(archive: Path, name: str) -> None:
+    """Projects hold links to where videos really are; zip programs store them with -y."""
+    link = zipfile.ZipInfo(name)
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    write_members(archive, (link, b"/data/videos"), ("a.pt", b"x"))
+    with open_zip(archive, "m.zip") as files:
+        member = files.find(PurePosixPath("a.pt"))
+        assert member is not None
+        assert files.read(member, 1) == b"x"
+        with pytest.raises(BadInput, match=r"^m\.zip: videos is a link, which leads nowhere"):
+            files.find(PurePosixPath("videos/m1.mp4"))
 
 
 def test_an_encrypted_member_is_refused(archive: Path) -> None:
@@ -266,6 +283,22 @@ def test_a_flat_bomb_is_refused_before_it_is_unpacked(archive: Path) -> None:
     assert f"would unpack to {2**24} bytes" in refusal(archive)
 
 
+def test_what_is_never_read_may_be_of_any_size(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty table of a labelled video shrinks a thousandfold, and videos are large."""
+    monkeypatch.setattr(zip_files, "MAX_BYTES", 2**20)
+    write_members(archive, ("labeled-data/m1/CollectedData_me.h5", bytes(2**24)), ("a.pt", b"x"))
+    with open_zip(archive, "m.zip") as files:
+        assert files.read(files.members[1], 1) == b"x"
+
+
+def test_a_project_with_thousands_of_labelled_frames_is_read(archive: Path) -> None:
+    frames = [f"labeled-data/a mouse in the maze/img{index:06}.png" for index in range(10_050)]
+    write_entries(archive, Entry(b"a.pt", NOISE), *(Entry(name.encode()) for name in frames))
+    assert len(names(archive)) == len(frames) + 1
+
+
 def test_what_is_small_may_shrink_as_much_as_it_can(archive: Path) -> None:
     write_members(archive, ("config.yaml", bytes(2**20)))
     assert names(archive) == ["config.yaml"]
@@ -278,7 +311,9 @@ def test_more_bytes_than_a_model_can_have_are_refused(
     write_zip(archive, dict.fromkeys("abc", NOISE))
     assert names(archive) == ["a", "b", "c"]
     write_zip(archive, dict.fromkeys("abcd", NOISE))
-    assert "leave out all snapshots but the one to use" in refusal(archive)
+    assert "d and the files read before it have 40960 bytes, more than the 30720" in refusal(
+        archive
+    )
 
 
 @pytest.mark.parametrize("lie", [{"size": 10}, {"size": 10**6}, {"packed_size": 3}, {"crc": 1}])

@@ -1,9 +1,9 @@
-"""What of an earlier run must go when a new one is published."""
+"""What a run record warns of, and what of an earlier run must go when a new one is published."""
 
 import pytest
 
 from tasks.pose.run_record import Input, MovieRecord, Output, RunRecord, Status
-from tasks.publishing import outdated
+from tasks.recording import _leftover_warnings, _order_warnings, outdated
 from tasks.storage.location import Location
 
 OUTPUT = Location.parse("s3://lab/out")
@@ -66,3 +66,21 @@ def test_nothing_beyond_the_output_location_is_named() -> None:
     earlier.outputs["trap"] = output("outside/precious.h5")
     earlier.outputs["near"] = output("out-of-reach.h5")
     assert gone(earlier, record(movie("m", "a.h5"))) == []
+
+
+class TestWarnings:
+    def test_movies_after_a_failed_one_are_not_counted_with_it(self) -> None:
+        (warning,) = _order_warnings([movie("m1"), movie("m2", "a.h5")])
+        assert warning.startswith("m1 failed; frame numbers and times of the movies after it")
+
+    def test_a_failed_movie_at_the_end_disturbs_none(self) -> None:
+        assert _order_warnings([movie("m1", "a.h5"), movie("m2")]) == []
+        assert _order_warnings([movie("m1", "a.h5")]) == []
+        assert _order_warnings([]) == []
+
+    def test_results_of_other_movies_are_told(self) -> None:
+        earlier = record(movie("old", "a.h5"), movie("m", "a.h5"), movie("failed"))
+        (warning,) = _leftover_warnings([movie("m", "a.h5")], earlier)
+        assert warning.endswith("are not in this record: old")
+        assert _leftover_warnings([movie("old", "a.h5")], record(movie("old", "a.h5"))) == []
+        assert _leftover_warnings([movie("m", "a.h5")], None) == []

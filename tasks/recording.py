@@ -1,0 +1,347 @@
+"""The run record: what a run's movies, inputs and stages tell, put together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_UI_URL
+
+import tasks
+from tasks.estimation import CheckedMovie, ReadyModel
+from tasks.pose.errors import BadInput, MoviesFailed, Retriable
+from tasks.pose.estimate import Estimate
+from tasks.pose.finishing import Labeled
+from tasks.pose.ledger import decode_warnings, ledger_of, lost_warnings, window_warnings
+from tasks.pose.network import Loaded
+from tasks.pose.quality import Quality
+from tasks.pose.quoting import listed
+from tasks.pose.run_record import (
+    Estimator,
+    FlowRun,
+    Input,
+    MovieRecord,
+    Output,
+    RunRecord,
+    StageTime,
+    Status,
+    now,
+    status_of,
+    this_host,
+)
+from tasks.pose.series import starts
+from tasks.retries import explained
+from tasks.staging import Fetched, MovieSource, ResolvedRequest
+from tasks.storage.location import Location
+
+RUN_RECORD = "run.json"
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """One movie's results, on the way to the run record.
+
+    Attributes:
+        source: The movie of the request.
+        fetched: Its bytes.
+        checked: Its shape.
+        found: Its poses and times.
+        poses: The H5 that is delivered, in the scratch folder.
+        quality: The verdict.
+        labeled: The labelled movie.
+        previews: The preview files, in the scratch folder, by their published names.
+        outputs: What was published, by name.
+        seconds: Time that each stage took.
+    """
+
+    source: MovieSource
+    fetched: Fetched
+    checked: CheckedMovie
+    found: Estimate
+    poses: Path
+    quality: Quality
+    labeled: Labeled
+    previews: dict[str, Path]
+    outputs: dict[str, Output]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) -> MovieRecord:
+    """Tell one delivered movie's story, but for the annotations, which come last."""
+    found, info = movie.found, movie.checked.info
+    left, top = movie.checked.offset
+    recording = found.timing.recording
+    frames = ledger_of(info.declared_frames, found.timing).model_copy(
+        update={"labeled": movie.labeled.frames}
+    )
+    warnings = (
+        *(recording.warnings if recording else ()),
+        *frames.dropped_warnings(),
+        *decode_warnings(found.decode_errors),
+        *lost_warnings(info.declared_frames, found.timing),
+        *found.timing.warnings,
+        *found.warnings,
+        *window_warnings(found.frames, window_length),
+    )
+    return MovieRecord(
+        number=movie.source.number,
+        name=movie.source.name,
+        status=Status.COMPLETE,
+        input=movie.fetched.input,
+        width=info.width,
+        height=info.height,
+        codec=info.codec,
+        batch_size=found.batch_size,
+        frame_rate=float(found.timing.frame_rate),
+        constant_frame_rate=found.timing.constant,
+        duration=float(found.timing.seconds[-1] + 1 / found.timing.frame_rate),
+        crop=(left, top, *movie.checked.cropped_size) if settings_crop else None,
+        frames=frames,
+        quality=movie.quality,
+        stages=_stages(movie),
+        outputs=movie.outputs,
+        warnings=warnings,
+    )
+
+
+def _stages(movie: Analysed) -> dict[str, StageTime]:
+    """Seconds and speed of each stage; the network's own time for the estimation."""
+    seconds = movie.seconds | {"Estimate poses": movie.found.seconds}
+    frames = movie.found.frames
+    return {
+        name: StageTime(
+            seconds=round(s, 3),
+            frames_per_second=round(frames / s, 1) if s and name not in _TRANSFERS else None,
+        )
+        for name, s in seconds.items()
+    }
+
+
+_TRANSFERS = {"Fetch movie", "Publish movie"}
+"""Stages whose speed is that of the store, not of frames."""
+
+
+def failed_record(source: MovieSource, error: BaseException) -> MovieRecord:
+    """Tell why one movie was not delivered."""
+    told = explained(error)
+    kinds = {BadInput: "bad input", Retriable: "retriable"}
+    return MovieRecord.model_validate(
+        {
+            "number": source.number,
+            "name": source.name,
+            "status": Status.FAILED,
+            "input": _input(source),
+            "error": str(told),
+            "failed_stage": told.stage,
+            "failed_output": told.output,
+            "error_kind": kinds.get(type(told), "stage failed"),
+        }
+    )
+
+
+def _input(source: MovieSource) -> Input:
+    info = source.info
+    return Input(
+        location=str(info.location),
+        size=info.size,
+        etag=info.etag,
+        version=info.version,
+        sha256=info.sha256,
+    )
+
+
+def gather(
+    request: ResolvedRequest, states: Sequence[Any]
+) -> tuple[list[Analysed], list[MovieRecord]]:
+    """Part the movies that were delivered from those that failed.
+
+    Args:
+        request: The request.
+        states: Each movie's final Prefect state, in the request's order.
+
+    Returns:
+        The delivered movies, and the records of the failed ones.
+    """
+    results = [state.result(raise_on_failure=False) for state in states]
+    delivered = [result for result in results if isinstance(result, Analysed)]
+    failed = [
+        failed_record(source, result)
+        for source, result in zip(request.movies, results, strict=True)
+        if not isinstance(result, Analysed)
+    ]
+    return delivered, failed
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the run record tells beside the movies."""
+
+    request: ResolvedRequest
+    model: Fetched
+    ready: ReadyModel
+    loaded: Loaded
+    started: datetime
+
+
+def movie_records(
+    facts: RunFacts,
+    delivered: Sequence[Analysed],
+    failed: Sequence[MovieRecord],
+    rows: dict[int, int],
+) -> tuple[MovieRecord, ...]:
+    """Tell every movie's story, in the request's order.
+
+    Args:
+        facts: What the run is.
+        delivered: The movies that were delivered.
+        failed: The records of those that were not.
+        rows: Rows of each movie in the annotations, by its number.
+    """
+    settings = facts.request.given.settings
+    records = list(failed)
+    for movie, start in zip(delivered, starts([m.found.timing for m in delivered]), strict=True):
+        record = analysed_record(movie, settings.crop is not None, settings.window_length)
+        assert record.frames is not None
+        frames = record.frames.model_copy(update={"annotated": rows[record.number]})
+        warnings = (*record.warnings, *frames.disagreements(), *start.warnings)
+        known = {"start": float(start.seconds), "start_known_by": start.clock}
+        changes = {"frames": frames, "warnings": warnings, **known}
+        records.append(record.model_copy(update=changes))
+    return tuple(sorted(records, key=lambda record: record.number))
+
+
+def run_record(
+    facts: RunFacts,
+    movies: tuple[MovieRecord, ...],
+    outputs: dict[str, Output],
+    seconds: dict[str, float],
+    earlier: RunRecord | None,
+) -> RunRecord:
+    """Put the record of a run together.
+
+    Args:
+        facts: What the run is.
+        movies: The movies' records.
+        outputs: What was published beside the movies', by name.
+        seconds: Time that each stage of the run took.
+        earlier: The record that was at this output location.
+    """
+    request, loaded, model, finished = facts.request, facts.loaded, facts.ready.model, now()
+    model = model.model_copy(update={"repairs": (*model.repairs, *loaded.repairs)})
+    return RunRecord(
+        status=status_of(movies),
+        product=f"dlcflow {tasks.__version__}",
+        started=facts.started,
+        finished=finished,
+        seconds=round((finished - facts.started).total_seconds(), 3),
+        request=request.given,
+        movies_resolved=tuple(str(movie.info.location) for movie in request.movies),
+        model_input=facts.model.input,
+        model=model,
+        estimator=Estimator(
+            scorer=loaded.scorer,
+            device=loaded.device,
+            path=loaded.path,
+        ),
+        movies=movies,
+        outputs=outputs,
+        stages={name: StageTime(seconds=round(s, 3)) for name, s in seconds.items()},
+        warnings=(
+            *request.warnings,
+            *model.warnings,
+            *_movie_warnings(movies),
+            *_order_warnings(movies),
+            *_leftover_warnings(movies, earlier),
+        ),
+        host=this_host(),
+        flow_run=_flow_run(),
+    )
+
+
+def _movie_warnings(movies: Sequence[MovieRecord]) -> list[str]:
+    return [f"{movie.name}: {warning}" for movie in movies for warning in movie.warnings]
+
+
+def _order_warnings(movies: Sequence[MovieRecord]) -> list[str]:
+    """Say where movies are counted and timed without one before them."""
+    failed = [movie.name for movie in movies if movie.status is Status.FAILED]
+    after = movies and movies[-1].status is not Status.FAILED
+    if not failed or not after:
+        return []
+    return [
+        f"{listed(failed)} failed; frame numbers and times of the movies after it do not count it"
+    ]
+
+
+def _leftover_warnings(movies: Sequence[MovieRecord], earlier: RunRecord | None) -> list[str]:
+    """Say what lies beside this run's results and is not of it."""
+    names = {movie.name for movie in movies}
+    left = [m.name for m in earlier.movies if m.outputs and m.name not in names] if earlier else []
+    if not left:
+        return []
+    return [
+        f"results of an earlier run lie beside these, and are not in this record: {listed(left)}"
+    ]
+
+
+def _flow_run() -> FlowRun | None:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return None
+    run = context.flow_run
+    base = PREFECT_UI_URL.value()
+    url = f"{base}/runs/flow-run/{run.id}" if base else None
+    return FlowRun(id=str(run.id), name=run.name, url=url)
+
+
+def outdated(earlier: RunRecord | None, record: RunRecord, output: Location) -> list[Location]:
+    """Find files of an earlier run that would contradict this one's.
+
+    Those are the run's own files under other names, files of movies that are delivered anew, and
+    files of another movie of the same name where this one failed. Movies that this run has
+    nothing to do with keep theirs.
+
+    Args:
+        earlier: The record that was at this output location.
+        record: This run's record.
+        output: Where both put their results; nothing beyond it is ever named.
+
+    Returns:
+        Locations below `output`.
+    """
+    if earlier is None:
+        return []
+    now_there = {m.name: m for m in record.movies}
+    old = set(_locations(earlier.outputs))
+    for movie in earlier.movies:
+        same = now_there.get(movie.name)
+        if same and (same.outputs or same.input.location != movie.input.location):
+            old.update(_locations(movie.outputs))
+    new = set(_locations(record.outputs)).union(*(_locations(m.outputs) for m in record.movies))
+    below = f"{str(output).rstrip('/')}/"
+    return [Location.parse(text) for text in sorted(old - new) if text.startswith(below)]
+
+
+def _locations(outputs: dict[str, Output]) -> list[str]:
+    return [output.location for output in outputs.values()]
+
+
+def conclusion(record: RunRecord, output: Location) -> str:
+    """The location of the run record, where every movie was delivered.
+
+    Raises:
+        MoviesFailed: At least one movie was not.
+    """
+    where = str(output.child(RUN_RECORD))
+    failed = [movie for movie in record.movies if movie.status is Status.FAILED]
+    if not failed:
+        return where
+    first = f"{failed[0].name} ({failed[0].failed_stage}): {failed[0].error}"
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    raise MoviesFailed(
+        f"{len(failed)} of {len(record.movies)} movies failed: {first}{more}; see {where}",
+        only_bad_input=len(failed) == len(record.movies)
+        and all(movie.error_kind == "bad input" for movie in failed),
+    )
