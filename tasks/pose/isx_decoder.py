@@ -29,6 +29,7 @@ class Decoder:
             path: The file. isx knows a format by the end of its name, in lower case.
             name: What to call it in messages.
         """
+        load_isx()
         self._path = path
         self._name = name
         self._movie: Any = None
@@ -89,7 +90,16 @@ class Decoder:
                 self._answers.put((None, error))
 
 
-def _read(path: str) -> Any:
+def load_isx() -> Any:
+    """Load isx; to be called in the main thread first.
+
+    What it sets up belongs to the thread that loads it: with that thread gone, the process crashes
+    when it ends.
+    """
     import isx  # noqa: PLC0415 - only where there are .isxb movies
 
-    return isx.Movie.read(path)
+    return isx
+
+
+def _read(path: str) -> Any:
+    return load_isx().Movie.read(path)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.pose.errors import BadInput
-from tasks.pose.isx_decoder import Decoder
+from tasks.pose.isx_decoder import Decoder, load_isx
 from tasks.pose.isxb import (
     HEADER_SIZE,
     Header,
@@ -71,6 +71,10 @@ class RecordingReader:
     errors: list[str] = field(default_factory=list)
     _read: list[int] = field(default_factory=list)
     _recording: "_Opened | None" = None
+
+    def __post_init__(self) -> None:
+        """Load isx here: frames may be asked for in another thread."""
+        load_isx()
 
     def __iter__(self) -> Iterator[Image]:
         """Yield each decodable frame: isx's gray picture in three equal channels."""

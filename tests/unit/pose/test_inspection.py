@@ -48,7 +48,7 @@ def test_a_good_model_is_told_in_a_table(tmp_path: Path) -> None:
     assert text.splitlines()[0] == "m.zip can be used"
     assert values(text) == {
         "engine": "PyTorch",
-        "network": "resnet_50, bottom-up",
+        "network": "resnet18 (net_type resnet_50), bottom-up",
         "project": "openfield Oct30, labelled by Pranav",
         "training": "shuffle 1, 95% of labelled frames",
         "snapshot": SNAPSHOT,
@@ -69,7 +69,7 @@ def test_individuals_and_tracking_are_told(tmp_path: Path) -> None:
 def test_the_detector_and_the_other_snapshots_are_told(tmp_path: Path) -> None:
     names = ("snapshot-100.pt", "snapshot-200.pt", "snapshot-detector-050.pt")
     told = values(as_text(inspected(tmp_path, model_files(PROJECT, TOP_DOWN_NETWORK, *names))))
-    assert told["network"] == "resnet_50, top-down"
+    assert told["network"] == "resnet18 (net_type resnet_50), top-down"
     assert told["snapshot"] == "snapshot-200.pt, not snapshot-100.pt"
     assert told["detector"] == "snapshot-detector-050.pt"
 
@@ -154,7 +154,7 @@ def test_what_is_known_of_a_refused_model_is_told_too(tmp_path: Path) -> None:
     assert text.splitlines()[0] == "m.zip cannot be used"
     told = values(text)
     assert told["engine"] == "PyTorch"
-    assert told["network"] == "resnet_50, bottom-up"
+    assert told["network"] == "resnet18 (net_type resnet_50), bottom-up"
     assert told["2 snapshots"] == "snapshot-1.pt, snapshot-2.pt"
     assert told["3 body parts"] == "nose, ear, tail"
     assert told["skeleton"] == "nose–ear"

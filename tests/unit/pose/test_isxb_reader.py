@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,7 +17,7 @@ from tasks.pose import isx_decoder
 from tasks.pose.errors import BadInput
 from tasks.pose.movies import Image, MovieReader, open_movie, probe
 from tests.isxb_files import FIRST_COUNT, HEADER, START_MS, SYSTEM, gray, jpeg, jpegs, write_isxb
-from tests.paths import SHARED, needs_shared
+from tests.paths import ROOT, SHARED, needs_shared
 
 DROPPED = [3, 6, 7]
 KEPT = [0, 1, 2, 4, 5, 8, 9, 10]
@@ -326,3 +328,23 @@ def movie_session(path: Path) -> bytes:
 
 def test_a_picture_is_stored_as_recorders_store_it() -> None:
     assert jpeg(gray(0)).startswith(b"\xff\xd8\xff")
+
+
+def test_a_process_that_reads_in_a_thread_ends_well(tmp_path: Path) -> None:
+    """A process that loads isx in a thread of its own crashes when it ends."""
+    movie = write_isxb(tmp_path / "m.isxb", 3)
+    program = f"""
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from tasks.pose.movies import open_movie
+reader = open_movie(Path({str(movie)!r}))
+thread = threading.Thread(target=lambda: print(len(list(reader))))
+thread.start()
+thread.join()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "3"), done.stderr

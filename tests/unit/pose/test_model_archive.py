@@ -49,6 +49,7 @@ class TestGoodModel:
             "size": bench.archive.stat().st_size,
             "engine": "pytorch",
             "net_type": "resnet_50",
+            "backbone": "resnet18",
             "task": "openfield",
             "date": "Oct30",
             "experimenter": "Pranav",
