@@ -65,4 +65,4 @@ def test_without_a_server_nothing_is_shown_and_nothing_fails(tmp_path: Path) -> 
         fetched(tmp_path, model_files()), "m.zip", PoseSettings(), tmp_path
     )
     assert isinstance(state.data, ReadyModel)
-    assert state.message == "resnet_50, 3 body parts, snapshot-best-100.pt"
+    assert state.message == "resnet18 (net_type resnet_50), 3 body parts, snapshot-best-100.pt"
