@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: help setup setup-tensorflow demo test test-tensorflow check format docs clean
+.PHONY: help setup setup-tensorflow demo up down deploy worker test test-tensorflow check format docs clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
@@ -30,6 +30,18 @@ setup-tensorflow: .venv-tensorflow/.synced ## make the environment that also run
 
 demo: setup ## run the flow from bucket to bucket on our own model and movie
 	$(PYTHON) -m deployments.demo.run
+
+up: setup ## start the whole service on this machine: server, UI, store, worker, deployments
+	$(PYTHON) -m deployments.up up
+
+down: ## end what `make up` started
+	$(PYTHON) -m deployments.up down
+
+deploy: setup ## bring the server that PREFECT_API_URL names to what this checkout says
+	$(PYTHON) -m deployments.deploy $(if $(POOL),--pool $(POOL))
+
+worker: setup ## run on this machine what the server that PREFECT_API_URL names hands out
+	PYTHONPATH=$(CURDIR) $(PYTHON) -m prefect worker start --pool gpu --type process
 
 test: setup ## run all tests
 	$(PYTHON) -m pytest

@@ -18,6 +18,7 @@ from tasks.estimation import (
     load_model,
     stage_processes,
 )
+from tasks.naming import named_for_request
 from tasks.pose.run_record import now
 from tasks.pose.settings import PoseSettings
 from tasks.publishing import (
@@ -48,6 +49,7 @@ MOVIES_AT_ONCE = 3
 
 @flow(
     name="pose-estimation",
+    flow_run_name=named_for_request,
     task_runner=ThreadPoolTaskRunner(max_workers=MOVIES_AT_ONCE),  # type: ignore[arg-type]
     persist_result=False,
 )

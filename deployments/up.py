@@ -1,0 +1,265 @@
+"""``make up``: the whole service on this machine, to try it out; ``make down`` ends it.
+
+A Prefect server with its UI, a worker, the deployments, the receiver, and, unless boto3 is already
+set up for a store of your own, an embedded one (moto's server, which keeps nothing afterwards)
+with the demo's model and movie in it.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deployments.deploy import INBOX
+from flows.__main__ import QUIET
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / ".cache" / "up"
+STATE = "state.json"
+"""File in the folder that says what is up."""
+
+UI_PORT, STORE_PORT, RECEIVER_PORT = 4200, 4201, 4202
+"""Where things are served, on loopback; the next free port where one is taken."""
+
+PATIENCE = 300.0
+"""Seconds that a part may take to answer: a busy machine is slow to start."""
+
+GRACE = 30.0
+"""Seconds that a part has to end by itself."""
+
+BUCKET = "dlcflow-demo"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Start or end the service."""
+    parser = argparse.ArgumentParser(prog="make", description=__doc__)
+    parser.add_argument("command", choices=("up", "down"))
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="for logs and the database")
+    options = parser.parse_args(arguments)
+    return up(options.folder) if options.command == "up" else down(options.folder)
+
+
+def up(folder: Path) -> int:
+    """Start every part, in the order in which they need each other, and say where to look."""
+    if (folder / STATE).exists():
+        _say("it is up already, or was not ended with `make down`; doing that first")
+        down(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    environment, store = _environment(folder)
+    parts = Parts(folder, environment)
+    try:
+        _start_all(parts, store)
+    except (RuntimeError, KeyboardInterrupt) as error:
+        down(folder)
+        _say(f"error: {error or 'interrupted'}; the logs are in {folder}/")
+        return 1
+    _say(_where(parts, embedded=store is not None))
+    return 0
+
+
+def down(folder: Path) -> int:
+    """End every part, the last one first, and what each has started."""
+    state = folder / STATE
+    if not state.exists():
+        _say("nothing is up")
+        return 0
+    for name, part in reversed(json.loads(state.read_text(encoding="utf-8")).items()):
+        _say(f"ending {name}")
+        _end(part["pid"])
+    state.unlink()
+    return 0
+
+
+@dataclass
+class Parts:
+    """The parts that are up.
+
+    Attributes:
+        folder: Where their logs go, and the file that says what is up.
+        environment: What each of them gets.
+        started: Process and address of each, by name.
+    """
+
+    folder: Path
+    environment: dict[str, str]
+    started: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def start(self, name: str, words: Sequence[str], url: str = "", answers: str = "") -> None:
+        """Start a part, and wait until it answers.
+
+        Args:
+            name: What to call it.
+            words: Its command.
+            url: Where it is served.
+            answers: Address that tells when it is ready; by default `url`.
+
+        Raises:
+            RuntimeError: It ends, or does not answer.
+        """
+        _say(f"starting {name}")
+        pid = self._launch(name, words)
+        self.started[name] = {"pid": pid, "url": url}
+        (self.folder / STATE).write_text(json.dumps(self.started), encoding="utf-8")
+        if answers or url:
+            _wait_for(answers or url, name, pid)
+
+    def _launch(self, name: str, words: Sequence[str]) -> int:
+        with (self.folder / f"{name}.log").open("wb") as log:
+            child = subprocess.Popen(
+                words,
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return child.pid
+
+    def run(self, what: str, words: Sequence[str]) -> None:
+        """Run a command to its end.
+
+        Raises:
+            RuntimeError: It failed.
+        """
+        _say(what)
+        done = subprocess.run(
+            words, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        log = self.folder / f"{what.replace(' ', '-')}.log"
+        log.write_text(done.stdout + done.stderr, encoding="utf-8")
+        if done.returncode:
+            raise RuntimeError(f"{what} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+
+
+def _environment(folder: Path) -> tuple[dict[str, str], str | None]:
+    """What every part gets, and the address of the embedded store where there is to be one."""
+    port = _free(UI_PORT)
+    api = f"http://127.0.0.1:{port}/api"
+    environment = (
+        dict(os.environ)
+        | QUIET
+        | {
+            "PREFECT_HOME": str(folder / "prefect"),
+            "PREFECT_API_URL": api,
+            "PREFECT_UI_URL": f"http://127.0.0.1:{port}",
+            # Slots that a killed run held come back, over a restart of the server too.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+                "prefect.server.concurrency.lease_storage.filesystem"
+            ),
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PYTHONPATH": str(ROOT),
+        }
+    )
+    if any(name in os.environ for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")):
+        return environment, None
+    store = f"http://127.0.0.1:{_free(STORE_PORT)}"
+    return environment | {
+        "AWS_ENDPOINT_URL": store,
+        "AWS_ACCESS_KEY_ID": "demo",
+        "AWS_SECRET_ACCESS_KEY": "demo",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        INBOX: f"s3://{BUCKET}/inbox/",
+    }, store
+
+
+def _start_all(parts: Parts, store: str | None) -> None:
+    python, prefect = (sys.executable, "-m"), (sys.executable, "-m", "prefect")
+    if store:
+        serve = (*python, "moto.server", "-H", "127.0.0.1", "-p", _port_of(store))
+        parts.start("store", serve, store)
+        parts.run("filling the bucket", (*python, "deployments.demo.fill", BUCKET))
+    ui = parts.environment["PREFECT_UI_URL"]
+    serve_ui = (*prefect, "server", "start", "--port", _port_of(ui))
+    parts.start("server", serve_ui, ui, f"{ui}/api/health")
+    parts.run("deploying", (*python, "deployments.deploy"))
+    parts.start("worker", (*prefect, "worker", "start", "--pool", "gpu", "--type", "process"))
+    receiver = f"http://127.0.0.1:{_free(RECEIVER_PORT)}"
+    listen = (*python, "deployments.receiver", "--port", _port_of(receiver))
+    parts.start("receiver", listen, receiver)
+
+
+def _port_of(url: str) -> str:
+    return url.rpartition(":")[2]
+
+
+def _wait_for(url: str, name: str, pid: int) -> None:
+    """Wait until a part answers.
+
+    Raises:
+        RuntimeError: It has ended, or takes too long.
+    """
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        with suppress(urllib.error.HTTPError, OSError):
+            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - an address of our own
+            return
+        if not _alive(pid):
+            raise RuntimeError(f"{name} has ended by itself")
+        time.sleep(0.5)
+    raise RuntimeError(f"{name} does not answer at {url}")
+
+
+def _alive(pid: int) -> bool:
+    with suppress(ChildProcessError):
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
+
+
+def _end(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGTERM)
+    until = time.monotonic() + GRACE
+    while _alive(pid) and time.monotonic() < until:
+        time.sleep(0.2)
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _free(port: int) -> int:
+    """The port, or the next one that nobody listens at."""
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+        port += 1
+
+
+def _where(parts: Parts, *, embedded: bool) -> str:
+    ui, store = parts.environment["PREFECT_UI_URL"], parts.environment.get("AWS_ENDPOINT_URL", "")
+    lines = ["", f"Prefect's UI    {ui}/deployments  →  pose-estimation  →  Run  →  Custom run"]
+    if embedded:
+        lines += [
+            f"model           s3://{BUCKET}/models/mouse-openfield-model.zip",
+            f"movies          s3://{BUCKET}/movies/",
+            f"output          s3://{BUCKET}/results/first/",
+            f"inbox           {parts.environment[INBOX]}",
+            f"object store    {store} (embedded: what is in it ends with `make down`)",
+            "",
+            "For a store of your own, set AWS_ENDPOINT_URL and its keys before `make up`.",
+        ]
+    lines.append(f"logs            {parts.folder}/")
+    return "\n".join([*lines, ""])
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

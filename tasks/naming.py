@@ -1,0 +1,31 @@
+"""Names of flow runs: what they do, so that a list of them can be read."""
+
+from prefect.runtime import flow_run
+
+_NAMED = 3
+"""Movies that a run's name names."""
+
+
+def named_for_request() -> str:
+    """Name a run for its movies and its model: ``mouse1, mouse2 · openfield``."""
+    parameters = flow_run.parameters
+    return request_name(parameters.get("movies", ()), str(parameters.get("model", "")))
+
+
+def request_name(movies: list[str] | tuple[str, ...], model: str) -> str:
+    """Name a request for its movies and its model.
+
+    >>> request_name(["s3://lab/day1/m1.mp4", "s3://lab/day2/"], "s3://lab/models/openfield.zip")
+    'm1, day2/ · openfield'
+    """
+    names = [_short(movie) for movie in movies]
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return f"{', '.join(names[:_NAMED] + more)} · {_short(model)}"
+
+
+def _short(location: str) -> str:
+    """The last part of a location, without its suffix unless it is a pattern."""
+    name = location.rstrip("/").rpartition("/")[2]
+    if location.endswith("/"):
+        return f"{name}/"
+    return name if set("*?[") & set(name) else name.rpartition(".")[0] or name
