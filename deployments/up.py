@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deployments.demo.run import BUCKET, STORE
 from deployments.deploy import INBOX
 from flows.__main__ import QUIET
 
@@ -37,8 +38,6 @@ PATIENCE = 300.0
 
 GRACE = 30.0
 """Seconds that a part has to end by itself."""
-
-BUCKET = "dlcflow-demo"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -166,10 +165,8 @@ def _environment(folder: Path) -> tuple[dict[str, str], str | None]:
         return environment, None
     store = f"http://127.0.0.1:{_free(STORE_PORT)}"
     return environment | {
+        **STORE,
         "AWS_ENDPOINT_URL": store,
-        "AWS_ACCESS_KEY_ID": "demo",
-        "AWS_SECRET_ACCESS_KEY": "demo",
-        "AWS_DEFAULT_REGION": "us-east-1",
         INBOX: f"s3://{BUCKET}/inbox/",
     }, store
 

@@ -40,9 +40,7 @@ def inbox(
         What was found, started and skipped, in one sentence.
     """
     place = parse_inbox(inbox)
-    given = settings.model_dump(mode="json", exclude_defaults=True)
-    defaults = FolderRequest(model=model, output=output, settings=given)
-    batches = look(place, defaults)
+    batches = look(place, FolderRequest.given(model, output, settings))
     runs = start(batches, deployment)
     remember(place, batches, runs)
     return tell(place, batches, runs)
@@ -72,8 +70,6 @@ def arrival(
         What was found, started and skipped, in one sentence.
     """
     place, arrived = parse_inbox(inbox), parse_arrival(location)
-    given = settings.model_dump(mode="json", exclude_defaults=True)
-    defaults = FolderRequest(model=model, output=output, settings=given)
-    batches = look_at_arrival(place, defaults, arrived)
+    batches = look_at_arrival(place, FolderRequest.given(model, output, settings), arrived)
     runs = start(batches, deployment)
     return tell(arrived, batches, runs)

@@ -21,9 +21,9 @@ from rich.progress import (
 )
 
 from tasks.pose.errors import BadInput, MoviesFailed, PoseError
+from tasks.pose.run_record import RUN_RECORD
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Update, listeners
-from tasks.recording import RUN_RECORD
 from tasks.staging import resolve
 from tasks.storage.location import Location
 

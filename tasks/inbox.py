@@ -16,7 +16,6 @@ from prefect.deployments import run_deployment
 
 from tasks.inbox_plan import (
     REQUEST_FILE,
-    RUN_RECORD,
     Batch,
     Contents,
     FolderRequest,
@@ -27,6 +26,7 @@ from tasks.inbox_plan import (
     request_files,
 )
 from tasks.pose.errors import BadInput
+from tasks.pose.run_record import RUN_RECORD
 from tasks.retries import STORE_RETRIES, stage
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo, store_for

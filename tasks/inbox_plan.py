@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.pose.errors import BadInput
 from tasks.pose.movies import MOVIE_SUFFIXES
+from tasks.pose.run_record import RUN_RECORD
 from tasks.pose.settings import PoseSettings
 from tasks.pose.yaml_files import decode, load_mapping
 from tasks.storage.location import Location
@@ -26,8 +27,6 @@ from tasks.storage.matching import natural_order
 from tasks.storage.store import ObjectInfo
 
 REQUEST_FILE = "request.yaml"
-
-RUN_RECORD = "run.json"
 
 
 class FolderRequest(BaseModel):
@@ -41,6 +40,12 @@ class FolderRequest(BaseModel):
         default=None, description="One run for each movie, or one for a folder's movies together."
     )
     settings: dict[str, Any] = {}
+
+    @classmethod
+    def given(cls, model: str | None, output: str | None, settings: PoseSettings) -> Self:
+        """What a form says, without the settings that are left at their defaults."""
+        changed = settings.model_dump(mode="json", exclude_defaults=True)
+        return cls(model=model, output=output, settings=changed)
 
     def over(self, above: "FolderRequest") -> "FolderRequest":
         """This folder's request, completed by the one above; settings are merged one by one."""

@@ -13,13 +13,13 @@ from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.output_metadata import LabeledMovie, output_metadata
 from tasks.pose.report import MoviePictures, render_report
 from tasks.pose.run_record import (
+    RUN_RECORD,
     MovieRecord,
     Output,
     RunRecord,
 )
 from tasks.progress import Progress
 from tasks.recording import (
-    RUN_RECORD,
     Analysed,
     RunFacts,
     movie_records,

@@ -19,6 +19,7 @@ from tasks.pose.network import Loaded
 from tasks.pose.quality import Quality
 from tasks.pose.quoting import listed
 from tasks.pose.run_record import (
+    RUN_RECORD,
     Estimator,
     FlowRun,
     Input,
@@ -35,8 +36,6 @@ from tasks.pose.series import starts
 from tasks.retries import explained
 from tasks.staging import Fetched, MovieSource, ResolvedRequest
 from tasks.storage.location import Location
-
-RUN_RECORD = "run.json"
 
 
 @dataclass(frozen=True)

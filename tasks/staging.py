@@ -14,7 +14,7 @@ from tasks.inspection import find_model
 from tasks.movie_order import check_one_format, in_recording_order
 from tasks.pose.errors import BadInput
 from tasks.pose.movies import MOVIE_SUFFIXES
-from tasks.pose.run_record import Input, Request
+from tasks.pose.run_record import RUN_RECORD, Input, Request
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Progress
 from tasks.retries import STORE_RETRIES, stage
@@ -183,7 +183,7 @@ def _as_folder(stem: str) -> str:
 
 
 _RUN_FILES = {
-    "run.json",
+    RUN_RECORD,
     "annotations.parquet",
     "annotations.csv",
     "report.html",

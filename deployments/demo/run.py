@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from flows.__main__ import prepare_environment
 
 HERE = Path(__file__).parent
@@ -64,14 +62,10 @@ def embedded_store() -> Iterator[str]:
 
 def _run(bucket: str) -> int:
     """Put the inputs in the bucket and run the command that a user would type."""
+    from deployments.demo.fill import put_inputs  # noqa: PLC0415
     from flows.__main__ import main as command  # noqa: PLC0415
-    from tasks.storage.location import Location  # noqa: PLC0415
-    from tasks.storage.store import store_for  # noqa: PLC0415
 
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
-    store = store_for(Location.parse(bucket))
-    for path, key in ((MODEL, f"models/{MODEL.name}"), (MOVIE, f"movies/{MOVIE.name}")):
-        store.upload(path, Location.parse(f"{bucket}/{key}"))
+    put_inputs(BUCKET)
     request = ["--model", f"{bucket}/models/{MODEL.name}", "--movies", f"{bucket}/movies/"]
     looks = ["--draw-skeleton", "--dot-size", "4"]
     _say(f"$ python -m flows run {' '.join(request)} --output {bucket}/results/ {' '.join(looks)}")

@@ -30,6 +30,11 @@ def _short(text: str) -> str:
     return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
 
 
+def reason_of(error: BaseException) -> str:
+    """What a library's error says: on one line, and not at length."""
+    return " ".join(str(error).split())[:400]
+
+
 def listed(items: Iterable[object]) -> str:
     """The first few items of a list, and how many more there are."""
     texts = [said(str(item)) for item in items]

@@ -16,6 +16,9 @@ from tasks.pose.quality import Quality
 from tasks.pose.series import Clock
 from tasks.pose.settings import PoseSettings
 
+RUN_RECORD = "run.json"
+"""The record's published name."""
+
 PACKAGES = (
     "deeplabcut", "torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pyarrow", "tables",
     "av", "opencv-python-headless", "matplotlib", "scikit-image", "prefect", "boto3", "isx",

@@ -17,6 +17,7 @@ from tasks.pose.errors import BadInput, Retriable
 from tasks.pose.movies import Image
 from tasks.pose.network import Loaded
 from tasks.pose.poses import pose_table
+from tasks.pose.quoting import reason_of
 from tasks.pose.tensorflow_config import NOT_INSTALLED, is_installed
 
 
@@ -76,9 +77,13 @@ class TensorFlowNetwork:
             session, inputs, outputs = predict.setup_GPUpose_prediction(self._config)
             misfit = _misfit(self._tensorflow, session.graph, self._config["init_weights"])
         except (self._tensorflow.errors.ResourceExhaustedError, MemoryError) as error:
-            raise Retriable(f"the device has no room for the model now: {_short(error)}") from error
+            raise Retriable(
+                f"the device has no room for the model now: {reason_of(error)}"
+            ) from error
         except Exception as error:
-            raise BadInput(_unfit(snapshot, f"{type(error).__name__}: {_short(error)}")) from error
+            raise BadInput(
+                _unfit(snapshot, f"{type(error).__name__}: {reason_of(error)}")
+            ) from error
         if misfit:
             raise BadInput(_unfit(snapshot, misfit))
         return session, inputs, outputs
@@ -148,7 +153,3 @@ def _unfit(snapshot: str, why: str) -> str:
         f"{snapshot}: its weights cannot be loaded into the network that pose_cfg.yaml describes "
         f"({why}); zip the configuration that belongs to it"
     )
-
-
-def _short(error: BaseException) -> str:
-    return " ".join(str(error).split())[:400]

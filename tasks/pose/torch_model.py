@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from tasks.pose.errors import BadInput, Retriable
+from tasks.pose.quoting import reason_of
 from tasks.pose.torch_fit import check_fit
 from tasks.pose.torch_weights import allow_numpy_scalars
 
@@ -131,13 +132,13 @@ def _loaded(build: Callable[[], Any], name: str) -> Any:
     try:
         return build()
     except (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError, OSError) as error:
-        raise Retriable(f"the device has no room for the model now: {_short(error)}") from error
+        raise Retriable(f"the device has no room for the model now: {reason_of(error)}") from error
     except BadInput:
         raise
     except Exception as error:
         raise BadInput(
             f"{name}: its weights cannot be loaded into the network that "
-            f"pytorch_config.yaml describes ({type(error).__name__}: {_short(error)})"
+            f"pytorch_config.yaml describes ({type(error).__name__}: {reason_of(error)})"
         ) from error
 
 
@@ -207,10 +208,6 @@ def _first(error: Any) -> str:
 def _shuffle(project: Path) -> int:
     (folder,) = project.glob("dlc-models-pytorch/*/*-trainset*shuffle*")
     return int(folder.name.rpartition("shuffle")[2])
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]
 
 
 @contextmanager

@@ -13,22 +13,12 @@ import boto3
 import pytest
 
 from flows.__main__ import main
+from tests.commands import command
 from tests.movie_files import cut_movie, write_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED, needs_shared
 from tests.stores import Settings
 
 BUCKET = "command-line"
-
-
-def command(*words: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "flows", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=os.environ | environment,
-    )
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`python -m flows inspect`: what a model is, in seconds, from a folder and from a bucket."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.commands import command
 from tests.model_zips import PROJECT, changed, model_files, tensorflow_files, write_zip
 from tests.paths import DEMO_MODEL, ROOT, SHARED, needs_shared
 from tests.stores import Settings
@@ -17,14 +17,7 @@ BUCKET = "inspect"
 
 
 def inspect(*words: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "flows", "inspect", "--model", *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env=os.environ | environment,
-    )
+    return command("inspect", "--model", *words, **environment)
 
 
 @pytest.fixture
