@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.pose import slots
 from tasks.pose.errors import BadInput, PoseWarning, StageFailed
 from tasks.pose.movies import Image, MovieReader, open_movie
-from tasks.pose.network import Loaded, Network, load_network
+from tasks.pose.network import Loaded, Network, is_torch, load_network
+from tasks.pose.pace import QUEUED, Pace, Waits
 from tasks.pose.poses import write_poses
 from tasks.pose.settings import Crop
 from tasks.pose.timing import Timing
@@ -71,7 +72,7 @@ def load(project: Path, device: str | None = None) -> Loaded:
     Raises:
         BadInput: The weights do not fit the network, or hold more than weights.
     """
-    return _network(str(project), device).loaded
+    return _network(project, slots.idle(_devices(project, device)).name).loaded
 
 
 def estimate(
@@ -80,7 +81,7 @@ def estimate(
     target: Path,
     crop: Crop | None,
     device: str | None,
-    progress: Callable[[int], None],
+    progress: Callable[[Pace], None],
 ) -> Estimate:
     """Estimate the pose in every decodable frame and write DeepLabCut's H5.
 
@@ -91,7 +92,7 @@ def estimate(
             relative to the crop as DeepLabCut has them.
         crop: The rectangle that goes to the network; None for the whole frame.
         device: A torch device; by default a GPU where there is one.
-        progress: Called with the number of frames that have a pose.
+        progress: Called with the number of frames that have a pose, and what bounds the work.
 
     Returns:
         Number and times of the frames, and what ran.
@@ -101,25 +102,20 @@ def estimate(
         Retriable: The device has too little free memory for a single frame.
         StageFailed: A decoded frame has no pose.
     """
-    network = _network(str(project), device)
     reader = open_movie(movie)
-    started = time.monotonic()
-    predictions: list[Any] = []
-    done = 0
     frames = _cropped(reader, crop)
     first = next(frames, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
-    batch_size = network.batch_size(first)
-    with _feeding(chain([first], frames), batch_size) as batches:
-        for batch in batches:
-            predictions.append(network.predict(batch))
-            done += len(batch)
-            progress(done)
-    seconds = time.monotonic() - started
+    with _on_device(project, device, progress) as network:
+        started = time.monotonic()
+        batch_size = network.batch_size(first)
+        predictions = _predictions(network, chain([first], frames), batch_size, progress)
+        seconds = time.monotonic() - started
+    done = sum(size for size, _ in predictions)
     if done != reader.frames:
         raise StageFailed(f"{movie.name}: {reader.frames} frames decode, but {done} have a pose")
-    table, told = _table(network, predictions)
+    table, told = _table(network, [prediction for _, prediction in predictions])
     write_poses(table, target)
     return Estimate(
         frames=done,
@@ -130,6 +126,30 @@ def estimate(
         seconds=seconds,
         warnings=told,
     )
+
+
+@contextmanager
+def _on_device(
+    project: Path, device: str | None, progress: Callable[[Pace], None]
+) -> Iterator[Network]:
+    """The model on a device that nobody else uses while the block runs."""
+    free = slots.slot(_devices(project, device), _home(project), lambda: progress(QUEUED))
+    with free as held:
+        yield _network(project, held.name)
+
+
+def _predictions(
+    network: Network, frames: Iterator[Image], size: int, progress: Callable[[Pace], None]
+) -> list[tuple[int, Any]]:
+    """What the network finds in each batch, with the number of its frames."""
+    found: list[tuple[int, Any]] = []
+    done, waits = 0, Waits()
+    with _feeding(frames, size) as batches:
+        for batch in waits.over(batches):
+            found.append((len(batch), network.predict(batch)))
+            done += len(batch)
+            progress(Pace(done, waits.bound))
+    return found
 
 
 def _table(network: Network, predictions: list[Any]) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -219,6 +239,24 @@ def _taken(
         yield item
 
 
-@lru_cache(maxsize=1)
-def _network(project: str, device: str | None) -> Network:
-    return load_network(Path(project), device)
+# --- models ----------------------------------------------------------------------------------
+
+_networks: dict[tuple[Path, str], Network] = {}
+"""The model that this process holds, by its project and its device: one at a time."""
+
+
+def _network(project: Path, device: str) -> Network:
+    key = (project, device)
+    if key not in _networks:
+        _networks.clear()  # first: two might not fit the device
+        _networks[key] = load_network(project, device)
+    return _networks[key]
+
+
+def _home(project: Path) -> str | None:
+    """The device that a project's model is on."""
+    return next((device for held, device in _networks if held == project), None)
+
+
+def _devices(project: Path, wanted: str | None) -> list[slots.Device]:
+    return slots.devices(wanted, only_first=not is_torch(project))

@@ -75,10 +75,15 @@ def load_network(project: Path, device: str | None) -> Network:
         BadInput: The weights do not fit the network, or hold more than weights.
         Retriable: The device has no room for it now.
     """
-    if (project / "dlc-models-pytorch").is_dir():
+    if is_torch(project):
         from tasks.pose.torch_network import TorchNetwork  # noqa: PLC0415 - one engine at a time
 
         return TorchNetwork(project, device)
     from tasks.pose.tensorflow_network import TensorFlowNetwork  # noqa: PLC0415
 
     return TensorFlowNetwork(project, device)
+
+
+def is_torch(project: Path) -> bool:
+    """Whether a project's model is one of PyTorch."""
+    return (project / "dlc-models-pytorch").is_dir()

@@ -20,6 +20,7 @@ from tasks.pose.errors import BadInput
 from tasks.pose.estimate import _cropped, _feeding, cropped_edges
 from tasks.pose.movies import Image, open_movie
 from tasks.pose.network import Loaded
+from tasks.pose.pace import Pace
 from tasks.pose.poses import pose_table, read_poses
 from tasks.pose.settings import Crop
 from tests.isxb_files import write_isxb
@@ -121,10 +122,10 @@ class TestRecordings:
     ) -> tuple[estimate.Estimate, list[str]]:
         network = Looking()
         monkeypatch.setattr(estimate, "_network", lambda _project, _device: network)
-        done: list[int] = []
+        told: list[Pace] = []
         target = folder / "poses.h5"
-        found = estimate.estimate(folder, movie, target, crop, None, done.append)
-        assert done[-1] == found.frames == len(network.seen) == len(read_poses(target))
+        found = estimate.estimate(folder, movie, target, crop, None, told.append)
+        assert told[-1].done == found.frames == len(network.seen) == len(read_poses(target))
         return found, network.seen
 
     @pytest.mark.parametrize("crop", [None, Crop(left=8, top=16, width=32, height=24)])

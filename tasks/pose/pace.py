@@ -1,0 +1,55 @@
+"""How far a piece of work is, and what it waits for."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MOSTLY = 0.5
+"""Share of the time that makes a wait the bound of the work."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How far an estimation is.
+
+    Attributes:
+        done: Frames that have a pose.
+        bound: What it waits for most: ``decoding``, ``the network``, or ``a free GPU``.
+    """
+
+    done: int
+    bound: str
+
+
+QUEUED = Pace(0, "a free GPU")
+"""Before the first frame, while other runs use all of the machine's GPUs."""
+
+
+class Waits:
+    """Measures how long a loop waits for what it works on."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._waited = 0.0
+
+    def over(self, items: Iterable[T]) -> Iterator[T]:
+        """The same items; the time until each is there counts as waiting."""
+        iterator = iter(items)
+        while True:
+            before = time.monotonic()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self._waited += time.monotonic() - before
+            yield item
+
+    @property
+    def bound(self) -> str:
+        """What bounds the loop so far."""
+        elapsed = time.monotonic() - self._started
+        return "decoding" if self._waited > MOSTLY * elapsed else "the network"
