@@ -61,8 +61,13 @@ def multi_animal_columns(
 
 
 def write_poses(table: pd.DataFrame, target: Path) -> None:
-    """Write a table of poses in the form that DeepLabCut writes and its tools read."""
-    table.to_hdf(target, key=H5_KEY, format="table", mode="w")
+    """Write a table of poses in the form that DeepLabCut writes and its tools read.
+
+    The same table makes the same file, byte for byte: no time of writing is in it. PyTables puts
+    one into its index of the rows, which is left out; whatever reads the file finds them without.
+    """
+    with pd.HDFStore(target, "w") as store:
+        store.put(H5_KEY, table, format="table", index=False, track_times=False)
 
 
 def read_poses(source: Path) -> pd.DataFrame:

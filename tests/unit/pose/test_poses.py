@@ -1,5 +1,6 @@
 """DeepLabCut's table of poses, and its files."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,13 @@ def test_a_file_of_poses_replaces_an_older_one(tmp_path: Path) -> None:
     write_poses(poses(9), tmp_path / "p.h5")
     write_poses(poses(2), tmp_path / "p.h5")
     assert len(read_poses(tmp_path / "p.h5")) == 2
+
+
+def test_the_same_poses_make_the_same_file_at_any_time(tmp_path: Path) -> None:
+    write_poses(poses(), tmp_path / "first.h5")
+    time.sleep(1.1)  # HDF5 tells times in seconds
+    write_poses(poses(), tmp_path / "second.h5")
+    assert (tmp_path / "first.h5").read_bytes() == (tmp_path / "second.h5").read_bytes()
 
 
 @needs_shared
