@@ -61,7 +61,7 @@ def assess_file(
 
     Args:
         poses: H5 of the poses that are delivered.
-        settings: For the cutoff.
+        settings: For the cutoff and the thresholds.
         frame_size: Width and height in pixels of what went to the network.
         frame_rate: Frames per second.
         lost: Frames that the movie declares but that cannot be decoded.
@@ -69,7 +69,9 @@ def assess_file(
     Returns:
         The verdict.
     """
-    return assess(read_poses(poses), settings.p_cutoff, frame_size, float(frame_rate), lost)
+    return assess(
+        read_poses(poses), settings.p_cutoff, frame_size, float(frame_rate), lost, settings.quality
+    )
 
 
 def preview_files(

@@ -8,21 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from tasks.pose.keypoints import Keypoints
-
-LOW_LOOK, LOW_FAIL = 0.10, 0.50
-"""Share of frames with a likelihood under the cutoff that asks for a look, and that fails."""
-
-JUMP_LOOK, JUMP_FAIL = 0.01, 0.10
-"""Share of steps between confident frames that are jumps."""
-
-OUTSIDE_LOOK, OUTSIDE_FAIL = 0.001, 0.05
-"""Share of confident points outside the frame."""
-
-LOST_FAIL = 0.10
-"""Share of the declared frames that cannot be decoded; a single one asks for a look."""
-
-JUMP_LENGTH = 0.10
-"""A jump is a step, from one frame to the next, of this share of the frame's diagonal."""
+from tasks.pose.settings import QualityThresholds
 
 WORST_FRAMES = 3
 
@@ -84,6 +70,7 @@ def assess(
     frame_size: tuple[int, int],
     frame_rate: float,
     lost: int = 0,
+    thresholds: QualityThresholds = QualityThresholds(),  # noqa: B008 - frozen
 ) -> Quality:
     """Judge the poses of one movie.
 
@@ -94,16 +81,17 @@ def assess(
         frame_size: Width and height in pixels of what went to the network.
         frame_rate: Frames per second, to keep the worst frames apart.
         lost: Frames that the movie declares but that cannot be decoded.
+        thresholds: From where on to look, and to fail.
 
     Returns:
         The verdict, its reasons, and figures for each body part.
     """
     values = poses.to_numpy(dtype=np.float64).reshape(len(poses), -1, 3)
     parts = tuple(
-        _part(name, values[:, index], p_cutoff, frame_size)
+        _part(name, values[:, index], p_cutoff, frame_size, thresholds.jump_length)
         for index, name in enumerate(Keypoints(poses).names)
     )
-    found = _findings(parts) + _lost(lost, lost + len(poses))
+    found = _findings(parts, thresholds) + _lost(lost, lost + len(poses), thresholds.lost_fail)
     findings = sorted(found, key=lambda finding: finding[0], reverse=True)
     worst = max((severity for severity, _ in findings), default=0.0)
     return Quality(
@@ -115,7 +103,11 @@ def assess(
 
 
 def _part(
-    name: str, pose: NDArray[np.float64], p_cutoff: float, frame_size: tuple[int, int]
+    name: str,
+    pose: NDArray[np.float64],
+    p_cutoff: float,
+    frame_size: tuple[int, int],
+    jump_length: float,
 ) -> PartQuality:
     """Figures for one body part; `pose` has shape (frames, 3)."""
     x, y, likelihood = pose.T
@@ -129,7 +121,7 @@ def _part(
     return PartQuality(
         name=name,
         below_cutoff=_share(~confident),
-        jumps=_share(steps > JUMP_LENGTH * float(np.hypot(width, height))),
+        jumps=_share(steps > jump_length * float(np.hypot(width, height))),
         outside=_share(~inside[confident]),
         median_likelihood=float(np.median(known)) if len(known) else None,
     )
@@ -139,26 +131,33 @@ def _share(mask: NDArray[np.bool_]) -> float:
     return float(np.mean(mask)) if mask.size else 0.0
 
 
-def _findings(parts: tuple[PartQuality, ...]) -> list[tuple[float, str]]:
+def _findings(
+    parts: tuple[PartQuality, ...], thresholds: QualityThresholds
+) -> list[tuple[float, str]]:
     """What asks for a look: severity (1 and above fails), and a sentence."""
     checks = (
-        ("below_cutoff", LOW_LOOK, LOW_FAIL, "under the cutoff in {share} of frames"),
-        ("jumps", JUMP_LOOK, JUMP_FAIL, "jumps in {share} of steps"),
-        ("outside", OUTSIDE_LOOK, OUTSIDE_FAIL, "outside the frame in {share} of its points"),
+        ("below_cutoff", "low", "under the cutoff in {share} of frames"),
+        ("jumps", "jumps", "jumps in {share} of steps"),
+        ("outside", "outside", "outside the frame in {share} of its points"),
     )
     return [
-        (value / fail, f"{part.name}: {text.format(share=_percent(value))}")
+        (_severity(value, fail), f"{part.name}: {text.format(share=_percent(value))}")
         for part in parts
-        for name, look, fail, text in checks
-        if (value := getattr(part, name)) > look
+        for name, group, text in checks
+        for fail in [getattr(thresholds, f"{group}_fail")]
+        if (value := getattr(part, name)) > min(getattr(thresholds, f"{group}_look"), fail)
     ]
 
 
-def _lost(lost: int, declared: int) -> list[tuple[float, str]]:
+def _severity(share: float, fail: float) -> float:
+    return share / fail if fail else float("inf")
+
+
+def _lost(lost: int, declared: int, fail: float) -> list[tuple[float, str]]:
     if not lost:
         return []
     text = f"{lost} of {declared} frames that the movie declares cannot be decoded"
-    return [(lost / declared / LOST_FAIL, text)]
+    return [(_severity(lost / declared, fail), text)]
 
 
 def _percent(share: float) -> str:

@@ -4,12 +4,15 @@ import argparse
 from collections.abc import Iterator
 from enum import StrEnum
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.fields import FieldInfo
 
 MAX_WINDOW = 101
+
+LONGEST_LINK = 168
+"""Hours: a signature of AWS' version 4 lasts a week at the most."""
 
 
 class AnnotationsFormat(StrEnum):
@@ -47,8 +50,55 @@ class Crop(BaseModel):
         return self.top + self.height
 
 
+def _share(default: float, title: str, description: str) -> Any:
+    return Field(default=default, ge=0, le=1, title=title, description=description)
+
+
+class QualityThresholds(BaseModel):
+    """From where on a movie's poses ask for a look, or fail; all are shares from 0 to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low_look: float = _share(
+        0.10, "Low: look", "Share of frames with a likelihood under the cutoff."
+    )
+    low_fail: float = _share(
+        0.50, "Low: fail", "Share of frames with a likelihood under the cutoff."
+    )
+    jump_length: float = _share(
+        0.10,
+        "Jump length",
+        "A step to the next frame is a jump where it is longer than this share of the frame's "
+        "diagonal.",
+    )
+    jumps_look: float = _share(0.01, "Jumps: look", "Share of steps that are jumps.")
+    jumps_fail: float = _share(0.10, "Jumps: fail", "Share of steps that are jumps.")
+    outside_look: float = _share(
+        0.001, "Outside: look", "Share of confident points outside the frame."
+    )
+    outside_fail: float = _share(
+        0.05, "Outside: fail", "Share of confident points outside the frame."
+    )
+    lost_fail: float = _share(
+        0.10,
+        "Lost frames: fail",
+        "Share of the declared frames that cannot be decoded; a single one asks for a look.",
+    )
+
+
+# What only validators know is said again for the form, which must refuse it before there is a run.
+_Names = Annotated[list[str], Field(json_schema_extra={"minItems": 1, "uniqueItems": True})]
+
+
+def _offer_color_maps(schema: dict[str, Any]) -> None:
+    """Make the form offer the colormaps that there are."""
+    from matplotlib import colormaps  # noqa: PLC0415 - not for --help
+
+    schema["enum"] = sorted(colormaps)
+
+
 class PoseSettings(BaseModel):
-    """What a request can choose; every default is the one of the IDEAS tool.
+    """What a request can choose; defaults are those of the IDEAS tool, where it has the setting.
 
     The same fields make the form in the Prefect UI, the flags of ``python -m flows run`` and the
     table in the README.
@@ -74,8 +124,9 @@ class PoseSettings(BaseModel):
         title="Window length",
         description="Length of the median filter in frames, an odd number; 0 and 1 both mean "
         "no filter.",
+        json_schema_extra={"not": {"multipleOf": 2, "minimum": 1}},
     )
-    displayed_body_parts: Literal["all"] | list[str] = Field(
+    displayed_body_parts: Literal["all"] | _Names = Field(
         default="all",
         title="Displayed body parts",
         description="The body parts drawn in the labelled movie and the previews: all, or names "
@@ -100,6 +151,7 @@ class PoseSettings(BaseModel):
         default="rainbow",
         title="Color map",
         description="The matplotlib colormap that colors the body parts (or individuals).",
+        json_schema_extra=_offer_color_maps,
     )
     color_by: ColorBy = Field(
         default=ColorBy.BODYPART,
@@ -131,6 +183,26 @@ class PoseSettings(BaseModel):
         le=1000,
         title="Trail points",
         description="How many previous frames' body parts are drawn too, to show history.",
+    )
+    quality: QualityThresholds = Field(
+        default=QualityThresholds(),
+        title="Quality thresholds",
+        description="From where on a verdict is look or fail; verdicts never change the data.",
+    )
+    link_hours: int = Field(
+        default=72,
+        ge=0,
+        le=LONGEST_LINK,
+        title="Hours that links work",
+        description="How long the links on the run's page open results in a bucket; 0 leaves "
+        "them out.",
+    )
+    spread_from: int = Field(
+        default=0,
+        ge=0,
+        title="Spread from",
+        description="A request with at least so many movies is spread over the workers of the "
+        "pool, each movie as a run of its own; 0 never spreads.",
     )
 
     @field_validator("window_length")
@@ -178,9 +250,19 @@ def _closest(name: str, known: Any) -> str:
 def settings_table() -> str:
     """Render the settings as the Markdown table that the README shows."""
     lines = ["| setting | default | range | what it does |", "|---|---|---|---|"]
-    for name, field in PoseSettings.model_fields.items():
+    for name, field in _rows():
         lines.append(f"| `{name}` | {_default(field)} | {_range(field)} | {field.description} |")
     return "\n".join(lines)
+
+
+def _rows() -> Iterator[tuple[str, FieldInfo]]:
+    """Every setting, and in place of a group of them its members."""
+    for name, field in PoseSettings.model_fields.items():
+        if field.annotation is QualityThresholds:
+            for inner, of_group in QualityThresholds.model_fields.items():
+                yield f"{name}.{inner}", of_group
+        else:
+            yield name, field
 
 
 def _default(field: FieldInfo) -> str:
@@ -208,6 +290,10 @@ def option_of(field: FieldInfo) -> dict[str, Any]:
     Without the flag the value is None, so that only the model knows defaults.
     """
     kind = next(_alternatives(field.annotation))
+    if kind is QualityThresholds:
+        known = ", ".join(f"{k}={v.default}" for k, v in QualityThresholds.model_fields.items())
+        text = f"{field.description} Known, with their defaults: {known}"
+        return {"default": None, "nargs": "+", "metavar": "NAME=SHARE", "help": text}
     default = f"(default: {_default(field)})"
     option: dict[str, Any] = {"default": None, "help": f"{field.description} {default}"}
     if kind is bool:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from tasks.pose.quality import Quality, Verdict, assess
+from tasks.pose.settings import QualityThresholds
 from tests.pose_tables import MULTI, pose_table
 
 SIZE = (100, 100)
@@ -238,3 +239,31 @@ def test_frames_that_cannot_be_decoded(lost: int, verdict: str) -> None:
     assert quality.verdict == verdict
     expected = f"{verdict}: {lost} of {lost + FRAMES} frames that the movie declares cannot be"
     assert quality.in_short.startswith(expected if lost else "pass")
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "verdict"),
+    [
+        ({"low_look": 0.4, "low_fail": 0.6}, "pass"),
+        ({"low_look": 0.2, "low_fail": 0.6}, "look"),
+        ({"low_look": 0.1, "low_fail": 0.3}, "fail"),
+        ({"low_look": 0, "low_fail": 0}, "fail"),
+    ],
+)
+def test_the_thresholds_are_the_requests(thresholds: dict[str, float], verdict: str) -> None:
+    values = still()
+    values[:300, 0, 2] = 0.3
+    poses = pose_table(values, {"": ("part0",)})
+    quality = assess(poses, 0.6, SIZE, 30, 0, QualityThresholds.model_validate(thresholds))
+    assert quality.verdict == verdict
+
+
+def test_what_counts_as_a_jump_is_the_requests() -> None:
+    values = still()
+    values[::2, 0, 0] = 60  # 10 pixels, in a frame whose diagonal has 141
+    poses = pose_table(values, {"": ("part0",)})
+    shares = [
+        assess(poses, 0.6, SIZE, 30, 0, QualityThresholds(jump_length=length)).parts[0].jumps
+        for length in (0.05, 0.1)
+    ]
+    assert shares == [1, 0]

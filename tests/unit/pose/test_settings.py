@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from tasks.pose.settings import (
@@ -13,6 +14,7 @@ from tasks.pose.settings import (
     ColorBy,
     Crop,
     PoseSettings,
+    QualityThresholds,
     option_of,
     settings_table,
 )
@@ -42,6 +44,19 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         "output_frame_rate": None,
         "draw_skeleton": False,
         "trail_points": 0,
+        # Those that the IDEAS tool does not have.
+        "quality": {
+            "low_look": 0.1,
+            "low_fail": 0.5,
+            "jump_length": 0.1,
+            "jumps_look": 0.01,
+            "jumps_fail": 0.1,
+            "outside_look": 0.001,
+            "outside_fail": 0.05,
+            "lost_fail": 0.1,
+        },
+        "link_hours": 72,
+        "spread_from": 0,
     }
 
 
@@ -60,6 +75,8 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         ("output_frame_rate", [None, 0.5, 29.97, 240]),
         ("draw_skeleton", [True, False]),
         ("trail_points", [0, 1000]),
+        ("link_hours", [0, 168]),
+        ("spread_from", [0, 1, 500]),
     ],
 )
 def test_each_setting_accepts_its_whole_range(name: str, accepted: list[Any]) -> None:
@@ -81,6 +98,9 @@ def test_each_setting_accepts_its_whole_range(name: str, accepted: list[Any]) ->
         ("output_frame_rate", [0, -1, 1e12, math.nan, math.inf, "fast"]),
         ("draw_skeleton", [2, "perhaps", None]),
         ("trail_points", [-1, 1001, 0.5, None]),
+        ("link_hours", [-1, 169, 0.5, None]),
+        ("spread_from", [-1, 0.5, "many", None]),
+        ("quality", [None, 0.5, {"low_look": 1.1}, {"low": 0.1}]),
     ],
 )
 def test_each_setting_refuses_what_is_outside_its_range(name: str, refused: list[Any]) -> None:
@@ -163,8 +183,8 @@ def test_settings_survive_a_round_trip_through_json() -> None:
 
 def test_the_form_has_a_title_and_help_for_every_field() -> None:
     schema = PoseSettings.model_json_schema()
-    crop = schema["$defs"]["Crop"]["properties"]
-    for field in (*schema["properties"].values(), *crop.values()):
+    groups = [schema["$defs"][name]["properties"] for name in ("Crop", "QualityThresholds")]
+    for field in (field for group in (schema["properties"], *groups) for field in group.values()):
         assert field["title"]
         assert field["description"].endswith(".")
 
@@ -181,10 +201,31 @@ def test_the_form_has_bounds_and_defaults() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"window_length": 4},
+        {"color_map": "rainbwo"},
+        {"displayed_body_parts": ["nose", "nose"]},
+        {"displayed_body_parts": []},
+        {"quality": {"low_look": 2}},
+    ],
+)
+def test_the_form_refuses_what_the_model_refuses(wrong: dict[str, Any]) -> None:
+    form = Draft202012Validator(PoseSettings.model_json_schema())
+    assert list(form.iter_errors(wrong))
+    assert not list(form.iter_errors(PoseSettings().model_dump(mode="json")))
+    for window in (0, 1, 3, 101):
+        assert form.is_valid({"window_length": window})
+
+
 def test_the_settings_table_has_one_row_for_each_setting() -> None:
     header, ruler, *rows = settings_table().splitlines()
     assert len({line.count("|") for line in (header, ruler, *rows)}) == 1
-    assert [row.split("`")[1] for row in rows] == list(PoseSettings.model_fields)
+    names = list(PoseSettings.model_fields)
+    place = names.index("quality")
+    names[place : place + 1] = [f"quality.{name}" for name in QualityThresholds.model_fields]
+    assert [row.split("`")[1] for row in rows] == names
     assert not [row for row in rows if "|  |" in row]
 
 
@@ -202,6 +243,9 @@ def test_the_settings_table_has_one_row_for_each_setting() -> None:
         ("output_frame_rate", ["29.97"], 29.97),
         ("draw_skeleton", [], True),
         ("trail_points", ["7"], 7),
+        ("quality", ["low_look=0.2", "low_fail=0.4"], ["low_look=0.2", "low_fail=0.4"]),
+        ("link_hours", ["7"], 7),
+        ("spread_from", ["7"], 7),
     ],
 )
 def test_each_setting_is_a_flag(name: str, words: list[str], value: Any) -> None:
