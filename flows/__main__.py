@@ -1,4 +1,4 @@
-"""The command line: ``run``, made from the settings model, and ``inspect``."""
+"""The command line: ``run``, made from the settings model, ``inspect`` and ``open``."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tasks.pose.settings import PoseSettings, option_of
+from tasks.pose.settings import LONGEST_LINK, PoseSettings, option_of
 
 BAD_INPUT = 2
 
@@ -87,7 +87,44 @@ def _parser() -> argparse.ArgumentParser:
         "2 it cannot be used.",
     )
     _add_inspect(inspect)
+    opened = commands.add_parser(
+        "open",
+        help="make links that open results",
+        description="Sign web addresses that open a run's report and labelled movies in a browser "
+        "for a limited time. Whoever has such an address can open the file. Exit status: 0 made, "
+        "1 the store failed, 2 there is nothing to open.",
+    )
+    _add_open(opened)
     return parser
+
+
+def _add_open(opened: argparse.ArgumentParser) -> None:
+    opened.add_argument(
+        "location", metavar="LOCATION", help="a run's output location, or one of its files"
+    )
+    hours = PoseSettings.model_fields["link_hours"].default
+    opened.add_argument(
+        "--hours",
+        type=int,
+        default=hours,
+        choices=range(1, LONGEST_LINK + 1),
+        metavar="HOURS",
+        help=f"how long they work, 1 to {LONGEST_LINK} (default: {hours})",
+    )
+    opened.set_defaults(command=_open)
+
+
+def _open(options: argparse.Namespace) -> int:
+    from tasks.links import addresses  # noqa: PLC0415 - not for --help
+    from tasks.pose.errors import BadInput, PoseError  # noqa: PLC0415
+
+    try:
+        found = addresses(options.location, options.hours)
+    except PoseError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return BAD_INPUT if isinstance(error, BadInput) else 1
+    sys.stdout.writelines(f"{name}\t{address}\n" for name, address in found)
+    return 0
 
 
 def _add_inspect(inspect: argparse.ArgumentParser) -> None:
@@ -166,6 +203,8 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
         given["crop"] = dict(zip(("left", "top", "width", "height"), given["crop"], strict=True))
     if given.get("displayed_body_parts") == ["all"]:
         given["displayed_body_parts"] = "all"
+    if "quality" in given:
+        given["quality"] = dict(text.partition("=")[::2] for text in given["quality"])
     return given
 
 
@@ -174,6 +213,8 @@ def _sentence(error: Any) -> str:
     flag = str(first["loc"][0]).replace("_", "-")
     inner = ".".join(str(part) for part in first["loc"][1:] if isinstance(part, str))
     text = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        text = "there is nothing of this name; see --help"
     return f"--{flag}{f' ({inner})' if inner else ''}: {text}, found {first['input']!r}"
 
 

@@ -26,7 +26,7 @@ def inbox(
     output: str | None = None,
     settings: PoseSettings = PoseSettings(),  # noqa: B008 - frozen, and the form shows it
     deployment: str = POSE_ESTIMATION,
-) -> str:
+) -> tuple[str, str]:
     """Start a run for every movie, or folder of movies, that has no current result.
 
     Args:
@@ -37,13 +37,14 @@ def inbox(
         deployment: The deployment that is run.
 
     Returns:
-        What was found, started and skipped, in one sentence.
+        What was found, started and skipped, in one sentence; twice, for the state tells it too.
     """
     place = parse_inbox(inbox)
     batches = look(place, FolderRequest.given(model, output, settings))
     runs = start(batches, deployment)
     remember(place, batches, runs)
-    return tell(place, batches, runs)
+    told = tell(place, batches, runs)
+    return told, told
 
 
 @flow(name="arrival", persist_result=False)
@@ -55,7 +56,7 @@ def arrival(
     output: str | None = None,
     settings: PoseSettings = PoseSettings(),  # noqa: B008
     deployment: str = POSE_ESTIMATION,
-) -> str:
+) -> tuple[str, str]:
     """Start the run that an object's arrival in an inbox makes due, if none has been started.
 
     Args:
@@ -67,9 +68,10 @@ def arrival(
         deployment: The deployment that is run.
 
     Returns:
-        What was found, started and skipped, in one sentence.
+        What was found, started and skipped, in one sentence; twice, for the state tells it too.
     """
     place, arrived = parse_inbox(inbox), parse_arrival(location)
     batches = look_at_arrival(place, FolderRequest.given(model, output, settings), arrived)
     runs = start(batches, deployment)
-    return tell(arrived, batches, runs)
+    told = tell(arrived, batches, runs)
+    return told, told

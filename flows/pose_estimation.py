@@ -18,17 +18,27 @@ from tasks.estimation import (
     load_model,
     stage_processes,
 )
-from tasks.naming import named_for_request
+from tasks.live import live_bar, live_bars
+from tasks.naming import named_for_movie, named_for_request
 from tasks.pose.run_record import now
 from tasks.pose.settings import PoseSettings
 from tasks.publishing import (
     publish_annotations,
     publish_movie,
     publish_record,
+    show_results,
     withdraw_record,
 )
-from tasks.recording import Analysed, RunFacts, conclusion, gather
+from tasks.recording import Analysed, RunFacts, conclusion, outcomes, parted
 from tasks.retries import ends_clearly, stage, timed_stages
+from tasks.spreading import (
+    Place,
+    hands_over,
+    remove_parts,
+    resolve_movie,
+    spread_movies,
+    spreads,
+)
 from tasks.staging import (
     INPUT,
     LABELED,
@@ -59,7 +69,7 @@ def pose_estimation(
     movies: list[str],
     output: str,
     settings: PoseSettings = PoseSettings(),  # noqa: B008 - frozen, and the form shows it
-) -> str:
+) -> tuple[str, str]:
     """Estimate the pose of an animal in every frame of every movie.
 
     Args:
@@ -69,32 +79,77 @@ def pose_estimation(
         settings: How to analyse and what to draw.
 
     Returns:
-        The location of run.json.
+        The location of run.json, and how the run went.
     """
     started = now()
     with (
         scratch_folder() as scratch,
         stage_processes(scratch) as workers,
+        live_bars(),
         timed_stages() as seconds,
     ):
-        workers.estimator.start()
+        if not settings.spread_from:
+            workers.estimator.start()
         request = resolve_request(model, movies, output, settings)
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
-        loaded = load_model(ready, workers)
+        spread = spreads(request)
+        loaded = None if spread else load_model(ready, workers)
         workers.finishers.start()
         earlier = withdraw_record(request.output)
-        futures = [
-            analyse_movie.submit(movie, request, ready, scratch, workers)
-            for movie in request.movies
-        ]
-        for future in futures:
-            future.wait()
-        delivered, failed = gather(request, [future.state for future in futures])
+        if spread:
+            found = spread_movies(request, archive, scratch)
+        else:
+            futures = [
+                analyse_movie.submit(movie, request, ready, scratch, workers)
+                for movie in request.movies
+            ]
+            for future in futures:
+                future.wait()
+            found = outcomes(request, [future.state for future in futures])
+        delivered, failed = parted(found)
+        loaded = loaded or next((movie.found.loaded for movie in delivered), None)
         annotations = publish_annotations(request, delivered, scratch, workers)
         facts = RunFacts(request, archive, ready, loaded, started)
         record = publish_record(facts, delivered, failed, annotations, earlier, seconds, scratch)
-        return conclusion(record, request.output)
+        if spread:
+            remove_parts(request)
+        show_results(record, delivered, request.output)
+    return conclusion(record, request.output)
+
+
+@flow(name="one-movie", flow_run_name=named_for_movie, persist_result=False)
+@ends_clearly
+def one_movie(
+    model: str, movie: str, output: str, settings: PoseSettings, place: Place
+) -> tuple[str, str]:
+    """Analyse one movie of a request that is spread over workers; started by the request's run.
+
+    Args:
+        model: Location of the model's zip.
+        movie: Location of the movie.
+        output: Location that the request's results go below.
+        settings: How to analyse and what to draw.
+        place: Where the movie stands in its request.
+
+    Returns:
+        Where its outcome was handed over, and how it went.
+    """
+    with (
+        scratch_folder() as scratch,
+        stage_processes(scratch) as workers,
+        live_bars(),
+        hands_over(movie, place, scratch) as hand_over,
+    ):
+        workers.estimator.start()
+        request = resolve_movie(model, movie, output, settings, place)
+        archive = fetch_model(request.model, scratch)
+        ready = check_model(archive, request.model.location.name, settings, scratch)
+        load_model(ready, workers)
+        workers.finishers.start()
+        analysed = analyse_movie(request.movies[0], request, ready, scratch, workers)
+        hand_over(analysed)
+    return place.part, f"{analysed.found.frames} frames, {analysed.quality.in_short}"
 
 
 @stage("Movie", "movie · {movie.name}", "movie")
@@ -107,7 +162,11 @@ def analyse_movie(
 ) -> tuple[Analysed, str]:
     """Take one movie from its store through every stage to the output location."""
     settings = request.given.settings
-    with movie_folder(scratch, movie) as folder, timed_stages() as seconds:
+    with (
+        live_bar(movie.name) as bar,
+        movie_folder(scratch, movie) as folder,
+        timed_stages() as seconds,
+    ):
         raw, filtered, labeled_file = (folder / name for name in (RAW, POSES, LABELED))
         fetched = fetch_movie(movie, folder / INPUT)
         checked = check_movie(movie.name, fetched, settings.crop, workers)
@@ -121,7 +180,9 @@ def analyse_movie(
             checked, found, poses, ready, settings, quality, labeled_file, workers
         )
         outputs = publish_movie(checked, raw, poses, labeled_file, previews, request.output)
+        told = f"{found.frames} frames, {quality.in_short}"
+        bar.end(told)
     analysed = Analysed(
         movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
     )
-    return analysed, f"{found.frames} frames, {quality.in_short}"
+    return analysed, told

@@ -1,20 +1,32 @@
 """Pages that a run shows in Prefect's UI while it is under way."""
 
+import re
+
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
 
-def show(key: str, markdown: str) -> None:
+def key_of(kind: str, what: str) -> str:
+    """A page's key, made of what it is about.
+
+    >>> key_of("results", "s3://lab/Session 7/")
+    'results-s3-lab-session-7'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", f"{kind}-{what}".lower()).strip("-")
+
+
+def show(key: str, markdown: str, description: str | None = None) -> None:
     """Show a page beside the task that runs; without a server there is nobody to show it to.
 
     Args:
         key: Lower case with dashes; pages of one key are versions of each other.
         markdown: The page.
+        description: What it is, in a sentence.
     """
     if TaskRunContext.get() is None:
         return
     try:
-        create_markdown_artifact(markdown, key=key)
+        create_markdown_artifact(markdown, key=key, description=description)
     except Exception as error:  # noqa: BLE001 - a picture of the work, never a part of it
         get_run_logger().warning("The page %s cannot be shown: %s", key, error)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tasks.artifacts import show
+from tasks import live
+from tasks.artifacts import key_of, show
 from tasks.pose import estimate, finishing
 from tasks.pose.errors import BadInput
 from tasks.pose.inspection import as_markdown, inspect_archive
@@ -184,15 +185,12 @@ def check_model(
     """Open the archive safely and refuse, before any inference, what cannot work."""
     project = scratch / "project"
     inspection = inspect_archive(archive.path, name, project, archive.input.sha256)
-    show(MODEL_ARTIFACT, as_markdown(inspection))
+    usable = "can be used" if inspection.usable else "cannot be used"
+    show(key_of("model", name), as_markdown(inspection), f"{name} {usable}")
     model = inspection.usable_model()
     model.check_displayed(settings.displayed_body_parts)
     parts = f"{len(model.body_parts)} body parts"
     return ReadyModel(model, project), f"{model.network}, {parts}, {model.snapshot}"
-
-
-MODEL_ARTIFACT = "model"
-"""Key of the page that says what the model is."""
 
 
 @stage("Load model", "load model", "gpu", retries=WORKER_RETRIES)
@@ -236,6 +234,8 @@ def estimate_poses(
 ) -> tuple[estimate.Estimate, str]:
     """Estimate the pose in every decodable frame; one movie at a time has the GPU."""
     what = f"estimate · {movie.name}"
+    if bar := live.current():
+        bar.tell("estimate", 0, "waits for the movies of this run before it")
     with workers.gpu, Progress(what, movie.info.declared_frames) as progress:
         found = workers.estimator.call(
             estimate.estimate,

@@ -12,6 +12,12 @@ def named_for_request() -> str:
     return request_name(parameters.get("movies", ()), str(parameters.get("model", "")))
 
 
+def named_for_movie() -> str:
+    """Name the run of one movie of a spread request: ``mouse1 · openfield``."""
+    parameters = flow_run.parameters
+    return request_name([str(parameters.get("movie", ""))], str(parameters.get("model", "")))
+
+
 def request_name(movies: list[str] | tuple[str, ...], model: str) -> str:
     """Name a request for its movies and its model.
 

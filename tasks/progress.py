@@ -8,6 +8,9 @@ from typing import Self
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
+from tasks import live
+from tasks.pose.pace import Pace
+
 LOG_INTERVAL = 30.0
 """Seconds between two log lines of one piece of work."""
 
@@ -38,23 +41,34 @@ listeners: list[Callable[[Update], None]] = []
 
 
 class Progress:
-    """Follows one piece of work; called with the units that are done so far."""
+    """Follows one piece of work; called with the units that are done so far.
+
+    Work on a movie also moves that movie's bar in Prefect's UI; it is named ``step · movie``.
+    """
 
     def __init__(self, what: str, total: int | None, unit: str = "frames") -> None:
         self._what, self._total, self._unit = what, total, unit
         self._log = _run_logger()
+        self._movie = live.current()
         self._started = time.monotonic()
         self._logged = self._started - LOG_INTERVAL + _FIRST_LOG
         self._done = 0
+        self._bound = ""
 
-    def __call__(self, done: int) -> None:
-        """Tell that `done` units are done."""
+    def __call__(self, done: int | Pace) -> None:
+        """Tell that `done` units are done, and perhaps what bounds the work."""
+        if isinstance(done, Pace):
+            self._bound, done = done.bound, done.done
         self._done = done
         self._tell()
         now = time.monotonic()
+        text = self._text(now - self._started)
+        if self._movie:
+            share = self._done / self._total if self._total else None
+            self._movie.tell(self._what.partition(" ")[0], share, text)
         if now - self._logged >= LOG_INTERVAL:
             self._logged = now
-            self._log(f"{self._what}: {self._text(now - self._started)}")
+            self._log(f"{self._what}: {text}")
 
     def add(self, more: int) -> None:
         """Tell that `more` units are done."""
@@ -79,6 +93,8 @@ class Progress:
             parts.insert(0, f"{100 * self._done / self._total:.0f} %")
             if speed > 0 and self._done <= self._total:
                 parts.append(f"{duration((self._total - self._done) / speed)} left")
+        if self._bound:
+            parts.append(f"bound by {self._bound}" if self._done else f"waits for {self._bound}")
         return ", ".join(parts)
 
 

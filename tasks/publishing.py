@@ -8,11 +8,15 @@ from typing import Any
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
+from tasks.artifacts import key_of, show
 from tasks.estimation import CheckedMovie, Workers
+from tasks.links import links_of
 from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.output_metadata import LabeledMovie, output_metadata
 from tasks.pose.report import MoviePictures, render_report
+from tasks.pose.run_page import render_page
 from tasks.pose.run_record import (
+    LARGEST_RECORD,
     RUN_RECORD,
     MovieRecord,
     Output,
@@ -26,7 +30,7 @@ from tasks.recording import (
     outdated,
     run_record,
 )
-from tasks.retries import STORE_RETRIES, stage
+from tasks.retries import STORE_RETRIES, explained, stage
 from tasks.staging import LABELED, POSES, RAW, ResolvedRequest
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
@@ -59,10 +63,6 @@ def withdraw_record(output: Location) -> tuple[RunRecord | None, str]:
             earlier = RunRecord.model_validate_json(store.read(location, LARGEST_RECORD))
         store.remove(location)
     return earlier, f"no {RUN_RECORD} at {output} until this run is finished"
-
-
-LARGEST_RECORD = 2**28
-"""Bytes of a run record; one of 10,000 movies has about 30 MB."""
 
 
 @stage("Publish movie", "publish · {movie.name}", "store", retries=STORE_RETRIES)
@@ -161,6 +161,21 @@ def publish_record(
     final.write_text(record.to_json(), encoding="utf-8")
     _publish(final, output.child(RUN_RECORD))
     return record, f"{record.status.value}: {output.child(RUN_RECORD)}"
+
+
+@stage("Show results", "show results", "store")
+def show_results(
+    record: RunRecord, delivered: Sequence[Analysed], output: Location
+) -> tuple[None, str]:
+    """Show the run's page in Prefect's UI: its movies, small pictures, links that open results."""
+    try:
+        links = links_of(record, record.request.settings.link_hours)
+        page = render_page(record, str(output), _pictures(delivered), links)
+    except Exception as error:  # noqa: BLE001 - all is delivered; a page must not undo that
+        get_run_logger().warning("The run's page cannot be shown: %s", explained(error))
+        return None, "no page could be made"
+    show(key_of("results", str(output)), page, f"{record.status.value}: {output}")
+    return None, f"{len(links.by_location)} links"
 
 
 MOST_LOGGED = 20

@@ -1,5 +1,6 @@
 """The run record: what a run's movies, inputs and stages tell, put together."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -131,7 +132,7 @@ def failed_record(source: MovieSource, error: BaseException) -> MovieRecord:
             "number": source.number,
             "name": source.name,
             "status": Status.FAILED,
-            "input": _input(source),
+            "input": input_of(source),
             "error": str(told),
             "failed_stage": told.stage,
             "failed_output": told.output,
@@ -140,7 +141,8 @@ def failed_record(source: MovieSource, error: BaseException) -> MovieRecord:
     )
 
 
-def _input(source: MovieSource) -> Input:
+def input_of(source: MovieSource) -> Input:
+    """A movie as its store describes it, without having been read."""
     info = source.info
     return Input(
         location=str(info.location),
@@ -151,36 +153,49 @@ def _input(source: MovieSource) -> Input:
     )
 
 
-def gather(
-    request: ResolvedRequest, states: Sequence[Any]
-) -> tuple[list[Analysed], list[MovieRecord]]:
-    """Part the movies that were delivered from those that failed.
+def outcomes(request: ResolvedRequest, states: Sequence[Any]) -> list[Analysed | MovieRecord]:
+    """What was found in each movie, or why it failed.
 
     Args:
         request: The request.
         states: Each movie's final Prefect state, in the request's order.
 
     Returns:
-        The delivered movies, and the records of the failed ones.
+        Results, or the record of a movie that failed, in the request's order.
     """
     results = [state.result(raise_on_failure=False) for state in states]
-    delivered = [result for result in results if isinstance(result, Analysed)]
-    failed = [
-        failed_record(source, result)
+    return [
+        result if isinstance(result, Analysed) else failed_record(source, result)
         for source, result in zip(request.movies, results, strict=True)
-        if not isinstance(result, Analysed)
     ]
-    return delivered, failed
+
+
+def parted(
+    found: Sequence[Analysed | MovieRecord],
+) -> tuple[list[Analysed], list[MovieRecord]]:
+    """Part the movies that were delivered from the records of those that failed."""
+    return (
+        [one for one in found if isinstance(one, Analysed)],
+        [one for one in found if not isinstance(one, Analysed)],
+    )
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What the run record tells beside the movies."""
+    """What the run record tells beside the movies.
+
+    Attributes:
+        request: The request.
+        model: The archive's bytes.
+        ready: The model.
+        loaded: What ran; None where that was only in other runs, all of which failed.
+        started: When the run began.
+    """
 
     request: ResolvedRequest
     model: Fetched
     ready: ReadyModel
-    loaded: Loaded
+    loaded: Loaded | None
     started: datetime
 
 
@@ -228,7 +243,8 @@ def run_record(
         earlier: The record that was at this output location.
     """
     request, loaded, model, finished = facts.request, facts.loaded, facts.ready.model, now()
-    model = model.model_copy(update={"repairs": (*model.repairs, *loaded.repairs)})
+    repairs = loaded.repairs if loaded else ()
+    model = model.model_copy(update={"repairs": (*model.repairs, *repairs)})
     return RunRecord(
         status=status_of(movies),
         product=f"dlcflow {tasks.__version__}",
@@ -239,11 +255,7 @@ def run_record(
         movies_resolved=tuple(str(movie.info.location) for movie in request.movies),
         model_input=facts.model.input,
         model=model,
-        estimator=Estimator(
-            scorer=loaded.scorer,
-            device=loaded.device,
-            path=loaded.path,
-        ),
+        estimator=_estimator(loaded) if loaded else None,
         movies=movies,
         outputs=outputs,
         stages={name: StageTime(seconds=round(s, 3)) for name, s in seconds.items()},
@@ -257,6 +269,10 @@ def run_record(
         host=this_host(),
         flow_run=_flow_run(),
     )
+
+
+def _estimator(loaded: Loaded) -> Estimator:
+    return Estimator(scorer=loaded.scorer, device=loaded.device, path=loaded.path)
 
 
 def _movie_warnings(movies: Sequence[MovieRecord]) -> list[str]:
@@ -327,8 +343,8 @@ def _locations(outputs: dict[str, Output]) -> list[str]:
     return [output.location for output in outputs.values()]
 
 
-def conclusion(record: RunRecord, output: Location) -> str:
-    """The location of the run record, where every movie was delivered.
+def conclusion(record: RunRecord, output: Location) -> tuple[str, str]:
+    """The location of the run record, and how the run went, where every movie was delivered.
 
     Raises:
         MoviesFailed: At least one movie was not.
@@ -336,7 +352,7 @@ def conclusion(record: RunRecord, output: Location) -> str:
     where = str(output.child(RUN_RECORD))
     failed = [movie for movie in record.movies if movie.status is Status.FAILED]
     if not failed:
-        return where
+        return where, f"{_delivered(record.movies)}; see {where}"
     first = f"{failed[0].name} ({failed[0].failed_stage}): {failed[0].error}"
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     raise MoviesFailed(
@@ -344,3 +360,11 @@ def conclusion(record: RunRecord, output: Location) -> str:
         only_bad_input=len(failed) == len(record.movies)
         and all(movie.error_kind == "bad input" for movie in failed),
     )
+
+
+def _delivered(movies: Sequence[MovieRecord]) -> str:
+    """Movies, frames and verdicts in a few words: ``3 movies, 2,160 frames, 2 pass, 1 look``."""
+    frames = sum(movie.frames.poses for movie in movies if movie.frames)
+    verdicts = Counter(movie.quality.verdict.value for movie in movies if movie.quality)
+    count = f"{len(movies)} movie{'s' if len(movies) != 1 else ''}"
+    return ", ".join([count, f"{frames:,} frames", *(f"{n} {v}" for v, n in verdicts.items())])

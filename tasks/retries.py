@@ -97,15 +97,20 @@ def timed_stages() -> Iterator[dict[str, float]]:
         _stage_seconds.reset(token)
 
 
-def ends_clearly(function: Callable[P, R]) -> Callable[P, R]:
-    """Make a flow function end in a Failed state with our sentence, without a traceback."""
+def ends_clearly(function: Callable[P, tuple[R, str]]) -> Callable[P, R]:
+    """Make a flow function end in a state that tells in a sentence how it went.
+
+    As a stage's, the function returns its value and that sentence; its errors become Failed
+    states with theirs, without a traceback.
+    """
 
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
+            value, message = function(*args, **kwargs)
         except PoseError as error:
             return Failed(message=str(error), data=error)  # type: ignore[return-value]
+        return Completed(message=message, data=value)  # type: ignore[return-value]
 
     return run
 

@@ -10,6 +10,7 @@ from tasks.pose.errors import BadInput
 from tasks.pose.findings import BadModel, Findings
 from tasks.pose.model import Model, network_of
 from tasks.pose.model_archive import open_model, sha256_of
+from tasks.pose.quoting import escaped
 from tasks.pose.tensorflow_config import NOT_INSTALLED, is_installed
 
 ENGINES = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
@@ -173,21 +174,13 @@ def as_text(inspection: Inspection) -> str:
 def as_markdown(inspection: Inspection) -> str:
     """A page for Prefect's UI."""
     verdict = "can be used" if inspection.usable else "cannot be used"
-    lines = [f"## {_escaped(inspection.name)} {verdict}"]
+    lines = [f"## {escaped(inspection.name)} {verdict}"]
     if rows := facts_of(inspection.known):
         lines += ["", "| | |", "|---|---|"]
-        lines += [f"| {name} | {_escaped(value)} |" for name, value in rows]
+        lines += [f"| {name} | {escaped(value)} |" for name, value in rows]
     for title, sentences in _lists(inspection):
-        lines += ["", f"**{title}**", "", *(f"- {_escaped(sentence)}" for sentence in sentences)]
+        lines += ["", f"**{title}**", "", *(f"- {escaped(sentence)}" for sentence in sentences)]
     return "\n".join(lines) + "\n"
-
-
-def _escaped(text: str) -> str:
-    """Text from an archive as text: no links, pictures, tables or HTML of a stranger's making."""
-    return "".join(f"\\{sign}" if sign in _MARKDOWN else sign for sign in text)
-
-
-_MARKDOWN = set("\\`*_{}[]()<>#+!|~&")
 
 
 def as_json(inspection: Inspection) -> str:

@@ -40,3 +40,16 @@ def listed(items: Iterable[object]) -> str:
     texts = [said(str(item)) for item in items]
     more = [f"and {len(texts) - _NAMED} more"] if len(texts) > _NAMED else []
     return ", ".join(texts[:_NAMED] + more)
+
+
+def escaped(text: str) -> str:
+    """A stranger's text as text in a Markdown page: no links, pictures or HTML of theirs."""
+    return "".join(f"\\{sign}" if sign in _MARKDOWN else sign for sign in text)
+
+
+_MARKDOWN = set("\\`*_{}[]()<>#+!|~&")
+
+
+def as_code(text: str) -> str:
+    """A location in a Markdown page, to be copied as it stands."""
+    return escaped(text) if "`" in text else f"`{text}`"

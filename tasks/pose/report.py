@@ -49,12 +49,17 @@ def _shown(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> dict[str
     """Embed pictures while the budget lasts, of movies that need a look first."""
     left = PICTURE_BUDGET
     shown: dict[str, dict[str, Any]] = {}
-    for movie in sorted(record.movies, key=_urgency):
+    for movie in by_urgency(record):
         files = pictures.get(movie.name, _NONE)
         size = sum(p.stat().st_size for p in (*files.previews.values(), *files.worst.values()))
         shown[movie.name] = _embedded(files if size <= left else _NONE)
         left -= size if size <= left else 0
     return shown
+
+
+def by_urgency(record: RunRecord) -> list[MovieRecord]:
+    """A run's movies, those that need a look first."""
+    return sorted(record.movies, key=_urgency)
 
 
 def _urgency(movie: MovieRecord) -> int:

@@ -19,6 +19,9 @@ from tasks.pose.settings import PoseSettings
 RUN_RECORD = "run.json"
 """The record's published name."""
 
+LARGEST_RECORD = 2**28
+"""Bytes of a run record; one of 10,000 movies has about 30 MB."""
+
 PACKAGES = (
     "deeplabcut", "torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pyarrow", "tables",
     "av", "opencv-python-headless", "matplotlib", "scikit-image", "prefect", "boto3", "isx",

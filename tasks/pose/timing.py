@@ -8,6 +8,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.pose.arrays import Floats, Integers
+
 _Ticks = NDArray[np.int64] | NDArray[np.float64]
 
 
@@ -31,8 +33,8 @@ class Recording:
     start: Fraction
     system: str | None
     length: int
-    positions: NDArray[np.int64]
-    counter: NDArray[np.float64]
+    positions: Integers
+    counter: Floats
     dropped: tuple[tuple[int, int], ...]
     warnings: tuple[str, ...] = ()
     name: str | None = None
@@ -57,7 +59,7 @@ class Timing:
         warnings: Which times are estimates, one sentence each.
     """
 
-    seconds: NDArray[np.float64]
+    seconds: Floats
     frame_rate: Fraction
     constant: bool
     recording: Recording | None = None

@@ -55,6 +55,9 @@ _TRANSFER = TransferConfig(
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 _ATTEMPTS = 5
+LINK_ENDPOINT = "DLCFLOW_LINK_ENDPOINT_URL"
+"""Environment variable: the store's address for people's browsers, where workers use another."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 _client_lock = Lock()
@@ -159,6 +162,14 @@ class S3Store(ObjectStore):
         """Nothing: the object must be fetched."""
         return None
 
+    def signed_link(self, location: Location, seconds: int) -> str | None:
+        """An address with a signature; nothing is asked of the store."""
+        _check_object(location)
+        where = {"Bucket": location.bucket, "Key": location.key}
+        client = _client(os.environ.get(LINK_ENDPOINT) or None)
+        with _explained(location):
+            return client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+
 
 class _Transfer(BaseSubscriber):
     """Pins a download to an ETag, counts the bytes, and reports them one call at a time."""
@@ -181,8 +192,11 @@ class _Transfer(BaseSubscriber):
                 self._progress(bytes_transferred)
 
 
-def _client() -> "S3Client":
+def _client(endpoint: str | None = None) -> "S3Client":
     """The client of this process for the configuration that now holds.
+
+    Args:
+        endpoint: The store's address; by default the one that boto3 is set up for.
 
     Raises:
         ValueError: boto3's settings are wrong.
@@ -191,7 +205,7 @@ def _client() -> "S3Client":
     settings = frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
     try:
         with _client_lock:
-            return _new_client(os.getpid(), settings)
+            return _new_client(os.getpid(), settings, endpoint)
     except ValueError as error:
         raise ValueError(
             f"The settings of the object store are wrong: {without_secrets(str(error))}. Expected "
@@ -200,7 +214,11 @@ def _client() -> "S3Client":
 
 
 @lru_cache(maxsize=4)
-def _new_client(pid: int, settings: frozenset[tuple[str, str]]) -> "S3Client":  # noqa: ARG001
+def _new_client(
+    pid: int,  # noqa: ARG001 - a client of another process is not used
+    settings: frozenset[tuple[str, str]],  # noqa: ARG001 - nor one of other settings
+    endpoint: str | None,
+) -> "S3Client":
     core = botocore.session.get_session()
     session = boto3.Session(botocore_session=core)
     config = Config(
@@ -214,7 +232,7 @@ def _new_client(pid: int, settings: frozenset[tuple[str, str]]) -> "S3Client":  
         max_pool_connections=32,
     )
     region = session.region_name or "us-east-1"
-    return session.client("s3", region_name=region, config=config)
+    return session.client("s3", region_name=region, config=config, endpoint_url=endpoint)
 
 
 @contextmanager

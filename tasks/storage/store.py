@@ -142,6 +142,17 @@ class ObjectStore(Protocol):
     def local_path(self, source: ObjectInfo) -> Path | None:
         """The object as a file that can be read where it is, if it is one."""
 
+    def signed_link(self, location: Location, seconds: int) -> str | None:
+        """A web address that opens an object for whoever has it, for a limited time.
+
+        Args:
+            location: The object; whether there is one is not looked at.
+            seconds: How long it works; credentials that end earlier end it too.
+
+        Returns:
+            The address; None where there are no such addresses. It is a secret: never log it.
+        """
+
 
 class LocalStore(ObjectStore):
     """Files in local folders."""
@@ -235,6 +246,10 @@ class LocalStore(ObjectStore):
     def local_path(self, source: ObjectInfo) -> Path | None:
         """The file itself."""
         return source.location.path
+
+    def signed_link(self, location: Location, seconds: int) -> str | None:  # noqa: ARG002
+        """Nothing: browsers do not follow links from a web page to a local file."""
+        return None
 
     def _check_same(self, source: ObjectInfo) -> None:
         if source.etag and self.stat(source.location).etag != source.etag:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flows.__main__ import _given, _parser, main
-from tasks.pose.settings import Crop, PoseSettings
+from tasks.pose.settings import Crop, PoseSettings, QualityThresholds
 from tests.paths import ROOT
 
 REQUEST = ["run", "--model", "m.zip", "--movies", "a.mp4", "b/", "--output", "out"]
@@ -45,6 +45,9 @@ CHOSEN: dict[str, tuple[list[str], Any]] = {
     "output_frame_rate": (["29.97"], 29.97),
     "draw_skeleton": ([], True),
     "trail_points": (["5"], 5),
+    "quality": (["low_look=0.2", "low_fail=0.4"], QualityThresholds(low_look=0.2, low_fail=0.4)),
+    "link_hours": (["5"], 5),
+    "spread_from": (["5"], 5),
 }
 
 
@@ -111,6 +114,9 @@ def test_wrong_usage_ends_with_2(words: list[str], capsys: pytest.CaptureFixture
         (["--output-frame-rate", "0"], "--output-frame-rate: "),
         (["--trail-points", "1001"], "--trail-points: "),
         (["--displayed-body-parts", "nose", "nose"], "--displayed-body-parts: names a body part"),
+        (["--quality", "low=0.2"], "--quality (low): there is nothing of this name; see --help"),
+        (["--quality", "low_look=1.2"], "--quality (low_look): "),
+        (["--quality", "low_look"], "--quality (low_look): "),
     ],
 )
 def test_a_value_outside_its_range_is_told_in_one_line_and_ends_with_2(
@@ -121,6 +127,19 @@ def test_a_value_outside_its_range_is_told_in_one_line_and_ends_with_2(
     assert told.out == ""
     assert told.err.startswith(f"error: {said}")
     assert len(told.err.splitlines()) == 1
+
+
+def test_open_takes_a_location_and_hours() -> None:
+    options = _parser().parse_args(["open", "s3://lab/out/"])
+    assert (options.location, options.hours) == ("s3://lab/out/", 72)
+    assert _parser().parse_args(["open", "out", "--hours", "168"]).hours == 168
+
+
+@pytest.mark.parametrize("hours", ["0", "169", "-1", "2.5"])
+def test_links_work_for_a_week_at_the_most(hours: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["open", "out", "--hours", hours])
+    assert caught.value.code == 2
 
 
 def test_inspect_takes_a_model_and_a_switch() -> None:
@@ -140,7 +159,9 @@ def test_a_location_that_holds_no_model_is_told_in_one_line_and_ends_with_2(
     assert len(told.err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["inspect", "--help"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["run", "--help"], ["inspect", "--help"], ["open", "--help"]]
+)
 def test_help_ends_with_0(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)
@@ -159,7 +180,11 @@ def test_help_explains_every_setting_with_its_default(
         assert f"--{name.replace('_', '-')}" in text
         assert field.description is not None
         assert field.description in text
-    assert len(re.findall(r"\(default: [^)]+\)", text)) == len(PoseSettings.model_fields)
+    for name, field in QualityThresholds.model_fields.items():
+        assert f"{name}={field.default}" in text
+    groups = 1  # whose members have defaults of their own
+    defaults = re.findall(r"\(default: [^)]+\)", text)
+    assert len(defaults) == len(PoseSettings.model_fields) - groups
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,194 @@
+"""A request spread over workers, one of which is killed, gives what one worker gives."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployments import deploy
+from tasks.pose.errors import MoviesFailed
+from tasks.pose.run_record import RunRecord, Status
+from tasks.pose.settings import PoseSettings
+from tests.movie_files import cut_movie
+from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
+
+FRAMES = {"m1": 12, "m2": 9, "m10": 7}
+PLAIN = PoseSettings()
+SPREAD = PoseSettings(spread_from=2)
+
+
+@pytest.fixture(scope="module")
+def movies(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("movies")
+    for name, frames in FRAMES.items():
+        cut_movie(DEMO_MOVIE, folder / f"{name}.mp4", frames)
+    (folder / "broken.mp4").write_text("this is no movie")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workers(
+    prefect_server: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["list[subprocess.Popen[bytes]]"]:
+    """Two process workers, as on two machines, each with one run at a time."""
+    from prefect.settings import PREFECT_API_URL
+
+    logs = tmp_path_factory.mktemp("workers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
+        patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv(deploy.INBOX, "s3://lab/inbox/")
+        assert deploy.main([]) == 0
+        started = [_worker(logs / f"{index}.log") for index in range(2)]
+        try:
+            yield started
+        finally:
+            for worker in started:
+                with suppress(ProcessLookupError):
+                    os.killpg(worker.pid, signal.SIGKILL)
+                worker.wait()
+
+
+def _worker(log: Path) -> "subprocess.Popen[bytes]":
+    words = ["worker", "start", "--pool", "gpu", "--type", "process", "--limit", "1"]
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [sys.executable, "-m", "prefect", *words],
+            cwd="/",
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+def _runs_of(workers: "list[subprocess.Popen[bytes]]") -> list[int]:
+    """The processes of flow runs that workers have started."""
+    children = {
+        int(pid)
+        for worker in workers
+        for pid in Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()
+    }
+    return sorted(children)
+
+
+@contextmanager
+def killing_one(workers: "list[subprocess.Popen[bytes]]") -> Iterator[list[int]]:
+    """Kill the first flow run that a worker starts, once it is at work."""
+    killed: list[int] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.2):
+            for pid in _runs_of(workers):
+                time.sleep(6)
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        ended.set()
+        thread.join()
+
+
+def run(movies: Path, output: Path, settings: PoseSettings) -> RunRecord:
+    from flows.pose_estimation import pose_estimation
+
+    state: Any = pose_estimation(
+        str(DEMO_MODEL), [f"{movies}/"], f"{output}/", settings, return_state=True
+    )
+    assert isinstance(state.result(raise_on_failure=False), MoviesFailed)
+    return RunRecord.model_validate_json((output / "run.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def alone(movies: Path, prefect_server: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("alone")
+    run(movies, output, PLAIN)
+    return output
+
+
+@pytest.fixture(scope="module")
+def spread(
+    movies: Path,
+    workers: "list[subprocess.Popen[bytes]]",
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    output = tmp_path_factory.mktemp("spread")
+    with killing_one(workers) as killed:
+        run(movies, output, SPREAD)
+    assert len(killed) == 1
+    return output
+
+
+def record(folder: Path) -> Any:
+    return json.loads((folder / "run.json").read_text())
+
+
+def test_the_files_are_the_same_byte_for_byte(alone: Path, spread: Path) -> None:
+    names = [
+        {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        for folder in (alone, spread)
+    ]
+    assert names[0] == names[1]
+    differ = {
+        name for name in names[0] if (alone / name).read_bytes() != (spread / name).read_bytes()
+    }
+    assert differ == {"run.json", "report.html"}
+
+
+def test_the_records_differ_in_times_and_ids_alone(alone: Path, spread: Path) -> None:
+    assert same(record(alone), str(alone)) == same(record(spread), str(spread))
+
+
+VARIABLE = {"seconds", "frames_per_second", "started", "finished", "stages", "flow_run", "etag"}
+
+
+def same(value: Any, folder: str) -> Any:
+    """What must not depend on where and when a run was made."""
+    if isinstance(value, dict):
+        kept = {
+            k: v for k, v in value.items() if k not in {*VARIABLE, "spread_from", "report.html"}
+        }
+        return {k: same(v, folder) for k, v in kept.items()}
+    if isinstance(value, list):
+        return [same(item, folder) for item in value]
+    return value.replace(folder, "OUT") if isinstance(value, str) else value
+
+
+def test_a_movie_that_fails_says_why_as_ever(spread: Path) -> None:
+    movies = RunRecord.model_validate(record(spread)).movies
+    (failed,) = [movie for movie in movies if movie.status is Status.FAILED]
+    assert (failed.name, failed.failed_stage) == ("broken", "Check movie")
+    assert failed.error_kind == "bad input"
+    assert failed.input.size == len("this is no movie")
+
+
+def test_nothing_is_left_of_what_runs_handed_over(spread: Path) -> None:
+    assert [path.name for path in spread.iterdir() if path.name.startswith(".")] == [".dlcflow"]
+    assert [path for path in (spread / ".dlcflow").rglob("*") if path.is_file()] == []
+
+
+def test_without_the_deployment_a_spread_request_is_refused(
+    movies: Path, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.pose_estimation import pose_estimation
+
+    monkeypatch.setattr("tasks.spreading.ONE_MOVIE", "one-movie/nowhere")
+    state: Any = pose_estimation(
+        str(DEMO_MODEL), [f"{movies}/"], str(tmp_path), SPREAD, return_state=True
+    )
+    assert "run `make deploy`, or leave spread_from at 0" in state.message

@@ -1,0 +1,123 @@
+"""Signed links open results in a browser, for a while, and nothing else."""
+
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.__main__ import main
+from tasks.links import links_of
+from tasks.storage.location import Location
+from tasks.storage.store import store_for
+from tests.integration.storage.conftest import Bucket
+from tests.records import a_movie, a_run, an_output
+
+
+def opened(address: str) -> Any:
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        return answer.read(), answer.headers["Content-Type"]
+
+
+@pytest.mark.parametrize("key", ["out/report.html", "out/a b+c%41 ü/labeled.mp4"])
+def test_a_link_opens_the_object_as_what_it_is(bucket: Bucket, tmp_path: Path, key: str) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"<p>report</p>")
+    location = Location(bucket.name, key)
+    store_for(location).upload(file, location, "text/html; charset=utf-8")
+    address = store_for(location).signed_link(location, 60)
+    assert address is not None
+    assert opened(address) == (b"<p>report</p>", "text/html; charset=utf-8")
+
+
+def test_a_link_ends(bucket: Bucket) -> None:
+    if bucket.store.kind == "moto":
+        pytest.skip("moto looks at no signature and no expiry")
+    location = bucket.put("report.html")
+    address = store_for(location).signed_link(location, 1)
+    assert address is not None
+    time.sleep(2.5)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        opened(address)
+
+
+def test_a_link_is_for_one_object(bucket: Bucket) -> None:
+    if bucket.store.kind == "moto":
+        pytest.skip("moto looks at no signature and no expiry")
+    location = bucket.put("report.html")
+    bucket.put("secret.html")
+    address = store_for(location).signed_link(location, 60)
+    assert address is not None
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        opened(address.replace("report", "secret"))
+
+
+def test_links_may_go_by_another_address_than_the_workers(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DLCFLOW_LINK_ENDPOINT_URL", "https://store.my-institute.org")
+    location = bucket.put("report.html")
+    address = store_for(location).signed_link(location, 60)
+    assert str(address).startswith(f"https://store.my-institute.org/{bucket.name}/report.html?")
+    assert store_for(location).read(location, 100) == b"content"
+
+
+def record_at(bucket: Bucket) -> Any:
+    name = f"s3://{bucket.name}/out"
+    movie = a_movie(outputs={"labeled.mp4": an_output(f"{name}/mouse1/labeled.mp4")})
+    run = a_run(movie, outputs={"report.html": an_output(f"{name}/report.html")})
+    for key in ("out/report.html", "out/mouse1/labeled.mp4"):
+        bucket.put(key, key.encode())
+    bucket.put("out/run.json", run.to_json().encode())
+    return run
+
+
+def test_a_run_has_links_for_its_report_and_movies(bucket: Bucket) -> None:
+    run = record_at(bucket)
+    links = links_of(run, 2)
+    assert links.hours == 2
+    bodies = [opened(address)[0] for address in links.by_location.values()]
+    assert bodies == [b"out/report.html", b"out/mouse1/labeled.mp4"]
+    assert links_of(run, 0).by_location == {}
+
+
+@pytest.mark.parametrize("where", ["out", "out/", "out/run.json"])
+def test_the_command_makes_new_ones(
+    bucket: Bucket, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record_at(bucket)
+    assert main(["open", f"s3://{bucket.name}/{where}", "--hours", "1"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [name for name, _ in lines] == ["report.html", "mouse1/labeled.mp4"]
+    assert opened(lines[1][1])[0] == b"out/mouse1/labeled.mp4"
+
+
+def test_the_command_opens_any_one_object(
+    bucket: Bucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.put("out/mouse1/pose_estimates.h5", b"poses")
+    assert main(["open", f"s3://{bucket.name}/out/mouse1/pose_estimates.h5"]) == 0
+    name, address = capsys.readouterr().out.strip().split("\t")
+    assert (name, opened(address)[0]) == ("pose_estimates.h5", b"poses")
+
+
+@pytest.mark.parametrize("where", ["nothing/", "nothing", "no-record/"])
+def test_where_there_is_nothing_to_open_the_command_says_so(
+    bucket: Bucket, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bucket.put("no-record/run.json", b"{}")
+    assert main(["open", f"s3://{bucket.name}/{where}"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("error: ")
+    assert "run.json" in told.err
+
+
+def test_results_in_a_folder_have_addresses_of_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a b.html").write_text("x")
+    assert main(["open", str(tmp_path / "a b.html")]) == 0
+    assert capsys.readouterr().out == f"a b.html\tfile://{tmp_path}/a%20b.html\n"
