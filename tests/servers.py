@@ -51,12 +51,12 @@ def postgresql() -> Iterator[str]:
 @contextmanager
 def _database(programs: Path, folder: Path, user: str) -> Iterator[int]:
     place, port = str(folder / "data"), free_port()
-    new = [programs / "initdb", "-D", place, "-U", user, "--auth=trust", "-E", "UTF8", "--no-sync"]
-    subprocess.run(new, user=user, cwd="/", check=True, stdout=subprocess.DEVNULL)
-    serve = [programs / "postgres", "-D", place, "-p", str(port), "-k", str(folder)]
+    new = [str(programs / "initdb"), "-D", place, "-U", user, "--auth=trust", "-E", "UTF8"]
+    subprocess.run([*new, "--no-sync"], user=user, cwd="/", check=True, stdout=subprocess.DEVNULL)
+    serve = [str(programs / "postgres"), "-D", place, "-p", str(port), "-k", str(folder)]
     serve += ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
+    ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     with process(serve, folder / "log", user=user, cwd="/", end=signal.SIGINT):
-        ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
         assert eventually(lambda: subprocess.run(ready, check=False).returncode == 0)
         yield port
 
@@ -127,24 +127,43 @@ def prefect_server(
 
 @contextmanager
 def process(
-    words: Sequence[str | Path], log: Path, *, end: signal.Signals = signal.SIGTERM, **options: Any
+    words: Sequence[str],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
+    cwd: str | Path = ROOT,
+    end: signal.Signals = signal.SIGTERM,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a command beside the test, and end it."""
-    options = {"cwd": ROOT, "start_new_session": True} | options
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            [str(word) for word in words], stdout=output, stderr=output, **options
-        ) as child,
-    ):
+    """Run a command beside the test, and end it and what it has started.
+
+    Args:
+        words: The command.
+        log: What it says.
+        env: Its environment, instead of this process' own.
+        user: Who runs it, where root does not.
+        cwd: Where it runs.
+        end: How it is asked to end.
+    """
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            words,
+            stdout=output,
+            stderr=output,
+            env=env,
+            user=user,
+            cwd=cwd,
+            start_new_session=True,
+        )
         try:
             yield child
         finally:
             child.send_signal(end)
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 child.wait(60)
-            finally:
-                child.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
 
 
 @dataclass
@@ -173,11 +192,14 @@ def trap() -> Iterator[Trap]:
 
 
 def _catch(listener: socket.socket, caught: list[str]) -> None:
-    with suppress(OSError):  # the listener has been shut
-        while True:
+    while True:
+        try:
             connection, _ = listener.accept()
-            with connection:
-                caught.append(connection.recv(4096).partition(b"\r\n")[0].decode())
+        except OSError:  # the listener has been shut
+            return
+        with connection, suppress(OSError):
+            connection.settimeout(10)
+            caught.append(connection.recv(4096).partition(b"\r\n")[0].decode(errors="replace"))
 
 
 def answers(url: str) -> bool:

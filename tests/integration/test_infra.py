@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import yaml
 
@@ -34,7 +34,7 @@ def configuration(worker: Any, kind: str, **values: Any) -> Any:
     from prefect.client.schemas.objects import Flow, FlowRun
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    flow = Flow(id=uuid4(), name="pose-estimation")
+    flow = Flow(id=uuid4(), name="pose-estimation", labels={})
     run = FlowRun(id=uuid4(), flow_id=flow.id, name="mouse1, mouse2 · openfield")
     with temporary_settings({PREFECT_API_URL: "http://prefect.lab/api"}):
         making = worker.from_template_and_values(copy.deepcopy(template(kind)), values)
@@ -82,9 +82,8 @@ def test_a_container_gets_the_gpus_and_the_shared_slots() -> None:
     assert made.env["DLCFLOW_SLOTS"] == "/scratch/slots"
     assert "dlcflow-scratch:/scratch" in made.volumes
     (request,) = made.container_create_kwargs["device_requests"]
-    from docker.types import DeviceRequest
-
-    assert DeviceRequest(**request)["Capabilities"] == [["gpu"]]
+    docker = pytest.importorskip("docker.types")
+    assert docker.DeviceRequest(**request)["Capabilities"] == [["gpu"]]
 
 
 @pytest.mark.parametrize("gpus", [0, 1])
