@@ -153,10 +153,6 @@ def _environment(folder: Path) -> tuple[dict[str, str], str | None]:
             "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_API_URL": api,
             "PREFECT_UI_URL": f"http://127.0.0.1:{port}",
-            # Slots that a killed run held come back, over a restart of the server too.
-            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
-                "prefect.server.concurrency.lease_storage.filesystem"
-            ),
             "PREFECT_WORKER_QUERY_SECONDS": "2",
             "PYTHONPATH": str(ROOT),
         }
@@ -178,7 +174,7 @@ def _start_all(parts: Parts, store: str | None) -> None:
         parts.start("store", serve, store)
         parts.run("filling the bucket", (*python, "deployments.demo.fill", BUCKET))
     ui = parts.environment["PREFECT_UI_URL"]
-    serve_ui = (*prefect, "server", "start", "--port", _port_of(ui))
+    serve_ui = (*python, "deployments.server", "--port", _port_of(ui))
     parts.start("server", serve_ui, ui, f"{ui}/api/health")
     parts.run("deploying", (*python, "deployments.deploy"))
     parts.start("worker", (*prefect, "worker", "start", "--pool", "gpu", "--type", "process"))

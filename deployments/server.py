@@ -1,0 +1,145 @@
+"""Prefect's own server, kept quiet: neither it nor its pages ask anybody else for anything.
+
+    python -m deployments.server --host 0.0.0.0 --port 4200
+
+It is what ``prefect server start`` runs, API, UI and background services, with two differences:
+answers carry a content security policy, and lists that Prefect would fetch from GitHub come from
+the installed package. Whatever else is set for a Prefect server holds for this one.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from flows.__main__ import QUIET
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+DEFAULTS = QUIET | {
+    # Slots that a killed run held come back, over a restart of the server too.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
+        "prefect.server.concurrency.lease_storage.filesystem"
+    ),
+    # Where the page came from: by whatever name, and through whichever proxy, a browser got there.
+    "PREFECT_UI_API_URL": "/api",
+    # Advertisements for Prefect's paid service.
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+}
+"""What Prefect's settings are here where nobody has set them."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deployments.server",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    parser.add_argument("--port", type=int, default=4200, help="port to listen at")
+    options = parser.parse_args(arguments)
+    serve(options.host, options.port)
+    return 0
+
+
+def serve(host: str, port: int) -> None:
+    """Serve as ``prefect server start`` does."""
+    import uvicorn  # noqa: PLC0415
+
+    app = application()
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    server = get_current_settings().server
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_level=server.logging_level.lower(),
+        timeout_keep_alive=server.api.keepalive_timeout,
+        ws_ping_interval=server.api.websocket_ping_interval,
+        ws_ping_timeout=server.api.websocket_ping_timeout,
+    )
+
+
+def application() -> "FastAPI":
+    """Make the web application, for any ASGI server (``uvicorn --factory``)."""
+    os.environ.update(DEFAULTS | os.environ)
+    from prefect.server.api import collections  # noqa: PLC0415 - reads the environment
+    from prefect.server.api.server import create_app  # noqa: PLC0415
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    # A list without an address is read from the installed package at once.
+    collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, ""))
+    app = create_app(final=True)
+    api, store = get_current_settings().server.ui.api_url, os.environ.get("AWS_ENDPOINT_URL")
+    app.add_middleware(AnswersWith, headers=headers(api, store))
+    return app
+
+
+def headers(api: str | None, store: str | None) -> dict[str, str]:
+    """The headers by which a browser asks nobody but this server and the store.
+
+    Args:
+        api: Where the UI finds the API, which may be another server.
+        store: Where the store is, whose pictures artifacts may show.
+    """
+    policy = {
+        "default-src": ("'self'",),
+        # The time line of a run is drawn by PixiJS, which compiles its shaders' setters.
+        "script-src": ("'self'", "'unsafe-eval'"),
+        "connect-src": ("'self'", *_origin(api)),
+        "img-src": ("'self'", "data:", "blob:", *_origin(store)),
+        "style-src": ("'self'", "'unsafe-inline'"),
+        "font-src": ("'self'", "data:"),
+        "worker-src": ("'self'", "blob:"),
+        "object-src": ("'none'",),
+        "base-uri": ("'self'",),
+        "form-action": ("'self'",),
+        "frame-ancestors": ("'self'",),
+    }
+    return {
+        "content-security-policy": "; ".join(f"{k} {' '.join(v)}" for k, v in policy.items()),
+        # Links lead outside, to Prefect's documentation and to the store: they tell no addresses
+        # of ours, and their hosts are not even looked up before they are followed.
+        "referrer-policy": "same-origin",
+        "x-dns-prefetch-control": "off",
+        "x-content-type-options": "nosniff",
+    }
+
+
+def _origin(url: str | None) -> tuple[str, ...]:
+    parts = urlsplit(url or "")
+    return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()
+
+
+class AnswersWith:
+    """Puts headers into every answer.
+
+    Attributes:
+        app: The application that answers.
+        headers: What to put in.
+    """
+
+    def __init__(self, app: "ASGIApp", headers: Mapping[str, str]) -> None:
+        self.app = app
+        self.headers = headers
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Answer one request; a websocket's messages are passed on as they are."""
+        from starlette.datastructures import MutableHeaders  # noqa: PLC0415
+
+        async def send_with_headers(message: "Message") -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self.headers)
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""What `infra/` says: work pools as Prefect's workers read them, the image, the compose file."""
+
+import asyncio
+import copy
+import re
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+import yaml
+
+import tasks
+from tests.paths import ROOT
+
+INFRA = ROOT / "infra"
+POOLS = sorted((INFRA / "work-pools").glob("*.yaml"))
+PLACEHOLDER = re.compile(r"\{\{ (\w+) \}\}")
+PREFECTS_OWN = {"PREFECT__FLOW_RUN_ID", "PREFECT_API_URL"}
+
+
+def read(name: str) -> Any:
+    return yaml.safe_load((INFRA / name).read_text(encoding="utf-8"))
+
+
+def template(kind: str) -> Any:
+    return read(f"work-pools/{kind}.yaml")["base_job_template"]
+
+
+def configuration(worker: Any, kind: str, **values: Any) -> Any:
+    """What a worker makes of a pool's template, and of a deployment's job variables."""
+    from prefect.client.schemas.objects import Flow, FlowRun
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    flow = Flow(id=uuid4(), name="pose-estimation", labels={})
+    run = FlowRun(id=uuid4(), flow_id=flow.id, name="mouse1, mouse2 · openfield")
+    with temporary_settings({PREFECT_API_URL: "http://prefect.lab/api"}):
+        making = worker.from_template_and_values(copy.deepcopy(template(kind)), values)
+        made = asyncio.run(making)
+        made.prepare_for_flow_run(run, flow=flow)
+    return made
+
+
+@pytest.mark.parametrize("path", POOLS, ids=lambda path: path.stem)
+def test_a_template_uses_the_variables_that_it_declares(path: Path) -> None:
+    pool = read(f"work-pools/{path.name}")
+    variables = pool["base_job_template"]["variables"]
+    used = set(PLACEHOLDER.findall(yaml.safe_dump(pool["base_job_template"]["job_configuration"])))
+    assert used == set(variables["properties"])
+    assert pool["type"] == path.stem
+
+
+@pytest.mark.parametrize("path", POOLS, ids=lambda path: path.stem)
+def test_defaults_are_what_a_template_allows(path: Path) -> None:
+    variables = template(path.stem)["variables"]
+    jsonschema.Draft202012Validator.check_schema(variables)
+    fields = variables["properties"].items()
+    jsonschema.validate({k: v["default"] for k, v in fields if "default" in v}, variables)
+    assert all(field.get("title") for _, field in fields)
+
+
+@pytest.mark.parametrize("path", POOLS, ids=lambda path: path.stem)
+def test_runs_tell_twice_a_minute_that_they_are_alive(path: Path) -> None:
+    environment = template(path.stem)["variables"]["properties"]["env"]["default"]
+    assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
+
+
+def test_a_process_gets_the_environment_of_its_worker_and_ours() -> None:
+    from prefect.workers.process import ProcessJobConfiguration
+
+    made = configuration(ProcessJobConfiguration, "process", env={"AWS_PROFILE": "lab"})
+    assert made.env.keys() > {*PREFECTS_OWN, "PATH", "AWS_PROFILE"}
+    assert made.env["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
+
+
+def test_a_container_gets_the_gpus_and_the_shared_slots() -> None:
+    worker = pytest.importorskip("prefect_docker.worker", reason="prefect-docker is not here")
+    made = configuration(worker.DockerWorkerJobConfiguration, "docker", env={"FOO": "1"})
+    assert made.env.keys() > {*PREFECTS_OWN, "FOO", "AWS_CONFIG_FILE"}
+    assert made.env["DLCFLOW_SLOTS"] == "/scratch/slots"
+    assert "dlcflow-scratch:/scratch" in made.volumes
+    (request,) = made.container_create_kwargs["device_requests"]
+    docker = pytest.importorskip("docker.types")
+    assert docker.DeviceRequest(**request)["Capabilities"] == [["gpu"]]
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_kubernetes_would_take_the_job(gpus: int) -> None:
+    worker = pytest.importorskip("prefect_kubernetes.worker", reason="it is not here")
+    schemas = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not here")
+    chosen = {"nvidia.com/gpu.product": "NVIDIA-A100"}
+    values = {"gpus": gpus, "node_selector": chosen, "store_secret": "lab", "env": {"FOO": "1"}}
+    made = configuration(worker.KubernetesWorkerJobConfiguration, "kubernetes", **values)
+    pod = made.job_manifest["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {each["name"] for each in container["env"]} > {*PREFECTS_OWN, "FOO", "TMPDIR"}
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == gpus
+    assert container["envFrom"][0]["secretRef"]["name"] == "lab"
+    assert pod["nodeSelector"] == chosen
+    # Prefect's worker asks for these two, and Kubernetes passes over them.
+    del pod["parallelism"], pod["completions"]
+    schemas.validate(made.job_manifest, "1.30", strict=True)
+
+
+def test_images_are_those_of_this_version() -> None:
+    named = [
+        template(kind)["variables"]["properties"]["image"] for kind in ("docker", "kubernetes")
+    ]
+    images = {each["default"] for each in named}
+    services = read("compose.yaml")["services"].values()
+    images |= {each["image"] for each in services if "postgres" not in each["image"]}
+    assert images == {f"dlcflow:{tasks.__version__}"}
+    for file in ("prefect-server.yaml", "dlcflow.yaml"):
+        text = (INFRA / "kubernetes" / file).read_text(encoding="utf-8")
+        assert set(re.findall(r"\b\d+\.\d+\.\d+$", text, re.MULTILINE)) == {tasks.__version__}
+
+
+def test_the_image_is_made_of_what_is_there() -> None:
+    lines = (INFRA / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copies = [line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--" not in line]
+    ignored = (INFRA / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    for path in chain.from_iterable(copies):
+        assert (ROOT / path).exists()
+        assert f"!{path}" in ignored
+
+
+def test_the_image_has_the_uv_of_the_makefile() -> None:
+    pinned = re.search(r"^UV_VERSION := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert pinned is not None
+    assert f"uv=={pinned[1]}\n" in (INFRA / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_compose_asks_for_what_the_example_names() -> None:
+    text = (INFRA / "compose.yaml").read_text(encoding="utf-8")
+    example = (INFRA / "example.env").read_text(encoding="utf-8")
+    asked = set(re.findall(r"\$\{(\w+)", text))
+    asked |= set(re.findall(r"^ +(AWS_\w+):$", text, re.MULTILINE))
+    assert asked == set(re.findall(r"^(\w+)=", example, re.MULTILINE))
+
+
+def test_compose_waits_for_what_each_part_needs() -> None:
+    services = read("compose.yaml")["services"]
+    for name, service in services.items():
+        for needed, how in service.get("depends_on", {}).items():
+            healthy = how["condition"] == "service_healthy"
+            assert not healthy or "healthcheck" in services[needed], f"{name} waits in vain"
+    (device,) = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device["capabilities"] == ["gpu"]
+    assert services["server"]["ports"] == ["127.0.0.1:4200:4200"]

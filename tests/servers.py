@@ -1,0 +1,221 @@
+"""Real servers for tests, as processes of their own: PostgreSQL, and Prefect's as we start it."""
+
+import base64
+import getpass
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from tests.paths import ROOT
+from tests.stores import free_port
+
+T = TypeVar("T")
+
+PATIENCE = 300.0  # seconds; a busy machine is slow to start
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """Start a database that keeps nothing, or skip; yields its address for Prefect."""
+    programs = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+    if programs is None:
+        pytest.skip("PostgreSQL is not here: this needs the package postgresql")
+    # It refuses to run as root. Its folder is not below pytest's, which are for their owner only.
+    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
+    folder = Path(tempfile.mkdtemp(prefix="dlcflow-postgresql-"))
+    os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
+    try:
+        with _database(programs, folder, user) as port:
+            yield f"postgresql+asyncpg://{user}@127.0.0.1:{port}/postgres"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _database(programs: Path, folder: Path, user: str) -> Iterator[int]:
+    place, port = str(folder / "data"), free_port()
+    new = [str(programs / "initdb"), "-D", place, "-U", user, "--auth=trust", "-E", "UTF8"]
+    subprocess.run([*new, "--no-sync"], user=user, cwd="/", check=True, stdout=subprocess.DEVNULL)
+    serve = [str(programs / "postgres"), "-D", place, "-p", str(port), "-k", str(folder)]
+    serve += ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
+    ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    with process(serve, folder / "log", user=user, cwd="/", end=signal.SIGINT):
+        assert eventually(lambda: subprocess.run(ready, check=False).returncode == 0)
+        yield port
+
+
+@dataclass(frozen=True)
+class Prefect:
+    """A Prefect server.
+
+    Attributes:
+        url: Where its pages are.
+        environment: What a client of it finds in its environment.
+        password: Its basic authentication, ``user:password``; None where it has none.
+    """
+
+    url: str
+    environment: Mapping[str, str]
+    password: str | None
+
+    def get(self, path: str) -> Any:
+        """What the API answers."""
+        return self._ask(urllib.request.Request(f"{self.url}/api{path}"))
+
+    def post(self, path: str, body: Any) -> Any:
+        """What the API answers."""
+        kind = {"Content-Type": "application/json"}
+        return self._ask(urllib.request.Request(f"{self.url}/api{path}", _json(body), kind))
+
+    def _ask(self, request: urllib.request.Request) -> Any:
+        if self.password:
+            encoded = base64.b64encode(self.password.encode()).decode()
+            request.add_header("Authorization", f"Basic {encoded}")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+
+def _json(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+@contextmanager
+def prefect_server(
+    folder: Path, database: str | None = None, password: str | None = None, **settings: str
+) -> Iterator[Prefect]:
+    """Start a full Prefect server, with its background services, as we deploy it.
+
+    Args:
+        folder: For its settings and its log, and its database where that is SQLite.
+        database: Address of another database.
+        password: ``user:password`` that it asks for.
+        settings: More of its environment.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    mine = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PREFECT_"))}
+    mine |= {"PREFECT_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
+    server = mine | settings
+    if database:
+        server["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
+    if password:
+        server["PREFECT_SERVER_API_AUTH_STRING"] = password
+        mine["PREFECT_API_AUTH_STRING"] = password
+    serve = [sys.executable, "-m", "deployments.server", "--port", str(port)]
+    with process(serve, folder / "server.log", env=server):
+        found = Prefect(url, mine | {"PREFECT_API_URL": f"{url}/api"}, password)
+        assert eventually(lambda: answers(f"{url}/api/health")), (folder / "server.log").read_text()
+        yield found
+
+
+@contextmanager
+def process(
+    words: Sequence[str],
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    user: str | None = None,
+    cwd: str | Path = ROOT,
+    end: signal.Signals = signal.SIGTERM,
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a command beside the test, and end it and what it has started.
+
+    Args:
+        words: The command.
+        log: What it says.
+        env: Its environment, instead of this process' own.
+        user: Who runs it, where root does not.
+        cwd: Where it runs.
+        end: How it is asked to end.
+    """
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            words,
+            stdout=output,
+            stderr=output,
+            env=env,
+            user=user,
+            cwd=cwd,
+            start_new_session=True,
+        )
+        try:
+            yield child
+        finally:
+            child.send_signal(end)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(60)
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+@dataclass
+class Trap:
+    """A proxy that lets nothing out and writes down who wanted to go where.
+
+    Attributes:
+        url: Its address.
+        caught: The first line of what each sent.
+    """
+
+    url: str
+    caught: list[str]
+
+
+@contextmanager
+def trap() -> Iterator[Trap]:
+    """Listen as a proxy."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found = Trap(f"http://127.0.0.1:{listener.getsockname()[1]}", [])
+        thread = threading.Thread(target=_catch, args=(listener, found.caught), daemon=True)
+        thread.start()
+        yield found
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def _catch(listener: socket.socket, caught: list[str]) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # the listener has been shut
+            return
+        with connection, suppress(OSError):
+            connection.settimeout(10)
+            caught.append(connection.recv(4096).partition(b"\r\n")[0].decode(errors="replace"))
+
+
+def answers(url: str) -> bool:
+    """Whether somebody answers there, whatever it is."""
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def eventually(look: Callable[[], T], seconds: float = PATIENCE) -> T:
+    """What is found at last."""
+    until = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < until:
+        time.sleep(0.2)
+    return found
