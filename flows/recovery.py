@@ -1,0 +1,27 @@
+"""Start runs again whose process, worker or machine was lost."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+from pydantic import NonNegativeInt
+
+from tasks.recovery import recover_all
+from tasks.retries import ends_clearly
+
+RESTARTS = 3
+"""A run that has crashed more often than that has a reason that another start does not mend."""
+
+
+@flow(name="recovery", flow_run_name="crashed runs", persist_result=False)
+@ends_clearly
+def recovery(restarts: NonNegativeInt = RESTARTS) -> State[None]:
+    """Start crashed runs of pose-estimation again.
+
+    Args:
+        restarts: How many times a run is started again, at most; 0 for never.
+
+    Returns:
+        What was done, as the state's message.
+    """
+    done = recover_all(restarts)
+    return Completed(message=" ".join(done) or "No run had crashed.")
