@@ -120,10 +120,10 @@ def _differs(client: "SyncPrefectClient", entry: Entry, found: "DeploymentRespon
 
 
 def _as_wanted(entry: Entry) -> dict[str, Any]:
-    from prefect.flows import load_flow_from_entrypoint  # noqa: PLC0415
+    from prefect.flows import Flow, load_flow_from_entrypoint  # noqa: PLC0415
     from prefect.utilities.callables import parameter_schema  # noqa: PLC0415
 
-    flow = load_flow_from_entrypoint(entry["entrypoint"])
+    flow: Flow[Any, Any] = load_flow_from_entrypoint(entry["entrypoint"])
     limit = entry.get("concurrency_limit") or {"limit": None, "collision_strategy": None}
     return {
         "entrypoint": entry["entrypoint"],

@@ -102,7 +102,7 @@ def server_url() -> str:
     """
     from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
 
-    url = PREFECT_API_URL.value()
+    url: str | None = PREFECT_API_URL.value()
     if not url:
         raise ConnectionError(
             "expected PREFECT_API_URL to name a Prefect server, found nothing; for example: "

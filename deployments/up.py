@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deployments.definitions import INBOX
 from deployments.demo.run import BUCKET, STORE
-from deployments.deploy import INBOX
 from flows.__main__ import QUIET
 
 ROOT = Path(__file__).parents[1]

@@ -23,9 +23,10 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import SetStateStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
-from prefect.exceptions import Abort, ObjectNotFound
+from prefect.exceptions import ObjectNotFound
 from prefect.logging import get_run_logger
 from prefect.states import AwaitingRetry, Cancelled, Crashed, Failed, Running
 from prefect.types._datetime import now
@@ -153,11 +154,7 @@ def _set(client: SyncPrefectClient, run: FlowRun, crash: State[Any], state: Stat
     """Set a run's state once for each of its crashes, however many look at the same time."""
     # The server refuses a second transition of the same id.
     state.state_details.transition_id = uuid5(crash.id, str(state.type))
-    try:
-        result = client.set_flow_run_state(run.id, state)
-    except Abort:
-        return False
-    return bool(result.state and result.state.id == state.id)
+    return client.set_flow_run_state(run.id, state).status == SetStateStatus.ACCEPT
 
 
 def _end_tasks(client: SyncPrefectClient, run: FlowRun) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tasks
-from deployments import deploy
+from deployments import definitions, deploy
 
 INBOX = "s3://lab/inbox/"
 
@@ -21,7 +21,7 @@ def deployed(prefect_server: None) -> Iterator[None]:
         from prefect.settings import PREFECT_API_URL
 
         patch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
-        patch.setenv(deploy.INBOX, INBOX)
+        patch.setenv(definitions.INBOX, INBOX)
         assert deploy.main([]) == 0
         assert deploy.main([]) == 0
         yield
