@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from uuid import uuid4
 
 from deployments.deploy import POOL, QUEUES, SERVICE, server_url
 from flows.__main__ import QUIET
@@ -113,8 +114,10 @@ class Worker:
     def start(self) -> None:
         """Start it, out of reach of a terminal's Ctrl-C, which is ours to pass on."""
         self.started = time.monotonic()
+        # Each has a name of its own: by it the server tells whether the one that took a run lives.
+        name = f"{socket.gethostname()} {self.name} {uuid4().hex[:8]}"
         self.process = subprocess.Popen(
-            self.words,
+            [*self.words, "--name", name],
             cwd=ROOT,
             env=self.environment,
             start_new_session=True,
@@ -221,7 +224,7 @@ def workers(runs: int, environment: Mapping[str, str]) -> list[Worker]:
 
 def _worker(name: str, queues: Iterable[str], limit: int, environment: Mapping[str, str]) -> Worker:
     words = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
-    words += ["--name", f"{socket.gethostname()} {name} {os.getpid()}", "--limit", str(limit)]
+    words += ["--limit", str(limit)]
     # The pool is what `make deploy` makes; one that Prefect made up would have no queues of ours.
     words += ["--no-create-pool-if-not-found", "--install-policy", "never"]
     for queue in queues:

@@ -2,10 +2,11 @@
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 from prefect.states import Completed
 from pydantic import NonNegativeInt
 
-from tasks.recovery import recover_all
+from tasks.recovery import in_short, is_looked_after, recover_all
 from tasks.retries import ends_clearly
 
 RESTARTS = 3
@@ -23,5 +24,9 @@ def recovery(restarts: NonNegativeInt = RESTARTS) -> State[None]:
     Returns:
         What was done, as the state's message.
     """
+    if is_looked_after():
+        return Completed(message="Another look is under way, and sees what this one would.")
     done = recover_all(restarts)
-    return Completed(message=" ".join(done) or "No run had crashed.")
+    for sentence in done:
+        get_run_logger().info(sentence)
+    return Completed(message=in_short(done))

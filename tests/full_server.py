@@ -1,6 +1,7 @@
 """A Prefect server as `prefect server start` runs it, for tests of workers and automations.
 
-It is quicker than a real one to believe that a worker is gone, so that tests need not wait for it.
+It asks for a password, and it is quicker than a real one to believe that a worker is gone, so that
+tests need not wait for it.
 """
 
 import os
@@ -18,7 +19,11 @@ from tests.paths import ROOT
 
 PATIENCE = 300.0
 
+PASSWORD = "lab:secret"
+
 IMPATIENT = {
+    "PREFECT_API_AUTH_STRING": PASSWORD,
+    "PREFECT_SERVER_API_AUTH_STRING": PASSWORD,
     "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_FOREMAN_INACTIVITY_HEARTBEAT_MULTIPLE": "2",
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
@@ -28,18 +33,17 @@ IMPATIENT = {
 
 
 @contextmanager
-def full_server(folder: Path, **settings: str) -> Iterator[dict[str, str]]:
+def full_server(folder: Path) -> Iterator[dict[str, str]]:
     """Start a server with a database in a folder.
 
     Args:
         folder: Where it keeps what it keeps, and its log.
-        **settings: More of its environment.
 
     Yields:
         The environment that a client of it needs.
     """
     address = f"http://127.0.0.1:{_free_port()}"
-    environment = QUIET | IMPATIENT | settings
+    environment = QUIET | IMPATIENT
     environment |= {"PREFECT_API_URL": f"{address}/api", "PREFECT_HOME": str(folder / "prefect")}
     words = ("prefect", "server", "start", "--no-ui", "--port", address.rpartition(":")[2])
     with (folder / "server.log").open("wb") as log:
