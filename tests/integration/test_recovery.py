@@ -24,7 +24,7 @@ from deployments.deploy import POOL, reconcile_pool
 from tasks import lost_runs, recovery
 from tasks.lost_runs import NO_HEARTBEAT, is_alive
 from tasks.recovery import recover, recover_all
-from tests.integration.lab import as_client, deploy_stub, eventually, names, states
+from tests.integration.lab import as_client, deploy_stub, eventually, names, put, states
 
 RESTARTS = 2
 
@@ -50,11 +50,6 @@ def run(client: SyncPrefectClient) -> FlowRun:
     run = client.create_flow_run_from_deployment(deploy_stub(client))
     put(client, run, Pending(), Running())
     return run
-
-
-def put(client: SyncPrefectClient, run: FlowRun, *states: Any) -> None:
-    for state in states:
-        client.set_flow_run_state(run.id, state)
 
 
 def now_is(client: SyncPrefectClient, run: FlowRun) -> tuple[str, str]:
