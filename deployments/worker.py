@@ -223,7 +223,8 @@ def workers(runs: int, environment: Mapping[str, str]) -> list[Worker]:
 
 
 def _worker(name: str, queues: Iterable[str], limit: int, environment: Mapping[str, str]) -> Worker:
-    words = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL]
+    words = [sys.executable, "-m", "deployments.steady_worker", "worker", "start"]
+    words += ["--pool", POOL, "--type", "process"]
     words += ["--limit", str(limit)]
     # The pool is what `make deploy` makes; one that Prefect made up would have no queues of ours.
     words += ["--no-create-pool-if-not-found", "--install-policy", "never"]

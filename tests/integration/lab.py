@@ -38,8 +38,8 @@ def as_client(environment: dict[str, str]) -> Iterator[SyncPrefectClient]:
         yield client
 
 
-QUICK = 3
-"""Seconds without a heartbeat, in the place of the file's 100."""
+QUICK = 10
+"""Seconds without a heartbeat, the fewest that Prefect takes, in the place of the 100 of the file."""
 
 
 def deploy_quickly(folder: Path, patch: pytest.MonkeyPatch, notify: str = "") -> None:
