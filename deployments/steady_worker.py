@@ -2,9 +2,9 @@
 
 ``python -m deployments.steady_worker worker start …`` is Prefect's own command otherwise.
 
-A worker asks the server for runs and starts them. When the server is slow to answer, the answer
-may hold a run that the worker has started meanwhile. Prefect 3.8.8 then raises an error that nothing
-catches, since the run holds its place already (measured: among some twenty runs, on a busy machine).
+A worker asks the server for runs and starts them. When the server is slow, its answer may hold a
+run that the worker has started meanwhile. Prefect 3.8.8 then raises an error that nothing catches,
+since the run holds its place already (measured on a busy machine, among some twenty runs).
 """
 
 import sys

@@ -39,7 +39,7 @@ def as_client(environment: dict[str, str]) -> Iterator[SyncPrefectClient]:
 
 
 QUICK = 10
-"""Seconds without a heartbeat, the fewest that Prefect takes, in the place of the 100 of the file."""
+"""Seconds without a heartbeat: not the 100 of the file, but the fewest that Prefect takes."""
 
 
 def deploy_quickly(folder: Path, patch: pytest.MonkeyPatch, notify: str = "") -> None:
