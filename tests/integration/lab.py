@@ -60,14 +60,16 @@ def _quicker(file: Path, folder: Path) -> Path:
     return changed
 
 
-def deploy_stub(client: SyncPrefectClient, queue: str = "default") -> Any:
+def deploy_stub(
+    client: SyncPrefectClient, queue: str = "default", tag: str = definitions.TAG
+) -> Any:
     """Deploy the stub as somebody's own copy of pose-estimation; its id."""
     flow_id = client.create_flow_from_name("pose-estimation")
     return client.create_deployment(
         flow_id,
-        f"stub-{queue}",
+        f"stub for {tag} in {queue}",
         entrypoint=STUB,
-        tags=[definitions.TAG],
+        tags=[tag],
         work_pool_name=POOL,
         work_queue_name=queue,
         pull_steps=[],

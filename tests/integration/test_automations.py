@@ -5,12 +5,15 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.events import emit_event
+from prefect.events.schemas.automations import AutomationCore
 from prefect.states import Crashed, Failed, Pending, Running
 
 from deployments import automations
@@ -84,8 +87,7 @@ def test_a_run_that_ends_badly_is_told_with_its_reason_and_address(
 def test_runs_of_others_are_nobodys_business_here(
     client: SyncPrefectClient, run: FlowRun, told: tuple[str, Told]
 ) -> None:
-    others = client.create_flow_run_from_deployment(deploy_stub(client))
-    client.update_flow_run(others.id, tags=["somebody's"])
+    others = client.create_flow_run_from_deployment(deploy_stub(client, tag="somebody's"))
     client.set_flow_run_state(others.id, Failed())
     client.set_flow_run_state(run.id, Failed())
     eventually(lambda: about(told[1], run))
@@ -117,12 +119,14 @@ def test_a_run_whose_heartbeat_stops_is_marked_crashed(
 
 
 def test_a_crash_starts_a_look(client: SyncPrefectClient, run: FlowRun) -> None:
-    def looks() -> list[FlowRun]:
-        return [one for one in client.read_flow_runs() if one.name == "crashed runs"]
+    def looks() -> set[UUID]:
+        of_recovery = FlowFilter.model_validate({"name": {"any_": ["recovery"]}})
+        found = client.read_flow_runs(flow_filter=of_recovery)
+        return {one.id for one in found if not one.auto_scheduled}
 
-    before = {one.id for one in looks() if not one.auto_scheduled}
+    before = looks()
     client.set_flow_run_state(run.id, Crashed())
-    eventually(lambda: {one.id for one in looks() if not one.auto_scheduled} - before)
+    eventually(lambda: looks() - before)
 
 
 def test_a_paused_automation_stays_paused(client: SyncPrefectClient) -> None:
@@ -139,9 +143,10 @@ def test_a_paused_automation_stays_paused(client: SyncPrefectClient) -> None:
 def test_an_automation_that_the_file_lacks_goes_and_that_of_others_stays(
     client: SyncPrefectClient,
 ) -> None:
-    model = next(one for one in client.read_automations() if one.name == "dlcflow: no worker")
+    found = {one.name: one for one in client.read_automations()}["dlcflow: no worker"]
     for name in ("dlcflow: of old", "somebody's"):
-        client.create_automation(model.model_copy(update={"name": name}))
+        values = found.model_dump(exclude={"id"}) | {"name": name}
+        client.create_automation(AutomationCore.model_validate(values))
     automations.reconcile(client, None)
     names = [one.name for one in client.read_automations()]
     assert "dlcflow: of old" not in names

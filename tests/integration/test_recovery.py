@@ -172,8 +172,7 @@ def test_a_run_that_hangs_is_not_started_beside_itself(
 
 
 def test_a_look_finds_ours_alone(client: SyncPrefectClient, run: FlowRun) -> None:
-    others = client.create_flow_run_from_deployment(deploy_stub(client))
-    client.update_flow_run(others.id, tags=["somebody's"])
+    others = client.create_flow_run_from_deployment(deploy_stub(client, tag="somebody's"))
     put(client, others, Running(), Crashed())
     put(client, run, Crashed())
     told = recover_all(RESTARTS)
