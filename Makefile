@@ -41,7 +41,7 @@ deploy: setup ## bring the server that PREFECT_API_URL names to what this checko
 	$(PYTHON) -m deployments.deploy $(if $(POOL),--pool $(POOL))
 
 worker: setup ## run on this machine what the server that PREFECT_API_URL names hands out
-	PYTHONPATH=$(CURDIR) $(PYTHON) -m prefect worker start --pool gpu --type process
+	$(PYTHON) -m deployments.worker $(if $(RUNS),--runs $(RUNS))
 
 test: setup ## run all tests
 	$(PYTHON) -m pytest

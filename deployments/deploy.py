@@ -6,155 +6,171 @@ longer has is removed; what others made is left alone.
 """
 
 import argparse
+import json
 import os
-import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import yaml
 
-import tasks
+from deployments import automations, definitions
+from deployments.automations import NOTIFY
+from deployments.definitions import INBOX
+from flows.__main__ import QUIET
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+ROOT = Path(__file__).parents[1]
 POOLS = ROOT / "infra" / "work-pools"
 KINDS = tuple(sorted(path.stem for path in POOLS.glob("*.yaml")))
 
 POOL = "gpu"
 
-INBOX = "DLCFLOW_INBOX"
-"""Environment variable: the location that movies are dropped into."""
+DEFAULT_KIND = "process"
 
-NOTIFY = "DLCFLOW_NOTIFY"
-"""Environment variable: the notification block that tells when something is wrong."""
+SERVICE = "service"
+"""The queue of light runs, which a worker of their own takes: they never wait for estimation."""
 
-OURS = "dlcflow: "
-"""How names of our automations begin."""
-
-TRIGGERED = "dlcflow: arrival in the inbox"
-"""The automation that Prefect makes of a deployment's trigger."""
-
-QUEUES = {"urgent": 1, "default": 2, "bulk": 3}
+QUEUES = {SERVICE: 1, "urgent": 2, "default": 3, "bulk": 4}
 """Priorities: what lies in a queue of a lower number is started first."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Reconcile the server that ``PREFECT_API_URL`` names; the exit status is that of the CLI."""
+    """Reconcile the server that ``PREFECT_API_URL`` names.
+
+    Args:
+        arguments: Words of the command line; by default those of this process.
+
+    Returns:
+        The exit status: 0, or 1 with a sentence on standard error.
+    """
     parser = argparse.ArgumentParser(prog="make deploy", description=__doc__)
-    parser.add_argument("--pool", choices=KINDS, default="process", help="where runs are made")
+    parser.add_argument(
+        "--pool", choices=KINDS, help=f"where runs are made; {DEFAULT_KIND} at first"
+    )
     options = parser.parse_args(arguments)
-    reconcile_pool(options.pool)
-    reconcile_automations(os.environ.get(NOTIFY))
-    return deploy(os.environ.get(INBOX))
+    os.environ.update(QUIET | os.environ)
+    try:
+        with server() as client:
+            reconcile_pool(client, options.pool)
+            definitions.reconcile(client, os.environ.get(INBOX))
+            automations.reconcile(client, os.environ.get(NOTIFY))
+    except (ValueError, RuntimeError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    return 0
 
 
-def reconcile_pool(kind: str) -> None:
+@contextmanager
+def server() -> "Iterator[SyncPrefectClient]":
+    """Connect to the server that ``PREFECT_API_URL`` names.
+
+    Yields:
+        A client of it.
+
+    Raises:
+        ConnectionError: There is none, it does not answer, or it refuses the password.
+    """
+    import httpx  # noqa: PLC0415
+    from prefect.client.orchestration import get_client  # noqa: PLC0415
+
+    url = server_url()
+    try:
+        with get_client(sync_client=True) as client:
+            client.api_version()
+            yield client
+    except httpx.HTTPStatusError as error:
+        raise ConnectionError(_refusal(url, error.response.status_code)) from error
+    except httpx.TransportError as error:
+        raise ConnectionError(
+            f"expected a Prefect server at {url} (PREFECT_API_URL), found nobody who answers "
+            f"({error}); start it, or correct the address"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise ConnectionError(_refusal(url, 200)) from error
+
+
+def server_url() -> str:
+    """The address of the server, from the environment or Prefect's own profile.
+
+    Raises:
+        ConnectionError: None is named.
+    """
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415
+
+    url: str | None = PREFECT_API_URL.value()
+    if not url:
+        raise ConnectionError(
+            "expected PREFECT_API_URL to name a Prefect server, found nothing; for example: "
+            "export PREFECT_API_URL=http://127.0.0.1:4200/api"
+        )
+    return url
+
+
+def _refusal(url: str, status: int) -> str:
+    if status in (401, 403):
+        return (
+            f"the Prefect server at {url} refuses the password; set PREFECT_API_AUTH_STRING to "
+            "user:password as the server has it"
+        )
+    return (
+        f"expected a Prefect server at {url} (PREFECT_API_URL), found something that answers with "
+        f"status {status}; the address of its API usually ends in /api"
+    )
+
+
+def reconcile_pool(client: "SyncPrefectClient", kind: str | None) -> None:
     """Make the work pool and its queues, or bring them up to date.
 
     Args:
-        kind: Name of a file in ``infra/work-pools``, which is the pool's type.
+        client: The server.
+        kind: Name of a file in ``infra/work-pools``, which is the pool's type; None keeps the type
+            of the pool that there is.
 
     Raises:
-        SystemExit: There is a pool of this name, but of another type, which cannot be changed.
+        ValueError: There is a pool of this name, but of another type, which cannot be changed.
     """
-    from prefect.client.orchestration import get_client  # noqa: PLC0415
     from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate  # noqa: PLC0415
     from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
 
-    wanted = yaml.safe_load((POOLS / f"{kind}.yaml").read_text(encoding="utf-8"))
-    with get_client(sync_client=True) as client:
-        try:
-            found = client.read_work_pool(POOL)
-        except ObjectNotFound:
-            client.create_work_pool(WorkPoolCreate(name=POOL, **wanted))
-        else:
-            if found.type != wanted["type"]:
-                sys.exit(
-                    f"the work pool {POOL!r} is of type {found.type}, which cannot be changed to "
-                    f"{wanted['type']}; remove it first: prefect work-pool delete {POOL}"
-                )
-            changes = {k: v for k, v in wanted.items() if k != "type"}
-            client.update_work_pool(POOL, WorkPoolUpdate(**changes))
-        _reconcile_queues(client)
-
-
-def _reconcile_queues(client: Any) -> None:
-    found = {queue.name: queue for queue in client.read_work_queues(work_pool_name=POOL)}
-    for name, priority in QUEUES.items():
-        if name not in found:
-            client.create_work_queue(name=name, priority=priority, work_pool_name=POOL)
-    found = {queue.name: queue for queue in client.read_work_queues(work_pool_name=POOL)}
-    # From the last: a priority that is taken moves the queue that has it down by one.
-    for name, priority in sorted(QUEUES.items(), key=lambda item: -item[1]):
-        if found[name].priority != priority:
-            client.update_work_queue(found[name].id, priority=priority)
-
-
-def reconcile_automations(notify: str | None) -> None:
-    """Make our automations what the file says, and remove those that it no longer has.
-
-    Args:
-        notify: Notification block to tell by, ``type/name``; None tells nobody.
-    """
-    from prefect.client.orchestration import get_client  # noqa: PLC0415
-    from prefect.events.schemas.automations import AutomationCore  # noqa: PLC0415
-
-    wanted = yaml.safe_load((HERE / "automations.yaml").read_text(encoding="utf-8"))
-    with get_client(sync_client=True) as client:
-        block = _block_id(client, notify) if notify else None
-        usable = [_with_notification(one, block) for one in wanted if block or "notify" not in one]
-        found = {one.name: one for one in client.read_automations() if one.name.startswith(OURS)}
-        for values in usable:
-            automation = AutomationCore.model_validate(values)
-            if automation.name in found:
-                client.update_automation(found.pop(automation.name).id, automation)
-            else:
-                client.create_automation(automation)
-        for name, automation in found.items():
-            if name != TRIGGERED:
-                client.delete_automation(automation.id)
-
-
-def _with_notification(automation: dict[str, Any], block: Any) -> dict[str, Any]:
-    values = dict(automation)
-    notify = values.pop("notify", None)
-    if notify:
-        action = {"type": "send-notification", "block_document_id": block} | notify
-        values["actions"] = [*values.get("actions", ()), action]
-    return values
-
-
-def _block_id(client: Any, name: str) -> Any:
-    """The id of a block.
-
-    Raises:
-        SystemExit: There is no such block.
-    """
-    from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
-
-    kind, _, document = name.partition("/")
     try:
-        return client.read_block_document_by_name(document, block_type_slug=kind).id
+        found = client.read_work_pool(POOL)
     except ObjectNotFound:
-        sys.exit(
-            f"{NOTIFY}={name}: there is no such block; make one in the UI under Blocks, or with "
-            "`prefect block create`, and name it as type/name"
-        )
+        client.create_work_pool(WorkPoolCreate(name=POOL, **_pool(kind or DEFAULT_KIND)))
+    else:
+        kind = kind or found.type
+        if found.type != kind or kind not in KINDS:
+            raise ValueError(
+                f"the work pool {POOL} is of type {found.type}, which cannot be changed to "
+                f"{kind if kind in KINDS else DEFAULT_KIND}; when its runs have ended, remove it: "
+                f"prefect work-pool delete {POOL}; and deploy again"
+            )
+        changes = {name: value for name, value in _pool(kind).items() if name != "type"}
+        if any(getattr(found, name) != value for name, value in changes.items()):
+            client.update_work_pool(POOL, WorkPoolUpdate(**changes))
+    _reconcile_queues(client)
 
 
-def deploy(inbox: str | None) -> int:
-    """Send the deployments with Prefect's own command, from the root, where entrypoints begin.
+def _pool(kind: str) -> dict[str, object]:
+    pool: dict[str, object] = yaml.safe_load((POOLS / f"{kind}.yaml").read_text(encoding="utf-8"))
+    return pool
 
-    Args:
-        inbox: Where movies are dropped; None leaves the two deployments out that look there.
-    """
-    chosen = ["--all"] if inbox else ["--name", "pose-estimation/pose-estimation"]
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", *chosen]
-    command += ["--prefect-file", str(HERE.relative_to(ROOT) / "prefect.yaml")]
-    told = {INBOX: f"{(inbox or '').rstrip('/')}/", "DLCFLOW_VERSION": tasks.__version__}
-    environment = os.environ | told
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+def _reconcile_queues(client: "SyncPrefectClient") -> None:
+    """Make the queues, and put them in order; others may have queues of their own behind them."""
+    found = {queue.name for queue in client.read_work_queues(work_pool_name=POOL)}
+    for name in QUEUES:
+        if name not in found:
+            client.create_work_queue(name=name, work_pool_name=POOL)
+    # One at a time, the first one first: each moves those behind it down by one.
+    for name, priority in QUEUES.items():
+        queue = client.read_work_queue_by_name(name, work_pool_name=POOL)
+        if queue.priority != priority:
+            client.update_work_queue(queue.id, priority=priority)
 
 
 if __name__ == "__main__":

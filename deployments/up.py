@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deployments.definitions import INBOX
 from deployments.demo.run import BUCKET, STORE
-from deployments.deploy import INBOX
 from flows.__main__ import QUIET
 
 ROOT = Path(__file__).parents[1]
@@ -177,7 +177,8 @@ def _start_all(parts: Parts, store: str | None) -> None:
     serve_ui = (*python, "deployments.server", "--port", _port_of(ui))
     parts.start("server", serve_ui, ui, f"{ui}/api/health")
     parts.run("deploying", (*python, "deployments.deploy"))
-    parts.start("worker", (*prefect, "worker", "start", "--pool", "gpu", "--type", "process"))
+    # Runs have some seconds to end by themselves, and some to clean up: less than GRACE in all.
+    parts.start("worker", (*python, "deployments.worker", "--grace", "5"))
     receiver = f"http://127.0.0.1:{_free(RECEIVER_PORT)}"
     listen = (*python, "deployments.receiver", "--port", _port_of(receiver))
     parts.start("receiver", listen, receiver)

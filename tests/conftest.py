@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from flows.__main__ import QUIET
+from tests.full_server import full_server
 from tests.stores import Settings, moto_store
 
 
@@ -23,6 +24,13 @@ def prefect_server(session_environment: pytest.MonkeyPatch) -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=300):
         yield
+
+
+@pytest.fixture(scope="session")
+def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A server with all its services, behind a password: the environment of its clients."""
+    with full_server(tmp_path_factory.mktemp("lab-server")) as environment:
+        yield environment
 
 
 @pytest.fixture(scope="session")

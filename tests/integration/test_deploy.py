@@ -1,91 +1,196 @@
 """`make deploy` against a real server: what it makes, again and again, and that it works."""
 
-import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 import tasks
-from deployments import deploy
+from deployments import definitions, deploy
+from deployments.automations import NOTIFY
 
 INBOX = "s3://lab/inbox/"
 
+NAMES = {"pose-estimation", "inbox", "pose-estimation-on-arrival", "recovery"}
+
 
 @pytest.fixture(scope="module")
-def deployed(prefect_server: None) -> Iterator[None]:
-    """Deployed twice: the second time must change nothing."""
-    with pytest.MonkeyPatch.context() as patch:
-        from prefect.settings import PREFECT_API_URL
-
-        patch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
-        patch.setenv(deploy.INBOX, INBOX)
+def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
+    """A server that this checkout was deployed to."""
+    with pytest.MonkeyPatch.context() as patch, get_client(sync_client=True) as client:
+        patch.setenv(definitions.INBOX, INBOX)
+        patch.delenv(NOTIFY, raising=False)
         assert deploy.main([]) == 0
-        assert deploy.main([]) == 0
-        yield
+        yield client
 
 
-def ask(question: Callable[[Any], Any]) -> Any:
-    from prefect.client.orchestration import get_client
-
-    async def answer() -> Any:
-        async with get_client() as client:
-            return await question(client)
-
-    return asyncio.run(answer())
-
-
-def test_there_is_a_pool_with_queues_by_urgency(deployed: None) -> None:
-    pool = ask(lambda client: client.read_work_pool("gpu"))
-    assert pool.type == "process"
-    queues = ask(lambda client: client.read_work_queues(work_pool_name="gpu"))
-    by_priority = sorted(queues, key=lambda queue: queue.priority)
-    assert [queue.name for queue in by_priority] == ["urgent", "default", "bulk"]
+def everything(client: SyncPrefectClient) -> dict[str, Any]:
+    """All that `make deploy` may touch, with ids and times."""
+    polled = {"last_polled", "status"}
+    kinds = (client.read_work_pools(), client.read_work_queues(), client.read_deployments())
+    found = [one.model_dump(mode="json", exclude=polled) for kind in kinds for one in kind]
+    found += [one.model_dump(mode="json") for one in client.read_automations()]
+    return {one["id"]: one for one in found}
 
 
-def test_there_are_three_deployments_of_this_version(deployed: None) -> None:
-    found = {d.name: d for d in ask(lambda client: client.read_deployments())}
-    ours = {name: d for name, d in found.items() if "dlcflow" in d.tags}
-    assert set(ours) == {"pose-estimation", "inbox", "pose-estimation-on-arrival"}
+def deployments(client: SyncPrefectClient) -> dict[str, Any]:
+    return {one.name: one for one in client.read_deployments() if "dlcflow" in one.tags}
+
+
+def triggers(client: SyncPrefectClient) -> dict[str, Any]:
+    return {one.name: one for one in client.read_automations()}
+
+
+def test_there_is_a_pool_with_queues_by_urgency(client: SyncPrefectClient) -> None:
+    assert client.read_work_pool("gpu").type == "process"
+    queues = client.read_work_queues(work_pool_name="gpu")
+    by_priority = sorted(queues, key=lambda queue: queue.priority or 0)
+    assert [queue.name for queue in by_priority] == ["service", "urgent", "default", "bulk"]
+
+
+def test_there_are_deployments_of_this_version(client: SyncPrefectClient) -> None:
+    ours = deployments(client)
+    assert ours.keys() == NAMES
     assert {d.version for d in ours.values()} == {tasks.__version__}
     assert {d.work_pool_name for d in ours.values()} == {"gpu"}
+    assert ours.pop("pose-estimation").work_queue_name == "default"
+    assert {d.work_queue_name for d in ours.values()} == {"service"}
     assert ours["inbox"].parameters == {"inbox": INBOX}
 
 
-def test_the_form_knows_every_setting(deployed: None) -> None:
-    name = "pose-estimation/pose-estimation"
-    schema = ask(lambda client: client.read_deployment_by_name(name)).parameter_openapi_schema
+def test_names_of_all_deployments_are_known_for_good() -> None:
+    entries = yaml.safe_load(definitions.FILE.read_text())["deployments"]
+    assert set(definitions.MADE) >= {entry["name"] for entry in entries}
+
+
+def test_the_form_knows_every_setting(client: SyncPrefectClient) -> None:
+    schema = deployments(client)["pose-estimation"].parameter_openapi_schema
     settings = schema["definitions"]["PoseSettings"]["properties"]
     assert all(field["title"] and field["description"] for field in settings.values())
     assert settings["dot_size"]["minimum"] == 1
 
 
-def test_automations_are_there_once(deployed: None) -> None:
-    names = [a.name for a in ask(lambda client: client.read_automations())]
-    ours = sorted(name for name in names if name.startswith("dlcflow"))
-    assert ours == ["dlcflow: a run's heartbeat stopped", "dlcflow: arrival in the inbox"]
+def test_automations_are_there_once(client: SyncPrefectClient) -> None:
+    names = [one.name for one in client.read_automations()]
+    assert sorted(name for name in names if name.startswith("dlcflow")) == [
+        "dlcflow: a run crashed",
+        "dlcflow: a run's heartbeat stopped",
+        "dlcflow: arrival in the inbox",
+    ]
 
 
-def test_an_arrival_starts_a_run(deployed: None) -> None:
+def test_a_second_time_changes_nothing(client: SyncPrefectClient) -> None:
+    before = everything(client)
+    assert deploy.main([]) == 0
+    assert everything(client) == before
+
+
+def test_an_arrival_starts_a_run(client: SyncPrefectClient) -> None:
     from tasks.arrivals import announce
     from tests.integration.test_receiver import notification
 
-    assert not _runs_of("arrival", wait=0)
+    assert not _runs_of(client, "arrival", wait=0)
     announce(json.dumps(notification("lab", "inbox/day1/m1.mp4")))
-    (run,) = _runs_of("arrival")
+    (run,) = _runs_of(client, "arrival")
     assert run.parameters["location"] == "s3://lab/inbox/day1/m1.mp4"
     assert run.parameters["inbox"] == INBOX
 
 
-def _runs_of(flow: str, wait: float = 60) -> list[Any]:
+def _runs_of(client: SyncPrefectClient, flow: str, wait: float = 60) -> list[Any]:
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
     until, name = time.monotonic() + wait, FlowFilter(name=FlowFilterName(any_=[flow]))
     while True:
-        runs = ask(lambda client: client.read_flow_runs(flow_filter=name))
+        runs = client.read_flow_runs(flow_filter=name)
         scheduled = [run for run in runs if run.deployment_id]
         if scheduled or time.monotonic() > until:
             return scheduled
         time.sleep(0.5)
+
+
+def test_what_somebody_changed_on_the_server_is_put_right(client: SyncPrefectClient) -> None:
+    from prefect.client.schemas.actions import DeploymentScheduleCreate, DeploymentUpdate
+    from prefect.client.schemas.schedules import CronSchedule
+
+    before = deployments(client)
+    midnight = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 0 * * *"), slug="midnight")
+    changed = before["recovery"]
+    client.update_deployment(changed.id, DeploymentUpdate(parameters={"restarts": 99}))
+    client.create_deployment_schedules(changed.id, [midnight])
+    client.delete_automation(triggers(client)["dlcflow: arrival in the inbox"].id)
+    assert deploy.main([]) == 0
+    after = deployments(client)
+    assert after["recovery"].parameters == {"restarts": 3}
+    assert [one.slug for one in after["recovery"].schedules] == ["every-five-minutes"]
+    assert "dlcflow: arrival in the inbox" in triggers(client)
+    assert after["inbox"] == before["inbox"]
+
+
+def test_without_an_inbox_its_deployments_go_and_those_of_others_stay(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = deployments(client)["pose-estimation"]
+    client.create_deployment(ours.flow_id, "our defaults", tags=["dlcflow"])
+    monkeypatch.setenv(definitions.INBOX, "")
+    assert deploy.main([]) == 0
+    assert deployments(client).keys() == {"pose-estimation", "recovery", "our defaults"}
+    assert "dlcflow: arrival in the inbox" not in triggers(client)
+
+
+def test_an_inbox_that_is_not_named_stays_as_it_is(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(definitions.INBOX, "s3://other/inbox")
+    assert deploy.main([]) == 0
+    before = everything(client)
+    monkeypatch.delenv(definitions.INBOX)
+    assert deploy.main([]) == 0
+    assert everything(client) == before
+    found = deployments(client)["pose-estimation-on-arrival"]
+    assert found.parameters == {"inbox": "s3://other/inbox/"}
+    trigger = triggers(client)["dlcflow: arrival in the inbox"].trigger
+    assert trigger.match.root == {"prefect.resource.id": "s3://other/inbox/*"}
+
+
+def test_the_type_of_a_pool_cannot_be_changed(
+    client: SyncPrefectClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert deploy.main(["--pool", "docker"]) == 1
+    assert "is of type process, which cannot be changed to docker" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("http://127.0.0.1:9/api", "expected a Prefect server at http://127.0.0.1:9/api"),
+        (None, "expected PREFECT_API_URL to name a Prefect server, found nothing"),
+    ],
+)
+def test_a_server_that_there_is_not_is_named(
+    url: str | None, sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with temporary_settings({PREFECT_API_URL: url}):
+        assert deploy.main([]) == 1
+    assert sentence in capfd.readouterr().err
+
+
+def test_an_address_of_something_else_is_named(
+    client: SyncPrefectClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with temporary_settings({PREFECT_API_URL: f"{str(client.api_url).rstrip('/')}/v9"}):
+        assert deploy.main([]) == 1
+    assert "found something that answers with status 404" in capfd.readouterr().err
+
+
+def test_a_wrong_password_is_named(
+    lab_server: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = lab_server["PREFECT_API_URL"]
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: "lab:wrong"}):
+        assert deploy.main([]) == 1
+    assert f"the Prefect server at {url} refuses the password" in capfd.readouterr().err

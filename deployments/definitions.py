@@ -1,0 +1,240 @@
+"""The deployments of ``prefect.yaml``: send those that differ from the server's, remove the rest.
+
+Prefect's own command sends them. It would make the triggers' automations and the next scheduled
+runs anew each time, so it is asked only for what has changed. It also leaves alone what is no
+longer in the file.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+import tasks
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.responses import DeploymentResponse
+
+ROOT = Path(__file__).parents[1]
+FILE = ROOT / "deployments" / "prefect.yaml"
+
+INBOX = "DLCFLOW_INBOX"
+"""Environment variable: the location that movies are dropped into."""
+
+VERSION = "DLCFLOW_VERSION"
+
+TAG = "dlcflow"
+
+OURS = "dlcflow: "
+"""How names of our automations begin."""
+
+MADE = ("pose-estimation", "inbox", "pose-estimation-on-arrival", "recovery")
+"""Names of all deployments that any version made. A copy made in the UI has the tag, but a name of
+its own: it is its maker's."""
+
+Entry = dict[str, Any]
+"""A deployment as the file has it."""
+
+_COMPARED = {
+    *("name", "description", "entrypoint", "version", "tags", "parameters"),
+    *("work_pool", "schedules", "concurrency_limit", "triggers"),
+}
+
+
+def reconcile(client: "SyncPrefectClient", inbox: str | None) -> None:
+    """Bring the server's deployments to what the file says.
+
+    Args:
+        client: The server.
+        inbox: Where movies are dropped. None keeps what the server has; an empty one leaves the
+            deployments out that look there.
+
+    Raises:
+        RuntimeError: Prefect refuses one.
+    """
+    found = {one.name: one for one in _ours(client)}
+    values = {VERSION: tasks.__version__, INBOX: _folder(inbox, found.get("inbox"))}
+    wanted = [entry for entry in _entries() if values[INBOX] or INBOX not in json.dumps(entry)]
+    wanted = [_filled(entry, values) for entry in wanted]
+    changed = [entry for entry in wanted if _differs(client, entry, found.get(entry["name"]))]
+    _send(changed, values)
+    names = {entry["name"] for entry in wanted}
+    for deployment in found.values():
+        if deployment.name in names:
+            slugs = {s["slug"] for e in wanted if e["name"] == deployment.name for s in _plans(e)}
+            _remove_schedules(client, deployment, slugs)
+        else:
+            _remove(client, deployment)
+
+
+def trigger_names() -> set[str]:
+    """Names of the automations that Prefect makes of the deployments' triggers."""
+    return {trigger["name"] for entry in _entries() for trigger in entry.get("triggers", ())}
+
+
+def _ours(client: "SyncPrefectClient") -> "list[DeploymentResponse]":
+    from prefect.client.schemas.filters import DeploymentFilter  # noqa: PLC0415
+
+    chosen = {"name": {"any_": list(MADE)}, "tags": {"all_": [TAG]}}
+    return client.read_deployments(deployment_filter=DeploymentFilter.model_validate(chosen))
+
+
+def _entries() -> list[Entry]:
+    return list(yaml.safe_load(FILE.read_text(encoding="utf-8"))["deployments"])
+
+
+def _folder(inbox: str | None, found: "DeploymentResponse | None") -> str:
+    """The inbox with a slash at its end; empty where there is none."""
+    if inbox is None and found:
+        inbox = str(found.parameters["inbox"])
+    return f"{inbox.rstrip('/')}/" if inbox else ""
+
+
+def _filled(entry: Entry, values: dict[str, str]) -> Entry:
+    """An entry with its ``{{ $NAME }}`` replaced."""
+
+    def value(name: "re.Match[str]") -> str:
+        return json.dumps(values[name[1]])[1:-1]
+
+    filled: Entry = json.loads(re.sub(r"\{\{ \$(\w+) \}\}", value, json.dumps(entry)))
+    return filled
+
+
+def _differs(client: "SyncPrefectClient", entry: Entry, found: "DeploymentResponse | None") -> bool:
+    """Whether the server has a deployment otherwise than the file, as far as it can be told."""
+    return (
+        found is None
+        or not entry.keys() <= _COMPARED
+        or _as_wanted(entry) != _as_found(found)
+        or any(not _is_planned(plan, found) for plan in _plans(entry))
+        or _triggers_wanted(entry, found) != _triggers_found(client, found)
+    )
+
+
+def _as_wanted(entry: Entry) -> dict[str, Any]:
+    from prefect.flows import Flow, load_flow_from_entrypoint  # noqa: PLC0415
+    from prefect.utilities.callables import parameter_schema  # noqa: PLC0415
+
+    flow: Flow[Any, Any] = load_flow_from_entrypoint(entry["entrypoint"])
+    limit = entry.get("concurrency_limit") or {"limit": None, "collision_strategy": None}
+    return {
+        "entrypoint": entry["entrypoint"],
+        "description": entry["description"],
+        "version": entry["version"],
+        "tags": sorted(entry["tags"]),
+        "parameters": entry.get("parameters", {}),
+        "schema": parameter_schema(flow).model_dump(exclude_unset=True),
+        "pool": entry["work_pool"]["name"],
+        "queue": entry["work_pool"]["work_queue_name"],
+        "job": entry["work_pool"].get("job_variables", {}),
+        "limit": (limit["limit"], limit["collision_strategy"]),
+    }
+
+
+def _as_found(found: "DeploymentResponse") -> dict[str, Any]:
+    limit, options = found.global_concurrency_limit, found.concurrency_options
+    return {
+        "entrypoint": found.entrypoint,
+        "description": found.description,
+        "version": found.version,
+        "tags": sorted(found.tags),
+        "parameters": found.parameters,
+        "schema": found.parameter_openapi_schema,
+        "pool": found.work_pool_name,
+        "queue": found.work_queue_name,
+        "job": found.job_variables,
+        "limit": (limit and limit.limit, options and options.collision_strategy),
+    }
+
+
+def _plans(entry: Entry) -> list[dict[str, Any]]:
+    return list(entry.get("schedules", ()))
+
+
+def _is_planned(plan: dict[str, Any], found: "DeploymentResponse") -> bool:
+    """Whether the server has a schedule as the file has it; somebody may have paused it there."""
+    for one in found.schedules:
+        if one.slug == plan["slug"]:
+            interval = getattr(one.schedule, "interval", None)
+            return bool(interval == timedelta(seconds=plan["interval"]))
+    return False
+
+
+def _triggers_wanted(entry: Entry, found: "DeploymentResponse") -> list[dict[str, Any]]:
+    from prefect.events import DeploymentEventTrigger  # noqa: PLC0415
+
+    triggers = []
+    for values in entry.get("triggers", ()):
+        trigger = DeploymentEventTrigger.model_validate(values)
+        trigger.set_deployment_id(found.id)
+        triggers.append(_compared(trigger.as_automation()))
+    return sorted(triggers, key=lambda one: str(one["name"]))
+
+
+def _triggers_found(
+    client: "SyncPrefectClient", found: "DeploymentResponse"
+) -> list[dict[str, Any]]:
+    related = client.read_resource_related_automations(f"prefect.deployment.{found.id}")
+    # Others may have automations that start our deployments.
+    ours = [_compared(one) for one in related if one.name.startswith(OURS)]
+    return sorted(ours, key=lambda one: str(one["name"]))
+
+
+def _compared(automation: Any) -> dict[str, Any]:
+    """An automation without what the server adds, and whether somebody has paused it there."""
+    dumped: dict[str, Any] = automation.model_dump(
+        mode="json", exclude={"id", "enabled", "owner_resource"}
+    )
+    return dumped
+
+
+def _send(entries: Sequence[Entry], values: dict[str, str]) -> None:
+    """Have Prefect's own command send entries, from the root, where their entrypoints begin.
+
+    Raises:
+        RuntimeError: It fails.
+    """
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    if not entries:
+        return
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy"]
+    command += ["--prefect-file", str(FILE.relative_to(ROOT)), *_names(entries)]
+    settings = get_current_settings().to_environment_variables(exclude_unset=True)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | settings | values,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"prefect deploy failed:\n{(done.stdout + done.stderr).strip()}")
+
+
+def _names(entries: Sequence[Entry]) -> Iterator[str]:
+    for entry in entries:
+        yield from ("--name", entry["name"])
+
+
+def _remove_schedules(
+    client: "SyncPrefectClient", deployment: "DeploymentResponse", slugs: set[str]
+) -> None:
+    for schedule in deployment.schedules:
+        if schedule.slug not in slugs:
+            client.delete_deployment_schedule(deployment.id, schedule.id)
+
+
+def _remove(client: "SyncPrefectClient", deployment: "DeploymentResponse") -> None:
+    """Remove a deployment, and first what would start it."""
+    client.delete_resource_owned_automations(f"prefect.deployment.{deployment.id}")
+    client.delete_deployment(deployment.id)

@@ -1,0 +1,294 @@
+"""``make worker``: run on this machine what the server that ``PREFECT_API_URL`` names hands out.
+
+Two of Prefect's workers: one for the queue ``service``, so that looks at the inbox, arrivals and
+recovery start at once while hours of estimation are under way, and one for all other queues, with
+a limit of runs at a time. A worker that ends by itself is started again. The first SIGTERM or
+SIGINT lets both finish the runs that they have; a second one ends those runs too.
+"""
+
+import argparse
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from uuid import uuid4
+
+from deployments.deploy import POOL, QUEUES, SERVICE, server_url
+from flows.__main__ import QUIET
+
+ROOT = Path(__file__).parents[1]
+
+RUNS = 3
+"""Runs at a time: one is on the GPU while others fetch, label and push."""
+
+SERVICE_RUNS = 4
+"""Light runs at a time, beside the others."""
+
+HEARTBEAT_SECONDS = 30
+"""Between two signs of life that a run gives; Prefect takes no less."""
+
+QUERY_SECONDS = 2
+"""Between two looks for runs; Prefect's own 10 are long for somebody who waits for an arrival."""
+
+INTERVAL = 0.5
+"""Seconds between two looks at the workers."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds before a worker that keeps ending is started again; the first pause is 1."""
+
+ENDING = 15.0
+"""Seconds that runs which are being ended have to clean up after themselves."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Keep the workers running until a signal comes, and they have ended.
+
+    Args:
+        arguments: Words of the command line; by default those of this process.
+
+    Returns:
+        The exit status: 0, or 1 where runs had to be ended, or no server is named.
+    """
+    parser = argparse.ArgumentParser(prog="make worker", description=__doc__)
+    parser.add_argument("--runs", type=_positive, default=RUNS, help="estimations at a time")
+    parser.add_argument(
+        "--grace",
+        type=float,
+        default=float("inf"),
+        metavar="SECONDS",
+        help="how long runs may go on after the first signal; until they end, where it is not said",
+    )
+    options = parser.parse_args(arguments)
+    if not os.environ.get("PREFECT_API_URL"):
+        try:
+            server_url()  # a profile of Prefect's may name one
+        except ConnectionError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return 1
+    _adopt_orphans()
+    supervisor = Supervisor(workers(options.runs, _environment()), options.grace)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, supervisor.on_signal)
+    return supervisor.run()
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"expected at least 1, found {number}")
+    return number
+
+
+@dataclass
+class Worker:
+    """One of Prefect's workers.
+
+    Attributes:
+        name: What to call it.
+        words: Its command.
+        environment: What it and its runs get.
+        process: It, once started.
+        started: When that was.
+        ended: How often it has ended soon after its start.
+    """
+
+    name: str
+    words: Sequence[str]
+    environment: Mapping[str, str]
+    process: "subprocess.Popen[bytes] | None" = None
+    started: float = 0.0
+    ended: int = 0
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> None:
+        """Start it, out of reach of a terminal's Ctrl-C, which is ours to pass on."""
+        self.started = time.monotonic()
+        # Each has a name of its own: by it the server tells whether the one that took a run lives.
+        name = f"{socket.gethostname()} {self.name} {uuid4().hex[:8]}"
+        self.process = subprocess.Popen(
+            [*self.words, "--name", name],
+            cwd=ROOT,
+            env=self.environment,
+            start_new_session=True,
+            preexec_fn=_ready_for_signals,  # noqa: PLW1509 - this process has one thread
+        )
+
+    def drain(self) -> None:
+        """Let it finish what it has, and end."""
+        if self.process and self.alive:
+            self.process.terminate()
+
+    def revive(self) -> None:
+        """Start it again if it has ended, the later the more often it did."""
+        lived = time.monotonic() - self.started
+        if self.process is None or self.alive or lived < self.pause:
+            return
+        self.ended = self.ended + 1 if lived < 2 * LONGEST_PAUSE else 1
+        _say(f"the worker {self.name} ended with status {self.process.returncode}; starting it")
+        self.start()
+
+    @property
+    def pause(self) -> float:
+        """Seconds from one start to the next, at least."""
+        return min(LONGEST_PAUSE, 2.0**self.ended)
+
+
+@dataclass
+class Supervisor:
+    """Starts workers, and ends with them.
+
+    Attributes:
+        workers: Those that it starts.
+        grace: Seconds that runs may go on after the first signal.
+        signals: How many signals have come.
+        until: When runs are ended, once a signal has come.
+    """
+
+    workers: Sequence[Worker]
+    grace: float
+    signals: int = 0
+    until: float = field(default=float("inf"))
+
+    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """Note a signal; the second one ends the runs."""
+        self.signals += 1
+        self.until = time.monotonic() + (self.grace if self.signals == 1 else 0)
+
+    def run(self) -> int:
+        """Start the workers and wait for their end; the exit status."""
+        for worker in self.workers:
+            worker.start()
+        while not self.signals:
+            time.sleep(INTERVAL)
+            self._bury_orphans()
+            for worker in self.workers:
+                worker.revive()
+        _say("no more runs are started; waiting for those under way (again to end them)")
+        for worker in self.workers:
+            worker.drain()
+        while any(worker.alive for worker in self.workers):
+            time.sleep(INTERVAL)
+            if time.monotonic() > self.until:
+                return self._end_runs()
+        return 0
+
+    def _bury_orphans(self) -> None:
+        """Let those go that have ended after their worker, which would have waited for them."""
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        with suppress(ChildProcessError):
+            while (ended := os.waitid(os.P_ALL, 0, flags)) and ended.si_pid not in self._pids:
+                os.waitpid(ended.si_pid, 0)
+
+    @property
+    def _pids(self) -> set[int]:
+        return {worker.process.pid for worker in self.workers if worker.process}
+
+    def _end_runs(self) -> int:
+        """End the runs, whose workers tell the server and then end too; at last, kill what is left.
+
+        A run that is told to end removes its scratch folder and ends its own children.
+        """
+        _say("ending the runs")
+        _signal_all(_descendants() - self._pids, signal.SIGTERM)
+        until = time.monotonic() + ENDING
+        while any(worker.alive for worker in self.workers) and time.monotonic() < until:
+            time.sleep(INTERVAL)
+        _signal_all(_descendants(), signal.SIGKILL)
+        return 1
+
+
+def workers(runs: int, environment: Mapping[str, str]) -> list[Worker]:
+    """The two workers of a machine.
+
+    Args:
+        runs: Estimations at a time.
+        environment: What they and their runs get.
+    """
+    others = [name for name in QUEUES if name != SERVICE]
+    return [
+        _worker("service", [SERVICE], SERVICE_RUNS, environment),
+        _worker("runs", others, runs, environment),
+    ]
+
+
+def _worker(name: str, queues: Iterable[str], limit: int, environment: Mapping[str, str]) -> Worker:
+    words = [sys.executable, "-m", "deployments.steady_worker", "worker", "start"]
+    words += ["--pool", POOL, "--type", "process"]
+    words += ["--limit", str(limit)]
+    # The pool is what `make deploy` makes; one that Prefect made up would have no queues of ours.
+    words += ["--no-create-pool-if-not-found", "--install-policy", "never"]
+    for queue in queues:
+        words += ["--work-queue", queue]
+    return Worker(name, words, environment)
+
+
+def _environment() -> dict[str, str]:
+    """What the workers get, and with them their runs."""
+    ours = QUIET | {
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),
+    }
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    # Runs start in a folder of their own, and find the code through this.
+    return ours | os.environ | {"PYTHONPATH": path}
+
+
+def _ready_for_signals() -> None:
+    """In a worker, before it starts: a shell's `&` leaves SIGINT ignored, which keeps it deaf.
+
+    It also hears when this process is gone without having said so.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of runs whose worker was killed, so that they can be found."""
+    ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1)
+
+
+_PDEATHSIG, _CHILD_SUBREAPER = 1, 36
+"""Numbers of Linux' prctl."""
+
+
+def _descendants() -> set[int]:
+    """Processes that this one started, and that they started."""
+    parents = {int(path.name): _parent(path) for path in Path("/proc").glob("[0-9]*")}
+    found, new = set[int](), {os.getpid()}
+    while new:
+        new = {pid for pid, parent in parents.items() if parent in new} - found
+        found |= new
+    return found
+
+
+def _parent(process: Path) -> int:
+    with suppress(OSError):
+        # The name in parentheses may hold anything.
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def _signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Start runs again whose process, worker or machine was lost."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+from pydantic import NonNegativeInt
+
+from tasks.recovery import in_short, is_looked_after, recover_all
+from tasks.retries import ends_clearly
+
+RESTARTS = 3
+"""A run that has crashed more often than that has a reason that another start does not mend."""
+
+
+@flow(name="recovery", flow_run_name="crashed runs", persist_result=False)
+@ends_clearly
+def recovery(restarts: NonNegativeInt = RESTARTS) -> State[None]:
+    """Start crashed runs of pose-estimation again.
+
+    Args:
+        restarts: How many times a run is started again, at most; 0 for never.
+
+    Returns:
+        What was done, as the state's message.
+    """
+    if is_looked_after():
+        return Completed(message="Another look is under way, and sees what this one would.")
+    done = recover_all(restarts)
+    for sentence in done:
+        get_run_logger().info(sentence)
+    return Completed(message=in_short(done))

@@ -1,0 +1,102 @@
+"""A lab's Prefect server in tests: deployed to, with a stub in the place of pose estimation."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import yaml
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_SERVER_ALLOW_EPHEMERAL_MODE,
+    temporary_settings,
+)
+
+from deployments import automations, definitions, deploy
+from deployments.definitions import INBOX
+from deployments.deploy import POOL
+
+T = TypeVar("T")
+
+STUB = "tests.stub_flow.pose_estimation"
+
+
+@contextmanager
+def as_client(environment: dict[str, str]) -> Iterator[SyncPrefectClient]:
+    """Make this process a client of a server."""
+    settings = {
+        PREFECT_API_URL: environment["PREFECT_API_URL"],
+        PREFECT_API_AUTH_STRING: environment["PREFECT_API_AUTH_STRING"],
+        PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
+    }
+    with temporary_settings(settings), deploy.server() as client:
+        yield client
+
+
+QUICK = 10
+"""Seconds without a heartbeat: not the 100 of the file, but the fewest that Prefect takes."""
+
+
+def deploy_quickly(folder: Path, patch: pytest.MonkeyPatch, notify: str = "") -> None:
+    """Deploy what the files say, but with seconds in the place of minutes."""
+    patch.setattr(automations, "FILE", _quicker(automations.FILE, folder))
+    patch.setenv(INBOX, "")
+    patch.setenv(automations.NOTIFY, notify)
+    assert deploy.main([]) == 0
+
+
+def _quicker(file: Path, folder: Path) -> Path:
+    values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for value in values:
+        if value["trigger"]["posture"] == "Proactive":
+            value["trigger"]["within"] = QUICK
+    changed = folder / file.name
+    changed.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return changed
+
+
+def deploy_stub(
+    client: SyncPrefectClient, queue: str = "default", tag: str = definitions.TAG
+) -> Any:
+    """Deploy the stub as somebody's own copy of pose-estimation; its id."""
+    flow_id = client.create_flow_from_name("pose-estimation")
+    return client.create_deployment(
+        flow_id,
+        f"stub for {tag} in {queue}",
+        entrypoint=STUB,
+        tags=[tag],
+        work_pool_name=POOL,
+        work_queue_name=queue,
+        pull_steps=[],
+        parameter_openapi_schema={},
+        enforce_parameter_schema=False,
+    )
+
+
+def eventually(look: Callable[[], T], seconds: float = 120) -> T:
+    """What a look finds, once it finds something."""
+    until = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert found, "it never came"
+    return found
+
+
+def put(client: SyncPrefectClient, run: FlowRun, *states: Any) -> None:
+    """Let a run go through states."""
+    for state in states:
+        client.set_flow_run_state(run.id, state)
+
+
+def states(client: SyncPrefectClient, run: FlowRun) -> list[State[Any]]:
+    """A run's states, in order."""
+    return sorted(client.read_flow_run_states(run.id), key=lambda state: state.timestamp)
+
+
+def names(states: Sequence[State[Any]]) -> list[str]:
+    return [str(state.name) for state in states]

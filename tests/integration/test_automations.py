@@ -1,0 +1,166 @@
+"""What the server does by itself, tried on a real one, with a real notification."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import UUID
+
+import pytest
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.events import emit_event
+from prefect.events.schemas.automations import AutomationCore
+from prefect.states import Crashed, Failed, Pending, Running
+
+from deployments import automations
+from deployments.deploy import POOL
+from tasks.lost_runs import NO_HEARTBEAT
+from tests.integration.lab import as_client, deploy_quickly, deploy_stub, eventually, put
+
+Told = list[dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def told() -> Iterator[tuple[str, Told]]:
+    """A listener's address, and what it has been told."""
+    received: Told = []
+
+    class Listener(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *words: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", received
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def client(
+    lab_server: dict[str, str],
+    told: tuple[str, Told],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[SyncPrefectClient]:
+    with as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
+        words = {"subject": "{{subject}}", "body": "{{body}}"}
+        block = CustomWebhookNotificationBlock(name="lab", url=told[0], json_data=words)
+        block.save("lab", overwrite=True)
+        folder = tmp_path_factory.mktemp("automations")
+        deploy_quickly(folder, patch, notify="custom-webhook/lab")
+        yield client
+
+
+@pytest.fixture
+def run(client: SyncPrefectClient) -> FlowRun:
+    run = client.create_flow_run_from_deployment(deploy_stub(client), name="m1 · openfield")
+    put(client, run, Pending(), Running())
+    return run
+
+
+def about(told: Told, run: FlowRun) -> Told:
+    return [one for one in told if str(run.id) in one["body"]]
+
+
+@pytest.mark.parametrize(
+    ("state", "word"),
+    [(Failed(message="m1: no movie"), "failed"), (Crashed(message="out of memory"), "crashed")],
+)
+def test_a_run_that_ends_badly_is_told_with_its_reason_and_address(
+    client: SyncPrefectClient, run: FlowRun, told: tuple[str, Told], state: Any, word: str
+) -> None:
+    client.set_flow_run_state(run.id, state)
+    (message,) = eventually(lambda: about(told[1], run))
+    assert message["subject"] == f"dlcflow: m1 · openfield {word}"
+    assert state.message in message["body"]
+    assert f"/runs/flow-run/{run.id}" in message["body"]
+
+
+def test_runs_of_others_are_nobodys_business_here(
+    client: SyncPrefectClient, run: FlowRun, told: tuple[str, Told]
+) -> None:
+    others = client.create_flow_run_from_deployment(deploy_stub(client, tag="somebody's"))
+    client.set_flow_run_state(others.id, Failed())
+    client.set_flow_run_state(run.id, Failed())
+    eventually(lambda: about(told[1], run))
+    assert about(told[1], others) == []
+
+
+def test_a_pool_without_workers_is_told(client: SyncPrefectClient, told: tuple[str, Told]) -> None:
+    client.send_worker_heartbeat(POOL, "goes away", heartbeat_interval_seconds=1)
+    assert str(client.read_work_pool(POOL).status) == "WorkPoolStatus.READY"
+    subjects = eventually(lambda: [one for one in told[1] if "no worker" in one["subject"]])
+    assert "gpu" in subjects[0]["body"]
+
+
+def test_a_run_whose_heartbeat_stops_is_marked_crashed(
+    client: SyncPrefectClient, run: FlowRun
+) -> None:
+    related = {"prefect.resource.id": "prefect.tag.dlcflow", "prefect.resource.role": "tag"}
+    emit_event(
+        "prefect.flow-run.heartbeat",
+        {"prefect.resource.id": f"prefect.flow-run.{run.id}"},
+        related=[related],
+    )
+
+    def reason() -> str | None:
+        state = client.read_flow_run(run.id).state
+        return state.message if state and state.is_crashed() else None
+
+    assert str(eventually(reason)).startswith(NO_HEARTBEAT)
+
+
+def test_a_crash_starts_a_look(client: SyncPrefectClient, run: FlowRun) -> None:
+    def looks() -> set[UUID]:
+        of_recovery = FlowFilter.model_validate({"name": {"any_": ["recovery"]}})
+        found = client.read_flow_runs(flow_filter=of_recovery)
+        return {one.id for one in found if not one.auto_scheduled}
+
+    before = looks()
+    client.set_flow_run_state(run.id, Crashed())
+    eventually(lambda: looks() - before)
+
+
+def test_a_paused_automation_stays_paused(client: SyncPrefectClient) -> None:
+    def find() -> Any:
+        return {one.name: one for one in client.read_automations()}["dlcflow: no worker"]
+
+    before = find()
+    client.pause_automation(before.id)
+    automations.reconcile(client, None)
+    assert (find().id, find().enabled) == (before.id, False)
+    client.resume_automation(before.id)
+
+
+def test_an_automation_that_the_file_lacks_goes_and_that_of_others_stays(
+    client: SyncPrefectClient,
+) -> None:
+    found = {one.name: one for one in client.read_automations()}["dlcflow: no worker"]
+    for name in ("dlcflow: of old", "somebody's"):
+        values = found.model_dump(exclude={"id"}) | {"name": name}
+        client.create_automation(AutomationCore.model_validate(values))
+    automations.reconcile(client, None)
+    names = [one.name for one in client.read_automations()]
+    assert "dlcflow: of old" not in names
+    assert "somebody's" in names
+    assert names.count("dlcflow: no worker") == 1
+
+
+def test_nobody_is_told_where_no_block_is_named(client: SyncPrefectClient) -> None:
+    automations.reconcile(client, "")
+    names = [one.name for one in client.read_automations()]
+    assert "dlcflow: a run failed" not in names
+    assert "dlcflow: a run's heartbeat stopped" in names
+
+
+def test_a_block_that_there_is_not_is_named(client: SyncPrefectClient) -> None:
+    with pytest.raises(ValueError, match="DLCFLOW_NOTIFY=slack-webhook/none: expected"):
+        automations.reconcile(client, "slack-webhook/none")

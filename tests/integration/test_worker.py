@@ -1,0 +1,170 @@
+"""`make worker` on a real server: what it runs at a time, and what it does when something ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+
+from deployments.worker import main
+from tests.integration.lab import (
+    as_client,
+    deploy_quickly,
+    deploy_stub,
+    eventually,
+    names,
+    states,
+)
+from tests.paths import ROOT
+
+LONG = 300.0
+"""Seconds that a run takes which is not to end by itself."""
+
+
+@pytest.fixture(scope="module")
+def client(
+    lab_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SyncPrefectClient]:
+    with as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
+        deploy_quickly(tmp_path_factory.mktemp("worker"), patch)
+        yield client
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    """Where runs of the stub leave their marks."""
+    return tmp_path
+
+
+class Machine:
+    """A machine with a worker that takes one run at a time."""
+
+    def __init__(self, lab_server: dict[str, str], folder: Path) -> None:
+        self.log = folder / "worker.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                # As a shell's `&` starts it, which leaves SIGINT ignored.
+                ["/bin/sh", "-c", 'trap "" INT; exec "$0" "$@"', sys.executable, "-m",
+                 "deployments.worker", "--runs", "1"],
+                cwd=ROOT,
+                env=os.environ | lab_server,
+                stdout=log,
+                stderr=log,
+            )  # fmt: skip
+
+    def end(self) -> int:
+        """The exit status, once it has been told to end and has."""
+        self.process.terminate()
+        return self.process.wait(120)
+
+
+@pytest.fixture
+def machine(
+    client: SyncPrefectClient, lab_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    machine = Machine(lab_server, tmp_path_factory.mktemp("machine"))
+    try:
+        yield machine
+    finally:
+        if machine.process.poll() is None:
+            machine.process.terminate()
+            machine.process.terminate()
+            machine.process.wait(120)
+
+
+def start(
+    client: SyncPrefectClient, marks: Path, seconds: float, queue: str = "default"
+) -> FlowRun:
+    parameters = {"marks": str(marks), "seconds": seconds}
+    return client.create_flow_run_from_deployment(deploy_stub(client, queue), parameters=parameters)
+
+
+def is_in(client: SyncPrefectClient, run: FlowRun, state: str) -> bool:
+    found = client.read_flow_run(run.id).state
+    return found is not None and found.name == state
+
+
+def process(marks: Path, number: int = 0) -> int:
+    """The process of a run's start, once it has left its mark."""
+
+    def started() -> list[Path]:
+        found = sorted(marks.glob("*.started"), key=lambda path: path.stat().st_mtime)
+        return found if len(found) > number and found[number].read_text() else []
+
+    return int(eventually(started)[number].read_text())
+
+
+def test_a_killed_run_is_started_again(
+    client: SyncPrefectClient, machine: Machine, marks: Path
+) -> None:
+    run = start(client, marks, 3.0)
+    os.kill(process(marks), signal.SIGKILL)
+    eventually(lambda: is_in(client, run, "Completed"))
+    told = states(client, run)
+    assert names(told).count("AwaitingRetry") == 1
+    assert len(list(marks.glob("*.started"))) == 2
+    assert len(list(marks.glob("*.ended"))) == 1
+    assert any("1 of at most 3 times" in (state.message or "") for state in told)
+
+
+def test_service_runs_wait_for_nobody_and_the_end_waits_for_all(
+    client: SyncPrefectClient,
+    machine: Machine,
+    marks: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    busy = start(client, marks, 20.0)
+    process(marks)
+    waits = start(client, tmp_path_factory.mktemp("waits"), 0.0)
+    light = start(client, tmp_path_factory.mktemp("light"), 0.0, "service")
+    eventually(lambda: is_in(client, light, "Completed"))
+    assert not any(is_in(client, waits, state) for state in ("Running", "Completed"))
+    assert machine.end() == 0
+    assert is_in(client, busy, "Completed")
+    client.delete_flow_run(waits.id)
+
+
+def test_a_second_signal_ends_the_runs_and_they_say_so(
+    client: SyncPrefectClient, machine: Machine, marks: Path
+) -> None:
+    run = start(client, marks, LONG)
+    pid = process(marks)
+    machine.process.terminate()
+    eventually(lambda: "waiting for those under way" in machine.log.read_text())
+    machine.process.send_signal(signal.SIGINT)
+    assert machine.process.wait(120) == 1
+    assert not Path(f"/proc/{pid}").exists()
+    assert is_in(client, run, "Crashed")
+    client.delete_flow_run(run.id)
+
+
+def test_a_worker_that_ends_is_started_again(
+    client: SyncPrefectClient, machine: Machine, marks: Path
+) -> None:
+    def workers() -> list[int]:
+        children = Path(f"/proc/{machine.process.pid}/task/{machine.process.pid}/children")
+        pids = [int(pid) for pid in children.read_text().split()]
+        return pids if len(pids) == 2 else []
+
+    before = eventually(workers)
+    os.kill(before[1], signal.SIGKILL)
+    eventually(lambda: set(workers()) - set(before))
+    assert "starting it" in machine.log.read_text()
+    run = start(client, marks, 0.0)
+    eventually(lambda: is_in(client, run, "Completed"))
+
+
+def test_it_says_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with temporary_settings({PREFECT_API_URL: None}):
+        assert main([]) == 1
+    assert "expected PREFECT_API_URL to name a Prefect server" in capfd.readouterr().err
