@@ -103,7 +103,7 @@ def _beside(file: Location, text: str) -> str:
         BadInput: It is no location.
     """
     try:
-        if "://" in text or text.startswith("/"):
+        if "://" in text or text.startswith(("/", "s3:", "file:")):
             Location.parse(text)
             return text
         folder = posixpath.dirname(file.key)
