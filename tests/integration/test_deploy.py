@@ -1,7 +1,6 @@
 """`make deploy` against a real server: what it makes, again and again, and that it works."""
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 
 import tasks
 from deployments import deploy
+from tasks.storage.location import Location
 
 INBOX = "s3://lab/inbox/"
 
@@ -68,15 +68,16 @@ def test_automations_are_there_once(deployed: None) -> None:
     assert ours == ["dlcflow: a run's heartbeat stopped", "dlcflow: arrival in the inbox"]
 
 
-def test_an_arrival_starts_a_run(deployed: None) -> None:
+def test_arrivals_start_a_run(deployed: None) -> None:
     from tasks.arrivals import announce
-    from tests.integration.test_receiver import notification
 
+    inbox = Location.parse(INBOX)
+    arrived = [inbox.child(name) for name in ("a/{{ 1 + 1 }}.mp4", "a/m1.mp4")]
     assert not _runs_of("arrival", wait=0)
-    announce(json.dumps(notification("lab", "inbox/day1/m1.mp4")))
+    assert announce([inbox, Location.parse("s3://lab/inbox2/")], arrived) == 1
     (run,) = _runs_of("arrival")
-    assert run.parameters["location"] == "s3://lab/inbox/day1/m1.mp4"
-    assert run.parameters["inbox"] == INBOX
+    assert run.parameters == {"locations": list(map(str, arrived)), "inbox": INBOX}
+    assert run.work_queue_name == "service"
 
 
 def _runs_of(flow: str, wait: float = 60) -> list[Any]:
