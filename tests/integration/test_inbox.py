@@ -101,8 +101,7 @@ def start(found: Sequence[Batch], deployment: str) -> str:
 
 def value(stage: Stage[..., Any], *arguments: Any) -> Any:
     state = stage.task.fn(*arguments)
-    if state.is_failed():
-        raise state.data
+    assert state.is_completed(), state.message
     return state.data
 
 

@@ -115,7 +115,7 @@ def test_a_token_keeps_strangers_out(
     client = TestClient(receiver.application(gatherer))
     assert client.post("/", json={}).status_code == 401
     assert client.post("/?token=sesam", json={}).status_code == 401
-    assert client.post("/", json={}, headers={"Authorization": b"Bearer \xff"}).status_code == 401
+    assert client.post("/", json={}, headers={b"Authorization": b"Bearer \xff"}).status_code == 401
     headers = {"Authorization": "Bearer sesame"}
     assert client.post("/", json={}, headers=headers).status_code == 200
     assert client.post("/?token=sesame", json={}).status_code == 200

@@ -76,8 +76,9 @@ def test_the_end_does_not_wait_for_who_is_away(caplog: pytest.LogCaptureFixture)
 
 def test_too_much_is_told() -> None:
     gatherer = Gatherer(Taker(), gathered=60, pause=60)
-    gatherer.add(str(number) for number in range(MOST - 1))
-    assert not gatherer.is_full
-    gatherer.add(["one more"])
-    assert gatherer.is_full
+    full = []
+    for things in ([str(number) for number in range(MOST - 1)], ["one more"]):
+        gatherer.add(things)
+        full.append(gatherer.is_full)
     gatherer.close()
+    assert full == [False, True]

@@ -68,7 +68,7 @@ def with_request(minute: float = 0, folder: str = "inbox/day1/", etag: str = "r"
 
 
 def judge(batch: Batch, **changes: Any) -> Standing:
-    values = {"results": {}, "seen": {}, "now": 1000.0, "quiet": 60.0}
+    values: dict[str, Any] = {"results": {}, "seen": {}, "now": 1000.0, "quiet": 60.0}
     return judged(batch, Findings(**(values | changes))).standing
 
 
