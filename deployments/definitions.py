@@ -36,7 +36,7 @@ TAG = "dlcflow"
 OURS = "dlcflow: "
 """How names of our automations begin."""
 
-MADE = ("pose-estimation", "inbox", "pose-estimation-on-arrival", "recovery")
+MADE = ("pose-estimation", "one-movie", "inbox", "pose-estimation-on-arrival", "recovery")
 """Names of all deployments that any version made. A copy made in the UI has the tag, but a name of
 its own: it is its maker's."""
 

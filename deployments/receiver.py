@@ -3,6 +3,9 @@
     python -m deployments.receiver --port 8090                     MinIO, Ceph: an HTTP webhook
     python -m deployments.receiver --queue https://sqs…/arrivals   AWS: a queue that S3 writes to
 
+Arrivals in the inbox (DLCFLOW_INBOX) are gathered: the first one is passed on within a second, and
+those of the next five seconds together, so that a flood of movies makes few events.
+
 Notifications are hints: one that comes twice, late or never does no harm, since runs are started
 under a key of their own, and since the scheduled look at the inbox finds what was missed.
 """
@@ -11,20 +14,26 @@ import argparse
 import hmac
 import logging
 import os
+import signal
 import sys
 import threading
-import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
+from deployments.definitions import INBOX
+from deployments.gathering import Gatherer
 from flows.__main__ import prepare_environment
+from tasks.storage.location import Location
+from tasks.storage.notifications import arrivals
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from fastapi import FastAPI, Request
 
 log = logging.getLogger("receiver")
 
 TOKEN = "DLCFLOW_RECEIVER_TOKEN"  # noqa: S105 - the name of the variable that holds it
-"""Environment variable; where it is set, a webhook must send it as ``Authorization: Bearer …``."""
+"""Environment variable; where it is set, a webhook must send it as ``Authorization: Bearer …``, or
+as ``?token=…`` in its address where the store, as Ceph, can send no header."""
 
 PAUSE = 5.0
 """Seconds to wait after a failure before the queue is asked again."""
@@ -32,9 +41,11 @@ PAUSE = 5.0
 LARGEST = 2**20
 """Bytes of a notification."""
 
+Arrivals = Gatherer[Location]
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Receive until interrupted."""
+    """Receive until interrupted; what has been received by then is passed on first."""
     parser = argparse.ArgumentParser(
         prog="python -m deployments.receiver",
         description=__doc__,
@@ -43,78 +54,160 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, help="port to listen at for webhooks")
     parser.add_argument("--queue", metavar="URL", help="SQS queue to read")
+    parser.add_argument(
+        "--inbox",
+        metavar="LOCATION",
+        action="append",
+        help=f"inbox that a deployment looks at, once for each; by default ${INBOX}",
+    )
     options = parser.parse_args(arguments)
     if options.port is None and options.queue is None:
         parser.error("give --port, --queue, or both")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     prepare_environment()
-    if options.queue:
-        reader = threading.Thread(target=read_queue, args=(options.queue,), daemon=True)
-        reader.start()
-    if options.port is not None:
-        serve(options.host, options.port)
-    else:
-        reader.join()
+    receive(options, inboxes_of(options.inbox or [os.environ.get(INBOX, "")]))
     return 0
 
 
-def read_queue(url: str, stop: threading.Event | None = None, wait: int = 20) -> None:
-    """Announce a queue's messages until told to stop; a message is removed once it is announced."""
-    from tasks.storage.sqs import MessageQueue  # noqa: PLC0415
+def inboxes_of(texts: Sequence[str]) -> list[Location]:
+    """Read the inboxes' locations, with or without the slash at their ends.
 
-    queue = MessageQueue(url)
-    while stop is None or not stop.is_set():
-        try:
-            for receipt, body in queue.messages(wait):
-                _announce(body)
-                queue.acknowledge(receipt)
-        except ConnectionError as error:
-            log.warning("%s", error)
-            time.sleep(PAUSE)
+    Raises:
+        SystemExit: One is no location.
+    """
+    try:
+        found = [Location.parse(f"{text.rstrip('/')}/") for text in texts if text]
+    except ValueError as error:
+        sys.exit(f"the inbox: {error}")
+    if not found:
+        log.warning("no inbox is named: give --inbox or set %s; all is left aside", INBOX)
+    return found
 
 
-def _announce(body: bytes | str) -> bool:
+def receive(options: argparse.Namespace, inboxes: Sequence[Location]) -> None:
+    """Receive from a webhook, a queue or both until SIGTERM or Ctrl-C."""
+    # Whoever serves ends by itself on a signal, and raises it again; what waits goes out first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    gatherer = Arrivals(lambda found: _announce(inboxes, found))
+    stop = threading.Event()
+    readers = [threading.Thread(target=read_queue, args=(options.queue, gatherer, stop))]
+    try:
+        for reader in readers if options.queue else ():
+            reader.daemon = True
+            reader.start()
+        if options.port is not None:
+            serve(options.host, options.port, gatherer)
+        else:
+            stop.wait()
+    except KeyboardInterrupt:
+        log.info("ending")
+    finally:
+        stop.set()
+        gatherer.close()
+
+
+def _announce(inboxes: Sequence[Location], found: Sequence[Location]) -> None:
     from tasks.arrivals import announce  # noqa: PLC0415 - Prefect takes seconds to load
 
+    count = announce(inboxes, found)
+    log.info("%d arrivals, %d events", len(found), count)
+
+
+def read_queue(url: str, gatherer: Arrivals, stop: threading.Event, wait: int = 20) -> None:
+    """Gather a queue's messages until told to stop; one is removed once it has been passed on."""
+    from tasks.storage.sqs import MessageQueue  # noqa: PLC0415
+
+    queue: MessageQueue | None = None
+    while not stop.is_set():
+        try:
+            queue = queue or MessageQueue(url)
+            _gather(queue, gatherer, wait)
+        except ConnectionError as error:
+            log.warning("%s", error)
+            stop.wait(PAUSE)
+        if gatherer.is_full:
+            stop.wait(PAUSE)
+
+
+def _gather(queue: Any, gatherer: Arrivals, wait: int) -> None:
+    messages = queue.messages(wait)
+    receipts = [receipt for receipt, _ in messages]
+    if messages:
+        found = [location for _, body in messages for location in _read(body)]
+        gatherer.add(found, lambda: _acknowledge(queue, receipts))
+
+
+def _acknowledge(queue: Any, receipts: Sequence[str]) -> None:
     try:
-        count = announce(body)
+        queue.acknowledge(receipts)
+    except ConnectionError as error:
+        log.warning("messages come again: %s", error)
+
+
+def _read(body: bytes | str) -> list[Location]:
+    """What a notification tells; nothing where it cannot be read: it would be sent for ever."""
+    try:
+        return arrivals(body)
     except ValueError as error:
         log.warning("left aside: %s", error)
-        return False
-    log.info("%d arrivals announced", count)
-    return True
+        return []
 
 
-def serve(host: str, port: int) -> None:
+def serve(host: str, port: int, gatherer: Arrivals) -> None:
     """Listen for webhooks until interrupted."""
     import uvicorn  # noqa: PLC0415
 
-    uvicorn.run(application(), host=host, port=port, log_level="warning")
+    if host not in {"127.0.0.1", "::1", "localhost"} and not os.environ.get(TOKEN):
+        log.warning("anybody who reaches %s may send notifications: set %s", host, TOKEN)
+    uvicorn.run(application(gatherer), host=host, port=port, log_level="warning")
 
 
-def application() -> "FastAPI":
-    """The web application: ``POST /`` takes a notification, ``GET /`` says that all is well."""
+def application(gatherer: Arrivals) -> "FastAPI":
+    """The web application: ``POST /`` takes a notification, ``GET /`` says that all is well.
+
+    A notification is answered at once, before it has been passed on: Ceph lets whoever writes an
+    object wait for the answer. When too much waits, the store is told to try again.
+    """
     from fastapi import FastAPI, HTTPException, Request  # noqa: PLC0415
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.get("/")
+    @app.api_route("/", methods=["GET", "HEAD"])
     def well() -> dict[str, str]:
         return {"status": "listening"}
 
     @app.post("/")
-    async def notified(request: Request) -> dict[str, str]:
-        token = os.environ.get(TOKEN)
-        sent = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if token and not hmac.compare_digest(token.encode(), sent.encode()):
+    async def notified(request: Request) -> dict[str, Any]:
+        if not _is_known(request):
             raise HTTPException(401, f"expected the token in {TOKEN} as Authorization: Bearer")
-        body = await request.body()
-        if len(body) > LARGEST:
+        body = await _body(request)
+        if body is None:
             raise HTTPException(413, f"expected at most {LARGEST} bytes")
-        # Malformed ones are answered as received: a store would send them again and again.
-        return {"status": "announced" if _announce(body) else "left aside"}
+        if gatherer.is_full:
+            raise HTTPException(503, "too many arrivals wait for the Prefect server; try again")
+        found = _read(body)
+        gatherer.add(found)
+        return {"arrivals": len(found)}
 
     return app
+
+
+def _is_known(request: "Request") -> bool:
+    """Whether whoever sends a notification knows the token, where there is one."""
+    token = os.environ.get(TOKEN)
+    header = request.headers.get("authorization", "").removeprefix("Bearer ")
+    sent = header or request.query_params.get("token", "")
+    return not token or hmac.compare_digest(token.encode(), sent.encode(errors="replace"))
+
+
+async def _body(request: "Request") -> bytes | None:
+    """The body, or nothing when it is too large: no more of it is read then."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST:
+            return None
+    return body
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def _environment(folder: Path) -> tuple[dict[str, str], str | None]:
 
 
 def _start_all(parts: Parts, store: str | None) -> None:
-    python, prefect = (sys.executable, "-m"), (sys.executable, "-m", "prefect")
+    python = (sys.executable, "-m")
     if store:
         serve = (*python, "moto.server", "-H", "127.0.0.1", "-p", _port_of(store))
         parts.start("store", serve, store)

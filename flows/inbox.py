@@ -2,23 +2,20 @@
 
 from prefect import flow
 
-from tasks.inbox import (
-    look,
-    look_at_arrival,
-    parse_arrival,
-    parse_inbox,
-    remember,
-    start,
-    tell,
-)
-from tasks.inbox_plan import FolderRequest
+from tasks.inbox import look, look_at_arrivals, parse_arrivals, parse_inbox, remember
+from tasks.inbox_page import tell
+from tasks.inbox_plan import FolderRequest, in_one_sentence
+from tasks.inbox_runs import recall, start
 from tasks.pose.settings import PoseSettings
 from tasks.retries import ends_clearly
 
 POSE_ESTIMATION = "pose-estimation/pose-estimation"
 
+QUIET = 60.0
+"""Seconds that a movie must have been found unchanged, unless something tells that it is whole."""
 
-@flow(name="inbox", persist_result=False)
+
+@flow(name="inbox", flow_run_name="look · {inbox}", persist_result=False)
 @ends_clearly
 def inbox(
     inbox: str,
@@ -26,6 +23,7 @@ def inbox(
     output: str | None = None,
     settings: PoseSettings = PoseSettings(),  # noqa: B008 - frozen, and the form shows it
     deployment: str = POSE_ESTIMATION,
+    quiet: float = QUIET,
 ) -> tuple[str, str]:
     """Start a run for every movie, or folder of movies, that has no current result.
 
@@ -35,43 +33,45 @@ def inbox(
         output: Location that results go below, for folders whose request.yaml names none.
         settings: How to analyse, for folders whose request.yaml says nothing else.
         deployment: The deployment that is run.
+        quiet: Seconds that a movie must have been found unchanged before it is started.
 
     Returns:
         What was found, started and skipped, in one sentence; twice, for the state tells it too.
     """
     place = parse_inbox(inbox)
-    batches = look(place, FolderRequest.given(model, output, settings))
-    runs = start(batches, deployment)
-    remember(place, batches, runs)
-    told = tell(place, batches, runs)
+    found = look(place, FolderRequest.given(model, output, settings), quiet)
+    remember(place, found)
+    told = tell(place, start(recall(found.batches, deployment), deployment))
     return told, told
 
 
-@flow(name="arrival", persist_result=False)
+@flow(name="arrival", flow_run_name="arrivals · {inbox}", persist_result=False)
 @ends_clearly
 def arrival(
-    location: str,
+    locations: list[str],
     inbox: str,
     model: str | None = None,
     output: str | None = None,
     settings: PoseSettings = PoseSettings(),  # noqa: B008
     deployment: str = POSE_ESTIMATION,
+    quiet: float = QUIET,
 ) -> tuple[str, str]:
-    """Start the run that an object's arrival in an inbox makes due, if none has been started.
+    """Start the runs that objects' arrival in an inbox makes due, where none has been started.
 
     Args:
-        location: What arrived: a movie, or a request.yaml written after a folder's movies.
+        locations: What arrived: movies, or a request.yaml written after a folder's movies.
         inbox: Location that movies are dropped into.
         model: Location of the model's zip, for folders whose request.yaml names none.
         output: Location that results go below, for folders whose request.yaml names none.
         settings: How to analyse, for folders whose request.yaml says nothing else.
         deployment: The deployment that is run.
+        quiet: Seconds that a folder's movies must have been found unchanged before it is started.
 
     Returns:
         What was found, started and skipped, in one sentence; twice, for the state tells it too.
     """
-    place, arrived = parse_inbox(inbox), parse_arrival(location)
-    batches = look_at_arrival(place, FolderRequest.given(model, output, settings), arrived)
-    runs = start(batches, deployment)
-    told = tell(arrived, batches, runs)
+    place = parse_inbox(inbox)
+    arrived = parse_arrivals(place, locations)
+    found = look_at_arrivals(place, FolderRequest.given(model, output, settings), arrived, quiet)
+    told = in_one_sentence(start(recall(found.batches, deployment), deployment))
     return told, told

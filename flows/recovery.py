@@ -1,9 +1,7 @@
 """Start runs again whose process, worker or machine was lost."""
 
 from prefect import flow
-from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
-from prefect.states import Completed
 from pydantic import NonNegativeInt
 
 from tasks.recovery import in_short, is_looked_after, recover_all
@@ -15,18 +13,18 @@ RESTARTS = 3
 
 @flow(name="recovery", flow_run_name="crashed runs", persist_result=False)
 @ends_clearly
-def recovery(restarts: NonNegativeInt = RESTARTS) -> State[None]:
+def recovery(restarts: NonNegativeInt = RESTARTS) -> tuple[int, str]:
     """Start crashed runs of pose-estimation again.
 
     Args:
         restarts: How many times a run is started again, at most; 0 for never.
 
     Returns:
-        What was done, as the state's message.
+        How many runs were dealt with, and what was done.
     """
     if is_looked_after():
-        return Completed(message="Another look is under way, and sees what this one would.")
+        return 0, "Another look is under way, and sees what this one would."
     done = recover_all(restarts)
     for sentence in done:
         get_run_logger().info(sentence)
-    return Completed(message=in_short(done))
+    return len(done), in_short(done)

@@ -1,47 +1,62 @@
-"""Look at an inbox, and start one run for each batch of movies that is due."""
+"""Look at an inbox in its store: what lies there, and where each batch of movies stands."""
 
-import json
-import re
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from prefect.artifacts import create_markdown_artifact
-from prefect.deployments import run_deployment
-
+from tasks.inbox_memory import LARGEST_MEMORY, MEMORY, Memory, read_memory
 from tasks.inbox_plan import (
     REQUEST_FILE,
     Batch,
     Contents,
+    Findings,
     FolderRequest,
     Standing,
+    batches,
     folder_of,
-    plan,
+    folders_above,
+    in_one_sentence,
+    judged,
     read_request,
     request_files,
 )
+from tasks.inbox_results import Made, Result, digest, read_made
 from tasks.pose.errors import BadInput
-from tasks.pose.run_record import RUN_RECORD
 from tasks.retries import STORE_RETRIES, stage
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo, store_for
 from tasks.store_errors import store_errors
 
-MEMORY = ".dlcflow-inbox.json"
-"""What looks remember, in the inbox itself: it outlives the Prefect server's database."""
+LABELED = "labeled.mp4"
+"""What a run calls a movie of its own. Where an output lies in an inbox its arrival is told too."""
 
 LARGEST_REQUEST = 2**20
 """Bytes of a `request.yaml`."""
 
-LARGEST_MEMORY = 2**27
+LARGEST_RECORD = 2**28
+"""Bytes of a run record."""
 
-AT_ONCE = 8
-"""Requests to the store and to the Prefect server at the same time."""
+AT_ONCE = 16
+"""Requests to the store at the same time."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look found.
+
+    Attributes:
+        batches: Every batch, and where it stands.
+        memory: What to remember.
+        before: What was remembered.
+    """
+
+    batches: tuple[Batch, ...]
+    memory: Memory
+    before: Memory
 
 
 def parse_inbox(text: str) -> Location:
@@ -54,67 +69,90 @@ def parse_inbox(text: str) -> Location:
         return Location.parse(f"{text.rstrip('/')}/")
 
 
-def parse_arrival(text: str) -> Location:
-    """Read the location of what arrived.
-
-    Raises:
-        BadInput: It is no location.
-    """
-    with store_errors():
-        return Location.parse(text)
-
-
 @stage("Look at inbox", "look · {inbox}", "store", retries=STORE_RETRIES)
-def look(inbox: Location, defaults: FolderRequest) -> tuple[list[Batch], str]:
+def look(inbox: Location, defaults: FolderRequest, quiet: float) -> tuple[Look, str]:
     """Find every batch of movies in the inbox, and where it stands.
 
-    One listing of the inbox, and one of each output location that requests name.
+    One listing of the inbox, and one of each place that results go to.
+
+    Args:
+        inbox: The inbox.
+        defaults: What holds where no `request.yaml` says anything else.
+        quiet: Seconds that movies must have been found unchanged.
     """
     with store_errors():
         objects = list(store_for(inbox).list(inbox))
-        contents = _contents(inbox, defaults, objects, request_files(objects))
-    return _told(plan(contents))
+        found = batches(_contents(inbox, defaults, objects, request_files(objects)))
+        before = _remembered(inbox)
+        made, results = _results(_listed_records(found), before)
+    now = time.time()
+    told = tuple(judged(batch, Findings(results, before.seen, now, quiet)) for batch in found)
+    # A clock that was ahead must not make movies wait for it.
+    seen = {
+        batch.seen: min(before.seen.get(batch.seen, now), now)
+        for batch in told
+        if batch.standing is not Standing.CURRENT
+    }
+    return Look(told, Memory(seen=seen, made=made), before), in_one_sentence(told)
 
 
-@stage("Look at arrival", "look · {arrived}", "store", retries=STORE_RETRIES)
-def look_at_arrival(
-    inbox: Location, defaults: FolderRequest, arrived: Location
-) -> tuple[list[Batch], str]:
-    """Find the batches that an object's arrival concerns: a movie's own, or its folder's.
+@stage("Look at arrivals", "look · {inbox}", "store", retries=STORE_RETRIES)
+def look_at_arrivals(
+    inbox: Location, defaults: FolderRequest, arrived: Sequence[Location], quiet: float
+) -> tuple[Look, str]:
+    """Find the batches that arrivals concern: a movie's own, or its folder's.
 
     Notifications may come twice, late, or for what is gone again: what they name is looked at as
-    it is now.
+    it is now, in one listing of the folder that holds it all.
     """
+    before = Memory()
+    if not arrived:
+        return Look((), before, before), in_one_sentence(())
     with store_errors():
-        files = _requests_above(inbox, arrived)
-        folder = Location(arrived.bucket, folder_of(arrived))
-        objects = [
-            info for info in store_for(inbox).list(folder) if folder_of(info.location) == folder.key
-        ]
-        contents = _contents(inbox, defaults, objects, files)
-    batches = plan(replace(contents, arrived=arrived))
-    concerned = [b for b in batches if arrived.name == REQUEST_FILE or _holds(b, arrived)]
-    return _told(concerned)
+        folder = Location(inbox.bucket, _common_folder(arrived))
+        objects = list(store_for(inbox).list(folder))
+        files = _requests_above(inbox, folder.key) | request_files(objects)
+        inside = batches(_contents(inbox, defaults, objects, files))
+        found = [batch for batch in inside if _is_concerned(batch, arrived)]
+        before = _remembered(inbox)
+        _, results = _results(_asked_records(found), before)
+    findings = Findings(results, before.seen, time.time(), quiet, frozenset(arrived))
+    told = tuple(judged(batch, findings) for batch in found)
+    return Look(told, before, before), in_one_sentence(told)
 
 
-def _holds(batch: Batch, location: Location) -> bool:
-    return any(movie.location == location for movie in batch.movies)
+def parse_arrivals(inbox: Location, texts: Iterable[str]) -> list[Location]:
+    """Read the locations of what arrived in an inbox.
+
+    Hints that cannot be followed are passed over: the scheduled look finds what they meant.
+    """
+    found: dict[Location, None] = {}
+    for text in texts:
+        with suppress(ValueError):
+            if str(location := Location.parse(text)).startswith(str(inbox)):
+                found[location] = None
+    return [location for location in found if location.name != LABELED]
 
 
-def _told(batches: list[Batch]) -> tuple[list[Batch], str]:
-    return batches, in_one_sentence(batches)
+def _common_folder(arrived: Sequence[Location]) -> str:
+    """The key of the innermost folder that holds it all."""
+    above = [set(folders_above(folder_of(location))) for location in arrived]
+    return max(set.intersection(*above), key=len)
 
 
-def _requests_above(inbox: Location, arrived: Location) -> dict[str, ObjectInfo]:
-    """The `request.yaml` files of an object's folder and of those above it, up to the inbox."""
-    if not str(arrived).startswith(str(inbox)):
-        raise BadInput(f"{arrived} is not in the inbox {inbox}; check what the trigger sends")
-    parts = arrived.key.removeprefix(inbox.key).split("/")[:-1]
+def _is_concerned(batch: Batch, arrived: Sequence[Location]) -> bool:
+    requested = {folder_of(place) for place in arrived if place.name == REQUEST_FILE}
+    return bool(batch.folders & requested or {m.location for m in batch.movies} & set(arrived))
+
+
+def _requests_above(inbox: Location, folder: str) -> dict[str, ObjectInfo]:
+    """The `request.yaml` files of the folders above a folder, up to the inbox."""
     found = {}
-    for depth in range(len(parts) + 1):
-        location = inbox.child(*parts[:depth], REQUEST_FILE)
-        with suppress(FileNotFoundError):
-            found[folder_of(location)] = store_for(inbox).stat(location)
+    for above in folders_above(folder)[:-1]:
+        if above.startswith(inbox.key):
+            with suppress(FileNotFoundError):
+                location = Location(inbox.bucket, f"{above}{REQUEST_FILE}")
+                found[above] = store_for(inbox).stat(location)
     return found
 
 
@@ -124,138 +162,135 @@ def _contents(
     objects: list[ObjectInfo],
     files: dict[str, ObjectInfo],
 ) -> Contents:
-    requests, refused = {"": defaults}, {}
-    for folder, info in files.items():
-        try:
-            data = store_for(inbox).read(info.location, LARGEST_REQUEST)
-            requests[folder] = read_request(data, info.location)
-        except BadInput as error:
-            refused[folder] = str(error)
-    memory = _remembered(inbox)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        read = dict(zip(files, pool.map(_request, files.values()), strict=True))
+    requests = {folder: r for folder, r in read.items() if isinstance(r, FolderRequest)}
+    requests[""] = requests[""].over(defaults) if "" in requests else defaults
     return Contents(
         inbox=inbox,
         objects=objects,
+        files=files,
         requests=requests,
-        refused=refused,
-        written={folder: info.modified for folder, info in files.items()},
-        models=_models(requests.values()),
-        records=_records(requests.values()),
-        seen=frozenset(memory.get("seen", ())),
-        started=memory.get("started", {}),
+        refused={folder: r for folder, r in read.items() if isinstance(r, str)},
+        models={text: _model(text) for text in {r.model for r in requests.values() if r.model}},
     )
 
 
-def _models(requests: Iterable[FolderRequest]) -> dict[str, ObjectInfo]:
-    found = {}
-    for text in {request.model for request in requests if request.model}:
-        location = Location.parse(text)
-        with suppress(FileNotFoundError, IsADirectoryError):
-            found[text] = store_for(location).stat(location)
+def _request(info: ObjectInfo) -> FolderRequest | str:
+    """What a `request.yaml` says, or why it cannot be used."""
+    try:
+        with store_errors():
+            data = store_for(info.location).read(info.location, LARGEST_REQUEST)
+            return read_request(data, info.location)
+    except BadInput as error:
+        return str(error)
+
+
+def _model(text: str) -> ObjectInfo | str:
+    """The model's zip, or why it cannot be used."""
+    try:
+        with store_errors():
+            location = Location.parse(text)
+            return store_for(location).stat(location)
+    except BadInput as error:
+        return f"the model: {error}"
+
+
+Records = Mapping[str, ObjectInfo | str]
+"""Run records by their locations, or why they cannot be looked at."""
+
+
+def _listed_records(found: Sequence[Batch]) -> Records:
+    """The run records of batches, from one listing of each place that results go to."""
+    usable = [batch for batch in found if batch.standing is not Standing.REFUSED]
+    wanted = {batch.record for batch in usable}
+    shelves = _outermost({batch.shelf for batch in usable})
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        listings = pool.map(lambda shelf: _records_below(shelf, wanted), shelves)
+        return {text: record for listing in listings for text, record in listing.items()}
+
+
+def _outermost(folders: Iterable[str]) -> list[str]:
+    """Those folders that lie in no other."""
+    found: list[str] = []
+    for folder in sorted(folders):
+        if not found or not folder.startswith(found[-1]):
+            found.append(folder)
     return found
 
 
-def _records(requests: Iterable[FolderRequest]) -> dict[str, datetime | None]:
-    """When the run records below the output locations were written."""
-    found = {}
-    for text in {request.output for request in requests if request.output}:
-        location = Location.parse(f"{text.rstrip('/')}/")
-        with suppress(FileNotFoundError):
-            for info in store_for(location).list(location):
-                if info.location.name == RUN_RECORD:
-                    found[str(info.location)] = info.modified
-    return found
+def _records_below(shelf: str, wanted: set[str]) -> Records:
+    try:
+        with store_errors():
+            location = Location.parse(shelf)
+            listing = store_for(location).list(location)
+            return {text: o for o in listing if (text := str(o.location)) in wanted}
+    except BadInput as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return {}
+        below = [text for text in wanted if text.startswith(shelf)]
+        return dict.fromkeys(below, str(error))
 
 
-def _remembered(inbox: Location) -> dict[str, Any]:
-    location = inbox.child(MEMORY)
-    with suppress(FileNotFoundError, ValueError):
-        memory = json.loads(store_for(inbox).read(location, LARGEST_MEMORY))
-        return memory if isinstance(memory, dict) else {}
-    return {}
+def _asked_records(found: Sequence[Batch]) -> Records:
+    """The run records of batches, asked for one by one."""
+    wanted = [batch.record for batch in found if batch.standing is not Standing.REFUSED]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        asked = zip(wanted, pool.map(_asked_record, wanted), strict=True)
+        return {text: record for text, record in asked if record is not None}
 
 
-@stage("Start runs", "start runs", "prefect")
-def start(batches: Sequence[Batch], deployment: str) -> tuple[dict[str, str], str]:
-    """Start one flow run for every batch that is due; a batch that has one gets no other.
+def _asked_record(text: str) -> ObjectInfo | str | None:
+    try:
+        with store_errors():
+            location = Location.parse(text)
+            return store_for(location).stat(location)
+    except BadInput as error:
+        return None if isinstance(error.__cause__, FileNotFoundError) else str(error)
+
+
+def _results(records: Records, memory: Memory) -> tuple[dict[str, Made], dict[str, Result]]:
+    """What records say; those that were read before are not read again.
 
     Returns:
-        The flow runs' ids, by the batches' keys.
+        What to remember, and the results by the records' locations.
     """
-    due = [batch for batch in batches if batch.standing is Standing.DUE]
+    infos = {text: r for text, r in records.items() if isinstance(r, ObjectInfo)}
+    ids = {text: digest(text, info.etag) for text, info in infos.items()}
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = list(pool.map(lambda batch: _start(batch, deployment), due))
-    return {batch.key: run for batch, run in zip(due, runs, strict=True)}, f"{len(due)} runs"
+        read = pool.map(lambda t: memory.made.get(ids[t]) or _made(infos[t]), infos)
+        made = dict(zip(infos, read, strict=True))
+    results = {text: Result(*made[text], info.modified) for text, info in infos.items()}
+    results |= {t: Result("", "", r, None) for t, r in records.items() if isinstance(r, str)}
+    return {ids[text]: one for text, one in made.items()}, results
 
 
-def _start(batch: Batch, deployment: str) -> str:
-    run: Any = run_deployment(
-        deployment,
-        parameters={
-            "model": batch.model,
-            "movies": [str(movie.location) for movie in batch.movies],
-            "output": batch.output,
-            "settings": batch.settings,
-        },
-        idempotency_key=batch.key,
-        timeout=0,
-        as_subflow=False,
-        tags=["inbox"],
-    )
-    return str(run.id)
+def _made(info: ObjectInfo) -> Made:
+    try:
+        with store_errors():
+            return read_made(store_for(info.location).read(info.location, LARGEST_RECORD))
+    except BadInput as error:
+        return "", "", str(error)
+
+
+def _remembered(inbox: Location) -> Memory:
+    try:
+        with store_errors():
+            return read_memory(store_for(inbox).read(inbox.child(MEMORY), LARGEST_MEMORY))
+    except BadInput:
+        return Memory()
 
 
 @stage("Remember", "remember", "store", retries=STORE_RETRIES)
-def remember(inbox: Location, batches: Sequence[Batch], runs: dict[str, str]) -> tuple[None, str]:
-    """Write down what this look saw and started, for the next one."""
-    with store_errors():
-        before = _remembered(inbox).get("started", {})
-        here = {batch.key for batch in batches}
-        memory = {
-            "seen": sorted(here),
-            "started": {k: run for k, run in (before | runs).items() if k in here},
-        }
-        with TemporaryDirectory(prefix="dlcflow-") as folder:
-            path = Path(folder) / MEMORY
-            path.write_text(json.dumps(memory), encoding="utf-8")
-            store_for(inbox).upload(path, inbox.child(MEMORY), "application/json")
-    return None, f"{len(batches)} batches"
+def remember(inbox: Location, found: Look) -> tuple[None, str]:
+    """Write down for the next look what this one found, where that has changed.
 
-
-def tell(inbox: Location, batches: Sequence[Batch], runs: dict[str, str]) -> str:
-    """Show what was found, started and skipped, as an artifact.
-
-    Returns:
-        The same in one sentence.
+    Of two looks at once the later one's memory stays. What the other knew is found again.
     """
-    told = [
-        replace(batch, standing=Standing.STARTED, reason="now") if batch.key in runs else batch
-        for batch in batches
-    ]
-    sentence = in_one_sentence(told)
-    lines = [f"# {inbox}", "", sentence, ""]
-    for standing in (Standing.REFUSED, Standing.STARTED, Standing.WAITING, Standing.CURRENT):
-        lines += _section(standing, [b for b in told if b.standing is standing])
-    key = re.sub(r"[^a-z0-9]+", "-", f"inbox-{inbox}".lower()).strip("-")
-    create_markdown_artifact("\n".join(lines), key=key, description=sentence)
-    return sentence
-
-
-def in_one_sentence(batches: Sequence[Batch]) -> str:
-    """How many batches stand where."""
-    counts = {s: sum(batch.standing is s for batch in batches) for s in Standing}
-    found = ", ".join(f"{count} {standing}" for standing, count in counts.items() if count)
-    return found or "no movies"
-
-
-def _section(standing: Standing, batches: Sequence[Batch]) -> list[str]:
-    """A table of the first batches that stand alike."""
-    if not batches:
-        return []
-    rows = [f"| {b.name} | {len(b.movies)} | {b.reason} |" for b in batches[:SHOWN]]
-    more = [f"| … and {len(batches) - SHOWN} more | | |"] if len(batches) > SHOWN else []
-    head = ["| batch | movies | why |", "|---|---|---|"]
-    return [f"## {standing}: {len(batches)}", "", *head, *rows, *more, ""]
-
-
-SHOWN = 50
-"""Batches of each kind that an artifact shows."""
+    if found.memory == found.before:
+        return None, "nothing new"
+    with store_errors(), TemporaryDirectory(prefix="dlcflow-") as folder:
+        path = Path(folder) / MEMORY
+        path.write_text(found.memory.model_dump_json(), encoding="utf-8")
+        store_for(inbox).upload(path, inbox.child(MEMORY), "application/json")
+    return None, f"{len(found.memory.seen)} movies and {len(found.memory.made)} results"

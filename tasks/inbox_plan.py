@@ -4,19 +4,17 @@ An inbox is a prefix or folder that movies are dropped into. A `request.yaml` in
 says what to do with the movies there and in the folders below, which may say it differently.
 """
 
-import hashlib
-import json
 import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import reduce
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.inbox_results import Result, digest, movies_digest, source_digest
 from tasks.pose.errors import BadInput
 from tasks.pose.movies import MOVIE_SUFFIXES
 from tasks.pose.run_record import RUN_RECORD
@@ -39,6 +37,9 @@ class FolderRequest(BaseModel):
     batch: Literal["movie", "folder"] | None = Field(
         default=None, description="One run for each movie, or one for a folder's movies together."
     )
+    queue: Literal["urgent", "default", "bulk"] | None = Field(
+        default=None, description="The work queue that its runs wait in."
+    )
     settings: dict[str, Any] = {}
 
     @classmethod
@@ -58,17 +59,19 @@ class FolderRequest(BaseModel):
 def read_request(data: bytes, where: Location) -> FolderRequest:
     """Read a `request.yaml`; relative locations in it are relative to its folder.
 
+    An empty file says nothing of its own: it may still be written last, or again.
+
     Raises:
         BadInput: It is no YAML, or says something that no request has.
     """
-    values = load_mapping(decode(data)[0], str(where))
+    text = decode(data)[0]
+    values = load_mapping(text, str(where)) if text.strip() else {}
+    known = FolderRequest.model_fields
+    given = {k: v for k, v in values.items() if v is not None or k not in known}
     try:
-        request = FolderRequest.model_validate(values)
+        request = FolderRequest.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        known = ", ".join(FolderRequest.model_fields)
-        raise BadInput(f"{where}: {place}: {first['msg']}; a request has {known}") from error
+        raise BadInput(f"{where}: {_complaint(error)}; a request has {', '.join(known)}") from error
     _settings(request.settings, where)
     resolved = {
         name: _beside(where, text)
@@ -78,23 +81,38 @@ def read_request(data: bytes, where: Location) -> FolderRequest:
     return request.model_copy(update=resolved)
 
 
+def _complaint(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"{place} is not known here"
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}, found {first['input']!r}"
+
+
 def _settings(values: dict[str, Any], where: Location) -> PoseSettings:
     try:
         return PoseSettings.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        text = first["msg"].removeprefix("Value error, ")
-        raise BadInput(f"{where}: settings.{place}: {text}, found {first['input']!r}") from error
+        raise BadInput(f"{where}: settings.{_complaint(error)}") from error
 
 
 def _beside(file: Location, text: str) -> str:
-    """A location as it stands, or relative to a file's folder."""
-    if "://" in text or text.startswith("/"):
-        return text
-    folder = posixpath.dirname(file.key)
-    key = posixpath.normpath(posixpath.join(folder, text)) + "/" * text.endswith("/")
-    return str(Location(file.bucket, key))
+    """A location as it stands, or relative to a file's folder.
+
+    Raises:
+        BadInput: It is no location.
+    """
+    try:
+        if "://" in text or text.startswith(("/", "s3:", "file:")):
+            Location.parse(text)
+            return text
+        folder = posixpath.dirname(file.key)
+        key = posixpath.normpath(posixpath.join(folder, text)) + "/" * text.endswith("/")
+        location = Location(file.bucket, key)
+        Location.parse(str(location))
+    except ValueError as error:
+        raise BadInput(f"{file}: {error}") from error
+    return str(location)
 
 
 class Standing(StrEnum):
@@ -103,8 +121,9 @@ class Standing(StrEnum):
     DUE = "due"
     STARTED = "started"
     WAITING = "waiting"
-    CURRENT = "current"
+    FAILED = "failed"
     REFUSED = "refused"
+    CURRENT = "current"
 
 
 @dataclass(frozen=True)
@@ -112,25 +131,60 @@ class Batch:
     """Movies that one run analyses.
 
     Attributes:
-        name: What the run is called: the folder below the inbox, or the movie.
+        name: What to call it: the folder below the inbox, or the movie.
         movies: The movies, in natural order.
         model: Location of the model's zip.
         output: Location that the run's results go below.
+        shelf: Location to list for its run record and those of its neighbours.
         settings: How to analyse and what to draw.
-        key: Changes whenever a movie, the model, the settings or the output does: no batch is
-            started twice under one key.
+        together: Whether these are all of a folder's movies, and there may be more to come.
+        queue: The work queue that its run waits in; None is the deployment's own.
+        asked: The nearest `request.yaml` at or above the movies.
+        seen: Digest of the movies.
+        source: Digest of all that the results depend on.
         standing: Whether to start it now.
         reason: Why it stands there, in one sentence.
+        run: The flow run that was started for it.
     """
 
     name: str
     movies: tuple[ObjectInfo, ...]
     model: str
     output: str
+    shelf: str
     settings: dict[str, Any]
-    key: str
-    standing: Standing
-    reason: str
+    together: bool
+    queue: str | None
+    asked: ObjectInfo | None
+    seen: str
+    source: str
+    standing: Standing = Standing.DUE
+    reason: str = ""
+    run: str | None = None
+
+    @property
+    def key(self) -> str:
+        """No batch is started twice under one key.
+
+        It changes when the content of a movie or of the model, a setting or the output does, and
+        when the nearest `request.yaml` is written again.
+        """
+        again = self.asked and (str(self.asked.location), self.asked.etag, self.asked.modified)
+        return digest(self.source, self.output, again)
+
+    @property
+    def record(self) -> str:
+        """Location of the run record that says that its results are there."""
+        return f"{self.output}{RUN_RECORD}"
+
+    @property
+    def folders(self) -> set[str]:
+        """The folders that its movies lie in."""
+        return {folder_of(movie.location) for movie in self.movies}
+
+    def stands(self, standing: Standing, reason: str) -> Self:
+        """The same batch, standing elsewhere."""
+        return replace(self, standing=standing, reason=reason)
 
 
 @dataclass(frozen=True)
@@ -140,33 +194,23 @@ class Contents:
     Attributes:
         inbox: The inbox.
         objects: Everything in it.
-        requests: What each folder's `request.yaml` says, by folder (a key that ends in ``/``).
+        files: Each folder's `request.yaml`, by folder (a key that ends in ``/``).
+        requests: What they say, by folder; that of the deployment is at ``""``.
         refused: Why a folder's `request.yaml` cannot be used, by folder.
-        written: When each folder's `request.yaml` was last written.
-        models: The model archives that requests name, by location; absent ones are missing.
-        records: When each run record was written, by location.
-        seen: Keys of the batches that were there at the last look.
-        started: Flow runs that looks have started, by the batch's key.
-        arrived: The object whose arrival the store has told: it is whole.
+        models: The model archives that requests name, by location, or why there is none.
     """
 
     inbox: Location
     objects: Sequence[ObjectInfo]
+    files: Mapping[str, ObjectInfo]
     requests: Mapping[str, FolderRequest]
     refused: Mapping[str, str]
-    written: Mapping[str, datetime | None]
-    models: Mapping[str, ObjectInfo]
-    records: Mapping[str, datetime | None]
-    seen: frozenset[str]
-    started: Mapping[str, str]
-    arrived: Location | None = None
+    models: Mapping[str, ObjectInfo | str]
 
 
 def request_files(objects: Iterable[ObjectInfo]) -> dict[str, ObjectInfo]:
-    """The inbox' `request.yaml` files by folder, from the outermost."""
-    files = [info for info in objects if info.location.name == REQUEST_FILE]
-    found = {folder_of(info.location): info for info in files}
-    return {folder: found[folder] for folder in sorted(found, key=len)}
+    """The inbox' `request.yaml` files by folder."""
+    return {folder_of(o.location): o for o in objects if o.location.name == REQUEST_FILE}
 
 
 def folder_of(location: Location) -> str:
@@ -175,14 +219,20 @@ def folder_of(location: Location) -> str:
     return folder + slash
 
 
+def folders_above(folder: str) -> list[str]:
+    """A folder and all above it, from the outermost, which is the store's own root."""
+    parts = folder.split("/")[:-1]
+    return ["".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1)]
+
+
 def effective(requests: Mapping[str, FolderRequest], folder: str) -> FolderRequest:
     """What holds in a folder: its own request over those of the folders above."""
-    above = sorted((f for f in requests if folder.startswith(f)), key=len)
-    return reduce(lambda held, f: requests[f].over(held), above, FolderRequest())
+    above = [requests[f] for f in folders_above(folder) if f in requests]
+    return reduce(lambda held, request: request.over(held), above, FolderRequest())
 
 
-def plan(contents: Contents) -> list[Batch]:
-    """Say of every batch of movies in an inbox whether it is due.
+def batches(contents: Contents) -> list[Batch]:
+    """Find the batches of movies in an inbox, and refuse those that no run can be started for.
 
     Args:
         contents: What the look found.
@@ -193,14 +243,31 @@ def plan(contents: Contents) -> list[Batch]:
     by_folder: dict[str, list[ObjectInfo]] = defaultdict(list)
     for info in sorted(_movies(contents), key=lambda info: natural_order(info.location.key)):
         by_folder[folder_of(info.location)].append(info)
-    return [b for folder, movies in by_folder.items() for b in _batches(contents, folder, movies)]
+    found = [b for folder, movies in by_folder.items() for b in _batches(contents, folder, movies)]
+    return _apart(found)
+
+
+def _results_within(contents: Contents) -> tuple[str, ...]:
+    """Folders of the inbox that hold results only.
+
+    An output that holds the folder of its own request holds movies too: that is refused.
+    """
+    root = str(contents.inbox)
+    outputs = {
+        f"{request.output.rstrip('/')}/": str(Location(contents.inbox.bucket, folder))
+        for folder, request in contents.requests.items()
+        if request.output
+    }
+    return tuple(
+        output
+        for output, folder in outputs.items()
+        if output.startswith(root) and output != root and not folder.startswith(output)
+    )
 
 
 def _movies(contents: Contents) -> list[ObjectInfo]:
     """The inbox' movies, without what runs have written into it."""
-    outputs = {r.output.rstrip("/") + "/" for r in contents.requests.values() if r.output}
-    root = str(contents.inbox).rstrip("/") + "/"
-    within = tuple(output for output in outputs if output.startswith(root) and output != root)
+    within = _results_within(contents)
     return [
         info
         for info in contents.objects
@@ -212,18 +279,22 @@ def _movies(contents: Contents) -> list[ObjectInfo]:
 
 def _batches(contents: Contents, folder: str, movies: list[ObjectInfo]) -> Iterator[Batch]:
     request = effective(contents.requests, folder)
-    refused = _refusal(contents, folder, request)
+    refusal = _refusal(contents, folder, request)
+    asked = [contents.files[f] for f in folders_above(folder) if f in contents.files]
+    settings = PoseSettings.model_validate(request.settings)
     for name, group in _groups(movies, whole=request.batch == "folder").items():
-        place = posixpath.join(_below(contents.inbox, folder), name)
-        batch = _batch(contents, place, request, tuple(group))
-        standing, reason = refused or _standing(contents, folder, batch)
-        yield replace(batch, standing=standing, reason=reason)
+        place = f"{_below(contents.inbox, folder)}{name}".removesuffix("/")
+        batch = _batch(contents, place, request, settings, tuple(group))
+        batch = replace(batch, asked=asked[-1] if asked else None)
+        reason = refusal or _unusable(contents, batch, place)
+        yield batch.stands(Standing.REFUSED, reason) if reason else batch
 
 
 def _groups(movies: list[ObjectInfo], *, whole: bool) -> dict[str, list[ObjectInfo]]:
     """A folder's movies as runs take them, by a name within the folder that stays the same.
 
-    A run takes movies of one format only.
+    A run takes movies of one format only. Of movies that share a stem the first to come keeps it,
+    so that one that comes later does not move its results.
     """
     if whole:
         suffixes = Counter(movie.location.suffix.lower() for movie in movies)
@@ -232,77 +303,202 @@ def _groups(movies: list[ObjectInfo], *, whole: bool) -> dict[str, list[ObjectIn
             name: [movie for movie in movies if movie.location.suffix.lower() == suffix]
             for suffix, name in names.items()
         }
-    stems = Counter(movie.location.stem.casefold() for movie in movies)
-    return {
-        m.location.stem if stems[m.location.stem.casefold()] == 1 else m.location.name: [m]
-        for m in movies
-    }
+    first: dict[str, ObjectInfo] = {}
+    for movie in sorted(movies, key=lambda m: (str(m.modified), m.location.key)):
+        first.setdefault(movie.location.stem.casefold(), movie)
+    keepers = {movie.location for movie in first.values()}
+    return {m.location.stem if m.location in keepers else m.location.name: [m] for m in movies}
 
 
 def _below(inbox: Location, folder: str) -> str:
-    """A folder's path below the inbox."""
+    """A folder's path below the inbox: empty, or with a slash at its end."""
     root = inbox.key.rstrip("/") + "/" if inbox.key.strip("/") else ""
-    return folder.removeprefix(root).rstrip("/")
+    return folder.removeprefix(root)
 
 
-def _refusal(
-    contents: Contents, folder: str, request: FolderRequest
-) -> tuple[Standing, str] | None:
-    """Why nothing in a folder can be started, where that is so."""
-    for above, reason in contents.refused.items():
-        if folder.startswith(above):
-            return Standing.REFUSED, reason
+def _refusal(contents: Contents, folder: str, request: FolderRequest) -> str:
+    """Why nothing in a folder can be started; empty where it can."""
+    for above in folders_above(folder):
+        if above in contents.refused:
+            return contents.refused[above]
     missing = [name for name in ("model", "output") if getattr(request, name) is None]
     if missing:
-        return Standing.REFUSED, (
+        return (
             f"no {' and no '.join(missing)} is given for it; write a {REQUEST_FILE} beside the "
             "movies or in a folder above them"
         )
-    if str(request.model) not in contents.models:
-        return Standing.REFUSED, f"there is no model at {request.model}; check its name and case"
-    return None
+    model = contents.models[str(request.model)]
+    return model if isinstance(model, str) else ""
+
+
+def _unusable(contents: Contents, batch: Batch, place: str) -> str:
+    """Why a batch cannot be started that its folder's request fits; empty where it can."""
+    if empty := [movie for movie in batch.movies if not movie.size]:
+        return f"{empty[0].location.name} is empty (0 bytes); copy it again"
+    try:
+        for text in (batch.output, *(str(movie.location) for movie in batch.movies)):
+            Location.parse(text)
+        # Parts of a path that are empty or lead upwards are refused.
+        contents.inbox.child(*place.split("/") if place else ())
+    except ValueError as error:
+        return f"{error} Rename it."
+    within = _results_within(contents)
+    if batch.output.startswith(str(contents.inbox)) and not batch.output.startswith(within):
+        return (
+            f"results below {batch.output} would lie among the inbox' movies; name an output "
+            "outside the inbox, or a folder in it that holds no movies"
+        )
+    return ""
 
 
 def _batch(
-    contents: Contents, place: str, request: FolderRequest, movies: tuple[ObjectInfo, ...]
+    contents: Contents,
+    place: str,
+    request: FolderRequest,
+    settings: PoseSettings,
+    movies: tuple[ObjectInfo, ...],
 ) -> Batch:
-    place = place.rstrip("/")
-    output = f"{(request.output or '').rstrip('/')}/{place}".rstrip("/") + "/"
+    above = f"{(request.output or '').rstrip('/')}/"
+    output = f"{above}{place}/" if place else above
     model = contents.models.get(request.model or "")
-    depends = {
-        "model": [request.model, model and model.etag],
-        "movies": [[str(m.location), m.etag, m.size] for m in movies],
-        "output": output,
-        "settings": request.settings,
-    }
-    digest = hashlib.sha256(json.dumps(depends, sort_keys=True, default=str).encode()).hexdigest()
+    seen = movies_digest(movies)
     return Batch(
         name=place or contents.inbox.name,
         movies=movies,
         model=request.model or "",
         output=output,
+        shelf=output[: output.rstrip("/").rindex("/") + 1] if place else above,
         settings=request.settings,
-        key=digest,
-        standing=Standing.REFUSED,
-        reason="",
+        together=request.batch == "folder",
+        queue=request.queue,
+        asked=None,
+        seen=seen,
+        source=source_digest(seen, model if isinstance(model, ObjectInfo) else None, settings),
     )
 
 
-def _standing(contents: Contents, folder: str, batch: Batch) -> tuple[Standing, str]:
-    record = f"{batch.output}{RUN_RECORD}"
-    made = contents.records.get(record)
-    inputs = [contents.models[batch.model].modified, *(m.modified for m in batch.movies)]
-    asked = [when for above, when in contents.written.items() if folder.startswith(above)]
-    newest = max(filter(None, (*inputs, *asked)), default=None)
-    if made and newest and made >= newest:
-        return Standing.CURRENT, f"{record} is newer than all that it was made from"
-    if run := contents.started.get(batch.key):
-        return Standing.STARTED, f"started before, as flow run {run}"
-    if batch.key in contents.seen:
-        return Standing.DUE, "unchanged since the last look"
-    if [movie.location for movie in batch.movies] == [contents.arrived]:
+def _apart(found: list[Batch]) -> list[Batch]:
+    """Refuse batches whose results would go to one place: ``day1.mp4`` and the folder ``day1``."""
+    outputs = Counter(batch.output for batch in found)
+    return [
+        batch.stands(
+            Standing.REFUSED,
+            f"{outputs[batch.output]} batches would put their results below {batch.output}; "
+            "rename a movie or a folder",
+        )
+        if outputs[batch.output] > 1 and batch.standing is not Standing.REFUSED
+        else batch
+        for batch in found
+    ]
+
+
+def in_one_sentence(found: Iterable[Batch]) -> str:
+    """How many batches stand where."""
+    counts = Counter(batch.standing for batch in found)
+    return ", ".join(f"{counts[s]} {s}" for s in Standing if counts[s]) or "no movies"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of batches beside what lies in the inbox.
+
+    Attributes:
+        results: What run records say, by their locations.
+        seen: When movies were first found as they are, in seconds since 1970, by their digest.
+        now: The present, in the same seconds.
+        quiet: Seconds that movies must have been found unchanged.
+        arrived: Objects whose arrival the store has told: they are whole.
+    """
+
+    results: Mapping[str, Result]
+    seen: Mapping[str, float]
+    now: float
+    quiet: float
+    arrived: frozenset[Location] = field(default_factory=frozenset)
+
+
+def judged(batch: Batch, findings: Findings) -> Batch:
+    """Say whether a batch has a current result, is due, or must wait."""
+    if batch.standing is Standing.REFUSED:
+        return batch
+    result = findings.results.get(batch.record)
+    if result and not result.source:
+        return batch.stands(Standing.REFUSED, f"{batch.record}: {result.problem}")
+    if result and result.source == batch.source and not _asked_again(batch, result):
+        if not result.problem:
+            reason = f"{batch.record} was made from these movies, this model and these settings"
+            return batch.stands(Standing.CURRENT, reason)
+        return batch.stands(Standing.FAILED, f"{result.problem}; {AGAIN}")
+    return batch.stands(*_whether_due(batch, findings, result))
+
+
+AGAIN = f"to try again, write its {REQUEST_FILE} again"
+
+
+def _asked_again(batch: Batch, result: Result) -> bool:
+    """Whether the request was written after the result; in the same second it was not."""
+    asked = batch.asked and batch.asked.modified
+    return bool(asked and result.written and asked > result.written)
+
+
+def _whether_due(batch: Batch, findings: Findings, result: Result | None) -> tuple[Standing, str]:
+    asked = batch.asked
+    since = findings.seen.get(batch.seen)
+    if result and result.movies == batch.seen:
+        return Standing.DUE, "its results were made otherwise, or it is asked for again"
+    if since is not None and findings.now - since >= findings.quiet:
+        return Standing.DUE, "unchanged since an earlier look"
+    if not batch.together and {movie.location for movie in batch.movies} <= findings.arrived:
         return Standing.DUE, "it has just arrived"
-    told = contents.written.get(folder)
-    if told and all(m.modified and m.modified <= told for m in batch.movies):
+    written = asked.modified if asked and folder_of(asked.location) in batch.folders else None
+    if written and all(m.modified and m.modified < written for m in batch.movies):
         return Standing.DUE, f"its {REQUEST_FILE} was written last"
-    return Standing.WAITING, "new or changed; it is started when the next look finds it unchanged"
+    return Standing.WAITING, "new or changed; it is started when a later look finds it unchanged"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A flow run, as the Prefect server knows it.
+
+    Attributes:
+        id: Its id.
+        state: Its state's type, such as ``RUNNING``.
+        message: What its state says.
+    """
+
+    id: str
+    state: str
+    message: str
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it may still write results."""
+        return self.state not in ENDED
+
+
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+"""Types of states that a run ends in."""
+
+
+def recalled(batch: Batch, run: Run | None, busy: Mapping[str, Run]) -> Batch:
+    """Say of a batch without a current result whether it has been started already.
+
+    Args:
+        batch: The batch.
+        run: The flow run that has the batch's key.
+        busy: Flow runs that are under way, by their output.
+    """
+    if batch.standing not in {Standing.DUE, Standing.WAITING}:
+        return batch
+    if run and run.is_under_way:
+        started = batch.stands(Standing.STARTED, f"its run is {run.state.lower()}")
+        return replace(started, run=run.id)
+    if run:
+        gone = run.state == "COMPLETED"
+        told = "its results are not there any more" if gone else run.message or "no reason is known"
+        ended = batch.stands(Standing.FAILED, f"its run {run.state.lower()}: {told}; {AGAIN}")
+        return replace(ended, run=run.id)
+    if other := busy.get(batch.output):
+        reason = f"a run for what it was before is {other.state.lower()}, and is waited for"
+        return replace(batch.stands(Standing.WAITING, reason), run=other.id)
+    return batch

@@ -2,34 +2,21 @@
 
 The message's form is Amazon's ("Event message structure" in the S3 user guide); MinIO and Ceph send
 the same. It comes as it is over HTTP, as a message's body in SQS, and wrapped once more where SNS
-stands between. Keys are URL-encoded by AWS, MinIO and moto, and raw from Ceph.
+stands between. EventBridge has a form of its own.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import unquote_plus
 
 from tasks.storage.location import Location
 
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An object that a store says has been written.
-
-    Attributes:
-        location: Where it is.
-        etag: Its ETag, where the message has it.
-        size: Its bytes, where the message has them.
-    """
-
-    location: Location
-    etag: str | None
-    size: int | None
+ENCODED = ("aws:s3", "minio:s3")
+"""Sources whose keys are URL-encoded; those of Ceph and of EventBridge are raw."""
 
 
-def arrivals(body: bytes | str) -> list[Arrival]:
+def arrivals(body: bytes | str) -> list[Location]:
     """Read a notification.
 
     Args:
@@ -37,46 +24,65 @@ def arrivals(body: bytes | str) -> list[Arrival]:
 
     Returns:
         The objects that were written; none for test messages, removals and other kinds of event.
+        What one of several records says that cannot be read does not hide the others.
 
     Raises:
         ValueError: It is no JSON, or no notification of an object store.
     """
+    found: dict[Location, None] = {}
+    problem = None
+    for record in _records(_load(body)):
+        try:
+            found |= dict.fromkeys(_written(record))
+        except ValueError as error:
+            problem = error
+    if problem and not found:
+        raise problem
+    return list(found)
+
+
+def _load(body: bytes | str) -> dict[str, Any]:
     try:
         message = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(
             f"expected an S3 notification, found text that is no JSON ({error})"
         ) from error
-    return list(_arrivals(message))
-
-
-def _arrivals(message: Any) -> Iterator[Arrival]:
     if not isinstance(message, dict):
         raise ValueError(  # noqa: TRY004 - wrong content, not a wrong argument
             f"expected an S3 notification, found {type(message).__name__}"
         )
+    return message
+
+
+def _records(message: dict[str, Any]) -> Iterable[Any]:
+    """What a message tells of written objects, in the form that S3 itself sends."""
     if isinstance(message.get("Message"), str) and "Records" not in message:
-        yield from arrivals(message["Message"])  # SNS wraps the text of a message in its own
-        return
+        message = _load(message["Message"])  # SNS wraps the text of a message in its own
+    if message.get("detail-type") == "Object Created":
+        return [{"eventSource": "eventbridge", "s3": message.get("detail")}]
     records = message.get("Records")
-    for record in records if isinstance(records, list) else ():
-        if isinstance(record, dict) and "ObjectCreated" in str(record.get("eventName")):
-            yield from _written(record)
+    told = records if isinstance(records, list) else []
+    return [r for r in told if isinstance(r, dict) and "ObjectCreated" in str(r.get("eventName"))]
 
 
-def _written(record: dict[str, Any]) -> Iterator[Arrival]:
+def _written(record: dict[str, Any]) -> Iterator[Location]:
     try:
-        bucket, about = record["s3"]["bucket"]["name"], record["s3"]["object"]
-        keys = dict.fromkeys((unquote_plus(about["key"]), about["key"]))
+        bucket, key = record["s3"]["bucket"]["name"], record["s3"]["object"]["key"]
+        keys = _keys(str(record.get("eventSource")), key)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"expected a record with s3.bucket.name and s3.object.key ({error})"
         ) from error
-    # Whether a plus or a percent sign is meant cannot be told: an object that is not there does
-    # no harm, one that is never looked at would.
-    for key in keys:
-        yield Arrival(
-            Location.parse(f"s3://{bucket}/{key}"),
-            str(about["eTag"]).strip('"') if about.get("eTag") else None,
-            int(about["size"]) if about.get("size") is not None else None,
-        )
+    for text in keys:
+        yield Location.parse(f"s3://{bucket}/{text}")
+
+
+def _keys(source: str, key: str) -> list[str]:
+    """The key as it is in the store; both that it may be where the source is not known."""
+    if source in ENCODED:
+        return [unquote_plus(key)]
+    if source in {"ceph:s3", "eventbridge"}:
+        return [key]
+    # An object that is not there does no harm, one that is never looked at would.
+    return list(dict.fromkeys((unquote_plus(key), key)))

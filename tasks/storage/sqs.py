@@ -1,6 +1,7 @@
 """Messages of an SQS queue, which AWS S3 sends its notifications to."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,13 +11,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 LONGEST_WAIT = 20
 """Seconds that a request may wait for a message: the most that SQS allows."""
 
+AT_A_TIME = 10
+"""Messages that one request may take or remove: the most that SQS allows."""
+
 
 class MessageQueue:
-    """Reads messages one batch at a time; what is not acknowledged comes again."""
+    """Reads messages a few at a time; what is not acknowledged comes again."""
 
     def __init__(self, url: str) -> None:
+        """Make a client for a queue.
+
+        Raises:
+            ConnectionError: boto3's settings are wrong.
+        """
         self._url = url
-        self._client: Any = boto3.client("sqs")
+        region = re.match(r"https://sqs\.([a-z0-9-]+)\.", url)
+        with _told(url):
+            self._client: Any = boto3.client("sqs", region_name=region[1] if region else None)
 
     def messages(self, wait: int = LONGEST_WAIT) -> list[tuple[str, str]]:
         """Wait for messages.
@@ -32,25 +43,31 @@ class MessageQueue:
         """
         with _told(self._url):
             answer = self._client.receive_message(
-                QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=wait
+                QueueUrl=self._url, MaxNumberOfMessages=AT_A_TIME, WaitTimeSeconds=wait
             )
         return [(m["ReceiptHandle"], m["Body"]) for m in answer.get("Messages", [])]
 
-    def acknowledge(self, receipt: str) -> None:
-        """Remove a message that has been dealt with.
+    def acknowledge(self, receipts: Sequence[str]) -> None:
+        """Remove messages that have been dealt with; one that stays only comes again.
 
         Raises:
-            ConnectionError: It cannot be removed now.
+            ConnectionError: They cannot be removed now.
         """
-        with _told(self._url):
-            self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
+        for some in _batched(receipts, AT_A_TIME):
+            entries = [{"Id": str(i), "ReceiptHandle": r} for i, r in enumerate(some)]
+            with _told(self._url):
+                self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
+
+
+def _batched(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (items[i : i + size] for i in range(0, len(items), size))
 
 
 @contextmanager
 def _told(url: str) -> Iterator[None]:
     try:
         yield
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ValueError) as error:
         raise ConnectionError(
             f"{url}: the queue cannot be read ({error}); check its address and permissions"
         ) from error

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from deployments import deploy
+from deployments import definitions, deploy
 from tasks.pose.errors import MoviesFailed
 from tasks.pose.run_record import RunRecord, Status
 from tasks.pose.settings import PoseSettings
@@ -47,7 +47,7 @@ def workers(
         patch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
         patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")
         patch.setenv("PYTHONPATH", str(ROOT))
-        patch.setenv(deploy.INBOX, "s3://lab/inbox/")
+        patch.setenv(definitions.INBOX, "s3://lab/inbox/")
         assert deploy.main([]) == 0
         started = [_worker(logs / f"{index}.log") for index in range(2)]
         try:

@@ -1,6 +1,5 @@
 """`make deploy` against a real server: what it makes, again and again, and that it works."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,10 +12,11 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 import tasks
 from deployments import definitions, deploy
 from deployments.automations import NOTIFY
+from tasks.storage.location import Location
 
 INBOX = "s3://lab/inbox/"
 
-NAMES = {"pose-estimation", "inbox", "pose-estimation-on-arrival", "recovery"}
+NAMES = {"pose-estimation", "one-movie", "inbox", "pose-estimation-on-arrival", "recovery"}
 
 
 @pytest.fixture(scope="module")
@@ -90,15 +90,16 @@ def test_a_second_time_changes_nothing(client: SyncPrefectClient) -> None:
     assert everything(client) == before
 
 
-def test_an_arrival_starts_a_run(client: SyncPrefectClient) -> None:
+def test_arrivals_start_a_run(client: SyncPrefectClient) -> None:
     from tasks.arrivals import announce
-    from tests.integration.test_receiver import notification
 
+    inbox = Location.parse(INBOX)
+    arrived = [inbox.child(name) for name in ("a/{{ 1 + 1 }}.mp4", "a/m1.mp4")]
     assert not _runs_of(client, "arrival", wait=0)
-    announce(json.dumps(notification("lab", "inbox/day1/m1.mp4")))
+    assert announce([inbox, Location.parse("s3://lab/inbox2/")], arrived) == 1
     (run,) = _runs_of(client, "arrival")
-    assert run.parameters["location"] == "s3://lab/inbox/day1/m1.mp4"
-    assert run.parameters["inbox"] == INBOX
+    assert run.parameters == {"locations": list(map(str, arrived)), "inbox": INBOX}
+    assert run.work_queue_name == "service"
 
 
 def _runs_of(client: SyncPrefectClient, flow: str, wait: float = 60) -> list[Any]:

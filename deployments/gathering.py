@@ -1,0 +1,111 @@
+"""Hands on many things together: soon after the first one, then every few seconds."""
+
+import logging
+import threading
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T", bound=Hashable)
+
+log = logging.getLogger(__name__)
+
+GATHERED = 0.5
+"""Seconds that the first thing waits for others."""
+
+PAUSE = 5.0
+"""Seconds between one time and the next, so that a flood makes few and large ones."""
+
+LONGEST_PAUSE = 60.0
+"""Seconds between tries while what should take them does not."""
+
+MOST = 10_000
+"""Things that may wait."""
+
+
+class Gatherer(Generic[T]):
+    """Gathers things, and hands them on from a thread of its own.
+
+    What could not be handed on is tried again, together with what has come since.
+    """
+
+    def __init__(
+        self,
+        hand_on: Callable[[Sequence[T]], object],
+        gathered: float = GATHERED,
+        pause: float = PAUSE,
+    ) -> None:
+        """Begin.
+
+        Args:
+            hand_on: Takes the things. Raises ConnectionError when it cannot do so now; after any
+                other error they are not tried again.
+            gathered: Seconds that the first thing waits for others.
+            pause: Seconds between one time and the next.
+        """
+        self._hand_on = hand_on
+        self._gathered, self._pause = gathered, pause
+        self._lock = threading.Lock()
+        self._waiting: dict[T, None] = {}
+        self._done: list[Callable[[], object]] = []
+        self._filled, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gatherer", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that no more should come now."""
+        return len(self._waiting) >= MOST
+
+    def add(self, things: Iterable[T], done: Callable[[], object] | None = None) -> None:
+        """Take things; those that wait already count once.
+
+        Args:
+            things: What to hand on.
+            done: Called when they have been handed on, from the gatherer's thread; raises nothing.
+        """
+        with self._lock:
+            self._waiting |= dict.fromkeys(things)
+            if done:
+                self._done.append(done)
+            self._filled.set()
+
+    def close(self) -> None:
+        """Hand on what waits, in one last try, and end."""
+        self._closing.set()
+        self._filled.set()
+        self._thread.join()
+        if self._waiting:
+            log.error("%d arrivals are lost; the scheduled look finds them", len(self._waiting))
+
+    def _run(self) -> None:
+        pause = self._pause
+        while not self._closing.is_set():
+            self._filled.wait()
+            self._closing.wait(self._gathered)
+            pause = self._pause if self._hand_on_all() else min(2 * pause, LONGEST_PAUSE)
+            self._closing.wait(pause)
+        self._hand_on_all()
+
+    def _hand_on_all(self) -> bool:
+        with self._lock:
+            things, self._waiting = self._waiting, {}
+            done, self._done = self._done, []
+            self._filled.clear()
+        try:
+            if things:
+                self._hand_on(list(things))
+        except ConnectionError as error:
+            log.warning("%d arrivals wait: %s", len(things), error)
+            self._put_back(things, done)
+            return False
+        except Exception:  # without this thread nothing would ever be handed on again
+            log.exception("%d arrivals are refused; the scheduled look finds them", len(things))
+        for call in done:
+            call()
+        return True
+
+    def _put_back(self, things: dict[T, None], done: list[Callable[[], object]]) -> None:
+        with self._lock:
+            self._waiting = things | self._waiting
+            self._done = done + self._done
+            self._filled.set()
