@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: help setup setup-tensorflow demo up down deploy worker test test-tensorflow check format docs clean
+.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-tensorflow check format docs clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
@@ -33,6 +33,9 @@ demo: setup ## run the flow from bucket to bucket on our own model and movie
 
 up: setup ## start the whole service on this machine: server, UI, store, worker, deployments
 	$(PYTHON) -m deployments.up up
+
+drop: setup ## put MOVIE into the inbox of what `make up` started
+	$(PYTHON) -m deployments.up drop $(MOVIE)
 
 down: ## end what `make up` started
 	$(PYTHON) -m deployments.up down

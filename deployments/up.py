@@ -1,5 +1,7 @@
 """``make up``: the whole service on this machine, to try it out; ``make down`` ends it.
 
+``make drop MOVIE=…`` puts a movie into its inbox.
+
 A Prefect server with its UI, a worker, the deployments, the receiver, and, unless boto3 is already
 set up for a store of your own, an embedded one (moto's server, which keeps nothing afterwards)
 with the demo's model and movie in it.
@@ -30,6 +32,9 @@ FOLDER = ROOT / ".cache" / "up"
 STATE = "state.json"
 """File in the folder that says what is up."""
 
+SETTINGS = "env"
+"""File in the folder that a shell can source, to use what is up."""
+
 UI_PORT, STORE_PORT, RECEIVER_PORT = 4200, 4201, 4202
 """Where things are served, on loopback; the next free port where one is taken."""
 
@@ -43,9 +48,12 @@ GRACE = 30.0
 def main(arguments: list[str] | None = None) -> int:
     """Start or end the service."""
     parser = argparse.ArgumentParser(prog="make", description=__doc__)
-    parser.add_argument("command", choices=("up", "down"))
+    parser.add_argument("command", choices=("up", "down", "drop"))
+    parser.add_argument("movies", nargs="*", type=Path, help="movies to drop")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="for logs and the database")
     options = parser.parse_args(arguments)
+    if options.command == "drop":
+        return drop(options.folder, options.movies)
     return up(options.folder) if options.command == "up" else down(options.folder)
 
 
@@ -63,8 +71,17 @@ def up(folder: Path) -> int:
         down(folder)
         _say(f"error: {error or 'interrupted'}; the logs are in {folder}/")
         return 1
+    _write_settings(parts)
     _say(_where(parts, embedded=store is not None))
     return 0
+
+
+def _write_settings(parts: "Parts") -> None:
+    names = ("PREFECT_API_URL", INBOX, *(name for name in parts.environment if "AWS_" in name))
+    found = [(name, parts.environment[name]) for name in names if name in parts.environment]
+    file = parts.folder / SETTINGS
+    file.touch(mode=0o600)
+    file.write_text("".join(f"export {name}={value}\n" for name, value in found), encoding="utf-8")
 
 
 def down(folder: Path) -> int:
@@ -78,6 +95,28 @@ def down(folder: Path) -> int:
         _end(part["pid"])
     state.unlink()
     return 0
+
+
+def drop(folder: Path, movies: Sequence[Path]) -> int:
+    """Put movies into the inbox, as whoever films them would."""
+    from tasks.storage.location import Location  # noqa: PLC0415 - boto3 reads the environment
+    from tasks.storage.store import store_for  # noqa: PLC0415
+
+    if not (folder / SETTINGS).exists():
+        _say("error: nothing is up; `make up` first")
+        return 1
+    os.environ.update(_settings(folder))
+    inbox = Location.parse(os.environ.get(INBOX) or "")
+    for movie in movies:
+        made = store_for(inbox).upload(movie, inbox.child(movie.name))
+        _say(f"{made.location}; its run appears within seconds")
+    return 0
+
+
+def _settings(folder: Path) -> dict[str, str]:
+    """What programs find in their environment to use the service that is up."""
+    lines = (folder / SETTINGS).read_text(encoding="utf-8").splitlines()
+    return dict(line.removeprefix("export ").split("=", 1) for line in lines)
 
 
 @dataclass
@@ -126,8 +165,11 @@ class Parts:
             )
         return child.pid
 
-    def run(self, what: str, words: Sequence[str]) -> None:
+    def run(self, what: str, words: Sequence[str]) -> str:
         """Run a command to its end.
+
+        Returns:
+            What it said.
 
         Raises:
             RuntimeError: It failed.
@@ -140,6 +182,7 @@ class Parts:
         log.write_text(done.stdout + done.stderr, encoding="utf-8")
         if done.returncode:
             raise RuntimeError(f"{what} failed: {(done.stderr or done.stdout).strip()[-500:]}")
+        return done.stdout.strip()
 
 
 def _environment(folder: Path) -> tuple[dict[str, str], str | None]:
@@ -169,19 +212,22 @@ def _environment(folder: Path) -> tuple[dict[str, str], str | None]:
 
 def _start_all(parts: Parts, store: str | None) -> None:
     python = (sys.executable, "-m")
+    listen = [*python, "deployments.receiver"]
     if store:
         serve = (*python, "moto.server", "-H", "127.0.0.1", "-p", _port_of(store))
         parts.start("store", serve, store)
-        parts.run("filling the bucket", (*python, "deployments.demo.fill", BUCKET))
+        queue = parts.run("filling the bucket", (*python, "deployments.demo.fill", BUCKET))
+        listen += ["--queue", queue]
     ui = parts.environment["PREFECT_UI_URL"]
     serve_ui = (*python, "deployments.server", "--port", _port_of(ui))
     parts.start("server", serve_ui, ui, f"{ui}/api/health")
     parts.run("deploying", (*python, "deployments.deploy"))
+    if store:
+        parts.run("filling in the form", (*python, "deployments.demo.form", BUCKET))
     # Runs have some seconds to end by themselves, and some to clean up: less than GRACE in all.
     parts.start("worker", (*python, "deployments.worker", "--grace", "5"))
     receiver = f"http://127.0.0.1:{_free(RECEIVER_PORT)}"
-    listen = (*python, "deployments.receiver", "--port", _port_of(receiver))
-    parts.start("receiver", listen, receiver)
+    parts.start("receiver", [*listen, "--port", _port_of(receiver)], receiver)
 
 
 def _port_of(url: str) -> str:
@@ -234,19 +280,21 @@ def _free(port: int) -> int:
 
 
 def _where(parts: Parts, *, embedded: bool) -> str:
-    ui, store = parts.environment["PREFECT_UI_URL"], parts.environment.get("AWS_ENDPOINT_URL", "")
-    lines = ["", f"Prefect's UI    {ui}/deployments  →  pose-estimation  →  Run  →  Custom run"]
+    store, results = parts.environment.get("AWS_ENDPOINT_URL", ""), f"s3://{BUCKET}/results/first/"
+    real = "AWS_ENDPOINT_URL=… AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… make up"
+    lines = ["", f"Prefect's UI    {parts.environment['PREFECT_UI_URL']}"]
     if embedded:
         lines += [
-            f"model           s3://{BUCKET}/models/mouse-openfield-model.zip",
-            f"movies          s3://{BUCKET}/movies/",
-            f"output          s3://{BUCKET}/results/first/",
-            f"inbox           {parts.environment[INBOX]}",
-            f"object store    {store} (embedded: what is in it ends with `make down`)",
-            "",
-            "For a store of your own, set AWS_ENDPOINT_URL and its keys before `make up`.",
+            "first run       Deployments → pose-estimation → Run → Quick run",
+            f"results         {results} (the run's page, under Artifacts, links to them)",
+            f"inbox           {parts.environment[INBOX]} (make drop MOVIE=my-movie.mp4)",
+            f"object store    {store} (embedded: it keeps nothing after `make down`)",
+            f"a real store    {real}",
         ]
-    lines.append(f"logs            {parts.folder}/")
+    lines += [
+        f"in a shell      source {parts.folder / SETTINGS}  # python -m flows … then uses it too",
+        f"logs            {parts.folder}/",
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -1,6 +1,7 @@
 """Put the demo's inputs in a bucket: ``python -m deployments.demo.fill BUCKET``."""
 
 import sys
+from typing import Any
 
 import boto3
 
@@ -35,5 +36,30 @@ def fill(bucket: str) -> None:
     store_for(root).upload(HERE / "request.yaml", root.child("inbox", "request.yaml"))
 
 
+def notify(bucket: str) -> str:
+    """Have the store tell of what arrives in the inbox, as AWS S3 does.
+
+    Args:
+        bucket: The bucket's name.
+
+    Returns:
+        The address of the queue that it writes to.
+    """
+    s3, sqs = boto3.client("s3"), boto3.client("sqs")
+    queue: str = sqs.create_queue(QueueName=f"{bucket}-arrivals")["QueueUrl"]
+    about = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    inbox: Any = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "inbox/"}]}}
+    target: Any = {
+        "QueueArn": about["Attributes"]["QueueArn"],
+        "Events": ["s3:ObjectCreated:*"],
+        "Filter": inbox,
+    }
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [target]}
+    )
+    return queue
+
+
 if __name__ == "__main__":
     fill(sys.argv[1])
+    sys.stdout.write(f"{notify(sys.argv[1])}\n")

@@ -1,0 +1,132 @@
+"""The form of `pose-estimation` in a browser: it shows every setting, and refuses what is wrong."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tasks.pose.settings import PoseSettings, QualityThresholds
+from tests.integration.conftest import Service
+from tests.integration.test_browser import QUIET
+from tests.servers import Prefect
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+
+PATIENCE = 60_000  # milliseconds
+SUBMIT = "Submit"
+
+
+@pytest.fixture(scope="module")
+def deployment(deployed_service: Prefect) -> Any:
+    return deployed_service.get("/deployments/name/pose-estimation/pose-estimation")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+
+
+@pytest.fixture
+def form(browser: Any, service: Service, deployment: Any) -> Iterator[Any]:
+    """The form, as whoever has typed the password sees it."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(service.prefect.url)
+    page.locator("input[type=password]").fill(service.prefect.password)
+    page.keyboard.press("Enter")
+    page.get_by_text("Active Work Pools").first.wait_for()
+    page.goto(f"{service.prefect.url}/deployments/deployment/{deployment['id']}/run")
+    page.get_by_text("Dot size").first.wait_for()
+    yield page
+    context.close()
+
+
+def field(form: Any, title: str) -> Any:
+    """The first input after a title."""
+    label = form.get_by_text(title, exact=False).first
+    return label.locator("xpath=following::*[self::input or self::textarea][1]")
+
+
+def fill_in(form: Any, **texts: str) -> None:
+    for title, text in texts.items():
+        field(form, title.replace("_", " ")).fill(text)
+
+
+def runs(prefect: Prefect) -> list[Any]:
+    chosen = {"flows": {"name": {"any_": ["pose-estimation"]}}}
+    return list(prefect.post("/flow_runs/filter", chosen))
+
+
+def ask_for_movies(form: Any) -> None:
+    form.get_by_text("Add item").first.click()
+    form.locator("textarea").nth(1).fill("s3://lab/movies/")
+
+
+def test_every_setting_has_its_title_and_its_help(form: Any) -> None:
+    text = form.inner_text("body")
+    for group in (PoseSettings, QualityThresholds):
+        for setting in group.model_fields.values():
+            assert str(setting.title) in text
+            assert str(setting.description) in text
+
+
+def test_defaults_stand_in_the_fields(form: Any) -> None:
+    shown = {title: field(form, title).input_value() for title in ("Window length", "Dot size")}
+    assert shown == {"Window length": "5", "Dot size": "5"}
+    assert field(form, "P cutoff").input_value() == "0.6"
+
+
+def test_choices_are_offered(form: Any) -> None:
+    form.get_by_text("rainbow", exact=True).first.click()
+    form.get_by_text("viridis", exact=True).first.wait_for()
+    form.keyboard.press("Escape")
+    form.get_by_text("parquet", exact=True).first.click()
+    form.get_by_text("csv", exact=True).first.wait_for()
+
+
+def test_what_is_missing_is_told_and_makes_no_run(form: Any, service: Service) -> None:
+    before = len(runs(service.prefect))
+    form.get_by_role("button", name=SUBMIT).click()
+    for name in ("model", "movies", "output"):
+        form.get_by_text(f"'{name}' is a required property").wait_for()
+    assert len(runs(service.prefect)) == before
+
+
+@pytest.mark.parametrize(
+    ("title", "value", "told"),
+    [
+        ("Dot size", "0", "less than the minimum of 1"),
+        ("P cutoff", "1.5", "greater than the maximum of 1"),
+        ("Window length", "4", "should not be valid under"),
+        ("Trail points", "1001", "greater than the maximum of 1000"),
+        ("Low: look", "2", "greater than the maximum of 1"),
+    ],
+)
+def test_wrong_input_is_told_beside_it_and_makes_no_run(
+    form: Any, service: Service, title: str, value: str, told: str
+) -> None:
+    before = len(runs(service.prefect))
+    fill_in(form, model="s3://lab/m.zip", output="s3://lab/out/")
+    ask_for_movies(form)
+    field(form, title).fill(value)
+    form.get_by_role("button", name=SUBMIT).click()
+    form.get_by_text(told, exact=False).first.wait_for()
+    assert len(runs(service.prefect)) == before
+
+
+def test_right_input_makes_a_run_with_it(form: Any, service: Service) -> None:
+    before = {run["id"] for run in runs(service.prefect)}
+    fill_in(form, model="s3://lab/models/mouse.zip", output="s3://lab/out/", Dot_size="7")
+    ask_for_movies(form)
+    form.get_by_role("button", name=SUBMIT).click()
+    form.wait_for_url("**/runs/flow-run/**")
+    (run,) = [run for run in runs(service.prefect) if run["id"] not in before]
+    assert run["parameters"]["movies"] == ["s3://lab/movies/"]
+    assert run["parameters"]["settings"]["dot_size"] == 7
+    assert "dlcflow" in run["tags"]
