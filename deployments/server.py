@@ -27,6 +27,9 @@ DEFAULTS = QUIET | {
     ),
     # Where the page came from: by whatever name, and through whichever proxy, a browser got there.
     "PREFECT_UI_API_URL": "/api",
+    # No origin: a page from elsewhere must not ask this server through its reader's browser, which
+    # Prefect allows to every page.
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "none",
     # Advertisements for Prefect's paid service.
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
 }

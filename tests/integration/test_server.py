@@ -30,6 +30,13 @@ def test_it_lets_nobody_in_without_the_password(service: Service) -> None:
     assert isinstance(service.prefect.post("/deployments/filter", {}), list)
 
 
+def test_other_sites_may_not_read_it_through_a_browser(service: Service) -> None:
+    asked = Request(f"{service.prefect.url}/api/health", headers={"Origin": "https://example.org"})
+    with urlopen(asked, timeout=60) as answer:
+        assert "access-control-allow-origin" not in answer.headers
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
 def test_everything_is_in_postgresql(service: Service) -> None:
     assert service.prefect.get("/block_types/slug/slack-webhook")
     assert not list((service.folder / "home").glob("*.db"))
