@@ -235,7 +235,7 @@ def estimate_poses(
     """Estimate the pose in every decodable frame; one movie at a time has the GPU."""
     what = f"estimate · {movie.name}"
     if bar := live.current():
-        bar.tell("estimate", 0, "waits for the movies of this run before it")
+        bar.tell("estimate", 0, "waits for its turn")
     with workers.gpu, Progress(what, movie.info.declared_frames) as progress:
         found = workers.estimator.call(
             estimate.estimate,

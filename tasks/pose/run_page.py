@@ -89,7 +89,7 @@ def _where(record: RunRecord, output: str, links: Links) -> list[str]:
 
 def _table(record: RunRecord, small: Mapping[str, list[str]], links: Links) -> list[str]:
     head = [
-        "| movie | verdict | frames | why | a frame | where it was | open |",
+        "| movie | open | verdict | frames | a frame | where it was | why |",
         "|---|---|---|---|---|---|---|",
     ]
     movies = by_urgency(record)
@@ -105,11 +105,11 @@ def _row(movie: MovieRecord, pictures: list[str], links: Links) -> str:
     opened = links.by_location.get(labeled.location) if labeled else None
     cells = (
         escaped(movie.name),
+        f"[labelled movie]({opened})" if opened else "",
         f"**{movie.quality.verdict.value if movie.quality else 'failed'}**",
         _frames(movie),
-        escaped(_why(movie)),
         *(pictures or ["", ""]),
-        f"[labelled movie]({opened})" if opened else "",
+        escaped(_why(movie)),
     )
     return f"| {' | '.join(cells)} |"
 

@@ -83,11 +83,11 @@ def test_defaults_stand_in_the_fields(form: Any) -> None:
 
 
 def test_choices_are_offered(form: Any) -> None:
-    form.get_by_text("rainbow", exact=True).first.click()
-    form.get_by_text("viridis", exact=True).first.wait_for()
-    form.keyboard.press("Escape")
-    form.get_by_text("parquet", exact=True).first.click()
-    form.get_by_text("csv", exact=True).first.wait_for()
+    for chosen, another in (("rainbow", "Blues"), ("parquet", "csv"), ("bodypart", "individual")):
+        form.get_by_text(chosen, exact=True).first.click()
+        form.keyboard.press("ArrowDown")
+        form.get_by_text(another, exact=True).first.wait_for()
+        form.keyboard.press("Escape")
 
 
 def test_what_is_missing_is_told_and_makes_no_run(form: Any, service: Service) -> None:
