@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import warnings
+from typing import Self
 
 from prefect.cli import app
 from prefect.client.schemas.objects import FlowRun
@@ -35,10 +36,11 @@ with warnings.catch_warnings():
         quiet_looks: int | None = None
         """Once it is to end: how many looks have found that it has no run."""
 
-        async def __aenter__(self) -> ProcessWorker:
+        async def __aenter__(self) -> Self:
             """Begin, with SIGTERM as it is here: Prefect's command has set its own."""
             signal.signal(signal.SIGTERM, lambda *_: self.drain())
-            return await super().__aenter__()
+            await super().__aenter__()
+            return self
 
         def drain(self) -> None:
             """Take no more runs, and end with the last one."""

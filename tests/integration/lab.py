@@ -42,12 +42,18 @@ QUICK = 10
 """Seconds without a heartbeat: not the 100 of the file, but the fewest that Prefect takes."""
 
 
-def deploy_quickly(folder: Path, patch: pytest.MonkeyPatch, notify: str = "") -> None:
-    """Deploy what the files say, but with seconds in the place of minutes."""
-    patch.setattr(automations, "FILE", _quicker(automations.FILE, folder))
+def deploy_plainly(client: SyncPrefectClient, patch: pytest.MonkeyPatch, notify: str = "") -> None:
+    """Deploy what the files say, without an inbox, and forget what other tests have left."""
+    for run in client.read_flow_runs():
+        client.delete_flow_run(run.id)
     patch.setenv(INBOX, "")
     patch.setenv(automations.NOTIFY, notify)
     assert deploy.main([]) == 0
+
+
+def use_quick_automations(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let what is deployed then wait seconds where the file says minutes."""
+    patch.setattr(automations, "FILE", _quicker(automations.FILE, folder))
 
 
 def _quicker(file: Path, folder: Path) -> Path:

@@ -19,7 +19,14 @@ from prefect.states import Crashed, Failed, Pending, Running
 from deployments import automations
 from deployments.deploy import POOL
 from tasks.lost_runs import NO_HEARTBEAT
-from tests.integration.lab import as_client, deploy_quickly, deploy_stub, eventually, put
+from tests.integration.lab import (
+    as_client,
+    deploy_plainly,
+    deploy_stub,
+    eventually,
+    put,
+    use_quick_automations,
+)
 
 Told = list[dict[str, str]]
 
@@ -54,8 +61,8 @@ def client(
         words = {"subject": "{{subject}}", "body": "{{body}}"}
         block = CustomWebhookNotificationBlock(name="lab", url=told[0], json_data=words)
         block.save("lab", overwrite=True)
-        folder = tmp_path_factory.mktemp("automations")
-        deploy_quickly(folder, patch, notify="custom-webhook/lab")
+        use_quick_automations(tmp_path_factory.mktemp("automations"), patch)
+        deploy_plainly(client, patch, notify="custom-webhook/lab")
         yield client
 
 
