@@ -182,7 +182,7 @@ def _start_all(parts: Parts, store: str | None) -> None:
     parts.start("server", serve_ui, ui, f"{ui}/api/health")
     parts.run("deploying", (*python, "deployments.deploy"))
     # Runs have some seconds to end by themselves, and some to clean up: less than GRACE in all.
-    parts.start("worker", (*python, "deployments.worker", "--grace", "5"))
+    parts.start("worker", (*python, "deployments.worker", "--grace", "8"))
     receiver = f"http://127.0.0.1:{_free(RECEIVER_PORT)}"
     listen = (*python, "deployments.receiver", "--port", _port_of(receiver))
     parts.start("receiver", listen, receiver)
