@@ -12,7 +12,6 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowFilter
 from prefect.client.schemas.objects import FlowRun
-from prefect.events import emit_event
 from prefect.events.schemas.automations import AutomationCore
 from prefect.states import Crashed, Failed, Pending, Running
 
@@ -23,6 +22,7 @@ from tests.integration.lab import (
     as_client,
     deploy_plainly,
     deploy_stub,
+    emit,
     eventually,
     put,
     use_quick_automations,
@@ -112,11 +112,7 @@ def test_a_run_whose_heartbeat_stops_is_marked_crashed(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
     related = {"prefect.resource.id": "prefect.tag.dlcflow", "prefect.resource.role": "tag"}
-    emit_event(
-        "prefect.flow-run.heartbeat",
-        {"prefect.resource.id": f"prefect.flow-run.{run.id}"},
-        related=[related],
-    )
+    emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}", related)
 
     def reason() -> str | None:
         state = client.read_flow_run(run.id).state
