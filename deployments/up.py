@@ -225,7 +225,7 @@ def _start_all(parts: Parts, store: str | None) -> None:
     if store:
         parts.run("filling in the form", (*python, "deployments.demo.form", BUCKET))
     # Runs have some seconds to end by themselves, and some to clean up: less than GRACE in all.
-    parts.start("worker", (*python, "deployments.worker", "--grace", "5"))
+    parts.start("worker", (*python, "deployments.worker", "--grace", "8"))
     receiver = f"http://127.0.0.1:{_free(RECEIVER_PORT)}"
     parts.start("receiver", [*listen, "--port", _port_of(receiver)], receiver)
 

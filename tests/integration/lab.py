@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.events import Event
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
@@ -42,12 +43,18 @@ QUICK = 10
 """Seconds without a heartbeat: not the 100 of the file, but the fewest that Prefect takes."""
 
 
-def deploy_quickly(folder: Path, patch: pytest.MonkeyPatch, notify: str = "") -> None:
-    """Deploy what the files say, but with seconds in the place of minutes."""
-    patch.setattr(automations, "FILE", _quicker(automations.FILE, folder))
+def deploy_plainly(client: SyncPrefectClient, patch: pytest.MonkeyPatch, notify: str = "") -> None:
+    """Deploy what the files say, without an inbox, and forget what other tests have left."""
+    for run in client.read_flow_runs():
+        client.delete_flow_run(run.id)
     patch.setenv(INBOX, "")
     patch.setenv(automations.NOTIFY, notify)
     assert deploy.main([]) == 0
+
+
+def use_quick_automations(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """Let what is deployed then wait seconds where the file says minutes."""
+    patch.setattr(automations, "FILE", _quicker(automations.FILE, folder))
 
 
 def _quicker(file: Path, folder: Path) -> Path:
@@ -76,6 +83,15 @@ def deploy_stub(
         parameter_openapi_schema={},
         enforce_parameter_schema=False,
     )
+
+
+def emit(client: SyncPrefectClient, event: str, about: str, *related: dict[str, str]) -> None:
+    """Send an event to this server: a process' own events all go to the first that it meets."""
+    told = Event.model_validate(
+        {"event": event, "resource": {"prefect.resource.id": about}, "related": list(related)}
+    )
+    body = [told.model_dump(mode="json")]
+    client.request("POST", "/events", json=body)
 
 
 def eventually(look: Callable[[], T], seconds: float = 120) -> T:

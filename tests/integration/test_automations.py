@@ -12,14 +12,21 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowFilter
 from prefect.client.schemas.objects import FlowRun
-from prefect.events import emit_event
 from prefect.events.schemas.automations import AutomationCore
 from prefect.states import Crashed, Failed, Pending, Running
 
 from deployments import automations
 from deployments.deploy import POOL
 from tasks.lost_runs import NO_HEARTBEAT
-from tests.integration.lab import as_client, deploy_quickly, deploy_stub, eventually, put
+from tests.integration.lab import (
+    as_client,
+    deploy_plainly,
+    deploy_stub,
+    emit,
+    eventually,
+    put,
+    use_quick_automations,
+)
 
 Told = list[dict[str, str]]
 
@@ -54,8 +61,8 @@ def client(
         words = {"subject": "{{subject}}", "body": "{{body}}"}
         block = CustomWebhookNotificationBlock(name="lab", url=told[0], json_data=words)
         block.save("lab", overwrite=True)
-        folder = tmp_path_factory.mktemp("automations")
-        deploy_quickly(folder, patch, notify="custom-webhook/lab")
+        use_quick_automations(tmp_path_factory.mktemp("automations"), patch)
+        deploy_plainly(client, patch, notify="custom-webhook/lab")
         yield client
 
 
@@ -105,11 +112,7 @@ def test_a_run_whose_heartbeat_stops_is_marked_crashed(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
     related = {"prefect.resource.id": "prefect.tag.dlcflow", "prefect.resource.role": "tag"}
-    emit_event(
-        "prefect.flow-run.heartbeat",
-        {"prefect.resource.id": f"prefect.flow-run.{run.id}"},
-        related=[related],
-    )
+    emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}", related)
 
     def reason() -> str | None:
         state = client.read_flow_run(run.id).state

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
-from prefect.events import emit_event
 from prefect.states import (
     AwaitingRetry,
     Cancelled,
@@ -24,7 +23,7 @@ from deployments.deploy import POOL, reconcile_pool
 from tasks import lost_runs, recovery
 from tasks.lost_runs import NO_HEARTBEAT, is_alive
 from tasks.recovery import recover, recover_all
-from tests.integration.lab import as_client, deploy_stub, eventually, names, put, states
+from tests.integration.lab import as_client, deploy_stub, emit, eventually, names, put, states
 
 RESTARTS = 2
 
@@ -122,7 +121,7 @@ def test_what_did_not_crash_is_left_alone(
 
 def test_a_run_that_was_only_not_heard_goes_on(client: SyncPrefectClient, run: FlowRun) -> None:
     put(client, run, Crashed(message=f"{NO_HEARTBEAT} for 100 s."))
-    emit_event("prefect.flow-run.heartbeat", {"prefect.resource.id": f"prefect.flow-run.{run.id}"})
+    emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
     crash = states(client, run)[-1]
     eventually(lambda: is_alive(client, run, crash))
     recover(client, run, RESTARTS)
@@ -152,11 +151,8 @@ def test_a_worker_that_is_there_says_when_it_has_let_go(
     put(client, run, Crashed())
     assert recover(client, client.read_flow_run(run.id), RESTARTS) is None
     related = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
-    emit_event(
-        "prefect.worker.executed-flow-run",
-        {"prefect.resource.id": "prefect.worker.process.busy"},
-        related=[related | {"prefect.resource.role": "flow-run"}],
-    )
+    related["prefect.resource.role"] = "flow-run"
+    emit(client, "prefect.worker.executed-flow-run", "prefect.worker.process.busy", related)
     eventually(lambda: recover(client, client.read_flow_run(run.id), RESTARTS))
     assert now_is(client, run)[0] == "AwaitingRetry"
 
@@ -199,7 +195,7 @@ def test_a_run_that_goes_on_without_its_worker_is_left_alone(
 ) -> None:
     client.update_flow_run_labels(run.id, {"prefect.worker.name": "gone"})
     heard = datetime.now(UTC)
-    emit_event("prefect.flow-run.heartbeat", {"prefect.resource.id": f"prefect.flow-run.{run.id}"})
+    emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
     eventually(lambda: lost_runs._heard(client, "prefect.flow-run.heartbeat", run, heard))
     assert run.id in {one.id for one in lost_runs.lost_runs(client)}
     monkeypatch.setattr(lost_runs, "age", lambda run: timedelta(hours=1))

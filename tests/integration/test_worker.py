@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import FlowRun
 from deployments.worker import main
 from tests.integration.lab import (
     as_client,
-    deploy_quickly,
+    deploy_plainly,
     deploy_stub,
     eventually,
     names,
@@ -27,11 +27,9 @@ LONG = 300.0
 
 
 @pytest.fixture(scope="module")
-def client(
-    lab_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[SyncPrefectClient]:
+def client(lab_server: dict[str, str]) -> Iterator[SyncPrefectClient]:
     with as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
-        deploy_quickly(tmp_path_factory.mktemp("worker"), patch)
+        deploy_plainly(client, patch)
         yield client
 
 
@@ -118,7 +116,7 @@ def test_service_runs_wait_for_nobody_and_the_end_waits_for_all(
     marks: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    busy = start(client, marks, 20.0)
+    busy = start(client, marks, 10.0)
     process(marks)
     waits = start(client, tmp_path_factory.mktemp("waits"), 0.0)
     light = start(client, tmp_path_factory.mktemp("light"), 0.0, "service")
