@@ -30,8 +30,8 @@ from tasks.retries import STORE_RETRIES, stage
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
-AT_ONCE = 8
-"""Requests to the Prefect server at the same time."""
+AT_ONCE = 2
+"""Requests to the Prefect server at the same time: with more of them SQLite finds itself locked."""
 
 A_PAGE = 200
 """Flow runs that the server tells of at a time, at most."""

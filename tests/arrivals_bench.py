@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -43,9 +44,10 @@ def main() -> None:
     parser.add_argument("--movies", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--ceph", type=Path, help="folder of a Ceph that object-store.sh started")
+    parser.add_argument("--folder", type=Path, help="for logs that are kept")
     options = parser.parse_args()
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if options.ceph:
             lines = (options.ceph / "env").read_text().splitlines()
             settings = dict(line.split("=", 1) for line in lines)
@@ -141,8 +143,12 @@ def _post(url: str, body: Any) -> Any:
     request = urllib.request.Request(
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        return json.load(answer)
+    for _ in range(20):
+        # A busy SQLite is answered with 503.
+        with suppress(urllib.error.HTTPError), urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+        time.sleep(1)
+    raise RuntimeError(f"{url} does not answer")
 
 
 def runs(server: str, flow: str) -> list[Any]:
