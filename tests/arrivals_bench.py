@@ -70,6 +70,9 @@ def start(folder: Path, stack: ExitStack, *, everything: bool) -> dict[str, str]
             "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_API_URL": f"{server}/api",
             "PREFECT_WORKER_QUERY_SECONDS": "2",
+            # Runs that wait for a GPU are late by design. With SQLite, marking hundreds of them as
+            # such while others are created locks the database for minutes.
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "86400",
             "DLCFLOW_INBOX": INBOX,
             "PYTHONPATH": str(ROOT),
         }
