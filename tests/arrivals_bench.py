@@ -85,6 +85,9 @@ def start(folder: Path, stack: ExitStack, *, everything: bool) -> dict[str, str]
         "server", (*prefect, "server", "start", "--port", port), server, f"{server}/api/health"
     )
     parts.run("deploying", (sys.executable, "-m", "deployments.deploy"))
+    # One run of the service's own at a time: two that write at once lock an SQLite database.
+    limit = ("work-queue", "set-concurrency-limit", "service", "1", "--pool", "gpu")
+    parts.run("limiting the queue", (*prefect, *limit))
     queues = () if everything else ("--work-queue", "service")
     parts.start(
         "worker", (*prefect, "worker", "start", "--pool", "gpu", "--type", "process", *queues)
@@ -167,7 +170,7 @@ def runs(server: str, flow: str) -> list[Any]:
 def report(server: str, put: dict[str, float], *, everything: bool) -> None:
     """Wait until no more runs come, look twice, and say what there is."""
     until, last, since = time.time() + GIVE_UP, -1, time.time()
-    while time.time() < until and time.time() - since < 30:
+    while time.time() < until and time.time() - since < 60:
         now = sum(run["parameters"]["movies"][0] in put for run in runs(server, "pose-estimation"))
         if now != last:
             last, since = now, time.time()
