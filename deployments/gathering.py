@@ -12,8 +12,15 @@ log = logging.getLogger(__name__)
 GATHERED = 0.5
 """Seconds that the first thing waits for others."""
 
-PAUSE = 5.0
-"""Seconds between one time and the next, so that a flood makes few and large ones."""
+PAUSE = 2.0
+"""Seconds between one time and the next."""
+
+EACH = 0.1
+"""Seconds more for each thing, so that a flood makes few and large ones: who takes them needs that
+long to start a run for each, and an SQLite server is locked by two that do so at once."""
+
+FLOOD = 10.0
+"""Seconds between one time and the next, at most."""
 
 LONGEST_PAUSE = 60.0
 """Seconds between tries while what should take them does not."""
@@ -40,7 +47,7 @@ class Gatherer(Generic[T]):
             hand_on: Takes the things. Raises ConnectionError when it cannot do so now; after any
                 other error they are not tried again.
             gathered: Seconds that the first thing waits for others.
-            pause: Seconds between one time and the next.
+            pause: Seconds between one time and the next, to which a flood adds.
         """
         self._hand_on = hand_on
         self._gathered, self._pause = gathered, pause
@@ -78,12 +85,13 @@ class Gatherer(Generic[T]):
             log.error("%d arrivals are lost; the scheduled look finds them", len(self._waiting))
 
     def _run(self) -> None:
-        pause = self._pause
+        failures = 0
         while not self._closing.is_set():
             self._filled.wait()
             self._closing.wait(self._gathered)
-            pause = self._pause if self._hand_on_all() else min(2 * pause, LONGEST_PAUSE)
-            self._closing.wait(pause)
+            pause = min(self._pause + EACH * len(self._waiting), FLOOD)
+            failures = 0 if self._hand_on_all() else failures + 1
+            self._closing.wait(min(pause * 2**failures, LONGEST_PAUSE))
         self._hand_on_all()
 
     def _hand_on_all(self) -> bool:

@@ -4,7 +4,7 @@
     python -m deployments.receiver --queue https://sqs…/arrivals   AWS: a queue that S3 writes to
 
 Arrivals in the inbox (DLCFLOW_INBOX) are gathered: the first one is passed on within a second, and
-those of the next five seconds together, so that a flood of movies makes few events.
+those of the next seconds together, so that a flood of movies makes few events.
 
 Notifications are hints: one that comes twice, late or never does no harm, since runs are started
 under a key of their own, and since the scheduled look at the inbox finds what was missed.

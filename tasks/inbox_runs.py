@@ -1,7 +1,6 @@
 """Ask the Prefect server which batches have been started, and start those that are due."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
@@ -29,9 +28,6 @@ from tasks.retries import STORE_RETRIES, stage
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
-
-AT_ONCE = 8
-"""Requests to the Prefect server at the same time."""
 
 A_PAGE = 200
 """Flow runs that the server tells of at a time, at most."""
@@ -68,9 +64,8 @@ def _runs_by_key(
     """The flow runs that have been started under keys, by key."""
     pages = [keys[i : i + A_PAGE] for i in range(0, len(keys), A_PAGE)]
     filters = [FlowRunFilter(idempotency_key=_any_of(page)) for page in pages]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = pool.map(lambda wanted: _page(client, deployment, wanted), filters)
-        return {str(r.idempotency_key): _run(r) for answer in answers for r in answer}
+    answers = (_page(client, deployment, wanted) for wanted in filters)
+    return {str(r.idempotency_key): _run(r) for answer in answers for r in answer}
 
 
 def _any_of(keys: Sequence[str]) -> FlowRunFilterIdempotencyKey:
@@ -115,9 +110,10 @@ def start(found: Sequence[Batch], deployment: str) -> tuple[list[Batch], str]:
     count_due = sum(batch.standing is Standing.DUE for batch in found)
     if not count_due:
         return list(found), "none is due"
-    with _server() as client, ThreadPoolExecutor(AT_ONCE) as pool:
+    with _server() as client:
         where = _deployment_id(client, deployment)
-        told = list(pool.map(lambda batch: _started(client, where, batch), found))
+        # One after the other: two at once find an SQLite database locked, and wait for seconds.
+        told = [_started(client, where, batch) for batch in found]
     return told, f"{count_due} runs"
 
 

@@ -50,7 +50,7 @@ def test_it_does_not_wait_for_more_than_is_asked() -> None:
 
 def test_what_is_not_taken_is_tried_again_and_done_only_then() -> None:
     taker, done = Taker(ConnectionError("away"), ConnectionError("still")), []
-    gatherer = Gatherer(taker, gathered=0, pause=0.01)
+    gatherer = Gatherer(taker, gathered=0, pause=0)
     gatherer.add(["a"], lambda: done.append(list(taker.taken)))
     taker.wait_for(lambda: bool(taker.taken))
     gatherer.close()
