@@ -25,11 +25,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose.errors import BadInput, PoseWarning, StageFailed
+from tasks.pose.lanes import in_lanes
 from tasks.pose.movies import Image, MovieReader, open_movie
-from tasks.pose.network import Loaded, Network, load_network
+from tasks.pose.network import Loaded, Network, load_network, memory
 from tasks.pose.poses import write_poses
 from tasks.pose.settings import Crop
 from tasks.pose.timing import Timing
+
+Buffer = Callable[[tuple[int, ...]], NDArray[np.uint8]]
 
 _QUEUED_BATCHES = 3
 """Batches that are decoded ahead of the network."""
@@ -111,10 +114,11 @@ def estimate(
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
     batch_size = network.batch_size(first)
-    with _feeding(chain([first], frames), batch_size) as batches:
-        for batch in batches:
-            predictions.append(network.predict(batch))
-            done += len(batch)
+    lanes = network.lanes
+    with _feeding(chain([first], frames), batch_size, lanes.buffer) as batches:
+        for count, found in in_lanes(network.predict, batches, lanes):
+            predictions.append(found)
+            done += count
             progress(done)
     seconds = time.monotonic() - started
     if done != reader.frames:
@@ -178,7 +182,9 @@ def _cropped(frames: MovieReader, crop: Crop | None) -> Iterator[Image]:
 
 
 @contextmanager
-def _feeding(frames: Iterator[Image], size: int) -> Iterator[Iterator[NDArray[np.uint8]]]:
+def _feeding(
+    frames: Iterator[Image], size: int, buffer: Buffer = memory
+) -> Iterator[Iterator[NDArray[np.uint8]]]:
     """Decode in a thread, a few batches ahead of the network.
 
     Yields:
@@ -196,7 +202,7 @@ def _feeding(frames: Iterator[Image], size: int) -> Iterator[Iterator[NDArray[np
     def decode() -> None:
         try:
             while (batch := list(islice(frames, size))) and not stopped.is_set():
-                put(np.stack(batch))
+                put(np.stack(batch, out=buffer((len(batch), *batch[0].shape))))
             put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where the frames are used
             put(error)

@@ -18,7 +18,9 @@ def make(network: str, target: str) -> None:
     torch.manual_seed(1)
     kind = Kind(individuals=("only",), parts=PARTS, multi_animal=False)
     project = project_of(kind) | {"default_net_type": network, "batch_size": 8}
-    config = PoseConfig.build(project, "pytorch_config.yaml", net_type=network).to_dict()
+    config = PoseConfig.build(
+        project, "pytorch_config.yaml", top_down=False, net_type=network
+    ).to_dict()
     config["model"]["backbone"]["pretrained"] = False
     model = _calibrated(PoseModel.build(config["model"]))
     _spread(model)
