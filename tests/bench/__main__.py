@@ -39,7 +39,8 @@ def main(words: list[str] | None = None) -> int:
             kind: compare(folder / "ours" / kind, folder / "theirs" / kind)
             for kind in ("raw.h5", "filtered.h5")
         }
-        _print(_heading(options, probe(movie)), theirs, mine, _frames(movie), agreements)
+        frames = _frames(movie)
+        _print(_heading(options, probe(movie), frames), theirs, mine, frames, agreements)
     return 0
 
 
@@ -61,9 +62,16 @@ def _inputs(options: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
     if not model.exists():
         model = network_model(options.model, folder / "model.zip")
     if options.frames or options.size:
-        size = tuple(map(int, options.size.split("x"))) if options.size else None
-        movie = clip(movie, folder / "movie.mp4", options.frames or _frames(movie), size)
+        frames = options.frames or _frames(movie)
+        movie = clip(movie, folder / "movie.mp4", frames, _size(options.size))
     return model.resolve(), movie
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    width, height = map(int, text.split("x"))
+    return width, height
 
 
 def _frames(movie: Path) -> int:
@@ -108,62 +116,89 @@ def _empty(folder: Path) -> None:
 # --- the table -------------------------------------------------------------------------------
 
 
-def _heading(options: argparse.Namespace, info: MovieInfo) -> str:
+def _heading(options: argparse.Namespace, info: MovieInfo, frames: int) -> str:
     return (
-        f"{Path(options.model).stem}, {info.width}×{info.height}, {info.codec}; device "
+        f"{Path(options.model).stem}, {frames} frames of {info.width}×{info.height}; device "
         f"{options.device}, {usable_cpus()} processors; medians of {options.repeats}"
     )
+
+
+_COLUMNS = ("s", "CPU s", "frames/s", "MiB")
+
+Row = tuple[str, ...]
 
 
 def _print(
     heading: str, theirs: Costs, mine: Costs, frames: int, agreements: dict[str, Agreement]
 ) -> None:
-    rows = [("stage", "DeepLabCut s", "frames/s", "MiB", "ours s", "frames/s", "MiB", "ratio")]
-    with_load = {"estimate": ("load", "estimate")}
-    for name in COMPARED:
-        parts = with_load.get(name, (name,))
-        rows.append(_row(name, theirs.get(name, []), [mine.get(p, []) for p in parts], frames))
-    sums = [name for name in COMPARED if name != "start"]
-    rows.append(
-        _row(
-            "all but start",
-            [Cost(sum(_seconds(theirs.get(n, [])) for n in sums), 0)],
-            [mine.get(n, []) for n in ("load", *sums)],
-            frames,
-        )
-    )
-    rows += [_row(name, [], [mine[name]], frames) for name in ALONE]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if i == 0 else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
+    # Loading is a part of estimation for the reference.
+    parts = {name: ("load", name) if name == "estimate" else (name,) for name in COMPARED}
+    rows: list[Row] = [
+        ("", "DeepLabCut", "", "", "", "ours", "", "", "", "ratio", ""),
+        ("stage", *_COLUMNS, *_COLUMNS, "s", "CPU s"),
+        *(_row(name, _sum(theirs, (name,)), _sum(mine, parts[name]), frames) for name in COMPARED),
+        _row("all but start", _all_but_start(theirs), _all_but_start(mine), frames),
+        *(_row(name, Cost(0), _sum(mine, (name,)), frames) for name in ALONE),
     ]
     told = [f"{kind}: {_told(found)}" for kind, found in agreements.items()]
-    sys.stdout.write("\n".join(["", heading, f"{frames} frames", "", *lines, "", *told, ""]))
+    sys.stdout.write("\n".join(["", heading, "", *_aligned(rows), "", *told, ""]))
 
 
-def _row(name: str, theirs: list[Cost], mine: list[list[Cost]], frames: int) -> tuple[str, ...]:
-    a, b = _seconds(theirs), sum(map(_seconds, mine))
-    peak = max((_mib(costs) for costs in mine), default=0)
-    ratio = f"{a / b:.2f}" if a and b else ""
-    return (name, *_cells(a, frames, _mib(theirs)), *_cells(b, frames, peak), ratio)
+def _aligned(rows: list[Row]) -> list[str]:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = (
+        [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)] for row in rows
+    )
+    return [
+        "  ".join([row[0].ljust(widths[0]), *line]) for row, line in zip(rows, lines, strict=True)
+    ]
 
 
-def _cells(seconds: float, frames: int, peak: int) -> tuple[str, str, str]:
-    if not seconds:
-        return "", "", ""
-    return f"{seconds:.2f}", f"{frames / seconds:.1f}", f"{peak}" if peak else ""
+def _all_but_start(costs: Costs) -> Cost:
+    return _sum(costs, tuple(name for name in costs if name != "start" and name not in ALONE))
 
 
-def _seconds(costs: list[Cost]) -> float:
-    return statistics.median(cost.seconds for cost in costs) if costs else 0.0
+def _sum(costs: Costs, names: tuple[str, ...]) -> Cost:
+    """The medians of stages that follow each other, together."""
+    middle = [_median(costs[name]) for name in names if costs.get(name)]
+    return Cost(
+        seconds=sum(cost.seconds for cost in middle),
+        peak=max((cost.peak for cost in middle), default=0),
+        busy=sum(cost.busy for cost in middle),
+    )
 
 
-def _mib(costs: list[Cost]) -> int:
-    return round(max((cost.peak for cost in costs), default=0) / MIB)
+def _median(costs: list[Cost]) -> Cost:
+    return Cost(
+        seconds=statistics.median(cost.seconds for cost in costs),
+        peak=max(cost.peak for cost in costs),
+        busy=statistics.median(cost.busy for cost in costs),
+    )
+
+
+def _row(name: str, theirs: Cost, mine: Cost, frames: int) -> Row:
+    return (
+        name,
+        *_cells(theirs, frames),
+        *_cells(mine, frames),
+        _ratio(theirs.seconds, mine.seconds),
+        _ratio(theirs.busy, mine.busy),
+    )
+
+
+def _ratio(theirs: float, mine: float) -> str:
+    return f"{theirs / mine:.2f}" if theirs and mine else ""
+
+
+def _cells(cost: Cost, frames: int) -> Row:
+    if not cost.seconds:
+        return "", "", "", ""
+    return (
+        f"{cost.seconds:.2f}",
+        f"{cost.busy:.2f}" if cost.busy else "",
+        f"{frames / cost.seconds:.1f}",
+        f"{cost.peak / MIB:.0f}" if cost.peak else "",
+    )
 
 
 def _told(found: Agreement) -> str:

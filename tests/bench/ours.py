@@ -68,7 +68,7 @@ def run(model: Path, movie: Path, folder: Path, device: str) -> dict[str, Cost]:
         )
         _, costs["decoding alone"] = finisher.call(measured, decode, movie)
         per_frame = workers.estimator.call(network_alone, project, movie, device)
-    costs["network alone"] = Cost(per_frame * found.frames, 0)
+    costs["network alone"] = Cost(per_frame * found.frames)
     return costs
 
 
@@ -78,7 +78,7 @@ def _started(estimator: StageProcess, project: Path, device: str) -> dict[str, C
     estimator.call(usable_cpus)
     loaded = time.perf_counter()
     _, load = estimator.call(measured, estimate.load, project, device)
-    return {"start": Cost(loaded - started, 0), "load": load}
+    return {"start": Cost(loaded - started), "load": load}
 
 
 def decode(movie: Path) -> int:
