@@ -187,6 +187,8 @@ def _rate(wanted: float | None, timing: Timing) -> Fraction:
 
 
 def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
+    if offset == (0, 0):
+        return poses  # without a copy of a long movie's
     shift = {"x": offset[0], "y": offset[1], "likelihood": 0}
     by_column: NDArray[np.float64] = np.array([shift[label[-1]] for label in poses.columns])
     return poses + by_column

@@ -15,6 +15,7 @@ from tasks.pose.model_archive import open_model
 from tasks.pose.movies import open_movie, probe
 from tasks.pose.processes import StageProcess, usable_cpus
 from tasks.pose.settings import AnnotationsFormat, PoseSettings
+from tasks.pose.timing import Timing
 from tests.bench.measuring import Cost, measured, with_progress
 
 WINDOW_LENGTH = 5
@@ -58,13 +59,8 @@ def run(model: Path, movie: Path, folder: Path, device: str) -> dict[str, Cost]:
             (0, 0),
             quality.worst_frames,
         )
-        one = MoviePoses(0, filtered, found.timing, (0, 0))
         _, costs["annotations"] = finisher.call(
-            measured,
-            write_annotations,
-            [one],
-            folder / "annotations.parquet",
-            AnnotationsFormat.PARQUET,
+            measured, annotate, filtered, found.timing, folder / "annotations.parquet"
         )
         _, costs["decoding alone"] = finisher.call(measured, decode, movie)
         per_frame = workers.estimator.call(network_alone, project, movie, device)
@@ -79,6 +75,11 @@ def _started(estimator: StageProcess, project: Path, device: str) -> dict[str, C
     loaded = time.perf_counter()
     _, load = estimator.call(measured, estimate.load, project, device)
     return {"start": Cost(loaded - started), "load": load}
+
+
+def annotate(poses: Path, timing: Timing, target: Path) -> None:
+    """The annotations of one movie."""
+    write_annotations([MoviePoses(0, poses, timing, (0, 0))], target, AnnotationsFormat.PARQUET)
 
 
 def decode(movie: Path) -> int:

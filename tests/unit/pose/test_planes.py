@@ -135,7 +135,10 @@ def test_other_movies_go_through_rgb(tmp_path: Path, movie: dict[str, Any]) -> N
 
 
 def test_hdr_goes_through_rgb(tmp_path: Path) -> None:
-    hdr: dict[str, int] = {"color_trc": ColorTrc.ARIB_STD_B67, "color_primaries": ColorPrimaries.BT2020}
+    hdr: dict[str, int] = {
+        "color_trc": ColorTrc.ARIB_STD_B67,
+        "color_primaries": ColorPrimaries.BT2020,
+    }
     path = write(tmp_path / "m.mp4", "yuv420p", **hdr)
     assert {planes for planes, _ in open_movie(path).pictures()} == {None}
 
