@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-tensorflow check format docs clean
+.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-tensorflow bench check format docs clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
@@ -51,6 +51,11 @@ test: setup ## run all tests
 
 test-tensorflow: setup-tensorflow ## run the tests of TensorFlow models
 	$(TENSORFLOW_PYTHON) -m pytest $(shell find tests -name 'test_tensorflow*.py')
+
+bench: setup ## time DeepLabCut's calls and our stages in turns: MODEL=… MOVIE=… FRAMES=… SIZE=640x480
+	$(PYTHON) -m tests.bench $(if $(MODEL),--model $(MODEL)) $(if $(MOVIE),--movie $(MOVIE)) \
+		$(if $(FRAMES),--frames $(FRAMES)) $(if $(SIZE),--size $(SIZE)) \
+		$(if $(DEVICE),--device $(DEVICE)) $(if $(REPEATS),--repeats $(REPEATS))
 
 check: setup ## formatting, lint, types, import rules
 	.venv/bin/ruff format --check .

@@ -12,12 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose.keypoints import keypoint_name
-from tasks.pose.poses import read_poses
+from tasks.pose.poses import read_in_parts
 from tasks.pose.series import Start, starts
 from tasks.pose.settings import AnnotationsFormat
 from tasks.pose.timing import Timing
 
 MICROSECONDS = 1_000_000
+
+ROWS_AT_ONCE = 32_768
+"""Rows in memory at a time, and in each of a Parquet file's row groups."""
 
 MULTI_ANIMAL_LEVELS = 4
 """Column levels of DeepLabCut's table of several animals: scorer, individual, part, coordinate."""
@@ -63,13 +66,14 @@ def write_annotations(
 
 def _counted(tables: Iterator[pd.DataFrame], rows: dict[int, int]) -> Iterator[pd.DataFrame]:
     for table in tables:
-        rows[int(table["Movie number"].iloc[0])] = len(table)
+        number = int(table["Movie number"].iloc[0])
+        rows[number] = rows.get(number, 0) + len(table)
         yield table
 
 
 def _tables(movies: list[MoviePoses]) -> Iterator[pd.DataFrame]:
     for movie, start in zip(movies, starts([m.timing for m in movies]), strict=True):
-        yield movie_table(movie, start)
+        yield from movie_tables(movie, start)
 
 
 def _times(timing: Timing, start: Fraction) -> NDArray[np.float64]:
@@ -87,34 +91,42 @@ def _times(timing: Timing, start: Fraction) -> NDArray[np.float64]:
     return index * np.float64(rate.denominator) / np.float64(rate.numerator)
 
 
-def movie_table(movie: MoviePoses, start: Start) -> pd.DataFrame:
-    """Make one movie's rows.
+def movie_tables(movie: MoviePoses, start: Start) -> Iterator[pd.DataFrame]:
+    """Make one movie's rows, piece by piece.
 
     Args:
         movie: The movie's poses and times.
         start: Where the movie begins.
 
-    Returns:
+    Yields:
         Frame counts as int64; times in seconds, the recorder's counter in microseconds, full-frame
         pixels and likelihoods as float64. Numbers skip the frames that a recorder dropped.
     """
-    poses = read_poses(movie.poses)
-    recording = movie.timing.recording
-    local = recording.positions if recording else np.arange(len(poses), dtype=np.int64)
-    columns: dict[str, NDArray[Any]] = {
-        "Frame number": local + start.frame,
-        "Movie number": np.full(len(poses), movie.number, dtype=np.int64),
-        "Local frame number": local,
-        "Time since start (s)": _times(movie.timing, start.seconds),
-    }
-    if recording:
-        columns["Hardware counter (us)"] = recording.counter
-    offsets = {"x": movie.offset[0], "y": movie.offset[1], "likelihood": 0}
+    times, recording = _times(movie.timing, start.seconds), movie.timing.recording
+    local = recording.positions if recording else np.arange(len(times), dtype=np.int64)
+    begin = 0
+    for poses in read_in_parts(movie.poses, ROWS_AT_ONCE):
+        part = slice(begin, begin + len(poses))
+        begin += len(poses)
+        columns: dict[str, NDArray[Any]] = {
+            "Frame number": local[part] + start.frame,
+            "Movie number": np.full(len(poses), movie.number, dtype=np.int64),
+            "Local frame number": local[part],
+            "Time since start (s)": times[part],
+        }
+        if recording:
+            columns["Hardware counter (us)"] = recording.counter[part]
+        yield pd.DataFrame(columns | _coordinates(poses, movie.offset))
+
+
+def _coordinates(poses: pd.DataFrame, offset: tuple[int, int]) -> dict[str, NDArray[np.float64]]:
+    """Every column of poses by its name, in full-frame pixels."""
+    offsets = {"x": offset[0], "y": offset[1], "likelihood": 0}
     labels: list[tuple[str, ...]] = list(poses.columns)  # type: ignore[arg-type]
-    for label in labels:
-        values = poses[label].to_numpy(dtype=np.float64)
-        columns[column_name(label)] = values + offsets[label[-1]]
-    return pd.DataFrame(columns)
+    return {
+        column_name(label): poses[label].to_numpy(dtype=np.float64) + offsets[label[-1]]
+        for label in labels
+    }
 
 
 def column_name(label: tuple[str, ...]) -> str:

@@ -4,10 +4,11 @@ Pictures are those of DeepLabCut's reader, OpenCV: decoded by FFmpeg, turned as 
 says, and converted to RGB with swscale's bicubic filter.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import partial
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from tasks.pose.errors import BadInput
 from tasks.pose.movie_info import MAX_FRAME_RATE, MAX_PIXELS, REMEDY, Image, MovieInfo
+from tasks.pose.planes import Planes
 from tasks.pose.timing import Timing, timing_of
 
 DECODER_THREADS = 4
@@ -63,6 +65,31 @@ class ContainerReader:
         Raises:
             BadInput: The file is no movie that can be read.
         """
+        converted = _Converter(self.path.name)
+        for frame in self._decoded():
+            yield converted(frame)
+
+    def pictures(self) -> Iterator[tuple[Planes | None, Callable[[], Image]]]:
+        """Yield each decodable frame as the decoder gives it, to be drawn on.
+
+        Yields:
+            The frame's planes, None where it has none that can be drawn on or whose colors mean
+            what those of the first frame do; and what makes the RGB image of it.
+
+        Raises:
+            BadInput: The file is no movie that can be read.
+        """
+        converted = _Converter(self.path.name)
+        colors = None
+        for frame in self._decoded():
+            planes = None if _sdr(frame) else Planes.of(frame)
+            if planes is not None:
+                colors = colors or planes.colors
+                planes = planes if planes.colors == colors else None
+            yield planes, partial(converted, frame)
+
+    def _decoded(self) -> Iterator[Any]:
+        """Each decodable frame as FFmpeg gives it, with its time kept."""
         self._stamps.clear()
         self._due.clear()
         self.errors.clear()
@@ -71,21 +98,19 @@ class ContainerReader:
             self._time_base = stream.time_base
             self._rates = _candidate_rates(stream, self.path.name)
             self._dated, self._reordered = _is_dated(stream), False
-            converted = _Converter(self.path.name)
             decoded = _decoded(container, stream, self.errors, self._due)
             for frame in _in_order(decoded, self.errors, self._dated):
                 if frame.is_corrupt:
                     self.errors.append(f"frame {self.frames} is damaged")
-                image = converted(frame)
-                shape = shape or image.shape
-                if image.shape != shape:
+                shape = shape or _shown_shape(frame)
+                if _shown_shape(frame) != shape:
                     raise BadInput(
-                        f"{self.path.name}: frame {self.frames} has {_size(image.shape)} pixels, "
-                        f"those before it have {_size(shape)}; cut the movie there"
+                        f"{self.path.name}: frame {self.frames} has {_size(_shown_shape(frame))} "
+                        f"pixels, those before it have {_size(shape)}; cut the movie there"
                     )
                 self._stamps.append(frame.pts)
                 self._reordered |= frame.pict_type == _B_FRAME
-                yield image
+                yield frame
 
     @property
     def frames(self) -> int:
@@ -301,10 +326,20 @@ _USUAL_GAMUTS = {1, 4, 5, 6, 7}
 
 
 def _turned(image: Image, degrees: float) -> Image:
-    """Turn by a quarter, a half or three quarters; OpenCV leaves other angles alone."""
+    turns = _quarter_turns(degrees)
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _quarter_turns(degrees: float) -> int:
+    """Turns by a quarter, a half or three quarters; OpenCV leaves other angles alone."""
     turns = round(degrees / 90)
-    right = abs(degrees - 90 * turns) <= 1  # PyAV cuts 89.99… to 89
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns and right else image
+    return turns if abs(degrees - 90 * turns) <= 1 else 0  # PyAV cuts 89.99… to 89
+
+
+def _shown_shape(frame: Any) -> tuple[int, int]:
+    """Rows and columns of a frame's picture, turned as it is to be shown."""
+    stored = frame.height, frame.width
+    return stored[::-1] if _quarter_turns(frame.rotation or 0) % 2 else stored
 
 
 def _shown_frames(stream: Any) -> int:

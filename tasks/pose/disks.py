@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 # Pixels examined at once: bounds the memory that a long trail of large dots takes (about 10 MB).
-_MASK_PIXELS = 1 << 20
+MASK_PIXELS = 1 << 20
 
 
-def stamp_disks(image: np.ndarray, centers: np.ndarray, radius: int, color: np.ndarray) -> None:
-    """Fill disks of one color in place.
+def disk_pixels(
+    centers: np.ndarray, radius: int, shape: tuple[int, ...]
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """All pixels in many disks.
 
     Args:
-        image: (height, width, channels).
         centers: (disks, 2), x and y in pixels. NaN, and what lies outside the image, is skipped.
         radius: In pixels, at least 1.
-        color: One value for each channel.
+        shape: Height and width of the image.
+
+    Yields:
+        Of some disks at a time: the index of the disk, the row and the column of each pixel, with
+        the disks in their order.
     """
-    near = _touching(centers.astype(np.float64), radius, image.shape)
-    for chunk in np.array_split(near, -(-len(near) * (2 * radius + 1) ** 2 // _MASK_PIXELS) or 1):
-        image[_pixels(chunk, radius, image.shape)] = color
+    near = _touching(centers.astype(np.float64), radius, shape)
+    for some in np.array_split(near, -(-len(near) * (2 * radius + 1) ** 2 // MASK_PIXELS) or 1):
+        disk, rows, columns = _pixels(centers[some].astype(np.float64), radius, shape)
+        yield some[disk], rows, columns
 
 
 def _touching(centers: np.ndarray, radius: int, shape: tuple[int, ...]) -> np.ndarray:
-    """The disks that may reach into an image; comparisons with NaN are false."""
+    """Indices of disks that may reach into an image; comparisons with NaN are false."""
     size = np.array([shape[1], shape[0]])
     inside = (centers > -radius) & (centers < size + radius)
-    return centers[np.all(inside, axis=1)]
+    return np.flatnonzero(np.all(inside, axis=1))
 
 
 def _pixels(
     centers: np.ndarray, radius: int, shape: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of all pixels in the disks."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Disk, row and column of all pixels in the disks."""
     columns, x_squared = _along_axis(centers[:, 0], radius, shape[1])
     rows, y_squared = _along_axis(centers[:, 1], radius, shape[0])
     disk, row, column = np.nonzero(y_squared[:, :, None] + x_squared[:, None, :] < 1)
-    return rows[disk, row], columns[disk, column]
+    return disk, rows[disk, row], columns[disk, column]
 
 
 def _along_axis(center: np.ndarray, radius: int, size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,11 +10,17 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from skimage.draw import line_aa
 
-from tasks.pose.disks import stamp_disks
+from tasks.pose.disks import MASK_PIXELS, disk_pixels
 from tasks.pose.keypoints import Keypoints
+from tasks.pose.planes import Brush, Planes, Stroke
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
+
+_MOST_AHEAD = 32
+"""Frames whose dots are worked out together: what numpy needs for each call is then little."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,14 @@ class FramePainter:
         self._keypoints.xy += np.asarray(offset, dtype=self._keypoints.xy.dtype)
         self._displayed = self._keypoints.of_parts(style.displayed_body_parts)
         self._edges = style.edges(self._keypoints)
-        self._edge_color = _bytes(np.array(to_rgb(style.skeleton_color)))
         indices, count = style.color_indices(self._keypoints)
-        self._colors = _bytes(mpl.colormaps[style.color_map](np.linspace(0, 1, count)))[indices]
+        self._colors = np.array(indices, dtype=np.intp)
+        colors = _bytes(mpl.colormaps[style.color_map](np.linspace(0, 1, count)))
+        # The skeleton's color comes last.
+        self._palette = np.vstack([colors, _bytes(np.array([to_rgb(style.skeleton_color)]))])
+        self._brush = Brush(self._palette)
+        self._dots: dict[int, list[Stroke]] = {}
+        self._shape: tuple[int, ...] = ()
 
     def paint(self, image: np.ndarray, index: int) -> np.ndarray:
         """Draw one frame's poses, in place where the image allows.
@@ -94,19 +105,27 @@ class FramePainter:
             The same picture with the skeleton below and the dots on top.
         """
         image = np.require(image, requirements="W")
-        for edge in self._edges:
-            self._draw_edge(image, index, edge)
-        for keypoint in self._displayed:
-            self._draw_dots(image, index, keypoint)
+        for stroke in self._strokes(image.shape, index):
+            image[stroke.rows, stroke.columns] = self._palette[stroke.colors]
         return image
 
-    def _draw_edge(self, image: np.ndarray, index: int, edge: tuple[int, int]) -> None:
+    def paint_planes(self, planes: Planes, index: int) -> Planes:
+        """Draw one frame's poses on a decoder's planes, in place: the same pixels and colors."""
+        self._brush.draw(planes, self._strokes(planes.shape, index))
+        return planes
+
+    def _strokes(self, shape: tuple[int, ...], index: int) -> Iterator[Stroke]:
+        for edge in self._edges:
+            yield from self._edge(shape, index, edge)
+        yield from self._dots_of(shape, index)
+
+    def _edge(self, shape: tuple[int, ...], index: int, edge: tuple[int, int]) -> Iterator[Stroke]:
         if not np.all(self._keypoints.likelihood[index, edge] > self._style.p_cutoff):
             return
         (x1, y1), (x2, y2) = self._keypoints.xy[index, edge, :]
         if np.isnan((x1, y1, x2, y2)).any():
             return
-        height, width = image.shape[:2]
+        height, width = shape[:2]
         # The second end starts at 1, not at 0: DeepLabCut's line does.
         rows, columns, _ = line_aa(
             int(np.clip(y1, 0, height - 1)),
@@ -114,13 +133,45 @@ class FramePainter:
             int(np.clip(y2, 1, height - 1)),
             int(np.clip(x2, 1, width - 1)),
         )
-        image[rows, columns] = self._edge_color
+        yield Stroke(rows, columns, len(self._palette) - 1)
 
-    def _draw_dots(self, image: np.ndarray, index: int, keypoint: int) -> None:
-        """The dot and its trail, which DeepLabCut draws whatever the likelihood was then."""
-        if self._keypoints.likelihood[index, keypoint] > self._style.p_cutoff:
-            centers = self._keypoints.xy[trail(self._style, index), keypoint]
-            stamp_disks(image, centers, self._style.dot_size, self._colors[keypoint])
+    def _dots_of(self, shape: tuple[int, ...], index: int) -> list[Stroke]:
+        """A frame's dots, worked out with those of the frames after it."""
+        if index not in self._dots or shape != self._shape:
+            self._shape, self._dots = shape, self._dots_from(shape, index)
+        return self._dots[index]
+
+    def _dots_from(self, shape: tuple[int, ...], first: int) -> dict[int, list[Stroke]]:
+        frames = range(first, min(first + self._frames_ahead(), len(self._keypoints.xy)))
+        found = [self._disks(index) for index in frames]
+        centers = np.concatenate([centers for centers, _ in found])
+        colors = np.concatenate([colors for _, colors in found])
+        ends = np.cumsum([len(centers) for centers, _ in found])
+        dots: dict[int, list[Stroke]] = {index: [] for index in frames}
+        for disk, rows, columns in disk_pixels(centers, self._style.dot_size, shape):
+            bounds = [0, *np.searchsorted(disk, ends).tolist()]
+            for index, start, stop in zip(frames, bounds, bounds[1:], strict=False):
+                if start < stop:
+                    part = slice(start, stop)
+                    dots[index].append(Stroke(rows[part], columns[part], colors[disk[part]]))
+        return dots
+
+    def _frames_ahead(self) -> int:
+        """Frames whose dots are worked out together: as many as the memory for them allows."""
+        disks = max(1, len(self._displayed) * max(1, self._style.trail_points))
+        pixels = disks * (2 * self._style.dot_size + 1) ** 2
+        return max(1, min(_MOST_AHEAD, MASK_PIXELS // pixels))
+
+    def _disks(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Centers and colors of a frame's dots and their trails, in the order of drawing.
+
+        A dot has its trail whatever the likelihood was then, as DeepLabCut draws it.
+        """
+        likely = self._keypoints.likelihood[index, self._displayed] > self._style.p_cutoff
+        shown = self._displayed[likely]
+        centers = self._keypoints.xy[trail(self._style, index)][:, shown].swapaxes(0, 1)
+        colors = np.repeat(self._colors[shown], centers.shape[1])
+        return centers.reshape(-1, 2), colors
 
 
 def trail(style: LabelStyle, index: int) -> slice:

@@ -25,12 +25,15 @@ from numpy.typing import NDArray
 
 from tasks.pose import slots
 from tasks.pose.errors import BadInput, PoseWarning, StageFailed
+from tasks.pose.lanes import in_lanes
 from tasks.pose.movies import Image, MovieReader, open_movie
-from tasks.pose.network import Loaded, Network, is_torch, load_network
+from tasks.pose.network import Loaded, Network, is_torch, load_network, memory
 from tasks.pose.pace import QUEUED, Pace, Waits
 from tasks.pose.poses import write_poses
 from tasks.pose.settings import Crop
 from tasks.pose.timing import Timing
+
+Buffer = Callable[[tuple[int, ...]], NDArray[np.uint8]]
 
 _QUEUED_BATCHES = 3
 """Batches that are decoded ahead of the network."""
@@ -143,11 +146,11 @@ def _predictions(
 ) -> list[tuple[int, Any]]:
     """What the network finds in each batch, with the number of its frames."""
     found: list[tuple[int, Any]] = []
-    done, waits = 0, Waits()
-    with _feeding(frames, size) as batches:
-        for batch in waits.over(batches):
-            found.append((len(batch), network.predict(batch)))
-            done += len(batch)
+    done, waits, lanes = 0, Waits(), network.lanes
+    with _feeding(frames, size, lanes.buffer) as batches:
+        for count, prediction in in_lanes(network.predict, waits.over(batches), lanes):
+            found.append((count, prediction))
+            done += count
             progress(Pace(done, waits.bound))
     return found
 
@@ -198,7 +201,9 @@ def _cropped(frames: MovieReader, crop: Crop | None) -> Iterator[Image]:
 
 
 @contextmanager
-def _feeding(frames: Iterator[Image], size: int) -> Iterator[Iterator[NDArray[np.uint8]]]:
+def _feeding(
+    frames: Iterator[Image], size: int, buffer: Buffer = memory
+) -> Iterator[Iterator[NDArray[np.uint8]]]:
     """Decode in a thread, a few batches ahead of the network.
 
     Yields:
@@ -216,7 +221,7 @@ def _feeding(frames: Iterator[Image], size: int) -> Iterator[Iterator[NDArray[np
     def decode() -> None:
         try:
             while (batch := list(islice(frames, size))) and not stopped.is_set():
-                put(np.stack(batch))
+                put(np.stack(batch, out=buffer((len(batch), *batch[0].shape))))
             put(None)
         except BaseException as error:  # noqa: BLE001 - raised again where the frames are used
             put(error)

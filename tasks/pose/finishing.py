@@ -20,6 +20,7 @@ from tasks.pose.errors import StageFailed
 from tasks.pose.labeled_movie import write_labeled_movie
 from tasks.pose.model import Model
 from tasks.pose.movies import Image, MovieReader, open_movie, probe
+from tasks.pose.planes import Planes
 from tasks.pose.poses import read_poses
 from tasks.pose.previews import draw_previews
 from tasks.pose.processes import usable_cpus
@@ -150,7 +151,7 @@ def label_file(
         times=None if timing.constant or output_frame_rate else timing.seconds,
         offset=offset,
         progress=progress,
-        threads=usable_cpus(),
+        threads=max(1, usable_cpus() - 1),  # one processor is busy with decoding
     )
     # Counted in the file, not by the encoder that wrote it.
     counted = probe(target).declared_frames
@@ -188,17 +189,21 @@ def _rate(wanted: float | None, timing: Timing) -> Fraction:
 
 
 def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
+    if offset == (0, 0):
+        return poses  # without a copy of a long movie's
     shift = {"x": offset[0], "y": offset[1], "likelihood": 0}
     by_column: NDArray[np.float64] = np.array([shift[label[-1]] for label in poses.columns])
     return poses + by_column
 
 
-def _keeping(frames: MovieReader, worst: dict[int, Path], painter: FramePainter) -> Iterator[Image]:
+def _keeping(
+    frames: MovieReader, worst: dict[int, Path], painter: FramePainter
+) -> Iterator[Image | Planes]:
     """Pass frames on, saving a labelled copy of the worst ones."""
     from PIL import Image as Picture  # noqa: PLC0415
 
-    for index, frame in enumerate(frames):
+    for index, (planes, image) in enumerate(frames.pictures()):
         if index in worst:
-            labeled = painter.paint(frame.copy(), index)
+            labeled = painter.paint(image().copy(), index)
             Picture.fromarray(labeled).save(worst[index], quality=WORST_QUALITY)
-        yield frame
+        yield image() if planes is None else planes

@@ -4,11 +4,11 @@ isx trusts a file: it never returns where pictures are fewer than the header cla
 is checked first (`tasks.pose.isxb`), and its pictures are counted, without decoding them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -90,6 +90,10 @@ class RecordingReader:
                 self._read.append(place)
                 yield _three_channels(picture)
 
+    def pictures(self) -> Iterator[tuple[None, Callable[[], Image]]]:
+        """Yield each decodable frame to be drawn on: only as RGB."""
+        return ((None, partial(_same, image)) for image in self)
+
     @property
     def frames(self) -> int:
         """How many frames have been read so far."""
@@ -100,6 +104,10 @@ class RecordingReader:
         if self._recording is None:
             raise ValueError("A movie must be read before its times are known.")
         return _timing(self._recording, np.array(self._read, dtype=np.int64))
+
+
+def _same(image: Image) -> Image:
+    return image
 
 
 def _three_channels(picture: Image) -> Image:

@@ -4,11 +4,12 @@ One reader serves every stage, so that the network, the labelled movie and the f
 of the same frames.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from tasks.pose.movie_info import Image, MovieInfo
+from tasks.pose.planes import Planes
 from tasks.pose.timing import Timing
 
 __all__ = ["MOVIE_SUFFIXES", "Image", "MovieInfo", "MovieReader", "open_movie", "probe"]
@@ -36,6 +37,14 @@ class MovieReader(Protocol):
 
         Raises:
             BadInput: The file is no movie that can be read.
+        """
+
+    def pictures(self) -> Iterator[tuple[Planes | None, Callable[[], Image]]]:
+        """Yield each decodable frame to be drawn on.
+
+        Yields:
+            The frame as its decoder gives it, where that can be drawn on, else None; and what
+            makes the RGB image of it.
         """
 
     @property

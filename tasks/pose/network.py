@@ -1,6 +1,6 @@
 """What estimation asks of a network, whatever the engine that trained it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,32 @@ class Loaded:
     detector: str | None = None
 
 
+def _nothing(*_: object) -> None:
+    """For engines that need no preparation."""
+
+
+def memory(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Memory of the usual kind for a batch."""
+    return np.empty(shape, np.uint8)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """How batches go through a network side by side, each in a thread of its own.
+
+    Attributes:
+        count: How many are on their way at a time; one goes through in the caller's thread.
+        begin: Called in each of these threads before its first batch.
+        prepare: Called with a movie's first batch, before any thread.
+        buffer: Makes the memory that a batch of a shape is put into.
+    """
+
+    count: int = 1
+    begin: Callable[[], None] = _nothing
+    prepare: Callable[[NDArray[np.uint8]], None] = _nothing
+    buffer: Callable[[tuple[int, ...]], NDArray[np.uint8]] = memory
+
+
 class Network(Protocol):
     """A loaded model that predicts frames in batches, and then makes DeepLabCut's table of them.
 
@@ -43,11 +69,15 @@ class Network(Protocol):
 
     loaded: Loaded
 
+    @property
+    def lanes(self) -> Lanes:
+        """How batches of the movie that was begun go through side by side."""
+
     def batch_size(self, frame: Image) -> int:
         """Begin a movie with its first frame: how many of this size go to the network at a time."""
 
     def predict(self, batch: NDArray[np.uint8]) -> Any:
-        """Predict a batch of RGB frames, shape (frames, height, width, 3).
+        """Predict a batch of RGB frames, shape (frames, height, width, 3), in any of the lanes.
 
         Returns:
             What `table` takes, in small: nothing of it lies on the device.

@@ -1,5 +1,6 @@
 """A movie's poses as DeepLabCut's table, and its H5 files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,41 @@ def read_poses(source: Path) -> pd.DataFrame:
         BadInput: The file has neither of DeepLabCut's keys.
     """
     with pd.HDFStore(source, "r") as store:
-        key = next((key for key in (H5_KEY, TRACKS_KEY) if key in store), None)
-        if key is None:
-            found = ", ".join(name.strip("/") for name in store.keys()) or "none"  # noqa: SIM118
-            raise BadInput(
-                f"{source.name}: expected poses under the key {H5_KEY} or {TRACKS_KEY}, found "
-                f"{found}; give a file that DeepLabCut wrote"
-            )
-        table = store[key]
+        table = store[_key(store, source.name)]
     assert isinstance(table, pd.DataFrame)
     return table
+
+
+def read_in_parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
+    """Read the same table piece by piece, so that a long movie takes no more memory.
+
+    Args:
+        source: The file.
+        rows: Rows of each piece; the last may have fewer.
+
+    Raises:
+        BadInput: The file has neither of DeepLabCut's keys.
+    """
+    with pd.HDFStore(source, "r") as store:
+        key = _key(store, source.name)
+        if not store.get_storer(key).is_table:  # type: ignore[operator] # it is a method
+            yield from _cut(store[key], rows)
+            return
+        total = store.get_storer(key).nrows  # type: ignore[operator]
+        for start in range(0, total, rows):
+            yield pd.DataFrame(store.select(key, start=start, stop=start + rows))
+
+
+def _cut(table: Any, rows: int) -> Iterator[pd.DataFrame]:
+    return (table.iloc[start : start + rows] for start in range(0, len(table), rows))
+
+
+def _key(store: pd.HDFStore, name: str) -> str:
+    key = next((key for key in (H5_KEY, TRACKS_KEY) if key in store), None)
+    if key is None:
+        found = ", ".join(key.strip("/") for key in store.keys()) or "none"  # noqa: SIM118
+        raise BadInput(
+            f"{name}: expected poses under the key {H5_KEY} or {TRACKS_KEY}, found "
+            f"{found}; give a file that DeepLabCut wrote"
+        )
+    return key

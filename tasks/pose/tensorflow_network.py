@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tasks.pose.errors import BadInput, Retriable
 from tasks.pose.movies import Image
-from tasks.pose.network import Loaded
+from tasks.pose.network import Lanes, Loaded
 from tasks.pose.poses import pose_table
 from tasks.pose.quoting import reason_of
 from tasks.pose.tensorflow_config import NOT_INSTALLED, is_installed
@@ -33,6 +33,7 @@ class TensorFlowNetwork:
         self._size = int(self._config["batch_size"])
         self._session, self._inputs, self._outputs = self._graph(snapshot)
         self._buffer: NDArray[np.uint8] | None = None
+        self.lanes = Lanes()  # what a batch gives depends on the one before
         self.loaded = Loaded(scorer, snapshot, place, path="deeplabcut", repairs=())
 
     def batch_size(self, frame: Image) -> int:

@@ -35,11 +35,35 @@ def envelope(time: np.ndarray, values: np.ndarray, spans: int) -> Envelope:
     duration = (time[-1] - time[0]) or 1
     span = ((time - time[0]) * (spans / duration)).astype(int)
     starts = np.flatnonzero(np.diff(span, prepend=-1))
+    counts = np.diff(starts, append=len(values))
+    if len(starts) * counts.max() > _MOST_PADDING * len(values):
+        lowest, median, highest = _of_uneven(values, span, starts)
+    else:
+        lowest, median, highest = _of_even(values, starts, counts)
+    return Envelope(time[starts], lowest, median, highest)
+
+
+_MOST_PADDING = 3
+"""Times the memory of the values that spans may take as rows of one length."""
+
+
+def _of_even(values: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Lowest, median and highest of spans of about the same length: many short sorts."""
+    rows = np.full((len(starts), counts.max()), np.nan, values.dtype)
+    rows[np.arange(rows.shape[1]) < counts[:, None]] = values
+    rows.sort(axis=1)  # missing values last
+    last = np.maximum(np.count_nonzero(~np.isnan(rows), axis=1) - 1, 0)
+    places = np.stack([np.zeros_like(last), last // 2, last], axis=1)
+    found: np.ndarray = np.take_along_axis(rows, places, axis=1).T
+    return found
+
+
+def _of_uneven(values: np.ndarray, span: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The same of spans of any lengths: one long sort, five times as slow."""
     in_order = values[np.lexsort((values, span))]  # missing values last in each span
     last = np.maximum(np.add.reduceat(~np.isnan(values), starts, dtype=int) - 1, 0)
-    return Envelope(
-        time[starts], in_order[starts], in_order[starts + last // 2], in_order[starts + last]
-    )
+    found: np.ndarray = in_order[starts + np.stack([np.zeros_like(last), last // 2, last])]
+    return found
 
 
 def lone_points(values: np.ndarray) -> np.ndarray:
@@ -52,7 +76,12 @@ def lone_points(values: np.ndarray) -> np.ndarray:
 def distinct_cells(x: np.ndarray, y: np.ndarray, cell: float) -> np.ndarray:
     """Indices, in order, of the first point in each cell of a square grid; NaN is in none."""
     valid = np.flatnonzero(~(np.isnan(x) | np.isnan(y)))
-    cells = np.floor(np.column_stack([x[valid], y[valid]]) / cell)
-    _, first = np.unique(cells[:, 0] + 1j * cells[:, 1], return_index=True)
+    cells = np.floor(np.stack([x[valid], y[valid]]) / cell).clip(-_FARTHEST, _FARTHEST)
+    column, row = cells.astype(np.int64)
+    _, first = np.unique(column * (2 * _FARTHEST + 1) + row, return_index=True)
     distinct: np.ndarray = np.sort(valid[first])
     return distinct
+
+
+_FARTHEST = 1 << 30
+"""Cells from the origin beyond which all is one: no plot shows them apart."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.pose.bottom_up import Found
 from tasks.pose.movies import Image
+from tasks.pose.network import Lanes
 
 _DETECTOR_PIXELS = 800 * 1333
 """Pixels that torchvision's detectors scale a frame up to, if it has fewer."""
@@ -18,6 +19,9 @@ class TopDown:
     """DeepLabCut's runners for a detector and for poses, one batch of frames after the other."""
 
     path = "deeplabcut"
+
+    lanes = Lanes()
+    """One: DeepLabCut's runners keep what they are at."""
 
     def __init__(self, detector: Any, runner: Any, pixels_at_once: int) -> None:
         self._detector, self._runner = detector, runner

@@ -1,6 +1,7 @@
 """A PyTorch model: DeepLabCut's own network, weights and predictor, on a device."""
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,18 @@ from numpy.typing import NDArray
 from tasks.pose.bottom_up import BottomUp, Found
 from tasks.pose.errors import BadInput, Retriable
 from tasks.pose.movies import Image
-from tasks.pose.network import Loaded
+from tasks.pose.network import Lanes, Loaded
 from tasks.pose.poses import pose_table
 from tasks.pose.top_down import TopDown
 from tasks.pose.torch_model import TorchModel, load_model
 from tasks.pose.tracking import Predictions, tracked_table, tracking_of
 
-_PIXELS_AT_ONCE = {"cpu": 4 * 640 * 480, "cuda": 32 * 640 * 480}
-"""Pixels that go to the network at a time. More is no faster on a CPU, only larger: a ResNet's
-activations take about 1 kB for each pixel."""
+_PIXELS_AT_ONCE = {"cpu": 640 * 480, "cuda": 32 * 640 * 480}
+"""Pixels that go to the network at a time. More is slower on a CPU, where activations then leave
+the processor's cache, and no faster on a GPU."""
+
+_PIXELS_OF_RUNNERS = {"cpu": 4 * 640 * 480, "cuda": 32 * 640 * 480}
+"""The same for DeepLabCut's own runners, whose one batch has all of the device."""
 
 
 class TorchNetwork:
@@ -39,17 +43,25 @@ class TorchNetwork:
             self._tracking = tracking_of(model.project, model.folder, model.scorer, metadata)
         else:
             _check_single_animal(metadata)
-        pixels = _PIXELS_AT_ONCE.get(torch.device(model.runner.device).type, _PIXELS_AT_ONCE["cpu"])
+        kind = torch.device(model.runner.device).type
+        kind = kind if kind in _PIXELS_AT_ONCE else "cpu"
         self._finder: BottomUp | TopDown = (
-            BottomUp(model.runner, pixels)
+            BottomUp(model.runner, _PIXELS_AT_ONCE[kind])
             if model.detector is None
-            else TopDown(model.detector, model.runner, pixels)
+            else TopDown(model.detector, model.runner, _PIXELS_OF_RUNNERS[kind])
         )
+        self._most = sys.maxsize
         self.loaded = _loaded(model, self._finder.path)
 
     def batch_size(self, frame: Image) -> int:
         """How many frames of this size go to the network at a time."""
-        return self._finder.batch_size(frame)
+        self._most = self._finder.batch_size(frame)
+        return self._most
+
+    @property
+    def lanes(self) -> Lanes:
+        """How batches go through the network side by side."""
+        return self._finder.lanes
 
     def predict(self, batch: NDArray[np.uint8]) -> Predictions:
         """Predict a batch, in halves where the device has too little memory for it.
@@ -71,14 +83,17 @@ class TorchNetwork:
         return pose_table(poses, self.loaded.scorer, self._parts["bodyparts"])
 
     def _predict(self, batch: NDArray[np.uint8]) -> list[Found]:
+        most = self._most
+        if len(batch) > most:  # as much was too much before
+            return [one for part in _parts_of(batch, most) for one in self._predict(part)]
         try:
             return self._finder.predict(batch)
         except self._torch.OutOfMemoryError as error:
             if len(batch) == 1:
                 raise Retriable("the GPU has too little free memory for a single frame") from error
         self._torch.cuda.empty_cache()
-        half = len(batch) // 2
-        return self._predict(batch[:half]) + self._predict(batch[half:])
+        self._most = min(self._most, len(batch) // 2)
+        return self._predict(batch)
 
     def _together(self, frames: list[Found]) -> Predictions:
         """Stack the frames' predictions, without columns that belong to no body part's pose."""
@@ -93,6 +108,10 @@ class TorchNetwork:
             name: np.stack([one[name] for one in frames])[..., : 3 if name in self._parts else None]
             for name in frames[0]
         }
+
+
+def _parts_of(batch: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:
+    return (batch[start : start + size] for start in range(0, len(batch), size))
 
 
 def _check_single_animal(metadata: dict[str, tuple[str, ...]]) -> None:

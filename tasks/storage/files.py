@@ -2,12 +2,14 @@
 
 import errno
 import hashlib
+import os
 import secrets
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 Progress = Callable[[int], None]
 
@@ -72,6 +74,91 @@ def check_room(folder: Path, size: int) -> None:
             f"{folder}: {size:,} bytes are needed and {free:,} are free on this disk; "
             "make room, or use a folder on another disk.",
         )
+
+
+class HashedFile:
+    """A file that is written in pieces, in any order, and hashed meanwhile by a thread of its own.
+
+    The thread follows the end of what has been written without a gap. A place that is written
+    again may hold something else than what was hashed: then all is hashed anew at the end.
+
+    Args:
+        file: A new file, open for writing and reading; one thread at a time writes to it.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._place = 0
+        self._ends: dict[int, int] = {}
+        self._whole, self._written_again, self._closed = 0, False, False
+        self._changed = threading.Condition()
+        self._digest = hashlib.sha256()
+        self._thread = threading.Thread(target=self._follow, name="sha256", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def seekable(self) -> bool:
+        """It can be written at any place."""
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Choose where the next piece goes."""
+        self._place = self._file.seek(offset, whence)
+        return self._place
+
+    def tell(self) -> int:
+        """Where the next piece goes."""
+        return self._place
+
+    def write(self, data: bytes) -> int:
+        """Write a piece; it is hashed when all before it is there."""
+        written = self._file.write(data)
+        self._file.flush()  # the other thread reads it through the system
+        with self._changed:
+            self._note(self._place, self._place + written)
+            self._changed.notify()
+        self._place += written
+        return written
+
+    def hexdigest(self) -> str:
+        """The SHA-256 of the file, as hexadecimal digits, once all is written."""
+        self._end()
+        if self._written_again or self._whole != os.fstat(self._file.fileno()).st_size:
+            return sha256_of(Path(self._file.name))
+        return self._digest.hexdigest()
+
+    def _note(self, start: int, stop: int) -> None:
+        self._written_again |= start < self._whole or start in self._ends
+        self._ends[start] = stop
+        while (end := self._ends.pop(self._whole, None)) is not None:
+            self._whole = end
+
+    def _end(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _follow(self) -> None:
+        hashed = 0
+        while (end := self._next_end(hashed)) > hashed:
+            while hashed < end:
+                chunk = os.pread(self._file.fileno(), min(_CHUNK, end - hashed), hashed)
+                if not chunk:
+                    return
+                self._digest.update(chunk)
+                hashed += len(chunk)
+
+    def _next_end(self, hashed: int) -> int:
+        """Where what is there without a gap ends; no further than before where no more comes."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._whole > hashed or self._closed)
+            return self._whole
 
 
 def sha256_of(path: Path) -> str:

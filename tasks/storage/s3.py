@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
@@ -27,7 +27,7 @@ from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 from urllib3.exceptions import HTTPError
 
-from tasks.storage.files import Progress, check_room, replacing, sha256_of
+from tasks.storage.files import HashedFile, Progress, check_room, replacing, sha256_of
 from tasks.storage.location import Location, without_secrets
 from tasks.storage.s3_errors import explain
 from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
@@ -99,12 +99,10 @@ class S3Store(ObjectStore):
     def download(self, source: ObjectInfo, path: Path, progress: Progress | None = None) -> str:
         """Fetch an object in parallel parts, all of the version that ``source`` describes."""
         check_room(path.parent, source.size)
-        with replacing(path) as file:
-            received = _fetch(source, file, progress)
-            file.flush()
+        with replacing(path) as file, HashedFile(file) as hashed:
+            received = _fetch(source, hashed, progress)
             _check_whole(source, received, os.fstat(file.fileno()).st_size)
-            # The parts came in any order, so that only the file can be hashed.
-            sha256 = sha256_of(Path(file.name))
+            sha256 = hashed.hexdigest()
             _check_content(source, sha256)
         return sha256
 
@@ -278,13 +276,18 @@ def _utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC) if moment else None
 
 
-def _fetch(source: ObjectInfo, file: BinaryIO, progress: Progress | None) -> int:
+def _fetch(source: ObjectInfo, file: HashedFile, progress: Progress | None) -> int:
     """Fetch an object into an open file; returns how many bytes came."""
     where = source.location
     transfer = _Transfer(progress, source.etag)
     # Leaving the manager waits for its threads, and cancels what they do when we are interrupted.
     with _explained(where), TransferManager(_client(), _TRANSFER) as manager:
-        manager.download(where.bucket, where.key, file, subscribers=[transfer]).result()
+        manager.download(
+            where.bucket,
+            where.key,
+            file,  # type: ignore[arg-type] # all that is asked of it is to seek and write
+            subscribers=[transfer],
+        ).result()
     return transfer.bytes
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
 from tasks.pose import annotations
 from tasks.pose.annotations import MoviePoses, column_name, write_annotations
-from tasks.pose.poses import read_poses, write_poses
+from tasks.pose.poses import read_in_parts, write_poses
 from tasks.pose.settings import AnnotationsFormat
 from tasks.pose.timing import Recording, Timing, timing_of
 from tests.paths import SHARED, needs_shared
@@ -101,6 +102,18 @@ def test_parquet_has_a_range_index_over_all_movies(poses: Any, tmp_path: Path) -
     assert isinstance(table.index, pd.RangeIndex)
     assert (table.index.start, table.index.stop, table.index.step) == (0, 8, 1)
     assert table.index.name is None
+
+
+def test_a_long_movie_is_written_piece_by_piece(
+    poses: Any, tmp_path: Path, form: AnnotationsFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    movies = [poses(0, constant(23), (3, 4)), poses(1, varying(0, 10, 95)), poses(2, constant(8))]
+    whole = written(movies, tmp_path, form)
+    monkeypatch.setattr(annotations, "ROWS_AT_ONCE", 5)
+    in_pieces = written(movies, tmp_path, form)
+    pd.testing.assert_frame_equal(in_pieces, whole, check_exact=True)
+    if form is AnnotationsFormat.PARQUET:
+        assert parquet.ParquetFile(tmp_path / "annotations.parquet").num_row_groups == 5 + 1 + 2
 
 
 def test_csv_has_one_header_and_no_index(poses: Any, tmp_path: Path) -> None:
@@ -224,13 +237,13 @@ def test_one_movie_at_a_time_is_in_memory(
     movies = [poses(number, constant(50), individuals=individuals) for number in range(3)]
     target = tmp_path / "a.parquet"
     sizes: list[int] = []
-    original = read_poses
+    original = read_in_parts
 
-    def spy(path: Path) -> pd.DataFrame:
+    def spy(path: Path, rows: int) -> Iterator[pd.DataFrame]:
         sizes.append(target.stat().st_size if target.exists() else -1)
-        return original(path)
+        return original(path, rows)
 
-    monkeypatch.setattr(annotations, "read_poses", spy)
+    monkeypatch.setattr(annotations, "read_in_parts", spy)
     write_annotations(movies, target, AnnotationsFormat.PARQUET)
     assert sizes == sorted(set(sizes))
     assert sizes[0] == -1

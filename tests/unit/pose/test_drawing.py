@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from skimage.draw import disk
 
 from tasks.pose import disks
-from tasks.pose.disks import stamp_disks
+from tasks.pose.disks import disk_pixels
 from tasks.pose.drawing import FramePainter
 from tasks.pose.keypoint_canvas import KeypointCanvas
 from tasks.pose.keypoints import Keypoints
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from tasks.pose.drawing import LabelStyle
 
 RED = np.array([255, 0, 0], np.uint8)
+
+
+def stamp_disks(image: np.ndarray, centers: np.ndarray, radius: int, color: np.ndarray) -> None:
+    for _, rows, columns in disk_pixels(centers, radius, image.shape):
+        image[rows, columns] = color
 
 
 def near(limit: int) -> st.SearchStrategy[float]:
@@ -67,7 +72,7 @@ def test_many_disks_are_stamped_in_pieces(monkeypatch: pytest.MonkeyPatch) -> No
     centers = np.random.default_rng(1).uniform(-5, 100, (200, 2))
     at_once, in_pieces = np.zeros((2, 90, 120, 3), np.uint8)
     stamp_disks(at_once, centers, 4, RED)
-    monkeypatch.setattr(disks, "_MASK_PIXELS", 500)
+    monkeypatch.setattr(disks, "MASK_PIXELS", 500)
     stamp_disks(in_pieces, centers, 4, RED)
     np.testing.assert_array_equal(in_pieces, at_once)
 

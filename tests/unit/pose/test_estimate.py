@@ -19,7 +19,7 @@ from tasks.pose import estimate
 from tasks.pose.errors import BadInput
 from tasks.pose.estimate import _cropped, _feeding, cropped_edges
 from tasks.pose.movies import Image, open_movie
-from tasks.pose.network import Loaded
+from tasks.pose.network import Lanes, Loaded
 from tasks.pose.pace import Pace
 from tasks.pose.poses import pose_table, read_poses
 from tasks.pose.settings import Crop
@@ -83,6 +83,7 @@ class Looking:
     """A network that only looks: it keeps the digest of every frame that reaches it."""
 
     loaded = Loaded("scorer", "snapshot", "cpu", "device", ())
+    lanes = Lanes()
 
     def __init__(self) -> None:
         self.seen: list[str] = []

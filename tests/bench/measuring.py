@@ -1,0 +1,58 @@
+"""Seconds and peak memory of a call, in the process that runs it."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a stage took.
+
+    Attributes:
+        seconds: From its beginning to its end.
+        peak: Bytes that its process held at most meanwhile.
+        busy: Seconds of all processors that it kept busy, its children's too: what is left of a
+            comparison where other programs have their share of the machine.
+    """
+
+    seconds: float
+    peak: int = 0
+    busy: float = 0.0
+
+
+def measured(function: Callable[..., Any], *args: Any) -> tuple[Any, Cost]:
+    """What a function gives, and what it took."""
+    _forget_peak()
+    started, busy = time.perf_counter(), _busy()
+    result = function(*args)
+    return result, Cost(time.perf_counter() - started, _peak(), _busy() - busy)
+
+
+def with_progress(
+    function: Callable[..., Any], *args: Any, progress: Callable[[int], None]
+) -> tuple[Any, Cost]:
+    """The same for a stage that tells how far it is."""
+    return measured(function, *args, progress)
+
+
+def _busy() -> float:
+    return sum(os.times()[:4])
+
+
+def _forget_peak() -> None:
+    with suppress(OSError):  # some sandboxes have no such file: then it is the process' peak
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def _peak() -> int:
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0

@@ -1,0 +1,103 @@
+"""Our stages on the same movie, in the child processes that a run has."""
+
+import time
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.estimation import stage_processes
+from tasks.pose import estimate, finishing
+from tasks.pose.annotations import MoviePoses, write_annotations
+from tasks.pose.median_filter import filter_file
+from tasks.pose.model_archive import open_model
+from tasks.pose.movies import open_movie, probe
+from tasks.pose.processes import StageProcess, usable_cpus
+from tasks.pose.settings import AnnotationsFormat, PoseSettings
+from tasks.pose.timing import Timing
+from tests.bench.measuring import Cost, measured, with_progress
+
+WINDOW_LENGTH = 5
+LIMIT_SECONDS = 5.0
+"""For how long the network alone is run."""
+
+
+def run(model: Path, movie: Path, folder: Path, device: str) -> dict[str, Cost]:
+    """Run every stage.
+
+    Returns:
+        What each took, and the device that it ran on as ``device``.
+    """
+    settings = PoseSettings()
+    project, raw, filtered = folder / "project", folder / "raw.h5", folder / "filtered.h5"
+    opened = open_model(model, model.name, project)
+    info = probe(movie)
+    size = (info.width, info.height)
+    with stage_processes(folder) as workers, workers.finishers.lease() as finisher:
+        costs = _started(workers.estimator, project, device)
+        found, costs["estimate"] = workers.estimator.call(
+            with_progress, estimate.estimate, project, movie, raw, None, device
+        )
+        _, costs["filter"] = finisher.call(measured, filter_file, raw, filtered, WINDOW_LENGTH)
+        quality, costs["quality"] = finisher.call(
+            measured, finishing.assess_file, filtered, settings, size, Fraction(30), 0
+        )
+        _, costs["previews"] = finisher.call(
+            measured, finishing.preview_files, filtered, folder, opened, settings, (0, 0), size
+        )
+        style = finishing.label_style(opened, settings)
+        _, costs["label"] = finisher.call(
+            with_progress,
+            finishing.label_file,
+            movie,
+            filtered,
+            folder / "labeled.mp4",
+            style,
+            found.timing,
+            None,
+            (0, 0),
+            quality.worst_frames,
+        )
+        _, costs["annotations"] = finisher.call(
+            measured, annotate, filtered, found.timing, folder / "annotations.parquet"
+        )
+        _, costs["decoding alone"] = finisher.call(measured, decode, movie)
+        per_frame = workers.estimator.call(network_alone, project, movie, device)
+    costs["network alone"] = Cost(per_frame * found.frames)
+    return costs
+
+
+def _started(estimator: StageProcess, project: Path, device: str) -> dict[str, Cost]:
+    """Imports, and the model's loading, which for the reference is a part of estimation."""
+    started = time.perf_counter()
+    estimator.call(usable_cpus)
+    loaded = time.perf_counter()
+    _, load = estimator.call(measured, estimate.load, project, device)
+    return {"start": Cost(loaded - started), "load": load}
+
+
+def annotate(poses: Path, timing: Timing, target: Path) -> None:
+    """The annotations of one movie."""
+    write_annotations([MoviePoses(0, poses, timing, (0, 0))], target, AnnotationsFormat.PARQUET)
+
+
+def decode(movie: Path) -> int:
+    """Decode every frame and do nothing with it."""
+    return sum(1 for _ in open_movie(movie))
+
+
+def network_alone(project: Path, movie: Path, device: str) -> float:
+    """Seconds a frame of the network and its predictor on frames that are in memory."""
+    network: Any = estimate._network(project, device)
+    frames = iter(open_movie(movie))
+    first = next(frames)
+    size = network.batch_size(first)
+    batch = np.stack([first, *(frame for _, frame in zip(range(size - 1), frames, strict=False))])
+    for _ in range(4):
+        network.predict(batch)
+    started, batches = time.perf_counter(), 0
+    while time.perf_counter() - started < LIMIT_SECONDS:
+        network.predict(batch)
+        batches += 1
+    return (time.perf_counter() - started) / (batches * len(batch))

@@ -1,0 +1,105 @@
+"""The reference sequence: DeepLabCut's own calls, one after the other; run as a script.
+
+Usage: python -m tests.bench.reference MODEL.zip MOVIE FOLDER DEVICE
+
+Writes FOLDER/raw.h5, FOLDER/filtered.h5 and FOLDER/costs.json.
+"""
+
+import json
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.bench.measuring import Cost, measured
+
+
+def main(model: str, movie: str, folder: str, device: str) -> None:
+    target = Path(folder)
+    project = target / "project"
+    with zipfile.ZipFile(model) as archive:
+        archive.extractall(project)
+    config = project / "config.yaml"
+    values = yaml.safe_load(config.read_text())
+    config.write_text(yaml.safe_dump(values | {"project_path": str(project)}))
+    costs = {}
+    for name, stage in _stages(config, movie, target, device):
+        _, costs[name] = measured(stage)
+    raw, filtered = _files(target)
+    shutil.copy(raw, target / "raw.h5")
+    shutil.copy(filtered, target / "filtered.h5")
+    _write(costs, target)
+
+
+def _stages(
+    config: Path, movie: str, target: Path, device: str
+) -> list[tuple[str, Callable[[], Any]]]:
+    results = target / "results"
+    where = {"destfolder": results}
+
+    def start() -> None:
+        import deeplabcut  # noqa: F401
+
+    def call(name: str, **options: Any) -> Callable[[], Any]:
+        def run() -> None:
+            import deeplabcut
+
+            getattr(deeplabcut, name)(config, [movie], **where, **options)
+
+        return run
+
+    def plots() -> None:
+        for kind in (".svg", ".png"):
+            call("plot_trajectories", filtered=True, imagetype=kind)()
+
+    return [
+        ("start", start),
+        ("count", lambda: count_frames(movie)),
+        ("estimate", call("analyze_videos", device=device)),
+        ("filter", call("filterpredictions", windowlength=5, save_as_csv=False)),
+        ("previews", plots),
+        ("label", call("create_labeled_video", filtered=True)),
+        ("annotations", lambda: annotate(_files(target)[1], target / "annotations.parquet")),
+    ]
+
+
+def count_frames(movie: str) -> int:
+    """Count frames by decoding them, as one must who does not trust the container."""
+    import cv2
+
+    capture = cv2.VideoCapture(movie)
+    frames = 0
+    while capture.read()[0]:
+        frames += 1
+    return frames
+
+
+def annotate(poses: Path, target: Path) -> None:
+    """Columns as lists, all movies' in memory, then one file."""
+    import pandas as pd
+
+    table = pd.DataFrame(pd.read_hdf(poses))
+    columns = {"Frame number": list(range(len(table)))}
+    for label in table.columns:
+        columns[" ".join(label[1:])] = table[label].tolist()
+    pd.DataFrame(columns).to_parquet(target)
+
+
+def _files(target: Path) -> tuple[Path, Path]:
+    """The raw and the filtered poses; of several animals, those that were tracked."""
+    (filtered,) = (target / "results").glob("*_filtered.h5")
+    return filtered.with_name(filtered.name.replace("_filtered", "")), filtered
+
+
+def _write(costs: dict[str, Cost], target: Path) -> None:
+    text = json.dumps({name: asdict(cost) for name, cost in costs.items()})
+    (target / "costs.json").write_text(text)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
