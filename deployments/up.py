@@ -270,13 +270,21 @@ def _end(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+_given: set[int] = set()
+"""Ports that have been given to a part, which may not listen yet."""
+
+
 def _free(port: int) -> int:
-    """The port, or the next one that nobody listens at."""
-    while True:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)):
-                return port
+    """The port, or the next one that nobody listens at, or will."""
+    while port in _given or _is_taken(port):
         port += 1
+    _given.add(port)
+    return port
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _where(parts: Parts, *, embedded: bool) -> str:

@@ -1,11 +1,12 @@
 """From a request to files in the scratch folder: resolve, check that it can be done, fetch."""
 
 import errno
+import fcntl
 import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -193,12 +194,41 @@ _RUN_FILES = {
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder on the local disk (below ``TMPDIR``), removed whatever happens."""
-    folder = Path(tempfile.mkdtemp(prefix="dlcflow-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """A folder on the local disk (below ``TMPDIR``), removed whatever happens.
+
+    A run that is killed cannot remove its own; the next one on the machine does.
+    """
+    sweep()
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
+    with _held(folder):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+SCRATCH = "dlcflow-run-"
+"""How names of runs' scratch folders begin."""
+
+_HELD = ".held"
+"""File in a scratch folder that its run has locked; the kernel frees it when the run ends."""
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    with (folder / f"{_HELD}.new").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Under its own name it is never seen unlocked while its run lives.
+        (folder / f"{_HELD}.new").rename(folder / _HELD)
+        yield
+
+
+def sweep() -> None:
+    """Remove the scratch folders of runs that have ended without doing so."""
+    for file in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*/{_HELD}"):
+        with suppress(OSError), file.open("r+") as held:  # others' are none of ours
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(file.parent, ignore_errors=True)
 
 
 @contextmanager
