@@ -85,9 +85,6 @@ def start(folder: Path, stack: ExitStack, *, everything: bool) -> dict[str, str]
         "server", (*prefect, "server", "start", "--port", port), server, f"{server}/api/health"
     )
     parts.run("deploying", (sys.executable, "-m", "deployments.deploy"))
-    # One run of the service's own at a time: two that write at once lock an SQLite database.
-    limit = ("work-queue", "set-concurrency-limit", "service", "1", "--pool", "gpu")
-    parts.run("limiting the queue", (*prefect, *limit))
     queues = () if everything else ("--work-queue", "service")
     parts.start(
         "worker", (*prefect, "worker", "start", "--pool", "gpu", "--type", "process", *queues)
