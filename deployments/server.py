@@ -30,6 +30,9 @@ DEFAULTS = QUIET | {
     # No origin: a page from elsewhere must not ask this server through its reader's browser, which
     # Prefect allows to every page.
     "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "none",
+    # Runs wait for a GPU as a matter of course: that they are late says nothing after 15 seconds,
+    # and to mark hundreds of them keeps SQLite from everything else.
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "3600",
     # Advertisements for Prefect's paid service.
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
 }
