@@ -10,7 +10,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,22 @@ MADE = ("pose-estimation", "one-movie", "inbox", "pose-estimation-on-arrival", "
 """Names of all deployments that any version made. A copy made in the UI has the tag, but a name of
 its own: it is its maker's."""
 
+LIGHT = {
+    "kubernetes": {
+        "gpus": 0,
+        "cpu_request": "250m",
+        "memory_request": "512Mi",
+        "memory_limit": "2Gi",
+        "scratch_size": "1Gi",
+        "finished_job_ttl": 300,
+    }
+}
+"""Job variables of light runs, by the type of their work pool: there a run takes what it asks for,
+and one that asks for a GPU waits until one is free."""
+
+LIGHT_QUEUE = "service"
+"""The queue of light runs."""
+
 Entry = dict[str, Any]
 """A deployment as the file has it."""
 
@@ -62,10 +79,13 @@ def reconcile(client: "SyncPrefectClient", inbox: str | None) -> None:
     """
     found = {one.name: one for one in _ours(client)}
     values = {VERSION: tasks.__version__, INBOX: _folder(inbox, found.get("inbox"))}
-    wanted = [entry for entry in _entries() if values[INBOX] or INBOX not in json.dumps(entry)]
+    file = _file()
+    for entry in file["deployments"]:
+        _make_light(client, entry)
+    wanted = [e for e in file["deployments"] if values[INBOX] or INBOX not in json.dumps(e)]
     wanted = [_filled(entry, values) for entry in wanted]
     changed = [entry for entry in wanted if _differs(client, entry, found.get(entry["name"]))]
-    _send(changed, values)
+    _send(file, [entry["name"] for entry in changed], values)
     names = {entry["name"] for entry in wanted}
     for deployment in found.values():
         if deployment.name in names:
@@ -77,7 +97,8 @@ def reconcile(client: "SyncPrefectClient", inbox: str | None) -> None:
 
 def trigger_names() -> set[str]:
     """Names of the automations that Prefect makes of the deployments' triggers."""
-    return {trigger["name"] for entry in _entries() for trigger in entry.get("triggers", ())}
+    entries = _file()["deployments"]
+    return {trigger["name"] for entry in entries for trigger in entry.get("triggers", ())}
 
 
 def _ours(client: "SyncPrefectClient") -> "list[DeploymentResponse]":
@@ -87,8 +108,17 @@ def _ours(client: "SyncPrefectClient") -> "list[DeploymentResponse]":
     return client.read_deployments(deployment_filter=DeploymentFilter.model_validate(chosen))
 
 
-def _entries() -> list[Entry]:
-    return list(yaml.safe_load(FILE.read_text(encoding="utf-8"))["deployments"])
+def _file() -> dict[str, Any]:
+    file: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return file
+
+
+def _make_light(client: "SyncPrefectClient", entry: Entry) -> None:
+    """Give a light run's deployment the job variables of its kind of work pool."""
+    pool = entry["work_pool"]
+    if pool["work_queue_name"] == LIGHT_QUEUE:
+        light = LIGHT.get(client.read_work_pool(pool["name"]).type)
+        pool |= {"job_variables": light} if light else {}
 
 
 def _folder(inbox: str | None, found: "DeploymentResponse | None") -> str:
@@ -196,34 +226,38 @@ def _compared(automation: Any) -> dict[str, Any]:
     return dumped
 
 
-def _send(entries: Sequence[Entry], values: dict[str, str]) -> None:
-    """Have Prefect's own command send entries, from the root, where their entrypoints begin.
+def _send(file: dict[str, Any], names: Sequence[str], values: dict[str, str]) -> None:
+    """Have Prefect's own command send deployments, from the root, where their entrypoints begin.
 
     Raises:
         RuntimeError: It fails.
     """
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
-    if not entries:
+    if not names:
         return
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy"]
-    command += ["--prefect-file", str(FILE.relative_to(ROOT)), *_names(entries)]
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env=os.environ | settings | values,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # Not the checkout's: the work pool has had its say in this one.
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as sent:
+        yaml.safe_dump(file, sent)
+        sent.flush()
+        done = subprocess.run(
+            _command(sent.name, names),
+            cwd=ROOT,
+            env=os.environ | settings | values,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         raise RuntimeError(f"prefect deploy failed:\n{(done.stdout + done.stderr).strip()}")
 
 
-def _names(entries: Sequence[Entry]) -> Iterator[str]:
-    for entry in entries:
-        yield from ("--name", entry["name"])
+def _command(file: str, names: Sequence[str]) -> list[str]:
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", file]
+    for name in names:
+        command += ["--name", name]
+    return command
 
 
 def _remove_schedules(

@@ -41,6 +41,11 @@ PAUSE = 5.0
 LARGEST = 2**20
 """Bytes of a notification."""
 
+NO_INBOX = (
+    f"expected an inbox (--inbox or {INBOX}), found none: every message of the queue would be "
+    "removed, and nothing started"
+)
+
 Arrivals = Gatherer[Location]
 
 
@@ -65,7 +70,10 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("give --port, --queue, or both")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     prepare_environment()
-    receive(options, inboxes_of(options.inbox or [os.environ.get(INBOX, "")]))
+    inboxes = inboxes_of(options.inbox or [os.environ.get(INBOX, "")])
+    if options.queue and not inboxes:
+        sys.exit(NO_INBOX)
+    receive(options, inboxes)
     return 0
 
 

@@ -16,7 +16,9 @@ from tasks.storage.location import Location
 
 INBOX = "s3://lab/inbox/"
 
-NAMES = {"pose-estimation", "one-movie", "inbox", "pose-estimation-on-arrival", "recovery"}
+LIGHT = {"inbox", "pose-estimation-on-arrival", "recovery"}
+INBOX_ONLY = {"inbox", "pose-estimation-on-arrival"}
+NAMES = {"pose-estimation", "one-movie", *LIGHT}
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +60,9 @@ def test_there_are_deployments_of_this_version(client: SyncPrefectClient) -> Non
     assert ours.keys() == NAMES
     assert {d.version for d in ours.values()} == {tasks.__version__}
     assert {d.work_pool_name for d in ours.values()} == {"gpu"}
-    assert ours.pop("pose-estimation").work_queue_name == "default"
-    assert {d.work_queue_name for d in ours.values()} == {"service"}
+    assert {name for name, d in ours.items() if d.work_queue_name == deploy.SERVICE} == LIGHT
+    assert ours["pose-estimation"].work_queue_name == "default"
+    assert [d.job_variables for d in ours.values()] == [{}] * len(NAMES)
     assert ours["inbox"].parameters == {"inbox": INBOX}
 
 
@@ -88,6 +91,31 @@ def test_a_second_time_changes_nothing(client: SyncPrefectClient) -> None:
     before = everything(client)
     assert deploy.main([]) == 0
     assert everything(client) == before
+
+
+@pytest.fixture
+def cluster(client: SyncPrefectClient) -> Iterator[None]:
+    """The server with a work pool for a cluster, for a while."""
+    client.delete_work_pool("gpu")
+    assert deploy.main(["--pool", "kubernetes"]) == 0
+    yield
+    client.delete_work_pool("gpu")
+    assert deploy.main([]) == 0
+
+
+@pytest.mark.usefixtures("cluster")
+def test_light_runs_in_a_cluster_ask_for_no_gpu(client: SyncPrefectClient) -> None:
+    from prefect.client.schemas.actions import DeploymentUpdate
+
+    ours = deployments(client)
+    wanted = {name: definitions.LIGHT["kubernetes"] if name in LIGHT else {} for name in NAMES}
+    assert {name: one.job_variables for name, one in ours.items()} == wanted
+    before = everything(client)
+    assert deploy.main([]) == 0
+    assert everything(client) == before
+    client.update_deployment(ours["recovery"].id, DeploymentUpdate(job_variables={"gpus": 1}))
+    assert deploy.main([]) == 0
+    assert {name: one.job_variables for name, one in deployments(client).items()} == wanted
 
 
 def test_arrivals_start_a_run(client: SyncPrefectClient) -> None:
@@ -139,7 +167,7 @@ def test_without_an_inbox_its_deployments_go_and_those_of_others_stay(
     client.create_deployment(ours.flow_id, "our defaults", tags=["dlcflow"])
     monkeypatch.setenv(definitions.INBOX, "")
     assert deploy.main([]) == 0
-    assert deployments(client).keys() == {"pose-estimation", "recovery", "our defaults"}
+    assert deployments(client).keys() == {*NAMES, "our defaults"} - INBOX_ONLY
     assert "dlcflow: arrival in the inbox" not in triggers(client)
 
 
@@ -155,7 +183,7 @@ def test_an_inbox_that_is_not_named_stays_as_it_is(
     found = deployments(client)["pose-estimation-on-arrival"]
     assert found.parameters == {"inbox": "s3://other/inbox/"}
     trigger = triggers(client)["dlcflow: arrival in the inbox"].trigger
-    assert trigger.match.root == {"prefect.resource.id": "s3://other/inbox/*"}
+    assert trigger.match.root == {"prefect.resource.id": "s3://other/inbox/"}
 
 
 def test_the_type_of_a_pool_cannot_be_changed(

@@ -13,12 +13,15 @@ import pytest
 import yaml
 
 import tasks
+from deployments import worker
+from deployments.definitions import INBOX, LIGHT
 from tests.paths import ROOT
 
 INFRA = ROOT / "infra"
 POOLS = sorted((INFRA / "work-pools").glob("*.yaml"))
 PLACEHOLDER = re.compile(r"\{\{ (\w+) \}\}")
-PREFECTS_OWN = {"PREFECT__FLOW_RUN_ID", "PREFECT_API_URL"}
+PREFECTS_OWN = {"PREFECT__FLOW_RUN_ID", "PREFECT_API_URL", "PREFECT_UI_URL"}
+"""A run's environment from its worker's settings."""
 
 
 def read(name: str) -> Any:
@@ -32,11 +35,12 @@ def template(kind: str) -> Any:
 def configuration(worker: Any, kind: str, **values: Any) -> Any:
     """What a worker makes of a pool's template, and of a deployment's job variables."""
     from prefect.client.schemas.objects import Flow, FlowRun
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
     flow = Flow(id=uuid4(), name="pose-estimation", labels={})
     run = FlowRun(id=uuid4(), flow_id=flow.id, name="mouse1, mouse2 · openfield")
-    with temporary_settings({PREFECT_API_URL: "http://prefect.lab/api"}):
+    addresses = {PREFECT_API_URL: "http://server:4200/api", PREFECT_UI_URL: "https://prefect.lab"}
+    with temporary_settings(addresses):
         making = worker.from_template_and_values(copy.deepcopy(template(kind)), values)
         made = asyncio.run(making)
         made.prepare_for_flow_run(run, flow=flow)
@@ -86,17 +90,23 @@ def test_a_container_gets_the_gpus_and_the_shared_slots() -> None:
     assert docker.DeviceRequest(**request)["Capabilities"] == [["gpu"]]
 
 
-@pytest.mark.parametrize("gpus", [0, 1])
-def test_kubernetes_would_take_the_job(gpus: int) -> None:
+@pytest.mark.parametrize("kind", LIGHT)
+def test_light_runs_ask_for_what_their_pool_can_give(kind: str) -> None:
+    variables = template(kind)["variables"]
+    jsonschema.validate(LIGHT[kind], variables | {"additionalProperties": False})
+
+
+@pytest.mark.parametrize("asked", [{"gpus": 1}, LIGHT["kubernetes"]], ids=["pose", "light"])
+def test_kubernetes_would_take_the_job(asked: dict[str, Any]) -> None:
     worker = pytest.importorskip("prefect_kubernetes.worker", reason="it is not here")
     schemas = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not here")
     chosen = {"nvidia.com/gpu.product": "NVIDIA-A100"}
-    values = {"gpus": gpus, "node_selector": chosen, "store_secret": "lab", "env": {"FOO": "1"}}
+    values = {**asked, "node_selector": chosen, "store_secret": "lab", "env": {"FOO": "1"}}
     made = configuration(worker.KubernetesWorkerJobConfiguration, "kubernetes", **values)
     pod = made.job_manifest["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert {each["name"] for each in container["env"]} > {*PREFECTS_OWN, "FOO", "TMPDIR"}
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == gpus
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == asked["gpus"]
     assert container["envFrom"][0]["secretRef"]["name"] == "lab"
     assert pod["nodeSelector"] == chosen
     # Prefect's worker asks for these two, and Kubernetes passes over them.
@@ -149,3 +159,35 @@ def test_compose_waits_for_what_each_part_needs() -> None:
     (device,) = services["worker"]["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
     assert services["server"]["ports"] == ["127.0.0.1:4200:4200"]
+
+
+def test_compose_starts_our_worker_and_gives_it_time_to_end() -> None:
+    service = read("compose.yaml")["services"]["worker"]
+    *words, grace = service["command"]
+    assert words == ["python", "-m", "deployments.worker", "--grace"]
+    minutes = re.fullmatch(r"(\d+)m", service["stop_grace_period"])
+    assert minutes is not None
+    assert float(grace) + worker.ENDING < 60 * int(minutes[1])
+
+
+def test_the_receiver_in_a_cluster_knows_the_inbox_and_is_asked_where_it_listens() -> None:
+    documents = yaml.safe_load_all((INFRA / "kubernetes" / "dlcflow.yaml").read_text("utf-8"))
+    (pod,) = [
+        each["spec"]["template"]["spec"] for each in documents if each["kind"] == "Deployment"
+    ]
+    (container,) = pod["containers"]
+    assert by_name(container["env"])[INBOX]["value"].startswith("s3://")
+    port = container["command"][container["command"].index("--port") + 1]
+    for probe in ("startupProbe", "readinessProbe"):
+        asked = by_name(container["ports"])[container[probe]["httpGet"]["port"]]
+        assert str(asked["containerPort"]) == port
+
+
+def test_in_a_cluster_links_of_notifications_and_of_run_records_begin_alike() -> None:
+    server = by_name(read("kubernetes/prefect-server.yaml")["server"]["env"])
+    started = by_name(read("kubernetes/prefect-worker.yaml")["worker"]["extraEnvVars"])
+    assert started["PREFECT_UI_URL"] == server["PREFECT_UI_URL"]
+
+
+def by_name(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in entries}

@@ -18,6 +18,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from deployments import receiver
+from deployments.definitions import INBOX
 from deployments.gathering import MOST, Gatherer
 from tasks.storage.location import Location
 from tests.paths import ROOT
@@ -90,6 +91,12 @@ def test_a_webhook_is_handed_on(gatherer: receiver.Arrivals, heard: Heard) -> No
 def test_what_is_no_notification_is_left_aside(gatherer: receiver.Arrivals) -> None:
     client = TestClient(receiver.application(gatherer))
     assert client.post("/", content=b"hello").json() == {"arrivals": 0}
+
+
+def test_a_queue_is_not_emptied_for_want_of_an_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(INBOX, raising=False)
+    with pytest.raises(SystemExit, match=r"expected an inbox .* found none"):
+        receiver.main(["--queue", "https://sqs.us-east-1.amazonaws.com/1/arrivals"])
 
 
 def test_a_body_that_is_too_large_is_refused(gatherer: receiver.Arrivals) -> None:
