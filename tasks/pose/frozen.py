@@ -16,7 +16,7 @@ Outputs = dict[str, dict[str, Any]]
 TOLERANCE = 1e-5
 """How far outputs may be from the network's own, relative and absolute; rounding is near 1e-6."""
 
-_WARMING_RUNS = 3
+_WARMING_RUNS = 2
 """The first two calls profile and rewrite the network."""
 
 
