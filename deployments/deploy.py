@@ -35,7 +35,11 @@ DEFAULT_KIND = "process"
 SERVICE = "service"
 """The queue of light runs, which a worker of their own takes: they never wait for estimation."""
 
-QUEUES = {SERVICE: 1, "urgent": 2, "default": 3, "bulk": 4}
+MOVIES = "movies"
+"""The queue of the movies of spread requests, whose own runs wait for them: a worker of their own
+takes them, or those that wait could take all places."""
+
+QUEUES = {SERVICE: 1, "urgent": 2, MOVIES: 3, "default": 4, "bulk": 5}
 """Priorities: what lies in a queue of a lower number is started first."""
 
 

@@ -1,9 +1,11 @@
 """``make worker``: run on this machine what the server that ``PREFECT_API_URL`` names hands out.
 
-Two of Prefect's workers: one for the queue ``service``, so that looks at the inbox, arrivals and
-recovery start at once while hours of estimation are under way, and one for all other queues, with
-a limit of runs at a time. A worker that ends by itself is started again. The first SIGTERM or
-SIGINT lets both finish the runs that they have; a second one ends those runs too.
+Three of Prefect's workers: one for the queue ``service``, so that looks at the inbox, arrivals and
+recovery start at once while hours of estimation are under way; one for the queue ``movies``, so
+that a request which is spread over workers never waits for places that requests like it have taken;
+and one for all other queues. The last two have a limit of runs at a time. A worker that ends by
+itself is started again. The first SIGTERM or SIGINT lets them finish the runs that they have; a
+second one ends those runs too.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from uuid import uuid4
 
-from deployments.deploy import POOL, QUEUES, SERVICE, server_url
+from deployments.deploy import MOVIES, POOL, QUEUES, SERVICE, server_url
 from flows.__main__ import QUIET
 
 ROOT = Path(__file__).parents[1]
@@ -209,15 +211,16 @@ class Supervisor:
 
 
 def workers(runs: int, environment: Mapping[str, str]) -> list[Worker]:
-    """The two workers of a machine.
+    """The workers of a machine.
 
     Args:
-        runs: Estimations at a time.
+        runs: Estimations at a time, those of spread requests' movies apart.
         environment: What they and their runs get.
     """
-    others = [name for name in QUEUES if name != SERVICE]
+    others = [name for name in QUEUES if name not in (SERVICE, MOVIES)]
     return [
         _worker("service", [SERVICE], SERVICE_RUNS, environment),
+        _worker("movies", [MOVIES], runs, environment),
         _worker("runs", others, runs, environment),
     ]
 

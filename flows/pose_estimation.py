@@ -20,6 +20,7 @@ from tasks.estimation import (
 )
 from tasks.live import live_bar, live_bars
 from tasks.naming import named_for_movie, named_for_request
+from tasks.one_movie import Place, hands_over, resolve_movie
 from tasks.pose.run_record import now
 from tasks.pose.settings import PoseSettings
 from tasks.publishing import (
@@ -31,14 +32,7 @@ from tasks.publishing import (
 )
 from tasks.recording import Analysed, RunFacts, conclusion, outcomes, parted
 from tasks.retries import ends_clearly, stage, timed_stages
-from tasks.spreading import (
-    Place,
-    hands_over,
-    remove_parts,
-    resolve_movie,
-    spread_movies,
-    spreads,
-)
+from tasks.spreading import check_can_spread, remove_parts, spread_movies, spreads
 from tasks.staging import (
     INPUT,
     LABELED,
@@ -93,7 +87,8 @@ def pose_estimation(
         request = resolve_request(model, movies, output, settings)
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
-        spread = spreads(request)
+        if spread := spreads(request):
+            check_can_spread()
         loaded = None if spread else load_model(ready, workers)
         workers.finishers.start()
         earlier = withdraw_record(request.output)

@@ -6,9 +6,9 @@ location, which is removed in the end. A run whose worker is lost is replaced by
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,20 +18,19 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.context import FlowRunContext
 from prefect.deployments import run_deployment
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.logging import get_run_logger
-from prefect.states import Cancelling
-from pydantic import BaseModel, ConfigDict
+from prefect.states import Cancelling, Crashed
 
-from tasks.parts import Outcome, read_part, write_part
+from tasks.naming import request_name
+from tasks.parts import Outcome, read_part
 from tasks.pose.errors import BadInput, PoseError, Retriable, StageFailed
 from tasks.pose.run_record import MovieRecord
-from tasks.pose.settings import PoseSettings
 from tasks.recording import Analysed, failed_record, input_of
-from tasks.retries import STORE_RETRIES, stage
-from tasks.staging import Fetched, MovieSource, ResolvedRequest, resolve
+from tasks.retries import stage
+from tasks.staging import Fetched, MovieSource, ResolvedRequest
 from tasks.storage.location import Location
-from tasks.storage.store import CHANGED, ObjectInfo, store_for
+from tasks.storage.store import ObjectInfo, store_for
 from tasks.store_errors import store_errors
 
 ONE_MOVIE = "one-movie/one-movie"
@@ -56,23 +55,47 @@ def spreads(request: ResolvedRequest) -> bool:
     return bool(least) and len(request.movies) >= least
 
 
+def check_can_spread() -> None:
+    """Refuse a request that is to be spread where there is no deployment to spread it by.
+
+    Raises:
+        BadInput: The server has none.
+    """
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_deployment_by_name(ONE_MOVIE)
+        except ObjectNotFound as error:
+            raise BadInput(
+                f"spread_from: the Prefect server has no deployment {ONE_MOVIE}, which a spread "
+                "request needs; run `make deploy`, or leave spread_from at 0"
+            ) from error
+
+
 @dataclass
 class Errand:
     """One movie, and the runs that it has had.
 
     Attributes:
         movie: The movie.
-        part: Where its run puts what it found.
-        attempt: How many runs have failed it.
+        folder: Where its runs put what they found.
+        number: Which of its runs is the present one; a request whose own run was started again
+            finds those that it had before under the same numbers.
+        failures: How many of them failed in a way that another try may mend.
         run: The run that is under way.
         outcome: What was found, once that is known.
     """
 
     movie: MovieSource
-    part: Location
-    attempt: int = 0
+    folder: Location
+    number: int = 0
+    failures: int = 0
     run: UUID | None = None
     outcome: Outcome | None = None
+
+    @property
+    def part(self) -> Location:
+        """Where the present run puts what it found."""
+        return self.folder.child(f"{self.movie.number}-{self.number}.zip")
 
 
 @dataclass
@@ -83,15 +106,17 @@ class Spread:
         request: The request.
         model: The archive, as this run fetched it.
         scratch: Where parts are put on the local disk.
-        errands: One for each movie.
         run: This flow's run: its id makes those of the movies' runs, whatever happens to it.
+        folder: Where movies' runs put what they found.
+        errands: One for each movie.
     """
 
     request: ResolvedRequest
     model: Fetched
     scratch: Path
     run: FlowRun
-    errands: list[Errand] = field(default_factory=list)
+    folder: Location
+    errands: list[Errand]
 
 
 @stage("Spread movies", "spread movies", "prefect", "store")
@@ -99,25 +124,18 @@ def spread_movies(
     request: ResolvedRequest, model: Fetched, scratch: Path
 ) -> tuple[list[Outcome], str]:
     """Start a run for every movie, wait until all have ended, and read what they found."""
-    spread = _spread(request, model, scratch)
-    with _cancelled_together(spread):
-        for errand in spread.errands:
+    run = _this_run()
+    folder = _parts(request, run)
+    errands = [Errand(movie, folder) for movie in request.movies]
+    spread = Spread(request, model, scratch, run, folder, errands)
+    with _ended_together(spread):
+        for errand in errands:
             _start(errand, spread)
         for counts in _until_all_have_ended(spread):
             get_run_logger().info("%s", counts)
-    moved = sum(errand.attempt for errand in spread.errands)
-    outcomes = [errand.outcome for errand in spread.errands if errand.outcome]
-    return outcomes, f"{len(outcomes)} movies, {moved} of them moved to another worker"
-
-
-def _spread(request: ResolvedRequest, model: Fetched, scratch: Path) -> Spread:
-    run = _this_run()
-    spread = Spread(request, model, scratch, run)
-    folder = _parts(request, str(run.id))
-    spread.errands = [
-        Errand(movie, folder.child(f"{movie.number}.zip")) for movie in request.movies
-    ]
-    return spread
+    again = sum(errand.failures for errand in errands)
+    outcomes = [errand.outcome for errand in errands if errand.outcome]
+    return outcomes, f"{len(outcomes)} movies, {again} of them tried again"
 
 
 def _this_run() -> FlowRun:
@@ -127,39 +145,48 @@ def _this_run() -> FlowRun:
     return context.flow_run
 
 
-def _parts(request: ResolvedRequest, run: str) -> Location:
-    return request.output.child(HIDDEN, f"{run}/")
+def _parts(request: ResolvedRequest, run: FlowRun) -> Location:
+    return request.output.child(HIDDEN, f"{run.id}/")
 
 
 def _start(errand: Errand, spread: Spread) -> None:
-    """Start an errand's run; one that this flow's run started before it was lost is found again."""
-    given, movie = spread.request.given, errand.movie
-    try:
-        run: Any = run_deployment(
-            ONE_MOVIE,
-            parameters={
-                "model": str(spread.request.model.location),
-                "movie": str(movie.info.location),
-                "output": given.output,
-                "settings": given.settings.model_dump(mode="json"),
-                "place": {
-                    "number": movie.number,
-                    "name": movie.name,
-                    "part": str(errand.part),
-                    "model_etag": spread.model.input.etag,
-                    "movie_etag": movie.info.etag,
-                },
+    """Start an errand's run, or find the one that this flow's run started before it was lost.
+
+    One that has ended and left nothing is of no use: this flow's run was retried since.
+    """
+    while True:
+        run = _run_of(errand, spread)
+        of_use = run.state is None or not run.state.is_final() or _part_of(errand) is not None
+        if of_use:
+            errand.run = run.id
+            return
+        errand.number += 1
+
+
+def _run_of(errand: Errand, spread: Spread) -> FlowRun:
+    """The run of an errand's present number, which is made where there is none."""
+    given, movie, model = spread.request.given, errand.movie, spread.request.model.location
+    run: Any = run_deployment(
+        ONE_MOVIE,
+        parameters={
+            "model": str(model),
+            "movie": str(movie.info.location),
+            "output": given.output,
+            "settings": given.settings.model_dump(mode="json"),
+            "place": {
+                "number": movie.number,
+                "name": movie.name,
+                "part": str(errand.part),
+                "model_etag": spread.model.input.etag,
+                "movie_etag": movie.info.etag,
             },
-            idempotency_key=f"{spread.run.id}-{movie.number}-{errand.attempt}",
-            work_queue_name=spread.run.work_queue_name,
-            timeout=0,
-        )
-    except ObjectNotFound as error:
-        raise BadInput(
-            f"spread_from: the Prefect server has no deployment {ONE_MOVIE}, which a spread "
-            "request needs; run `make deploy`, or leave spread_from at 0"
-        ) from error
-    errand.run = run.id
+        },
+        flow_run_name=request_name([str(movie.info.location)], str(model)),
+        idempotency_key=f"{spread.run.id}-{movie.number}-{errand.number}",
+        timeout=0,
+    )
+    found: FlowRun = run
+    return found
 
 
 def _until_all_have_ended(spread: Spread) -> Iterator[str]:
@@ -168,13 +195,16 @@ def _until_all_have_ended(spread: Spread) -> Iterator[str]:
     while waiting := [errand for errand in spread.errands if errand.outcome is None]:
         states = _states([errand.run for errand in waiting if errand.run])
         for errand in waiting:
-            state = states.get(errand.run) if errand.run else None
+            state = states.get(errand.run, _DELETED) if errand.run else None
             if state is not None and state.is_final():
                 _conclude(errand, state, spread)
         if (counts := _counts(spread, states)) != told:
             told = counts
             yield counts
         time.sleep(POLL)
+
+
+_DELETED: State[Any] = Crashed(message="somebody has deleted it")
 
 
 def _states(runs: Sequence[UUID]) -> dict[UUID, State[Any] | None]:
@@ -204,15 +234,14 @@ def _conclude(errand: Errand, state: State[Any], spread: Spread) -> None:
     if isinstance(outcome, Analysed) or not _may_go_again(outcome, errand):
         errand.outcome = outcome
         return
-    errand.attempt += 1
-    get_run_logger().warning(
-        "%s: %s; it is given to another worker", errand.movie.name, outcome.error
-    )
+    errand.failures += 1
+    errand.number += 1
+    get_run_logger().warning("%s: %s; it is tried again", errand.movie.name, outcome.error)
     _start(errand, spread)
 
 
 def _may_go_again(failed: MovieRecord, errand: Errand) -> bool:
-    return failed.error_kind == "retriable" and errand.attempt + 1 < MOST_ATTEMPTS
+    return failed.error_kind == "retriable" and errand.failures + 1 < MOST_ATTEMPTS
 
 
 def _outcome(errand: Errand, state: State[Any], spread: Spread) -> Outcome:
@@ -246,93 +275,47 @@ def _handed_over(found: ObjectInfo, movie: MovieSource, scratch: Path) -> Outcom
 
 
 @contextmanager
-def _cancelled_together(spread: Spread) -> Iterator[None]:
-    """End the movies' runs where this one is cancelled or fails: nobody would gather them."""
+def _ended_together(spread: Spread) -> Iterator[None]:
+    """End the movies' runs where this one ends early, unless it is going to be started again."""
     try:
         yield
-    except BaseException:
-        with get_client(sync_client=True) as client:
-            for errand in spread.errands:
-                if errand.run is not None and errand.outcome is None:
-                    with suppress(Exception):
-                        client.set_flow_run_state(errand.run, Cancelling())
+    except BaseException as error:
+        if not isinstance(error, TerminationSignal) or _is_cancelled(spread.run):
+            _cancel(spread)
+            _remove(spread.folder)
         raise
+
+
+def _is_cancelled(run: FlowRun) -> bool:
+    """Whether somebody cancels a run; else its worker ends, and another one takes it up."""
+    with suppress(Exception), get_client(sync_client=True) as client:
+        state = client.read_flow_run(run.id).state
+        return state is not None and (state.is_cancelling() or state.is_cancelled())
+    return False
+
+
+def _cancel(spread: Spread) -> None:
+    with get_client(sync_client=True) as client:
+        for errand in spread.errands:
+            if errand.run is not None and errand.outcome is None:
+                with suppress(Exception):
+                    client.set_flow_run_state(errand.run, Cancelling())
 
 
 @stage("Remove parts", "remove parts", "store")
 def remove_parts(request: ResolvedRequest) -> tuple[None, str]:
     """Remove what the movies' runs have handed over, once it is part of the results."""
-    folder = _parts(request, str(_this_run().id))
+    return None, f"{_remove(_parts(request, _this_run()))} parts"
+
+
+def _remove(folder: Location) -> int:
+    """Remove what lies in a folder; what is left over must not undo what is delivered."""
     try:
         with store_errors():
             found = list(store_for(folder).list(folder))
             for info in found:
                 store_for(folder).remove(info.location)
-    except PoseError as error:  # all is delivered; what is left over must not undo that
-        get_run_logger().warning("%s could not be removed: %s", folder, error)
-        return None, "some are left"
-    return None, f"{len(found)} parts"
-
-
-# --- in a movie's own run ---------------------------------------------------------------------
-
-
-class Place(BaseModel):
-    """Where a movie stands in its request; the request's own run fills this in.
-
-    Attributes:
-        number: The movie's place in the request, counted from 0.
-        name: Its folder below the output location.
-        part: Location that its outcome is handed over at.
-        model_etag: The model archive that the request found.
-        movie_etag: The movie that the request found.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    number: int
-    name: str
-    part: str
-    model_etag: str | None
-    movie_etag: str | None
-
-
-@stage("Resolve movie", "resolve · {place.name}", "store", retries=STORE_RETRIES)
-def resolve_movie(
-    model: str, movie: str, output: str, settings: PoseSettings, place: Place
-) -> tuple[ResolvedRequest, str]:
-    """Find the model and the movie, as long as they are those that the request found."""
-    request = resolve(model, [movie], output, settings)
-    (found,) = request.movies
-    for info, etag in ((request.model, place.model_etag), (found.info, place.movie_etag)):
-        if info.etag != etag:
-            raise BadInput(f"{info.location}: {CHANGED}")
-    placed = MovieSource(place.number, place.name, found.info)
-    return replace(request, movies=(placed,)), str(found.info.location)
-
-
-@contextmanager
-def hands_over(movie: str, place: Place, scratch: Path) -> Iterator[Callable[[Analysed], None]]:
-    """Hand a movie's outcome over, also where the block fails: the request's run waits for it.
-
-    Yields:
-        What takes the movie's results.
-    """
-    try:
-        yield lambda analysed: publish_part(analysed, place, scratch)
     except PoseError as error:
-        info = ObjectInfo(Location.parse(movie), 0, None, None, None, None)
-        source = MovieSource(place.number, place.name, info)
-        publish_part(failed_record(source, error), place, scratch)
-        raise
-
-
-@stage("Hand over", "hand over · {place.name}", "store", retries=STORE_RETRIES)
-def publish_part(outcome: Outcome, place: Place, scratch: Path) -> tuple[None, str]:
-    """Put a movie's outcome where its request's run looks for it."""
-    path = scratch / "part.zip"
-    write_part(outcome, path)
-    target = Location.parse(place.part)
-    with store_errors():
-        store_for(target).upload(path, target, "application/zip")
-    return None, place.part
+        get_run_logger().warning("%s could not be removed: %s", folder, error)
+        return 0
+    return len(found)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.pose.frozen import Outputs, freeze
+from tasks.pose.frozen import Outputs, freeze, is_worth_freezing
 from tasks.pose.movies import Image
 from tasks.pose.network import Lanes
 from tasks.pose.torch_feed import Feed
@@ -67,7 +67,7 @@ class BottomUp:
 
     def _prepare(self, batch: NDArray[np.uint8]) -> None:
         """On a CPU, freeze the network for batches like this one, which comes again and again."""
-        if self.feed.device.type != "cpu":
+        if self.feed.device.type != "cpu" or not is_worth_freezing(self._model):
             return
         with self._torch.no_grad():  # what is traced in inference mode cannot be frozen
             inputs, _ = self._inputs(batch)

@@ -53,13 +53,17 @@ class KeypointCanvas:
 
     def paint(self, index: int) -> np.ndarray:
         """Draw one frame's poses: RGB, uint8, (height, width, 3), both sides even."""
+        return self.paint_opaque(index)[..., :3]
+
+    def paint_opaque(self, index: int) -> np.ndarray:
+        """The same with the canvas' fourth channel, which is full everywhere, and one copy less."""
         now = self._xy[index]
         self._dots.set_offsets(now)
         self._lines.set_segments(list(now[self._edges]))
         if self._style.trail_points > 1:
             self._trail.set_offsets(self._past(index).reshape(-1, 2))
         self._canvas.draw()  # type: ignore[no-untyped-call]
-        return np.array(self._canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
+        return np.array(self._canvas.buffer_rgba())  # type: ignore[no-untyped-call]
 
     def _past(self, index: int) -> np.ndarray:
         """Earlier positions of the points that are visible now, (past frames, keypoints, 2)."""

@@ -76,7 +76,7 @@ def _clock(poses: int, frame_rate: Fraction, times: np.ndarray | None) -> Clock:
 
 
 def _pictures_of_keypoints(poses: pd.DataFrame, style: LabelStyle) -> Iterator[np.ndarray]:
-    return map(KeypointCanvas(poses, style).paint, range(len(poses)))
+    return map(KeypointCanvas(poses, style).paint_opaque, range(len(poses)))
 
 
 def _pictures_on_frames(

@@ -50,6 +50,10 @@ _ENCODER = {
 }
 
 
+_FORMATS = {3: "rgb24", 4: "rgba"}
+"""FFmpeg's name for pictures of so many channels."""
+
+
 @dataclass(frozen=True)
 class Clock:
     """When each picture is shown.
@@ -142,7 +146,12 @@ class MovieWriter:
             raise
 
     def write(self, picture: np.ndarray | Planes) -> None:
-        """Append one picture: RGB, uint8, (height, width, 3), or planes, whose colors stay."""
+        """Append one picture.
+
+        Args:
+            picture: RGB, uint8, (height, width, 3), with a fourth channel that is ignored, or
+                planes, whose colors stay as they are.
+        """
         if self._stream is None:
             self._size = picture.shape
             self._stream = self._add_stream(*picture.shape[:2])
@@ -165,7 +174,7 @@ class MovieWriter:
         assert self._stream is not None
         context = self._stream.codec_context
         return self._to_planes.reformat(
-            av.VideoFrame.from_ndarray(_even(picture), format="rgb24"),
+            av.VideoFrame.from_ndarray(_even(picture), format=_FORMATS[picture.shape[2]]),
             format="yuv420p",
             src_color_range=ColorRange.JPEG,
             dst_color_range=context.color_range,

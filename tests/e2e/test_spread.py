@@ -180,15 +180,3 @@ def test_a_movie_that_fails_says_why_as_ever(spread: Path) -> None:
 def test_nothing_is_left_of_what_runs_handed_over(spread: Path) -> None:
     assert [path.name for path in spread.iterdir() if path.name.startswith(".")] == [".dlcflow"]
     assert [path for path in (spread / ".dlcflow").rglob("*") if path.is_file()] == []
-
-
-def test_without_the_deployment_a_spread_request_is_refused(
-    movies: Path, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from flows.pose_estimation import pose_estimation
-
-    monkeypatch.setattr("tasks.spreading.ONE_MOVIE", "one-movie/nowhere")
-    state: Any = pose_estimation(
-        str(DEMO_MODEL), [f"{movies}/"], str(tmp_path), SPREAD, return_state=True
-    )
-    assert "run `make deploy`, or leave spread_from at 0" in state.message

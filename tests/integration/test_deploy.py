@@ -52,7 +52,13 @@ def test_there_is_a_pool_with_queues_by_urgency(client: SyncPrefectClient) -> No
     assert client.read_work_pool("gpu").type == "process"
     queues = client.read_work_queues(work_pool_name="gpu")
     by_priority = sorted(queues, key=lambda queue: queue.priority or 0)
-    assert [queue.name for queue in by_priority] == ["service", "urgent", "default", "bulk"]
+    assert [queue.name for queue in by_priority] == [
+        "service",
+        "urgent",
+        "movies",
+        "default",
+        "bulk",
+    ]
 
 
 def test_there_are_deployments_of_this_version(client: SyncPrefectClient) -> None:

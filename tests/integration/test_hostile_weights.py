@@ -110,12 +110,12 @@ def test_batches_are_as_large_as_the_network_sees_them(
 ) -> None:
     project = tmp_path / "project"
     shutil.copytree(good, project)
-    assert warm.call(in_stage.batch_sizes, project, 480, 640) == 4
-    large = {"height": 960, "width": 1280, "keep_ratio": False}
+    assert warm.call(in_stage.batch_sizes, project, 240, 320) == 4
+    large = {"height": 480, "width": 640, "keep_ratio": False}
     change(project, data__inference__resize=large)
-    assert warm.call(in_stage.batch_sizes, project, 480, 640) == 1
-    change(project, data__inference__resize={"height": 96, "width": 128})
-    assert warm.call(in_stage.batch_sizes, project, 480, 640) == 4
+    assert warm.call(in_stage.batch_sizes, project, 240, 320) == 1
+    change(project, data__inference__resize={"height": 48, "width": 64})
+    assert warm.call(in_stage.batch_sizes, project, 240, 320) == 4
 
 
 def change(project: Path, **changes: Any) -> None:

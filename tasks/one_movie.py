@@ -1,0 +1,79 @@
+"""One movie of a request that is spread over workers, in the run of its own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.parts import Outcome, write_part
+from tasks.pose.errors import BadInput, PoseError
+from tasks.pose.settings import PoseSettings
+from tasks.recording import Analysed, failed_record
+from tasks.retries import STORE_RETRIES, stage
+from tasks.staging import MovieSource, ResolvedRequest, resolve
+from tasks.storage.location import Location
+from tasks.storage.store import CHANGED, ObjectInfo, store_for
+from tasks.store_errors import store_errors
+
+
+class Place(BaseModel):
+    """Where a movie stands in its request; the request's own run fills this in.
+
+    Attributes:
+        number: The movie's place in the request, counted from 0.
+        name: Its folder below the output location.
+        part: Location that its outcome is handed over at.
+        model_etag: The model archive that the request found.
+        movie_etag: The movie that the request found.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    name: str
+    part: str
+    model_etag: str | None
+    movie_etag: str | None
+
+
+@stage("Resolve movie", "resolve · {place.name}", "store", retries=STORE_RETRIES)
+def resolve_movie(
+    model: str, movie: str, output: str, settings: PoseSettings, place: Place
+) -> tuple[ResolvedRequest, str]:
+    """Find the model and the movie, as long as they are those that the request found."""
+    request = resolve(model, [movie], output, settings)
+    (found,) = request.movies
+    for info, etag in ((request.model, place.model_etag), (found.info, place.movie_etag)):
+        if info.etag != etag:
+            raise BadInput(f"{info.location}: {CHANGED}")
+    placed = MovieSource(place.number, place.name, found.info)
+    return replace(request, movies=(placed,)), str(found.info.location)
+
+
+@contextmanager
+def hands_over(movie: str, place: Place, scratch: Path) -> Iterator[Callable[[Analysed], None]]:
+    """Hand a movie's outcome over, also where the block fails: the request's run waits for it.
+
+    Yields:
+        What takes the movie's results.
+    """
+    try:
+        yield lambda analysed: publish_part(analysed, place, scratch)
+    except PoseError as error:
+        info = ObjectInfo(Location.parse(movie), 0, None, None, None, None)
+        source = MovieSource(place.number, place.name, info)
+        publish_part(failed_record(source, error), place, scratch)
+        raise
+
+
+@stage("Hand over", "hand over · {place.name}", "store", retries=STORE_RETRIES)
+def publish_part(outcome: Outcome, place: Place, scratch: Path) -> tuple[None, str]:
+    """Put a movie's outcome where its request's run looks for it."""
+    path = scratch / "part.zip"
+    write_part(outcome, path)
+    target = Location.parse(place.part)
+    with store_errors():
+        store_for(target).upload(path, target, "application/zip")
+    return None, place.part
