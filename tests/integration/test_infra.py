@@ -15,6 +15,7 @@ import yaml
 import tasks
 from deployments import worker
 from deployments.definitions import INBOX, LIGHT
+from deployments.deploy import QUEUES
 from tests.paths import ROOT
 
 INFRA = ROOT / "infra"
@@ -187,6 +188,13 @@ def test_in_a_cluster_links_of_notifications_and_of_run_records_begin_alike() ->
     server = by_name(read("kubernetes/prefect-server.yaml")["server"]["env"])
     started = by_name(read("kubernetes/prefect-worker.yaml")["worker"]["extraEnvVars"])
     assert started["PREFECT_UI_URL"] == server["PREFECT_UI_URL"]
+
+
+def test_workers_for_containers_take_each_queue_once_and_have_a_limit() -> None:
+    commands = re.findall(r"^worker --.*$", (INFRA / "README.md").read_text("utf-8"), re.MULTILINE)
+    taken = chain.from_iterable(re.findall(r"--work-queue (\w+)", each) for each in commands)
+    assert sorted(taken) == sorted(QUEUES)
+    assert all("--limit " in each for each in commands)
 
 
 def by_name(entries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
