@@ -84,7 +84,9 @@ class BottomUp:
             even = {"offsets": (0, 0), "scales": (1, 1)}
             return self._normalize(batch), [size | even for _ in batch]
         pairs = [self._runner.preprocessor(frame, dict(size)) for frame in batch]
-        inputs = self._torch.cat([inputs for inputs, _ in pairs]).to(self.feed.device)
+        inputs = self._torch.cat([inputs for inputs, _ in pairs]).to(
+            self.feed.device, memory_format=self._torch.channels_last
+        )
         return inputs, [context for _, context in pairs]
 
     def _put_together(
