@@ -20,7 +20,7 @@ from tasks.estimation import (
 )
 from tasks.live import live_bar, live_bars
 from tasks.naming import named_for_movie, named_for_request
-from tasks.pose.run_record import now
+from tasks.pose.run_record import LABELED, POSES, RAW, now
 from tasks.pose.settings import PoseSettings
 from tasks.publishing import (
     publish_annotations,
@@ -41,9 +41,6 @@ from tasks.spreading import (
 )
 from tasks.staging import (
     INPUT,
-    LABELED,
-    POSES,
-    RAW,
     MovieSource,
     ResolvedRequest,
     fetch_model,
