@@ -43,7 +43,7 @@ def test_a_page_that_cannot_be_shown_is_not_quoted(
         )
 
     monkeypatch.setattr(artifacts, "create_markdown_artifact", refuse)
-    monkeypatch.setattr(artifacts.TaskRunContext, "get", object)
+    monkeypatch.setattr("prefect.context.TaskRunContext.get", object)
     monkeypatch.setattr(artifacts, "get_run_logger", lambda: logging.getLogger("run"))
     show("results-1", "[report](https://store/r?X-Amz-Signature=secret)")
     assert "results-1" in caplog.text
