@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 import tasks
+from tasks import TAG
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -31,8 +32,6 @@ INBOX = "DLCFLOW_INBOX"
 """Environment variable: the location that movies are dropped into."""
 
 VERSION = "DLCFLOW_VERSION"
-
-TAG = "dlcflow"
 
 OURS = "dlcflow: "
 """How names of our automations begin."""

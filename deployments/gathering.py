@@ -55,6 +55,7 @@ class Gatherer(Generic[T]):
         self._waiting: dict[T, None] = {}
         self._done: list[Callable[[], object]] = []
         self._filled, self._closing = threading.Event(), threading.Event()
+        self._failures = 0
         self._thread = threading.Thread(target=self._run, name="gatherer", daemon=True)
         self._thread.start()
 
@@ -62,6 +63,11 @@ class Gatherer(Generic[T]):
     def is_full(self) -> bool:
         """Whether so much waits that no more should come now."""
         return len(self._waiting) >= MOST
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last try to hand on has failed, so that what waits is to be tried again."""
+        return self._failures > 0
 
     def add(self, things: Iterable[T], done: Callable[[], object] | None = None) -> None:
         """Take things; those that wait already count once.
@@ -85,13 +91,12 @@ class Gatherer(Generic[T]):
             log.error("%d arrivals are lost; the scheduled look finds them", len(self._waiting))
 
     def _run(self) -> None:
-        failures = 0
         while not self._closing.is_set():
             self._filled.wait()
             self._closing.wait(self._gathered)
             pause = min(self._pause + EACH * len(self._waiting), FLOOD)
-            failures = 0 if self._hand_on_all() else failures + 1
-            self._closing.wait(min(pause * 2**failures, LONGEST_PAUSE))
+            self._failures = 0 if self._hand_on_all() else self._failures + 1
+            self._closing.wait(min(pause * 2**self._failures, LONGEST_PAUSE))
         self._hand_on_all()
 
     def _hand_on_all(self) -> bool:

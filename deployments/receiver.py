@@ -122,7 +122,11 @@ def _announce(inboxes: Sequence[Location], found: Sequence[Location]) -> None:
 
 
 def read_queue(url: str, gatherer: Arrivals, stop: threading.Event, wait: int = 20) -> None:
-    """Gather a queue's messages until told to stop; one is removed once it has been passed on."""
+    """Gather a queue's messages until told to stop; one is removed once it has been passed on.
+
+    While nothing can be passed on they are left in the queue: it would send again and again those
+    that are not removed, and after some times put them aside.
+    """
     from tasks.storage.sqs import MessageQueue  # noqa: PLC0415
 
     queue: MessageQueue | None = None
@@ -133,8 +137,8 @@ def read_queue(url: str, gatherer: Arrivals, stop: threading.Event, wait: int = 
         except ConnectionError as error:
             log.warning("%s", error)
             stop.wait(PAUSE)
-        if gatherer.is_full:
-            stop.wait(PAUSE)
+        while (gatherer.is_failing or gatherer.is_full) and not stop.wait(PAUSE):
+            pass
 
 
 def _gather(queue: Any, gatherer: Arrivals, wait: int) -> None:

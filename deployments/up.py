@@ -10,6 +10,7 @@ with the demo's model and movie in it.
 import argparse
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -77,11 +78,12 @@ def up(folder: Path) -> int:
 
 
 def _write_settings(parts: "Parts") -> None:
-    names = ("PREFECT_API_URL", INBOX, *(name for name in parts.environment if "AWS_" in name))
-    found = [(name, parts.environment[name]) for name in names if name in parts.environment]
+    aws = (name for name in parts.environment if name.startswith("AWS_"))
+    names = [name for name in ("PREFECT_API_URL", INBOX, *aws) if name in parts.environment]
+    lines = [f"export {name}={shlex.quote(parts.environment[name])}\n" for name in names]
     file = parts.folder / SETTINGS
     file.touch(mode=0o600)
-    file.write_text("".join(f"export {name}={value}\n" for name, value in found), encoding="utf-8")
+    file.write_text("".join(lines), encoding="utf-8")
 
 
 def down(folder: Path) -> int:
@@ -91,32 +93,71 @@ def down(folder: Path) -> int:
         _say("nothing is up")
         return 0
     for name, part in reversed(json.loads(state.read_text(encoding="utf-8")).items()):
-        _say(f"ending {name}")
-        _end(part["pid"])
+        # Its number may be another's by now, after a restart of the machine above all.
+        if (mark := part.get("born")) and mark == born(part["pid"]):
+            _say(f"ending {name}")
+            _end(part["pid"])
+        else:
+            _say(f"{name} has ended already")
     state.unlink()
     return 0
 
 
 def drop(folder: Path, movies: Sequence[Path]) -> int:
     """Put movies into the inbox, as whoever films them would."""
+    from tasks.pose.errors import PoseError  # noqa: PLC0415
+
+    if refusal := _no_drop(folder, movies):
+        _say(f"error: {refusal}")
+        return 1
+    settings = _settings(folder)
+    os.environ.update(settings)
+    try:
+        for movie in movies:
+            _say(f"{_dropped(movie, settings[INBOX])}; its run appears {_when(folder)}")
+    except PoseError as error:
+        _say(f"error: {error}")
+        return 1
+    return 0
+
+
+def _no_drop(folder: Path, movies: Sequence[Path]) -> str:
+    """Why nothing can be dropped; empty where it can."""
+    if not (folder / STATE).exists() or not (folder / SETTINGS).exists():
+        return "nothing is up; `make up` first"
+    if not _settings(folder).get(INBOX):
+        return f"there is no inbox; `make down`, then `{INBOX}=s3://bucket/inbox/ make up`"
+    if not movies:
+        return "no movie is named; `make drop MOVIE=my-movie.mp4`"
+    missing = [str(movie) for movie in movies if not movie.is_file()]
+    return f"there is no file {', '.join(missing)}; name a movie on this machine" if missing else ""
+
+
+def _dropped(movie: Path, inbox: str) -> str:
+    """Where in the inbox a movie lies now.
+
+    Raises:
+        PoseError: The store does not take it.
+    """
     from tasks.storage.location import Location  # noqa: PLC0415 - boto3 reads the environment
     from tasks.storage.store import store_for  # noqa: PLC0415
+    from tasks.store_errors import store_errors  # noqa: PLC0415
 
-    if not (folder / SETTINGS).exists():
-        _say("error: nothing is up; `make up` first")
-        return 1
-    os.environ.update(_settings(folder))
-    inbox = Location.parse(os.environ.get(INBOX) or "")
-    for movie in movies:
-        made = store_for(inbox).upload(movie, inbox.child(movie.name))
-        _say(f"{made.location}; its run appears within seconds")
-    return 0
+    with store_errors():
+        target = Location.parse(f"{inbox.rstrip('/')}/").child(movie.name)
+        return str(store_for(target).upload(movie, target).location)
+
+
+def _when(folder: Path) -> str:
+    """When a run appears: a store of one's own tells of arrivals where it has been set up to."""
+    embedded = "store" in json.loads((folder / STATE).read_text(encoding="utf-8"))
+    return "within seconds" if embedded else "within ten minutes, or seconds where the store tells"
 
 
 def _settings(folder: Path) -> dict[str, str]:
     """What programs find in their environment to use the service that is up."""
-    lines = (folder / SETTINGS).read_text(encoding="utf-8").splitlines()
-    return dict(line.removeprefix("export ").split("=", 1) for line in lines)
+    words = shlex.split((folder / SETTINGS).read_text(encoding="utf-8"))
+    return dict(word.split("=", 1) for word in words if "=" in word)
 
 
 @dataclass
@@ -126,7 +167,7 @@ class Parts:
     Attributes:
         folder: Where their logs go, and the file that says what is up.
         environment: What each of them gets.
-        started: Process and address of each, by name.
+        started: Process of each, when that began, and where it is served, by name.
     """
 
     folder: Path
@@ -147,7 +188,7 @@ class Parts:
         """
         _say(f"starting {name}")
         pid = self._launch(name, words)
-        self.started[name] = {"pid": pid, "url": url}
+        self.started[name] = {"pid": pid, "born": born(pid), "url": url}
         (self.folder / STATE).write_text(json.dumps(self.started), encoding="utf-8")
         if answers or url:
             _wait_for(answers or url, name, pid)
@@ -196,7 +237,6 @@ def _environment(folder: Path) -> tuple[dict[str, str], str | None]:
             "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_API_URL": api,
             "PREFECT_UI_URL": f"http://127.0.0.1:{port}",
-            "PREFECT_WORKER_QUERY_SECONDS": "2",
             "PYTHONPATH": str(ROOT),
         }
     )
@@ -251,6 +291,21 @@ def _wait_for(url: str, name: str, pid: int) -> None:
     raise RuntimeError(f"{name} does not answer at {url}")
 
 
+def born(pid: int) -> str | None:
+    """When a process began, by which it is told from another of the same number.
+
+    Returns:
+        The machine's boot and the process' start in clock ticks since then; None where it is gone.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    # The name in parentheses may hold anything; the start is the 20th word after it.
+    return f"{boot} {stat.rpartition(')')[2].split()[19]}"
+
+
 def _alive(pid: int) -> bool:
     with suppress(ChildProcessError):
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
@@ -289,21 +344,27 @@ def _is_taken(port: int) -> bool:
 
 def _where(parts: Parts, *, embedded: bool) -> str:
     store, results = parts.environment.get("AWS_ENDPOINT_URL", ""), f"s3://{BUCKET}/results/first/"
-    real = "AWS_ENDPOINT_URL=… AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… make up"
+    real = f"AWS_ENDPOINT_URL=… AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… {INBOX}=s3://… make up"
     lines = ["", f"Prefect's UI    {parts.environment['PREFECT_UI_URL']}"]
     if embedded:
         lines += [
             "first run       Deployments → pose-estimation → Run → Quick run",
             f"results         {results} (the run's page, under Artifacts, links to them)",
-            f"inbox           {parts.environment[INBOX]} (make drop MOVIE=my-movie.mp4)",
             f"object store    {store} (embedded: it keeps nothing after `make down`)",
             f"a real store    {real}",
         ]
     lines += [
+        f"inbox           {_inbox(parts.environment.get(INBOX))}",
         f"in a shell      source {parts.folder / SETTINGS}  # python -m flows … then uses it too",
-        f"logs            {parts.folder}/",
+        f"logs            {parts.folder}/ (what runs say: worker.log)",
     ]
     return "\n".join([*lines, ""])
+
+
+def _inbox(location: str | None) -> str:
+    if location:
+        return f"{location} (make drop MOVIE=my-movie.mp4)"
+    return f"none, runs start from the form only ({INBOX}=s3://bucket/inbox/ make up)"
 
 
 def _say(text: str) -> None:

@@ -11,7 +11,7 @@ from tasks.retries import ends_clearly
 
 POSE_ESTIMATION = "pose-estimation/pose-estimation"
 
-QUIET = 60.0
+UNCHANGED = 60.0
 """Seconds that a movie must have been found unchanged, unless something tells that it is whole."""
 
 
@@ -23,7 +23,7 @@ def inbox(
     output: str | None = None,
     settings: PoseSettings = PoseSettings(),  # noqa: B008 - frozen, and the form shows it
     deployment: str = POSE_ESTIMATION,
-    quiet: float = QUIET,
+    quiet: float = UNCHANGED,
 ) -> tuple[str, str]:
     """Start a run for every movie, or folder of movies, that has no current result.
 
@@ -54,7 +54,7 @@ def arrival(
     output: str | None = None,
     settings: PoseSettings = PoseSettings(),  # noqa: B008
     deployment: str = POSE_ESTIMATION,
-    quiet: float = QUIET,
+    quiet: float = UNCHANGED,
 ) -> tuple[str, str]:
     """Start the runs that objects' arrival in an inbox makes due, where none has been started.
 

@@ -21,7 +21,7 @@ from tasks.estimation import (
 from tasks.live import live_bar, live_bars
 from tasks.naming import named_for_movie, named_for_request
 from tasks.one_movie import Place, hands_over, resolve_movie
-from tasks.pose.run_record import now
+from tasks.pose.run_record import LABELED, POSES, RAW, now
 from tasks.pose.settings import PoseSettings
 from tasks.publishing import (
     publish_annotations,
@@ -35,9 +35,6 @@ from tasks.retries import ends_clearly, stage, timed_stages
 from tasks.spreading import check_can_spread, remove_parts, spread_movies, spreads
 from tasks.staging import (
     INPUT,
-    LABELED,
-    POSES,
-    RAW,
     MovieSource,
     ResolvedRequest,
     fetch_model,

@@ -24,21 +24,17 @@ from tasks.inbox_plan import (
     read_request,
     request_files,
 )
-from tasks.inbox_results import Made, Result, digest, read_made
+from tasks.inbox_results import Made, Result, digest, read_made, source_digest
 from tasks.pose.errors import BadInput
+from tasks.pose.run_record import LABELED, LARGEST_RECORD
+from tasks.pose.settings import PoseSettings
 from tasks.retries import STORE_RETRIES, stage
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo, store_for
 from tasks.store_errors import store_errors
 
-LABELED = "labeled.mp4"
-"""What a run calls a movie of its own. Where an output lies in an inbox its arrival is told too."""
-
 LARGEST_REQUEST = 2**20
 """Bytes of a `request.yaml`."""
-
-LARGEST_RECORD = 2**28
-"""Bytes of a run record."""
 
 AT_ONCE = 16
 """Requests to the store at the same time."""
@@ -124,7 +120,8 @@ def look_at_arrivals(
 def parse_arrivals(inbox: Location, texts: Iterable[str]) -> list[Location]:
     """Read the locations of what arrived in an inbox.
 
-    Hints that cannot be followed are passed over: the scheduled look finds what they meant.
+    Hints that cannot be followed are passed over: the scheduled look finds what they meant. So are
+    the movies that runs write: where an output lies in an inbox their arrival is told too.
     """
     found: dict[Location, None] = {}
     for text in texts:
@@ -256,7 +253,9 @@ def _results(records: Records, memory: Memory) -> tuple[dict[str, Made], dict[st
         What to remember, and the results by the records' locations.
     """
     infos = {text: r for text, r in records.items() if isinstance(r, ObjectInfo)}
-    ids = {text: digest(text, info.etag) for text, info in infos.items()}
+    # What another version remembered it may have digested otherwise: that is read again.
+    version = source_digest("", None, PoseSettings())
+    ids = {text: digest(text, info.etag, version) for text, info in infos.items()}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         read = pool.map(lambda t: memory.made.get(ids[t]) or _made(infos[t]), infos)
         made = dict(zip(infos, read, strict=True))

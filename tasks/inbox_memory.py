@@ -17,8 +17,8 @@ class Memory(BaseModel):
     Attributes:
         seen: When each group of movies was first found as it is, in seconds since 1970, by its
             digest.
-        made: What results were made from, by the run record's location and ETag, so that a record
-            is read once only.
+        made: What results were made from, by the run record's location and ETag and by how this
+            version digests, so that a record is read once only.
     """
 
     model_config = ConfigDict(frozen=True)

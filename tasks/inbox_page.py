@@ -1,14 +1,13 @@
 """The page that shows what a look at an inbox found, started and left alone."""
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from prefect.utilities.urls import url_for
 
-from tasks.artifacts import show
+from tasks.artifacts import key_of, show
 from tasks.inbox_plan import Batch, Standing, in_one_sentence
-from tasks.inbox_results import digest
+from tasks.pose.quoting import escaped
 from tasks.retries import stage
 from tasks.storage.location import Location
 
@@ -33,19 +32,13 @@ def tell(inbox: Location, found: Sequence[Batch]) -> tuple[str, str]:
         The same in one sentence.
     """
     sentence = in_one_sentence(found)
-    show(page_key(inbox), page(inbox, found))
+    show(key_of("inbox", str(inbox)), page(inbox, found))
     return sentence, sentence
-
-
-def page_key(inbox: Location) -> str:
-    """The page's key: the inbox' location as far as a key can say it, and a few more characters."""
-    plain = re.sub(r"[^a-z0-9]+", "-", str(inbox).lower()).strip("-")
-    return f"inbox-{plain}-{digest(str(inbox))[:6]}"
 
 
 def page(inbox: Location, found: Sequence[Batch]) -> str:
     """Render the page: what needs somebody first, and the newest of each kind first."""
-    lines = [f"# {_text(str(inbox))}", "", f"{in_one_sentence(found)}.", ""]
+    lines = [f"# {escaped(str(inbox))}", "", f"{in_one_sentence(found)}.", ""]
     if not found:
         lines += ["Nothing lies in this inbox that could be analysed.", ""]
     for standing in _FIRST:
@@ -58,7 +51,7 @@ def _section(standing: Standing, found: Sequence[Batch]) -> Iterable[str]:
     if not found:
         return ()
     newest = sorted(found, key=_newest, reverse=True)
-    rows = [f"| {_named(b)} | {len(b.movies)} | {_text(b.reason)} |" for b in newest[:SHOWN]]
+    rows = [f"| {_named(b)} | {len(b.movies)} | {escaped(b.reason)} |" for b in newest[:SHOWN]]
     more = [f"| and {len(found) - SHOWN} more | | |"] if len(found) > SHOWN else []
     head = ["| batch | movies | why |", "|---|---|---|"]
     return (f"## {standing.capitalize()}: {len(found)}", "", *head, *rows, *more, "")
@@ -72,10 +65,4 @@ def _newest(batch: Batch) -> datetime:
 def _named(batch: Batch) -> str:
     """A batch' name, linked to its run where both are known."""
     url = batch.run and url_for("flow-run", batch.run)
-    return f"[{_text(batch.name)}]({url})" if url else _text(batch.name)
-
-
-def _text(text: str) -> str:
-    """Text in a table, with nothing in it that Markdown or HTML would take for its own."""
-    one_line = " ".join(text.split())
-    return re.sub(r"([\\`*_{}\[\]<>()#!|&~$])", r"\\\1", one_line)
+    return f"[{escaped(batch.name)}]({url})" if url else escaped(batch.name)

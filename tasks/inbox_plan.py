@@ -464,16 +464,24 @@ class Run:
         id: Its id.
         state: Its state's type, such as ``RUNNING``.
         message: What its state says.
+        comes_back: Whether it has crashed, and is started again by itself.
     """
 
     id: str
     state: str
     message: str
+    comes_back: bool = False
 
     @property
     def is_under_way(self) -> bool:
         """Whether it may still write results."""
-        return self.state not in ENDED
+        return self.state not in ENDED or self.comes_back
+
+    @property
+    def progress(self) -> str:
+        """How far it is, while it is under way."""
+        crashed = "has crashed, and is started again by itself"
+        return crashed if self.comes_back else f"is {self.state.lower()}"
 
 
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -491,7 +499,7 @@ def recalled(batch: Batch, run: Run | None, busy: Mapping[str, Run]) -> Batch:
     if batch.standing not in {Standing.DUE, Standing.WAITING}:
         return batch
     if run and run.is_under_way:
-        started = batch.stands(Standing.STARTED, f"its run is {run.state.lower()}")
+        started = batch.stands(Standing.STARTED, f"its run {run.progress}")
         return replace(started, run=run.id)
     if run:
         gone = run.state == "COMPLETED"
@@ -499,6 +507,6 @@ def recalled(batch: Batch, run: Run | None, busy: Mapping[str, Run]) -> Batch:
         ended = batch.stands(Standing.FAILED, f"its run {run.state.lower()}: {told}; {AGAIN}")
         return replace(ended, run=run.id)
     if other := busy.get(batch.output):
-        reason = f"a run for what it was before is {other.state.lower()}, and is waited for"
+        reason = f"a run for what it was before {other.progress}, and is waited for"
         return replace(batch.stands(Standing.WAITING, reason), run=other.id)
     return batch

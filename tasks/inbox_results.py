@@ -33,6 +33,10 @@ class Result:
     written: datetime | None
 
 
+_OF_NO_RESULT = {"link_hours", "spread_from"}
+"""Settings that no result depends on: how long links work, and which machines do the work."""
+
+
 def digest(*values: object) -> str:
     """Say in a few characters what values are, so that they can be compared."""
     text = json.dumps(values, sort_keys=True, default=str)
@@ -50,10 +54,14 @@ def source_digest(movies: str, model: ObjectInfo | None, settings: PoseSettings)
     Args:
         movies: Digest of the movies.
         model: The model's zip.
-        settings: Every setting.
+        settings: Every setting; those that no result depends on play no part.
     """
     known = model and (_plain(model.etag), model.size)
-    return digest(movies, known, settings.model_dump(mode="json"))
+    return digest(movies, known, _that_count(settings))
+
+
+def _that_count(settings: PoseSettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude=_OF_NO_RESULT)
 
 
 def _plain(etag: str | None) -> str | None:
@@ -74,7 +82,7 @@ def read_made(data: bytes) -> Made:
         inputs = [(m["input"]["location"], _known(m["input"])) for m in record["movies"]]
         movies = digest(sorted((place, *known) for place, known in inputs))
         settings = PoseSettings.model_validate(record["request"]["settings"])
-        source = digest(movies, _known(record["model_input"]), settings.model_dump(mode="json"))
+        source = digest(movies, _known(record["model_input"]), _that_count(settings))
         return movies, source, _problem(record)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "", "", UNREADABLE

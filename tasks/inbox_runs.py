@@ -22,6 +22,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from tasks.inbox_plan import ENDED, Batch, Run, Standing, in_one_sentence, recalled
+from tasks.lost_runs import OLDEST, age
+from tasks.naming import request_name
 from tasks.pose.errors import BadInput, Retriable
 from tasks.pose.quoting import reason_of
 from tasks.retries import STORE_RETRIES, stage
@@ -74,12 +76,13 @@ def _any_of(keys: Sequence[str]) -> FlowRunFilterIdempotencyKey:
 
 def _runs_by_output(client: "SyncPrefectClient", deployment: str) -> dict[str, Run]:
     """The flow runs that have not ended, by where they put their results."""
-    ended = [StateType(text) for text in ENDED]
+    ended = [StateType(text) for text in ENDED if text != StateType.CRASHED.value]
     wanted = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=ended)))
     found: dict[str, Run] = {}
     for offset in count(0, A_PAGE):
         page = _page(client, deployment, wanted, offset)
-        found |= {f"{str(r.parameters.get('output')).rstrip('/')}/": _run(r) for r in page}
+        known = {f"{str(r.parameters.get('output')).rstrip('/')}/": _run(r) for r in page}
+        found |= {output: run for output, run in known.items() if run.is_under_way}
         if len(page) < A_PAGE:
             break
     return found
@@ -100,8 +103,11 @@ def _page(
 
 def _run(run: FlowRun) -> Run:
     state = run.state
-    message = state.message if state else None
-    return Run(str(run.id), state.type.value if state else "PENDING", message or "")
+    if state is None:
+        return Run(str(run.id), "PENDING", "")
+    # What is older is left to whoever looks at it.
+    lately = state.is_crashed() and age(run) < OLDEST
+    return Run(str(run.id), state.type.value, state.message or "", comes_back=lately)
 
 
 @stage("Start runs", "start runs", "prefect", retries=STORE_RETRIES)
@@ -134,6 +140,7 @@ def _started(client: "SyncPrefectClient", deployment: UUID, batch: Batch) -> Bat
             parameters=_parameters(batch),
             idempotency_key=batch.key,
             tags=["inbox"],
+            name=_name(batch),
             work_queue_name=batch.queue,
         )
     except PrefectHTTPStatusError as error:
@@ -141,6 +148,11 @@ def _started(client: "SyncPrefectClient", deployment: UUID, batch: Batch) -> Bat
             raise
         return batch.stands(Standing.REFUSED, f"the server refuses it: {reason_of(error)}")
     return replace(batch.stands(Standing.STARTED, f"now: {batch.reason}"), run=str(run.id))
+
+
+def _name(batch: Batch) -> str:
+    """What a run is called while it waits: what it calls itself when it begins."""
+    return request_name([str(movie.location) for movie in batch.movies], batch.model)
 
 
 def _parameters(batch: Batch) -> dict[str, Any]:

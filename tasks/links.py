@@ -6,12 +6,12 @@ from pydantic import ValidationError
 
 from tasks.pose.errors import BadInput
 from tasks.pose.run_page import Links
-from tasks.pose.run_record import LARGEST_RECORD, RUN_RECORD, RunRecord
+from tasks.pose.run_record import LABELED, LARGEST_RECORD, RUN_RECORD, RunRecord
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
 from tasks.store_errors import store_errors
 
-OPENED = ("report.html", "labeled.mp4")
+OPENED = ("report.html", LABELED)
 """What people open in a browser: the run's report, and each movie's labelled movie."""
 
 _HOUR = 3600

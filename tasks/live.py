@@ -14,6 +14,8 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
+from tasks.pose.quoting import escaped
+
 INTERVAL = 2.0
 """Seconds between two updates of what the UI shows."""
 
@@ -31,7 +33,7 @@ class LiveMovie:
     Attributes:
         name: The movie.
         percent: How much of its work is done, 0 to 100.
-        text: What goes on, in one line of Markdown.
+        text: What goes on.
         artifact: The bar's id; None where nobody can be shown one.
     """
 
@@ -67,7 +69,7 @@ class LiveMovie:
     @property
     def description(self) -> str:
         """What stands beside the bar."""
-        return f"**{self.name}** · {self.text}"
+        return f"**{escaped(self.name)}** · {escaped(self.text)}"
 
 
 _movies: list[LiveMovie] = []

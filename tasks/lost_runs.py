@@ -26,8 +26,10 @@ from prefect.events.filters import (
 from prefect.exceptions import ObjectNotFound
 from prefect.types._datetime import now
 
-FLOW, TAG = "pose-estimation", "dlcflow"
-"""The runs that are looked after: those of this flow, from deployments with this tag."""
+from tasks import TAG
+
+FLOW = "pose-estimation"
+"""The runs that are looked after: those of this flow, from deployments with our tag."""
 
 NO_HEARTBEAT = "No heartbeat"
 """How the state's message begins where the server missed a run's heartbeats (automations.yaml)."""

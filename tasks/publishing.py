@@ -16,7 +16,10 @@ from tasks.pose.output_metadata import LabeledMovie, output_metadata
 from tasks.pose.report import MoviePictures, render_report
 from tasks.pose.run_page import render_page
 from tasks.pose.run_record import (
+    LABELED,
     LARGEST_RECORD,
+    POSES,
+    RAW,
     RUN_RECORD,
     MovieRecord,
     Output,
@@ -31,7 +34,7 @@ from tasks.recording import (
     run_record,
 )
 from tasks.retries import STORE_RETRIES, explained, stage
-from tasks.staging import LABELED, POSES, RAW, ResolvedRequest
+from tasks.staging import ResolvedRequest
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
 from tasks.store_errors import store_errors

@@ -15,7 +15,7 @@ from tasks.inspection import find_model
 from tasks.movie_order import check_one_format, in_recording_order
 from tasks.pose.errors import BadInput
 from tasks.pose.movies import MOVIE_SUFFIXES
-from tasks.pose.run_record import RUN_RECORD, Input, Request
+from tasks.pose.run_record import LABELED, RUN_RECORD, Input, Request
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Progress
 from tasks.retries import STORE_RETRIES, stage
@@ -26,11 +26,6 @@ from tasks.store_errors import store_errors
 
 LONGEST_NAME = 200
 """Bytes of a file's name that every file system takes, with some left for suffixes."""
-
-LABELED = "labeled.mp4"
-POSES = "pose_estimates.h5"
-RAW = "pose_estimates_raw.h5"
-"""Published names in a movie's folder."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 
 from deployments.demo.run import MODEL
-
-POSE_ESTIMATION = "pose-estimation/pose-estimation"
+from flows.inbox import POSE_ESTIMATION
 
 
 def offer(bucket: str) -> None:

@@ -43,8 +43,9 @@ def listed(items: Iterable[object]) -> str:
 
 
 def escaped(text: str) -> str:
-    """A stranger's text as text in a Markdown page: no links, pictures or HTML of theirs."""
-    return "".join(f"\\{sign}" if sign in _MARKDOWN else sign for sign in text)
+    """A stranger's text as text in a Markdown page: no lines, links, pictures or HTML of theirs."""
+    one_line = " ".join(text.split())
+    return "".join(f"\\{sign}" if sign in _MARKDOWN else sign for sign in one_line)
 
 
 _MARKDOWN = set("\\`*_{}[]()<>#+!|~&")

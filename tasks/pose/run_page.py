@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.pose.quoting import as_code, escaped
 from tasks.pose.report import MoviePictures, by_urgency
-from tasks.pose.run_record import RUN_RECORD, MovieRecord, RunRecord
+from tasks.pose.run_record import LABELED, RUN_RECORD, MovieRecord, RunRecord
 
 THUMBNAIL = (160, 120)
 """Columns and rows that a small picture fits into."""
@@ -101,7 +101,7 @@ def _table(record: RunRecord, small: Mapping[str, list[str]], links: Links) -> l
 
 
 def _row(movie: MovieRecord, pictures: list[str], links: Links) -> str:
-    labeled = movie.outputs.get("labeled.mp4")
+    labeled = movie.outputs.get(LABELED)
     opened = links.by_location.get(labeled.location) if labeled else None
     cells = (
         escaped(movie.name),

@@ -19,6 +19,11 @@ from tasks.pose.settings import PoseSettings
 RUN_RECORD = "run.json"
 """The record's published name."""
 
+LABELED = "labeled.mp4"
+POSES = "pose_estimates.h5"
+RAW = "pose_estimates_raw.h5"
+"""Published names in a movie's folder."""
+
 LARGEST_RECORD = 2**28
 """Bytes of a run record; one of 10,000 movies has about 30 MB."""
 

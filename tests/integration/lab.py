@@ -18,9 +18,10 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from deployments import automations, definitions, deploy
+from deployments import automations, deploy
 from deployments.definitions import INBOX
 from deployments.deploy import POOL
+from tasks import TAG
 
 T = TypeVar("T")
 
@@ -67,9 +68,7 @@ def _quicker(file: Path, folder: Path) -> Path:
     return changed
 
 
-def deploy_stub(
-    client: SyncPrefectClient, queue: str = "default", tag: str = definitions.TAG
-) -> Any:
+def deploy_stub(client: SyncPrefectClient, queue: str = "default", tag: str = TAG) -> Any:
     """Deploy the stub as somebody's own copy of pose-estimation; its id."""
     flow_id = client.create_flow_from_name("pose-estimation")
     return client.create_deployment(

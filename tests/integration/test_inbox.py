@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,13 +23,13 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.sorting import ArtifactSort
-from prefect.states import Cancelled, Completed, Failed, Running
+from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
 import flows.inbox
-from tasks import inbox, inbox_runs
+from tasks import inbox, inbox_results, inbox_runs
+from tasks.artifacts import key_of
 from tasks.inbox import parse_arrivals, parse_inbox
 from tasks.inbox_memory import MEMORY
-from tasks.inbox_page import page_key
 from tasks.inbox_plan import Batch, FolderRequest, in_one_sentence
 from tasks.retries import Stage
 from tasks.storage.location import Location
@@ -183,6 +184,7 @@ def test_movies_are_started_once_when_two_looks_find_them_the_same(
     assert started[0].parameters["movies"] == [f"s3://{bucket}/inbox/day1/m1.mp4"]
     assert started[0].parameters["model"] == MODEL.format(bucket)
     assert started[0].parameters["settings"] == {"dot_size": 3}
+    assert [run.name for run in started] == ["m1 · m", "m2 · m"]
     assert f"| [day1/m1]({_ui(started[0])}) | 1 |" in shown(bucket)
 
 
@@ -196,7 +198,7 @@ def shown(bucket: str) -> str:
     """The page of the last look."""
 
     async def read() -> Any:
-        key = ArtifactFilterKey(any_=[page_key(Location.parse(f"s3://{bucket}/inbox/"))])
+        key = ArtifactFilterKey(any_=[key_of("inbox", f"s3://{bucket}/inbox/")])
         async with get_client() as client:
             return await client.read_artifacts(
                 artifact_filter=ArtifactFilter(key=key), sort=ArtifactSort.CREATED_DESC
@@ -318,6 +320,33 @@ def test_two_runs_never_write_to_one_place(bucket: str, deployment: str) -> None
     deliver(bucket, first)
     put(bucket, "inbox/day1/m1.mp4", b"movie 1, again, again")
     assert arrive(bucket, deployment, "day1/m1.mp4") == "1 started"
+
+
+def test_a_run_that_crashed_is_waited_for_until_nobody_starts_it_again(
+    bucket: str, deployment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrive(bucket, deployment, "day1/m1.mp4")
+    (first,) = runs(bucket)
+    end(first, Crashed())
+    assert arrive(bucket, deployment, "day1/m1.mp4") == "1 started"
+    put(bucket, "inbox/day1/m1.mp4", b"movie 1, again")
+    assert arrive(bucket, deployment, "day1/m1.mp4") == "1 waiting"
+    monkeypatch.setattr(inbox_runs, "OLDEST", timedelta())
+    assert arrive(bucket, deployment, "day1/m1.mp4") == "1 started"
+    assert len(runs(bucket)) == 2
+
+
+def test_what_another_version_remembered_is_read_again(
+    bucket: str, deployment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(bucket, deployment)
+    look(bucket, deployment)
+    for run in runs(bucket):
+        deliver(bucket, run)
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox_results, "_OF_NO_RESULT", {"dot_size"})
+        assert look(bucket, deployment) == "2 current"
+    assert look(bucket, deployment) == "2 current"
 
 
 def test_what_cannot_be_started_is_told_and_does_not_hold_up_the_rest(

@@ -63,6 +63,16 @@ def test_a_bar_of_a_movie_that_failed_stays_where_it_was(name: str) -> None:
     assert bar.description == f"**{name}** · failed: the disk is full"
 
 
+def test_a_movie_and_its_failure_bring_no_links_or_html_of_theirs(name: str) -> None:
+    def work() -> None:
+        with live_bar(f"{name}_[a](//b)"):
+            raise ValueError("<img\nsrc=x>")
+
+    run(work)
+    (bar,) = bars(name)
+    assert bar.description == rf"**{name}\_\[a\]\(//b\)** · failed: \<img src=x\>"
+
+
 def test_a_bar_moves_while_the_movie_is_worked_on(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -192,6 +192,38 @@ def test_messages_of_a_queue_are_removed_once_they_are_handed_on(
         gatherer.close()
 
 
+def test_a_queue_keeps_its_messages_while_nothing_can_be_handed_on(
+    object_store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver, "PAUSE", 0.0)
+    bucket, stop = f"lab-{uuid4().hex[:8]}", threading.Event()
+    url = queue_of(bucket)
+    added: list[Location] = []
+
+    class Failing:
+        """A gatherer that nobody takes anything from, until it has been asked often enough."""
+
+        asked, is_full = 0, False
+
+        @property
+        def is_failing(self) -> bool:
+            self.asked += 1
+            if self.asked == 1:
+                put(bucket, "inbox/m1.mp4")
+            if self.asked == 20:
+                assert not added
+            if self.asked == 22:
+                stop.set()
+            return self.asked < 21
+
+        def add(self, found: Sequence[Location], _: Any) -> None:
+            added.extend(found)
+
+    failing: Any = Failing()
+    receiver.read_queue(url, failing, stop, 1)
+    assert added == [Location(bucket, "inbox/m1.mp4")]
+
+
 def put(bucket: str, key: str) -> None:
     boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"movie")
 

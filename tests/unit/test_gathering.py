@@ -58,6 +58,24 @@ def test_what_is_not_taken_is_tried_again_and_done_only_then() -> None:
     assert done == [[["a"]]]
 
 
+def test_that_nobody_takes_is_told_until_somebody_does() -> None:
+    there, told = threading.Event(), []
+
+    def take(_: Sequence[str]) -> None:
+        told.append(gatherer.is_failing)
+        if not there.is_set():
+            there.set()
+            raise ConnectionError("away")
+
+    gatherer = Gatherer(take, gathered=0, pause=0)
+    done = threading.Event()
+    gatherer.add(["a"], done.set)
+    assert done.wait(60)
+    gatherer.close()
+    assert told == [False, True]
+    assert not gatherer.is_failing
+
+
 def test_what_nobody_will_ever_take_is_not_tried_again() -> None:
     taker, done = Taker(ValueError("never")), []
     gatherer = Gatherer(taker, gathered=0, pause=0)

@@ -288,6 +288,14 @@ class TestRecall:
         batch = recalled(self.due(), Run("7", state, ""), {})
         assert (batch.standing, batch.run) == (Standing.STARTED, "7")
 
+    def test_what_crashed_is_waited_for_while_it_is_started_again_by_itself(self) -> None:
+        run = Run("7", "CRASHED", "no heartbeat", comes_back=True)
+        batch = recalled(self.due(), run, {})
+        assert (batch.standing, batch.run) == (Standing.STARTED, "7")
+        assert batch.reason == "its run has crashed, and is started again by itself"
+        replaced = recalled(self.due(), None, {self.due().output: run})
+        assert (replaced.standing, replaced.run) == (Standing.WAITING, "7")
+
     @pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"])
     def test_what_has_ended_without_a_result_is_not_either(self, state: str) -> None:
         batch = recalled(self.due(), Run("7", state, "no room"), {})

@@ -48,6 +48,15 @@ def test_every_part_of_it_counts() -> None:
     assert len(sources) == 5
 
 
+def test_what_changes_no_result_does_not_count() -> None:
+    record = a_run(a_movie("mouse1"))
+    request = json.loads(record.to_json())["request"]
+    request["settings"] |= {"link_hours": 1, "spread_from": 20}
+    assert made(record, request=request) == made(record)
+    movies, changed = movies_digest([M1]), PoseSettings(link_hours=1, spread_from=20)
+    assert source_digest(movies, MODEL, changed) == source_digest(movies, MODEL, PoseSettings())
+
+
 def test_a_copy_of_the_model_is_the_same_model() -> None:
     one, copy = movies_digest([M1]), listed("s3://lab/other/copy.zip")
     assert source_digest(one, copy, PoseSettings()) == source_digest(one, MODEL, PoseSettings())
