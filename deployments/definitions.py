@@ -53,8 +53,8 @@ LIGHT = {
 """Job variables of light runs, by the type of their work pool: there a run takes what it asks for,
 and one that asks for a GPU waits until one is free."""
 
-LIGHT_QUEUE = "service"
-"""The queue of light runs."""
+SERVICE = "service"
+"""The queue of light runs, which a worker of their own takes: they never wait for estimation."""
 
 Entry = dict[str, Any]
 """A deployment as the file has it."""
@@ -115,7 +115,7 @@ def _file() -> dict[str, Any]:
 def _make_light(client: "SyncPrefectClient", entry: Entry) -> None:
     """Give a light run's deployment the job variables of its kind of work pool."""
     pool = entry["work_pool"]
-    if pool["work_queue_name"] == LIGHT_QUEUE:
+    if pool["work_queue_name"] == SERVICE:
         light = LIGHT.get(client.read_work_pool(pool["name"]).type)
         pool |= {"job_variables": light} if light else {}
 

@@ -18,7 +18,7 @@ import yaml
 
 from deployments import automations, definitions
 from deployments.automations import NOTIFY
-from deployments.definitions import INBOX
+from deployments.definitions import INBOX, SERVICE
 from flows.__main__ import QUIET
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ KINDS = tuple(sorted(path.stem for path in POOLS.glob("*.yaml")))
 POOL = "gpu"
 
 DEFAULT_KIND = "process"
-
-SERVICE = "service"
-"""The queue of light runs, which a worker of their own takes: they never wait for estimation."""
 
 MOVIES = "movies"
 """The queue of the movies of spread requests, whose own runs wait for them: a worker of their own

@@ -23,7 +23,8 @@ from pathlib import Path
 from types import FrameType
 from uuid import uuid4
 
-from deployments.deploy import MOVIES, POOL, QUEUES, SERVICE, server_url
+from deployments.definitions import SERVICE
+from deployments.deploy import MOVIES, POOL, QUEUES, server_url
 from flows.__main__ import QUIET
 
 ROOT = Path(__file__).parents[1]

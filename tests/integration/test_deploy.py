@@ -66,7 +66,7 @@ def test_there_are_deployments_of_this_version(client: SyncPrefectClient) -> Non
     assert ours.keys() == NAMES
     assert {d.version for d in ours.values()} == {tasks.__version__}
     assert {d.work_pool_name for d in ours.values()} == {"gpu"}
-    assert {name for name, d in ours.items() if d.work_queue_name == deploy.SERVICE} == LIGHT
+    assert {name for name, d in ours.items() if d.work_queue_name == definitions.SERVICE} == LIGHT
     assert ours["pose-estimation"].work_queue_name == "default"
     assert [d.job_variables for d in ours.values()] == [{}] * len(NAMES)
     assert ours["inbox"].parameters == {"inbox": INBOX}
