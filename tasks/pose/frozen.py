@@ -2,7 +2,7 @@
 
 In a small network what follows a convolution (sum, activation) is merged into it too, where
 oneDNN's graph compiler can. On one core of an EPYC with AVX-512 the demo's network takes 30 ms a
-frame where it took 42 ms frozen alone, and 83 ms as DeepLabCut runs it, eight frames at a time with
+frame where it took 42 ms frozen alone, and 83 ms as DeepLabCut runs it, four frames at a time with
 channels first. Outputs differ by rounding only, which is checked before they are used.
 """
 

@@ -33,8 +33,8 @@ def write_labeled_movie(
     """Draw every pose on its frame and encode the movie, one frame in memory at a time.
 
     Args:
-        frames: RGB, uint8, (height, width, 3) each, or a decoder's planes, which is twice as fast;
-            never read for a keypoints-only movie. They may be drawn on in place.
+        frames: RGB, uint8, (height, width, 3) each, or a decoder's planes, which spares the
+            conversions; never read for a keypoints-only movie. They may be drawn on in place.
         poses: DeepLabCut's table, one row for each frame.
         path: The MP4 file; removed again if anything fails.
         style: How to draw.

@@ -136,7 +136,7 @@ def _plot_line(axes: Axes, time: np.ndarray, values: np.ndarray, **look: Any) ->
 
 
 def _plot_counts(axes: Axes, steps: np.ndarray, bins: np.ndarray, **look: Any) -> None:
-    # As a range, which takes half the time of the same bins as edges.
+    # As a range: numpy then counts without searching each step among the edges.
     counts, _ = np.histogram(steps[np.isfinite(steps)], len(bins) - 1, (bins[0], bins[-1]))
     if counts.any():
         # A count of one must stand above the bottom of a logarithmic axis.

@@ -2,9 +2,9 @@
 
 A lane is a thread that takes one batch after the other through the network. On a CPU each lane has
 processors of its own: threads that share one layer must wait for each other at its end, at every
-layer, and where another program has one of the processors, all of them wait for it (with two busy
-neighbors on two cores, two lanes were three times as fast as two threads in one). On a GPU a lane
-is a stream: while one batch is computed the next is uploaded and the last put together.
+layer, and where another program has one of the processors, all of them wait for it (on two
+cores with other programs, two lanes took 39 ms a frame where two threads in one took 111). On a
+GPU a lane is a stream: while one batch is computed the next is uploaded and the last put together.
 """
 
 import threading
