@@ -38,7 +38,7 @@ SERVICE_RUNS = 4
 HEARTBEAT_SECONDS = 30
 """Between two signs of life that a run gives; Prefect takes no less."""
 
-QUERY_SECONDS = 2
+QUERY_SECONDS = 1
 """Between two looks for runs; Prefect's own 10 are long for somebody who waits for an arrival."""
 
 INTERVAL = 0.5

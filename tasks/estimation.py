@@ -43,7 +43,9 @@ FINISHING_MODULES = (
     "tasks.pose.finishing",
     "tasks.pose.median_filter",
     "tasks.pose.annotations",
+    "tasks.pose.previews",
     "pyarrow.parquet",
+    "scipy.signal",
 )
 """What a finisher loads while the first movie is estimated."""
 

@@ -22,7 +22,6 @@ from tasks.pose.model import Model
 from tasks.pose.movies import Image, MovieReader, open_movie, probe
 from tasks.pose.planes import Planes
 from tasks.pose.poses import read_poses
-from tasks.pose.previews import draw_previews
 from tasks.pose.processes import usable_cpus
 from tasks.pose.quality import Quality, assess
 from tasks.pose.settings import PoseSettings
@@ -96,6 +95,9 @@ def preview_files(
     Returns:
         The pictures' files by their published names.
     """
+    # matplotlib's figures take a while to load, and the flow loads this module for its names.
+    from tasks.pose.previews import draw_previews  # noqa: PLC0415
+
     return draw_previews(
         _shifted(read_poses(poses), offset),
         folder,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tasks.pose.drawing import FramePainter, LabelStyle
-from tasks.pose.keypoint_canvas import KeypointCanvas
 from tasks.pose.movie_writer import Clock, MovieWriter
 from tasks.pose.planes import Planes
 
@@ -76,6 +75,9 @@ def _clock(poses: int, frame_rate: Fraction, times: np.ndarray | None) -> Clock:
 
 
 def _pictures_of_keypoints(poses: pd.DataFrame, style: LabelStyle) -> Iterator[np.ndarray]:
+    # Half of what this module takes to load, and seldom asked for.
+    from tasks.pose.keypoint_canvas import KeypointCanvas  # noqa: PLC0415
+
     return map(KeypointCanvas(poses, style).paint_opaque, range(len(poses)))
 
 

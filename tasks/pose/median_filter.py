@@ -4,7 +4,6 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
-from scipy import signal
 
 from tasks.pose.poses import read_poses, write_poses
 
@@ -34,6 +33,8 @@ def median_filter(poses: pd.DataFrame, window_length: int) -> pd.DataFrame:
     Returns:
         A table of the same shape.
     """
+    from scipy import signal  # noqa: PLC0415 - most of a second, and only a finisher needs it
+
     filtered = poses.copy()
     moves = poses.columns.get_level_values("coords") != "likelihood"
     with warnings.catch_warnings():

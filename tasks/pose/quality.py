@@ -1,14 +1,17 @@
 """The quality verdict on a movie's poses: pass, look or fail, with reasons. Never changes data."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from tasks.pose.keypoints import Keypoints
 from tasks.pose.settings import QualityThresholds
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WORST_FRAMES = 3
 
@@ -65,7 +68,7 @@ class Quality(BaseModel):
 
 
 def assess(
-    poses: pd.DataFrame,
+    poses: "pd.DataFrame",
     p_cutoff: float,
     frame_size: tuple[int, int],
     frame_rate: float,
