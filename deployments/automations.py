@@ -93,6 +93,6 @@ def _block(client: "SyncPrefectClient", name: str) -> "UUID":
         raise ValueError(
             f"{NOTIFY}={name}: expected a notification block as type/name, found none of this "
             "name; make one in the UI under Blocks (its address there has the type), or with "
-            "`prefect block create`"
+            f"`prefect block create {kind}`"
         )
     return found

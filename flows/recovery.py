@@ -4,7 +4,7 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from pydantic import NonNegativeInt
 
-from tasks.recovery import in_short, is_looked_after, recover_all
+from tasks.recovery import drop_late_looks, in_short, is_looked_after, recover_all
 from tasks.retries import ends_clearly
 
 RESTARTS = 3
@@ -22,6 +22,7 @@ def recovery(restarts: NonNegativeInt = RESTARTS) -> tuple[int, str]:
     Returns:
         How many runs were dealt with, and what was done.
     """
+    drop_late_looks()
     if is_looked_after():
         return 0, "Another look is under way, and sees what this one would."
     done = recover_all(restarts)

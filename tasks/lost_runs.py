@@ -29,7 +29,7 @@ from prefect.types._datetime import now
 from tasks import TAG
 
 FLOW = "pose-estimation"
-"""The runs that are looked after: those of this flow, from deployments with our tag."""
+"""Crashed runs of this flow are started again; lost ones of all with our tag are found."""
 
 NO_HEARTBEAT = "No heartbeat"
 """How the state's message begins where the server missed a run's heartbeats (automations.yaml)."""
@@ -46,6 +46,10 @@ LETS_GO_BY = timedelta(minutes=5)
 UNHEARD = timedelta(minutes=2)
 """A run without a sign of life for this long, whose worker is gone too, is lost."""
 
+SILENT = timedelta(minutes=10)
+"""So is one without for this long whose worker would not know: three heartbeats, should it send as
+few as Prefect does by default."""
+
 OLDEST = timedelta(days=1)
 """What crashed longer ago than this is left to whoever looks at it."""
 
@@ -57,13 +61,17 @@ _HEARTBEAT = "prefect.flow-run.heartbeat"
 _EXECUTED = "prefect.worker.executed-flow-run"
 """What a worker says last of a run, when it has let go of it."""
 
-_WORKER = "prefect.worker.name"
-"""The label of a run that says which worker took it."""
+_WORKER, _TYPE = "prefect.worker.name", "prefect.worker.type"
+"""The labels of a run that say which worker took it, and of what type that is."""
+
+_HOLDING = {"process", "docker"}
+"""Types of workers that hold a run until it ends. That of Kubernetes lets go once the run's job is
+there."""
 
 
 def crashed_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """Runs of ours that crashed lately and can be started again."""
-    found = _runs(client, [StateType.CRASHED])
+    found = _runs(client, [StateType.CRASHED], FlowFilter(name=FlowFilterName(any_=[FLOW])))
     return [run for run in found if run.deployment_id and age(run) < OLDEST]
 
 
@@ -74,10 +82,33 @@ def lost_runs(client: SyncPrefectClient) -> list[FlowRun]:
     sign, or while somebody cancels them.
     """
     kinds = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-    old = [run for run in _runs(client, kinds) if run.deployment_id and age(run) > UNHEARD]
-    gone = [run for run in old if _WORKER in run.labels and not _has_worker(client, run)]
-    since = now("UTC") - UNHEARD
-    return [run for run in gone if not _heard(client, _HEARTBEAT, run, since)]
+    return [run for run in _runs(client, kinds) if run.deployment_id and _is_lost(client, run)]
+
+
+def _is_lost(client: SyncPrefectClient, run: FlowRun) -> bool:
+    if age(run) <= UNHEARD or _may_wait(run):
+        return False
+    if _is_held(run) or run.state_type == StateType.PENDING:
+        return not _has_worker(client, run) and _is_silent(client, run, UNHEARD)
+    # Without a label, somebody runs it by other means than a worker.
+    return _WORKER in run.labels and _is_silent(client, run, SILENT)
+
+
+def _may_wait(run: FlowRun) -> bool:
+    """Whether a run has a job that may wait for a GPU, for days, whoever made it."""
+    if _is_held(run) or not run.infrastructure_pid:
+        return False
+    return run.state_type == StateType.PENDING or run.start_time is None
+
+
+def _is_held(run: FlowRun) -> bool:
+    """Whether the worker that took a run holds it until it ends."""
+    return run.labels.get(_TYPE) in _HOLDING
+
+
+def _is_silent(client: SyncPrefectClient, run: FlowRun, time: timedelta) -> bool:
+    """Whether a run has been in its state for some time, and gave no sign of life in it."""
+    return age(run) > time and not _heard(client, _HEARTBEAT, run, now("UTC") - time)
 
 
 def is_alive(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> bool:
@@ -91,13 +122,16 @@ def is_let_go(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> boo
     A worker reports a crash some time before it has let go of the run: seconds, or half a minute on
     a busy machine (measured). Started again before that, the run would be reported as crashed once
     more, and a worker of Prefect's that is given a run which it still holds ends, with all others.
+    A worker that holds no runs has nothing to let go of: whether it is there says nothing.
     """
+    passed = now("UTC") - crash.timestamp
+    settles = SHOWS_LIFE if _is_unheard(crash) else SETTLES
+    if not _is_held(run):
+        return passed > settles
     if _heard(client, _EXECUTED, run, crash.timestamp):
         return True
-    passed = now("UTC") - crash.timestamp
-    if _is_unheard(crash):
-        return passed > SHOWS_LIFE and not _has_worker(client, run)
-    return passed > LETS_GO_BY or (passed > SETTLES and not _has_worker(client, run))
+    reported = not _is_unheard(crash) and passed > LETS_GO_BY
+    return reported or (passed > settles and not _has_worker(client, run))
 
 
 def age(run: FlowRun) -> timedelta:
@@ -139,9 +173,11 @@ def _has_worker(client: SyncPrefectClient, run: FlowRun) -> bool:
     return run.labels.get(_WORKER) in {worker.name for worker in workers}
 
 
-def _runs(client: SyncPrefectClient, kinds: Iterable[StateType]) -> list[FlowRun]:
+def _runs(
+    client: SyncPrefectClient, kinds: Iterable[StateType], flow: FlowFilter | None = None
+) -> list[FlowRun]:
     return client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
+        flow_filter=flow,
         flow_run_filter=FlowRunFilter(
             tags=FlowRunFilterTags(all_=[TAG]),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(kinds))),

@@ -18,10 +18,20 @@ from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.states import AwaitingRetry, Cancelled, Crashed, Failed, Running, to_state_create
+from prefect.types._datetime import now
 
-from tasks.lost_runs import LETS_GO_BY, age, crashed_runs, is_alive, is_let_go, lost_runs
+from tasks.lost_runs import (
+    LETS_GO_BY,
+    NO_HEARTBEAT,
+    TAG,
+    age,
+    crashed_runs,
+    is_alive,
+    is_let_go,
+    lost_runs,
+)
 
 LOOK = "recovery"
 """The flow that looks after crashed runs."""
@@ -49,12 +59,33 @@ def recover_all(restarts: int) -> list[str]:
     """
     done: list[str | None] = []
     with get_client(sync_client=True) as client:
-        done += [_mark(client, run) for run in lost_runs(client)]
+        # After a time without the server even this run may look lost.
+        done += [_mark(client, run) for run in lost_runs(client) if str(run.id) != flow_run.id]
         while True:
             done += [recover(client, run, restarts) for run in crashed_runs(client)]
             if not any(age(run) < UNDECIDED for run in crashed_runs(client)):
                 return [sentence for sentence in done if sentence]
             time.sleep(INTERVAL)
+
+
+def drop_late_looks() -> None:
+    """Remove the looks that came due while there was no worker: this one sees what they would.
+
+    A limit of one look at a time would not do in their place: where the server keeps its places in
+    memory, that of a look which is lost together with the server stays taken, and no look is left
+    that would free it.
+    """
+    if not deployment.id:
+        return
+    late = {
+        "deployment_id": {"any_": [deployment.id]},
+        "tags": {"all_": ["auto-scheduled"]},
+        "state": {"name": {"any_": ["Scheduled", "Late"]}},
+        "expected_start_time": {"before_": now("UTC").isoformat()},
+    }
+    with get_client(sync_client=True) as client:
+        while _delete(client, late):
+            pass  # the server removes fifty at a time
 
 
 def is_looked_after() -> bool:
@@ -63,12 +94,19 @@ def is_looked_after() -> bool:
         looks = client.read_flow_runs(
             flow_filter=FlowFilter.model_validate({"name": {"any_": [LOOK]}}),
             flow_run_filter=FlowRunFilter.model_validate(
-                {"state": {"type": {"any_": ["RUNNING"]}}}
+                {"state": {"type": {"any_": ["RUNNING"]}}, "tags": {"all_": [TAG]}}
             ),
         )
     lately = [run for run in looks if age(run) < UNDECIDED and run.start_time]
     first = min(lately, key=lambda run: (run.start_time, run.id), default=None)
     return first is not None and str(first.id) != flow_run.id
+
+
+def _delete(client: SyncPrefectClient, runs: dict[str, Any]) -> list[str]:
+    """Remove some of the runs that a filter finds; their ids."""
+    path: Any = "/flow_runs/bulk_delete"  # which the client's list of addresses lacks
+    answer = client.request("POST", path, json={"flow_runs": runs})
+    return list(answer.json()["deleted"])
 
 
 def in_short(done: Sequence[str]) -> str:
@@ -164,6 +202,7 @@ def _mark(client: SyncPrefectClient, run: FlowRun) -> str:
     if run.state_type == StateType.CANCELLING:
         state: State[Any] = Cancelled(message="Cancelled; its worker was gone before it said so.")
     else:
-        state = Crashed(message="Its worker is gone, and it gives no sign of life.")
+        # It may have been only the server that was away: the next sign of life puts that right.
+        state = Crashed(message=f"{NO_HEARTBEAT}, and nobody is left to say what became of it.")
     client.set_flow_run_state(run.id, state)
     return f"{run.name}: {state.message}"

@@ -68,9 +68,14 @@ def _quicker(file: Path, folder: Path) -> Path:
     return changed
 
 
-def deploy_stub(client: SyncPrefectClient, queue: str = "default", tag: str = TAG) -> Any:
-    """Deploy the stub as somebody's own copy of pose-estimation; its id."""
-    flow_id = client.create_flow_from_name("pose-estimation")
+def deploy_stub(
+    client: SyncPrefectClient,
+    queue: str = "default",
+    tag: str = TAG,
+    flow: str = "pose-estimation",
+) -> Any:
+    """Deploy the stub as somebody's own copy of a flow; its id."""
+    flow_id = client.create_flow_from_name(flow)
     return client.create_deployment(
         flow_id,
         f"stub for {tag} in {queue}",

@@ -12,7 +12,10 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowFilter
 from prefect.client.schemas.objects import FlowRun
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from prefect.events.schemas.automations import AutomationCore
+from prefect.server.events.schemas.automations import EventTrigger
+from prefect.server.events.schemas.events import ReceivedEvent
 from prefect.states import Crashed, Failed, Pending, Running
 
 from deployments import automations
@@ -101,11 +104,27 @@ def test_runs_of_others_are_nobodys_business_here(
     assert about(told[1], others) == []
 
 
-def test_a_pool_without_workers_is_told(client: SyncPrefectClient, told: tuple[str, Told]) -> None:
-    client.send_worker_heartbeat(POOL, "goes away", heartbeat_interval_seconds=1)
+def test_a_spread_movie_is_told_of_by_its_request_alone(
+    client: SyncPrefectClient, run: FlowRun, told: tuple[str, Told]
+) -> None:
+    movie = client.create_flow_run_from_deployment(deploy_stub(client, flow="one-movie"))
+    client.set_flow_run_state(movie.id, Failed())
+    client.set_flow_run_state(run.id, Failed())
+    eventually(lambda: about(told[1], run))
+    assert about(told[1], movie) == []
+
+
+def test_a_queue_that_no_worker_asks_is_told_though_the_pool_has_one(
+    client: SyncPrefectClient, told: tuple[str, Told]
+) -> None:
+    def look() -> Any:
+        client.send_worker_heartbeat(POOL, "another", heartbeat_interval_seconds=60)
+        return [one for one in told[1] if "no worker" in one["subject"]]
+
+    client.get_scheduled_flow_runs_for_work_pool(POOL, work_queue_names=["default", "bulk"])
+    (message,) = eventually(look)
+    assert "queue default" in message["body"]
     assert str(client.read_work_pool(POOL).status) == "WorkPoolStatus.READY"
-    subjects = eventually(lambda: [one for one in told[1] if "no worker" in one["subject"]])
-    assert "gpu" in subjects[0]["body"]
 
 
 def test_a_run_whose_heartbeat_stops_is_marked_crashed(
@@ -121,15 +140,37 @@ def test_a_run_whose_heartbeat_stops_is_marked_crashed(
     assert str(eventually(reason)).startswith(NO_HEARTBEAT)
 
 
-def test_a_crash_starts_a_look(client: SyncPrefectClient, run: FlowRun) -> None:
-    def looks() -> set[UUID]:
-        of_recovery = FlowFilter.model_validate({"name": {"any_": ["recovery"]}})
-        found = client.read_flow_runs(flow_filter=of_recovery)
-        return {one.id for one in found if not one.auto_scheduled}
+def looks(client: SyncPrefectClient) -> set[UUID]:
+    """Those that a crash has started."""
+    of_recovery = FlowFilter.model_validate({"name": {"any_": ["recovery"]}})
+    found = client.read_flow_runs(flow_filter=of_recovery)
+    return {one.id for one in found if one.created_by and one.created_by.type == "AUTOMATION"}
 
-    before = looks()
+
+def test_a_crash_starts_a_look(client: SyncPrefectClient, run: FlowRun) -> None:
+    before = looks(client)
     client.set_flow_run_state(run.id, Crashed())
-    eventually(lambda: looks() - before)
+    eventually(lambda: looks(client) - before)
+
+
+@pytest.mark.parametrize(
+    ("flow", "starts"),
+    [("pose-estimation", True), ("one-movie", False), ("inbox", False), ("recovery", False)],
+)
+def test_looks_are_for_crashes_of_requests_and_not_of_looks(
+    client: SyncPrefectClient, flow: str, starts: bool
+) -> None:
+    crashed = client.create_flow_run_from_deployment(deploy_stub(client, flow=flow))
+    client.set_flow_run_state(crashed.id, Crashed())
+    of_it = EventFilter(
+        event=EventNameFilter(name=["prefect.flow-run.Crashed"]),
+        resource=EventResourceFilter(id=[f"prefect.flow-run.{crashed.id}"]),
+    )
+    (event,) = eventually(lambda: client.read_events(of_it, limit=1).events)
+    found = {one.name: one for one in client.read_automations()}["dlcflow: a run crashed"]
+    # As the server decides it.
+    trigger = EventTrigger.model_validate(found.trigger.model_dump(mode="json"))
+    assert trigger.covers(ReceivedEvent.model_validate(event.model_dump())) == starts
 
 
 def test_a_paused_automation_stays_paused(client: SyncPrefectClient) -> None:
@@ -165,5 +206,6 @@ def test_nobody_is_told_where_no_block_is_named(client: SyncPrefectClient) -> No
 
 
 def test_a_block_that_there_is_not_is_named(client: SyncPrefectClient) -> None:
-    with pytest.raises(ValueError, match="DLCFLOW_NOTIFY=slack-webhook/none: expected"):
+    with pytest.raises(ValueError, match="DLCFLOW_NOTIFY=slack-webhook/none: expected") as caught:
         automations.reconcile(client, "slack-webhook/none")
+    assert "`prefect block create slack-webhook`" in str(caught.value)

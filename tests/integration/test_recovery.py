@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.states import (
     AwaitingRetry,
     Cancelled,
@@ -17,6 +19,7 @@ from prefect.states import (
     Failed,
     Pending,
     Running,
+    Scheduled,
 )
 
 from deployments.deploy import POOL, reconcile_pool
@@ -138,9 +141,15 @@ def test_a_run_that_is_not_heard_any_more_is_started_again(
     assert now_is(client, run)[0] == "AwaitingRetry"
 
 
-def work(client: SyncPrefectClient, run: FlowRun, worker: str) -> None:
+def take(client: SyncPrefectClient, run: FlowRun, worker: str, kind: str = "process") -> None:
+    """Let a worker have taken a run."""
+    labels: dict[str, Any] = {"prefect.worker.name": worker, "prefect.worker.type": kind}
+    client.update_flow_run_labels(run.id, labels)
+
+
+def work(client: SyncPrefectClient, run: FlowRun, worker: str, kind: str = "process") -> None:
     """Let a worker have taken a run, and be there."""
-    client.update_flow_run_labels(run.id, {"prefect.worker.name": worker})
+    take(client, run, worker, kind)
     client.send_worker_heartbeat(POOL, worker, heartbeat_interval_seconds=60)
 
 
@@ -184,7 +193,7 @@ def test_a_look_finds_ours_alone(client: SyncPrefectClient, run: FlowRun) -> Non
 def test_what_nobody_is_left_to_say_is_said(
     client: SyncPrefectClient, run: FlowRun, state: Any, expected: list[str]
 ) -> None:
-    client.update_flow_run_labels(run.id, {"prefect.worker.name": "gone"})
+    take(client, run, "gone")
     put(client, run, Crashed(), AwaitingRetry(), state)
     recover_all(RESTARTS)
     assert names(states(client, run))[-len(expected) :] == expected
@@ -193,11 +202,115 @@ def test_what_nobody_is_left_to_say_is_said(
 def test_a_run_that_goes_on_without_its_worker_is_left_alone(
     client: SyncPrefectClient, run: FlowRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client.update_flow_run_labels(run.id, {"prefect.worker.name": "gone"})
+    take(client, run, "gone")
     heard = datetime.now(UTC)
     emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
     eventually(lambda: lost_runs._heard(client, "prefect.flow-run.heartbeat", run, heard))
-    assert run.id in {one.id for one in lost_runs.lost_runs(client)}
+    assert run.id in lost(client)
     monkeypatch.setattr(lost_runs, "age", lambda run: timedelta(hours=1))
     monkeypatch.setattr(lost_runs, "UNHEARD", timedelta(minutes=1))
-    assert run.id not in {one.id for one in lost_runs.lost_runs(client)}
+    assert run.id not in lost(client)
+
+
+def lost(client: SyncPrefectClient) -> set[UUID]:
+    return {one.id for one in lost_runs.lost_runs(client)}
+
+
+@pytest.mark.parametrize("flow", ["one-movie", "inbox", "arrival", "recovery"])
+def test_runs_of_all_our_flows_are_found_when_lost_and_only_requests_started_again(
+    client: SyncPrefectClient, flow: str
+) -> None:
+    run = client.create_flow_run_from_deployment(deploy_stub(client, flow=flow))
+    put(client, run, Pending())  # and its machine dies, before anybody could say who has it
+    assert run.id in lost(client)
+    recover_all(RESTARTS)
+    assert names(states(client, run))[-2:] == ["Pending", "Crashed"]
+    assert run.id not in {one.id for one in lost_runs.crashed_runs(client)}
+
+
+def test_a_run_that_was_taken_for_lost_while_the_server_was_away_goes_on(
+    client: SyncPrefectClient, run: FlowRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lost_runs, "SHOWS_LIFE", timedelta(hours=1))
+    monkeypatch.setattr(recovery, "UNDECIDED", timedelta())
+    take(client, run, "not heard yet")
+    recover_all(RESTARTS)
+    assert now_is(client, run)[1].startswith(NO_HEARTBEAT)
+    emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
+    eventually(lambda: recover(client, run, RESTARTS))
+    assert now_is(client, run)[0] == "Running"
+    put(client, run, Completed())
+
+
+def test_a_job_is_not_held_by_the_worker_that_made_it(
+    client: SyncPrefectClient, run: FlowRun
+) -> None:
+    for message in (f"{NO_HEARTBEAT} for 100 s.", "Job has failed."):
+        work(client, run, "in a pod", "kubernetes")
+        put(client, run, Crashed(message=message))
+        recover(client, client.read_flow_run(run.id), RESTARTS)
+        assert now_is(client, run)[0] == "AwaitingRetry"
+        put(client, run, Pending(), Running())
+
+
+def test_a_job_that_has_only_just_crashed_is_given_time_to_end(
+    client: SyncPrefectClient, run: FlowRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lost_runs, "SETTLES", timedelta(hours=1))
+    take(client, run, "in a pod", "kubernetes")
+    put(client, run, Crashed())
+    # What its worker says as soon as the job is there may come late.
+    related = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
+    related["prefect.resource.role"] = "flow-run"
+    emit(client, "prefect.worker.executed-flow-run", "prefect.worker.kubernetes.pod", related)
+    said, since = "prefect.worker.executed-flow-run", datetime.now(UTC) - timedelta(hours=1)
+    eventually(lambda: lost_runs._heard(client, said, run, since))
+    assert recover(client, client.read_flow_run(run.id), RESTARTS) is None
+    put(client, run, Failed())
+
+
+def test_a_job_that_waits_for_a_gpu_is_not_lost_with_the_worker_that_made_it(
+    client: SyncPrefectClient,
+) -> None:
+    run = client.create_flow_run_from_deployment(deploy_stub(client))
+    take(client, run, "replaced", "kubernetes")
+    put(client, run, Pending())
+    assert run.id in lost(client)  # nobody has made it a job
+    client.update_flow_run(run.id, infrastructure_pid="dlcflow:job")
+    assert run.id not in lost(client)
+    put(client, run, Cancelling())
+    assert run.id not in lost(client)
+    put(client, run, Cancelled())
+
+
+def test_a_job_that_was_not_heard_for_long_is_lost_whoever_made_it(
+    client: SyncPrefectClient, run: FlowRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work(client, run, "in a pod", "kubernetes")
+    client.update_flow_run(run.id, infrastructure_pid="dlcflow:job")
+    assert run.id not in lost(client)
+    monkeypatch.setattr(lost_runs, "SILENT", timedelta())
+    assert run.id in lost(client)
+    put(client, run, Completed())
+
+
+def test_a_look_takes_the_place_of_those_that_were_due_before_it(
+    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = deploy_stub(client, flow="recovery")
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", str(stub))
+    due, later = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(hours=1)
+
+    def look(when: datetime, *tags: str) -> UUID:
+        state: State[Any] = Scheduled(scheduled_time=when)
+        return client.create_flow_run_from_deployment(stub, state=state, tags=list(tags)).id
+
+    late = {look(due, "auto-scheduled") for _ in range(51)}
+    others = {look(later, "auto-scheduled"), look(due)}
+    recovery.drop_late_looks()
+    of_stub = FlowRunFilter.model_validate({"deployment_id": {"any_": [stub]}})
+    left = {run.id for run in client.read_flow_runs(flow_run_filter=of_stub)}
+    assert not left & late
+    assert left >= others
+    for run in others:
+        client.delete_flow_run(run)
