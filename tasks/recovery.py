@@ -22,10 +22,10 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import AwaitingRetry, Cancelled, Crashed, Failed, Running, to_state_create
 from prefect.types._datetime import now
 
+from tasks import TAG
 from tasks.lost_runs import (
     LETS_GO_BY,
     NO_HEARTBEAT,
-    TAG,
     age,
     crashed_runs,
     is_alive,
