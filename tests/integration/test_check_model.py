@@ -8,6 +8,7 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 
+from tasks.artifacts import key_of
 from tasks.estimation import ReadyModel, check_model
 from tasks.pose.errors import BadInput
 from tasks.pose.run_record import Input
@@ -39,7 +40,9 @@ def shown() -> str:
     """The newest page about a model."""
     with get_client(sync_client=True) as client:
         pages = client.read_artifacts()
-    page = max((p for p in pages if p.key == "model-m-zip"), key=lambda p: str(p.created))
+    page = max(
+        (p for p in pages if p.key == key_of("model", "m.zip")), key=lambda p: str(p.created)
+    )
     assert page.type == "markdown"
     return str(page.data)
 

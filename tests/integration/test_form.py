@@ -53,9 +53,19 @@ def field(form: Any, title: str) -> Any:
     return label.locator("xpath=following::*[self::input or self::textarea][1]")
 
 
+def type_into(box: Any, text: str) -> None:
+    """Type, and see that the text stays: the page draws its fields anew while it loads."""
+    for _ in range(50):
+        box.fill(text)
+        box.page.wait_for_timeout(300)
+        if box.input_value() == text:
+            return
+    pytest.fail(f"{text} does not stay in its field")
+
+
 def fill_in(form: Any, **texts: str) -> None:
     for title, text in texts.items():
-        field(form, title.replace("_", " ")).fill(text)
+        type_into(field(form, title.replace("_", " ")), text)
 
 
 def runs(prefect: Prefect) -> list[Any]:
@@ -65,7 +75,7 @@ def runs(prefect: Prefect) -> list[Any]:
 
 def ask_for_movies(form: Any) -> None:
     form.get_by_text("Add item").first.click()
-    form.locator("textarea").nth(1).fill("s3://lab/movies/")
+    type_into(form.locator("textarea").nth(1), "s3://lab/movies/")
 
 
 def test_every_setting_has_its_title_and_its_help(form: Any) -> None:
@@ -114,7 +124,7 @@ def test_wrong_input_is_told_beside_it_and_makes_no_run(
     before = len(runs(service.prefect))
     fill_in(form, model="s3://lab/m.zip", output="s3://lab/out/")
     ask_for_movies(form)
-    field(form, title).fill(value)
+    type_into(field(form, title), value)
     form.get_by_role("button", name=SUBMIT).click()
     form.get_by_text(told, exact=False).first.wait_for()
     assert len(runs(service.prefect)) == before
