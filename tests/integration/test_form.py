@@ -74,8 +74,11 @@ def runs(prefect: Prefect) -> list[Any]:
 
 
 def ask_for_movies(form: Any) -> None:
+    boxes = form.locator("textarea")
+    before = boxes.count()
     form.get_by_text("Add item").first.click()
-    type_into(form.locator("textarea").nth(1), "s3://lab/movies/")
+    boxes.nth(before).wait_for()  # till then the second one is that of the output
+    type_into(boxes.nth(1), "s3://lab/movies/")
 
 
 def test_every_setting_has_its_title_and_its_help(form: Any) -> None:
