@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from deployments import definitions
 from deployments.server import headers
 from tests.integration.conftest import INBOX, Service
 from tests.integration.test_receiver import notification
@@ -64,7 +65,7 @@ def test_browsers_are_told_whom_to_ask(api: str, store: str | None, directive: s
 def test_deploying_again_changes_nothing(deployed_service: Prefect) -> None:
     ours = deployed_service.post("/deployments/filter", {})
     names = sorted(deployment["name"] for deployment in ours if "dlcflow" in deployment["tags"])
-    assert names == ["inbox", "pose-estimation", "pose-estimation-on-arrival"]
+    assert names == sorted(definitions.MADE)
     automations = [each["name"] for each in deployed_service.post("/automations/filter", {})]
     assert len(automations) == len(set(automations))
     assert "dlcflow: arrival in the inbox" in automations
@@ -79,13 +80,14 @@ def test_the_next_look_at_the_inbox_is_scheduled(deployed_service: Prefect) -> N
 def test_an_arrival_starts_a_run(deployed_service: Prefect, tmp_path: Path) -> None:
     port = free_port()
     listen = [sys.executable, "-m", "deployments.receiver", "--port", str(port)]
-    with process(listen, tmp_path / "receiver.log", env=deployed_service.environment):
+    environment = {**deployed_service.environment, definitions.INBOX: INBOX}
+    with process(listen, tmp_path / "receiver.log", env=environment):
         url = f"http://127.0.0.1:{port}/"
         assert eventually(lambda: answers(url)), (tmp_path / "receiver.log").read_text()
         body = json.dumps(notification("lab", "inbox/day1/m1.mp4")).encode()
         urlopen(Request(url, body), timeout=60).close()
         (run,) = eventually(lambda: _runs(deployed_service, "arrival"))
-    assert run["parameters"]["location"] == "s3://lab/inbox/day1/m1.mp4"
+    assert run["parameters"]["locations"] == ["s3://lab/inbox/day1/m1.mp4"]
 
 
 def test_two_workers_do_each_run_once(two_workers: Prefect, tmp_path: Path) -> None:
