@@ -9,7 +9,7 @@ import pytest
 from tasks.pose.settings import PoseSettings, QualityThresholds
 from tests.integration.conftest import Service
 from tests.integration.test_browser import QUIET
-from tests.servers import Prefect
+from tests.servers import Prefect, eventually
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
@@ -138,8 +138,8 @@ def test_right_input_makes_a_run_with_it(form: Any, service: Service) -> None:
     fill_in(form, model="s3://lab/models/mouse.zip", output="s3://lab/out/", Dot_size="7")
     ask_for_movies(form)
     form.get_by_role("button", name=SUBMIT).click()
-    form.wait_for_url("**/runs/flow-run/**")
-    (run,) = [run for run in runs(service.prefect) if run["id"] not in before]
+    form.wait_for_url(lambda url: not url.endswith("/run"))
+    (run,) = eventually(lambda: [r for r in runs(service.prefect) if r["id"] not in before])
     assert run["parameters"]["movies"] == ["s3://lab/movies/"]
     assert run["parameters"]["settings"]["dot_size"] == 7
     assert "dlcflow" in run["tags"]
