@@ -24,27 +24,30 @@ def deployment(deployed_service: Prefect) -> Any:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def lab(service: Service) -> Iterator[Any]:
+    """A browser in which the password has been typed."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        context = browser.new_context(viewport={"width": 1400, "height": 1000})
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.goto(service.prefect.url)
+        page.locator("input[type=password]").fill(service.prefect.password or "")
+        page.keyboard.press("Enter")
+        page.get_by_text("Active Work Pools").first.wait_for()
+        yield context
+        browser.close()
 
 
 @pytest.fixture
-def form(browser: Any, service: Service, deployment: Any) -> Iterator[Any]:
-    """The form, as whoever has typed the password sees it."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(service.prefect.url)
-    page.locator("input[type=password]").fill(service.prefect.password)
-    page.keyboard.press("Enter")
-    page.get_by_text("Active Work Pools").first.wait_for()
+def form(lab: Any, service: Service, deployment: Any) -> Iterator[Any]:
+    page = lab.new_page()
     page.goto(f"{service.prefect.url}/deployments/deployment/{deployment['id']}/run")
     page.get_by_text("Dot size").first.wait_for()
     yield page
-    context.close()
+    page.close()
 
 
 def field(form: Any, title: str) -> Any:
