@@ -20,7 +20,8 @@ from tasks.estimation import (
 )
 from tasks.live import live_bar, live_bars
 from tasks.naming import named_for_movie, named_for_request
-from tasks.one_movie import Place, hands_over, resolve_movie
+from tasks.one_movie import hands_over, resolve_movie
+from tasks.parts import Place
 from tasks.pose.run_record import LABELED, POSES, RAW, now
 from tasks.pose.settings import PoseSettings
 from tasks.publishing import (
@@ -141,7 +142,7 @@ def one_movie(
         workers.finishers.start()
         analysed = analyse_movie(request.movies[0], request, ready, scratch, workers)
         hand_over(analysed)
-    return place.part, f"{analysed.found.frames} frames, {analysed.quality.in_short}"
+    return place.part, analysed.in_short
 
 
 @stage("Movie", "movie · {movie.name}", "movie")
@@ -172,9 +173,8 @@ def analyse_movie(
             checked, found, poses, ready, settings, quality, labeled_file, workers
         )
         outputs = publish_movie(checked, raw, poses, labeled_file, previews, request.output)
-        told = f"{found.frames} frames, {quality.in_short}"
-        bar.end(told)
-    analysed = Analysed(
-        movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
-    )
-    return analysed, told
+        analysed = Analysed(
+            movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
+        )
+        bar.end(analysed.in_short)
+    return analysed, analysed.in_short

@@ -1,6 +1,6 @@
 """Web addresses that open a run's results in a browser, for a limited time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from pydantic import ValidationError
 
@@ -29,13 +29,17 @@ def links_of(record: RunRecord, hours: int) -> Links:
     """
     if not hours:
         return Links({})
-    found = {text: signed(Location.parse(text), hours) for text in _opened(record)}
+    found = {text: signed(Location.parse(text), hours) for _, text in _opened(record)}
     return Links({text: link for text, link in found.items() if link}, hours)
 
 
-def _opened(record: RunRecord) -> Iterable[str]:
-    for outputs in (record.outputs, *(movie.outputs for movie in record.movies)):
-        yield from (outputs[name].location for name in OPENED if name in outputs)
+def _opened(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """Name and location of the report, and of each movie's labelled movie."""
+    for folder, outputs in (
+        ("", record.outputs),
+        *((f"{m.name}/", m.outputs) for m in record.movies),
+    ):
+        yield from ((f"{folder}{n}", outputs[n].location) for n in OPENED if n in outputs)
 
 
 def signed(location: Location, hours: int) -> str | None:
@@ -63,7 +67,7 @@ def addresses(text: str, hours: int) -> list[tuple[str, str]]:
         if location.name != RUN_RECORD and not location.is_prefix and _exists(location):
             return [(location.name, _address(location, hours))]
         record = _record(location)
-    return [(_label(record, one), _address(Location.parse(one), hours)) for one in _opened(record)]
+    return [(name, _address(Location.parse(text), hours)) for name, text in _opened(record)]
 
 
 def _exists(location: Location) -> bool:
@@ -92,14 +96,3 @@ def _record(location: Location) -> RunRecord:
 
 def _address(location: Location, hours: int) -> str:
     return signed(location, hours) or location.path.as_uri()
-
-
-def _label(record: RunRecord, text: str) -> str:
-    """What an address opens: the report, or a movie's labelled movie."""
-    of_movie = (
-        f"{movie.name}/{name}"
-        for movie in record.movies
-        for name, output in movie.outputs.items()
-        if output.location == text
-    )
-    return next(of_movie, Location.parse(text).name)

@@ -5,37 +5,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
-from tasks.parts import Outcome, write_part
+from tasks.parts import Place, write_part
 from tasks.pose.errors import BadInput, PoseError
 from tasks.pose.settings import PoseSettings
-from tasks.recording import Analysed, failed_record
+from tasks.recording import Analysed, Outcome, failed_record
 from tasks.retries import STORE_RETRIES, stage
 from tasks.staging import MovieSource, ResolvedRequest, resolve
 from tasks.storage.location import Location
 from tasks.storage.store import CHANGED, ObjectInfo, store_for
 from tasks.store_errors import store_errors
-
-
-class Place(BaseModel):
-    """Where a movie stands in its request; the request's own run fills this in.
-
-    Attributes:
-        number: The movie's place in the request, counted from 0.
-        name: Its folder below the output location.
-        part: Location that its outcome is handed over at.
-        model_etag: The model archive that the request found.
-        movie_etag: The movie that the request found.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    number: int
-    name: str
-    part: str
-    model_etag: str | None
-    movie_etag: str | None
 
 
 @stage("Resolve movie", "resolve · {place.name}", "store", retries=STORE_RETRIES)

@@ -8,19 +8,35 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from tasks.pose.errors import StageFailed
-from tasks.pose.run_record import MovieRecord
-from tasks.recording import Analysed
-
-Outcome = Analysed | MovieRecord
-"""A movie's results, or the record of one that failed."""
+from tasks.recording import Analysed, Outcome
 
 _MOVIE = "movie.json"
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(
-    Analysed | MovieRecord, config=ConfigDict(ser_json_inf_nan="constants")
+    Outcome, config=ConfigDict(ser_json_inf_nan="constants")
 )
+
+
+class Place(BaseModel):
+    """Where a movie stands in its request; the request's own run fills this in.
+
+    Attributes:
+        number: The movie's place in the request, counted from 0.
+        name: Its folder below the output location.
+        part: Location that its outcome is handed over at.
+        model_etag: The model archive that the request found.
+        movie_etag: The movie that the request found.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int
+    name: str
+    part: str
+    model_etag: str | None
+    movie_etag: str | None
 
 
 def write_part(outcome: Outcome, target: Path) -> None:

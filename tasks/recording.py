@@ -67,6 +67,15 @@ class Analysed:
     outputs: dict[str, Output]
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def in_short(self) -> str:
+        """Frames and verdict in a few words."""
+        return f"{self.found.frames} frames, {self.quality.in_short}"
+
+
+Outcome = Analysed | MovieRecord
+"""A movie's results, or the record of one that failed."""
+
 
 def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) -> MovieRecord:
     """Tell one delivered movie's story, but for the annotations, which come last."""
@@ -153,7 +162,7 @@ def input_of(source: MovieSource) -> Input:
     )
 
 
-def outcomes(request: ResolvedRequest, states: Sequence[Any]) -> list[Analysed | MovieRecord]:
+def outcomes(request: ResolvedRequest, states: Sequence[Any]) -> list[Outcome]:
     """What was found in each movie, or why it failed.
 
     Args:
@@ -170,9 +179,7 @@ def outcomes(request: ResolvedRequest, states: Sequence[Any]) -> list[Analysed |
     ]
 
 
-def parted(
-    found: Sequence[Analysed | MovieRecord],
-) -> tuple[list[Analysed], list[MovieRecord]]:
+def parted(found: Sequence[Outcome]) -> tuple[list[Analysed], list[MovieRecord]]:
     """Part the movies that were delivered from the records of those that failed."""
     return (
         [one for one in found if isinstance(one, Analysed)],

@@ -23,10 +23,10 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelling, Crashed
 
 from tasks.naming import request_name
-from tasks.parts import Outcome, read_part
+from tasks.parts import Place, read_part
 from tasks.pose.errors import BadInput, PoseError, Retriable, StageFailed
 from tasks.pose.run_record import MovieRecord
-from tasks.recording import Analysed, failed_record, input_of
+from tasks.recording import Analysed, Outcome, failed_record, input_of
 from tasks.retries import stage
 from tasks.staging import Fetched, MovieSource, ResolvedRequest
 from tasks.storage.location import Location
@@ -166,6 +166,13 @@ def _start(errand: Errand, spread: Spread) -> None:
 def _run_of(errand: Errand, spread: Spread) -> FlowRun:
     """The run of an errand's present number, which is made where there is none."""
     given, movie, model = spread.request.given, errand.movie, spread.request.model.location
+    place = Place(
+        number=movie.number,
+        name=movie.name,
+        part=str(errand.part),
+        model_etag=spread.model.input.etag,
+        movie_etag=movie.info.etag,
+    )
     run: Any = run_deployment(
         ONE_MOVIE,
         parameters={
@@ -173,13 +180,7 @@ def _run_of(errand: Errand, spread: Spread) -> FlowRun:
             "movie": str(movie.info.location),
             "output": given.output,
             "settings": given.settings.model_dump(mode="json"),
-            "place": {
-                "number": movie.number,
-                "name": movie.name,
-                "part": str(errand.part),
-                "model_etag": spread.model.input.etag,
-                "movie_etag": movie.info.etag,
-            },
+            "place": place.model_dump(),
         },
         flow_run_name=request_name([str(movie.info.location)], str(model)),
         idempotency_key=f"{spread.run.id}-{movie.number}-{errand.number}",
@@ -201,7 +202,8 @@ def _until_all_have_ended(spread: Spread) -> Iterator[str]:
         if (counts := _counts(spread, states)) != told:
             told = counts
             yield counts
-        time.sleep(POLL)
+        if any(errand.outcome is None for errand in waiting):
+            time.sleep(POLL)
 
 
 _DELETED: State[Any] = Crashed(message="somebody has deleted it")

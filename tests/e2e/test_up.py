@@ -4,11 +4,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 import pytest
@@ -17,8 +16,7 @@ from deployments.demo.run import MOVIE
 from tests.integration.test_receiver import notification
 from tests.movie_files import cut_movie
 from tests.paths import ROOT
-
-T = TypeVar("T")
+from tests.servers import eventually
 
 BUCKET = "dlcflow-demo"
 
@@ -69,13 +67,6 @@ def _post(url: str, body: Any) -> Any:
         return json.load(answer)
 
 
-def _eventually(look: Callable[[], T], seconds: float = 400) -> T:
-    until = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < until:
-        time.sleep(1)
-    return found
-
-
 def test_a_movie_dropped_into_the_inbox_is_analysed(
     parts: dict[str, str], folder: Path, tmp_path: Path
 ) -> None:
@@ -88,7 +79,7 @@ def test_a_movie_dropped_into_the_inbox_is_analysed(
         listed = store.list_objects_v2(Bucket=BUCKET, Prefix="results/inbox/day1/short/run.json")
         return listed.get("Contents")
 
-    assert _eventually(record), (folder / "worker.log").read_text()[-3000:]
+    assert eventually(record, 400), (folder / "worker.log").read_text()[-3000:]
     body = store.get_object(Bucket=BUCKET, Key="results/inbox/day1/short/run.json")["Body"].read()
     found = json.loads(body)
     assert found["status"] == "complete"
@@ -102,7 +93,7 @@ def test_the_next_look_is_scheduled(parts: dict[str, str]) -> None:
         body = {"flows": {"name": {"any_": ["inbox"]}}}
         return _post(f"{parts['server']}/api/flow_runs/filter", body)
 
-    assert _eventually(scheduled, 120)
+    assert eventually(scheduled, 120)
 
 
 def test_down_ends_it_all(parts: dict[str, str], folder: Path) -> None:

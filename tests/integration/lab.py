@@ -1,6 +1,5 @@
 """A lab's Prefect server in tests: deployed to, with a stub in the place of pose estimation."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from deployments import automations, deploy
 from deployments.definitions import INBOX
 from deployments.deploy import POOL
 from tasks import TAG
+from tests import servers
 
 T = TypeVar("T")
 
@@ -100,9 +100,7 @@ def emit(client: SyncPrefectClient, event: str, about: str, *related: dict[str, 
 
 def eventually(look: Callable[[], T], seconds: float = 120) -> T:
     """What a look finds, once it finds something."""
-    until = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < until:
-        time.sleep(0.2)
+    found = servers.eventually(look, seconds)
     assert found, "it never came"
     return found
 

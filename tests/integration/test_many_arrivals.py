@@ -30,7 +30,8 @@ from tasks.inbox_plan import FolderRequest
 from tasks.storage.location import Location
 from tests.integration.test_deploy import INBOX, client
 from tests.integration.test_inbox import start, value
-from tests.integration.test_receiver import eventually, notification
+from tests.integration.test_receiver import notification
+from tests.servers import eventually
 from tests.stores import Settings
 
 __all__ = ["client"]

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from deployments import receiver
 from deployments.definitions import INBOX
 from deployments.gathering import MOST, Gatherer
 from tasks.storage.location import Location
+from tests import servers
 from tests.paths import ROOT
 from tests.stores import Settings, free_port
 
@@ -57,11 +57,9 @@ def gatherer(heard: Heard) -> Iterator[receiver.Arrivals]:
     gatherer.close()
 
 
-def eventually(found: Callable[[], Any], seconds: float = 60) -> Any:
-    until = time.monotonic() + seconds
-    while not (answer := found()) and time.monotonic() < until:
-        time.sleep(0.2)
-    return answer
+def eventually(found: Callable[[], Any]) -> Any:
+    """What is found within a minute: what a receiver is told of takes no longer."""
+    return servers.eventually(found, 60)
 
 
 def events(inbox: str) -> list[Any]:
