@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from tasks import live
 from tasks.artifacts import key_of, show
+from tasks.checkpoints import CheckpointStore
 from tasks.pose import estimate, finishing
 from tasks.pose.errors import BadInput
 from tasks.pose.inspection import as_markdown, inspect_archive
@@ -27,6 +28,7 @@ from tasks.pose.processes import (
 )
 from tasks.pose.quality import Quality
 from tasks.pose.settings import Crop, PoseSettings
+from tasks.pose.stage_keys import network_digest
 from tasks.progress import Progress
 from tasks.retries import WORKER_RETRIES, stage
 from tasks.staging import Fetched
@@ -74,10 +76,17 @@ class Workers:
 
 @dataclass(frozen=True)
 class ReadyModel:
-    """A model that has been checked and can run."""
+    """A model that has been checked and can run.
+
+    Attributes:
+        model: What is known of it.
+        project: The DeepLabCut project that runs it.
+        network: Digest of how its network is built and run.
+    """
 
     model: Model
     project: Path
+    network: str
 
 
 @dataclass(frozen=True)
@@ -192,7 +201,8 @@ def check_model(
     model = inspection.usable_model()
     model.check_displayed(settings.displayed_body_parts)
     parts = f"{len(model.body_parts)} body parts"
-    return ReadyModel(model, project), f"{model.network}, {parts}, {model.snapshot}"
+    ready = ReadyModel(model, project, network_digest(project))
+    return ready, f"{model.network}, {parts}, {model.snapshot}"
 
 
 @stage("Load model", "load model", "gpu", retries=WORKER_RETRIES)
@@ -232,13 +242,19 @@ def _edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, int]:
 
 @stage("Estimate poses", "estimate · {movie.name}", "gpu", retries=WORKER_RETRIES)
 def estimate_poses(
-    movie: CheckedMovie, ready: ReadyModel, crop: Crop | None, target: Path, workers: Workers
+    movie: CheckedMovie,
+    ready: ReadyModel,
+    crop: Crop | None,
+    target: Path,
+    checkpoints: CheckpointStore,
+    workers: Workers,
 ) -> tuple[estimate.Estimate, str]:
     """Estimate the pose in every decodable frame; one movie at a time has the GPU."""
     what = f"estimate · {movie.name}"
     if bar := live.current():
         bar.tell("estimate", 0, "waits for its turn")
-    with workers.gpu, Progress(what, movie.info.declared_frames) as progress:
+    total = movie.info.declared_frames
+    with workers.gpu, checkpoints.shared() as kept, Progress(what, total) as progress:
         found = workers.estimator.call(
             estimate.estimate,
             ready.project,
@@ -246,10 +262,17 @@ def estimate_poses(
             target,
             crop,
             DEVICE,
+            kept,
             on_progress=progress,
         )
-    speed = found.frames / found.seconds
-    return found, f"{found.frames} frames in {found.seconds:.1f} s ({speed:.1f} frames/s)"
+    return found, _told(found)
+
+
+def _told(found: estimate.Estimate) -> str:
+    now = found.frames - found.resumed
+    speed = now / found.seconds
+    earlier = f"{found.resumed} frames from an earlier try, " if found.resumed else ""
+    return f"{earlier}{now} frames in {found.seconds:.1f} s ({speed:.1f} frames/s)"
 
 
 @stage("Filter poses", "filter · {name}", "cpu", retries=WORKER_RETRIES)

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -24,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose import slots
+from tasks.pose.checkpoints import Checkpoints, Found, Past, read_past
 from tasks.pose.errors import BadInput, PoseWarning, StageFailed
 from tasks.pose.lanes import in_lanes
 from tasks.pose.movies import Image, MovieReader, open_movie
@@ -51,6 +52,7 @@ class Estimate:
         batch_size: Frames that went to the network at a time.
         seconds: From the first frame's decoding to the last pose.
         warnings: What whoever uses the poses should know, one sentence each.
+        resumed: Frames whose poses an earlier try had found.
     """
 
     frames: int
@@ -60,6 +62,7 @@ class Estimate:
     batch_size: int
     seconds: float
     warnings: tuple[str, ...] = ()
+    resumed: int = 0
 
 
 def load(project: Path, device: str | None = None) -> Loaded:
@@ -84,9 +87,15 @@ def estimate(
     target: Path,
     crop: Crop | None,
     device: str | None,
+    checkpoints: Path | None = None,
+    *,
     progress: Callable[[Pace], None],
 ) -> Estimate:
     """Estimate the pose in every decodable frame and write DeepLabCut's H5.
+
+    What has been found is written down now and then. Where there is such a past, the frames that
+    it knows are decoded, for their times, but do not go to the network again; the result is the
+    same, to the last bit where the device computes alike each time.
 
     Args:
         project: A DeepLabCut project with exactly one snapshot.
@@ -95,6 +104,8 @@ def estimate(
             relative to the crop as DeepLabCut has them.
         crop: The rectangle that goes to the network; None for the whole frame.
         device: A torch device; by default a GPU where there is one.
+        checkpoints: Folder with what an earlier try has found, and where this one adds to it;
+            without one, nothing is written down.
         progress: Called with the number of frames that have a pose, and what bounds the work.
 
     Returns:
@@ -105,16 +116,20 @@ def estimate(
         Retriable: The device has too little free memory for a single frame.
         StageFailed: A decoded frame has no pose.
     """
-    reader = open_movie(movie)
-    frames = _cropped(reader, crop)
+    reader, past = open_movie(movie), read_past(checkpoints) if checkpoints else Past()
+    frames = _cropped(_unknown(reader, past), crop)
     first = next(frames, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
     with _on_device(project, device, progress) as network:
         started = time.monotonic()
         batch_size = network.batch_size(first)
-        predictions = _predictions(network, chain([first], frames), batch_size, progress)
+        if past.frames:
+            batch_size = past.batch_size
+        kept = Checkpoints(checkpoints, batch_size, past.frames)
+        found = _predictions(network, chain([first], frames), kept, progress)
         seconds = time.monotonic() - started
+    predictions = [*past.found, *(found[1:] if past.frames else found)]
     done = sum(size for size, _ in predictions)
     if done != reader.frames:
         raise StageFailed(f"{movie.name}: {reader.frames} frames decode, but {done} have a pose")
@@ -128,6 +143,7 @@ def estimate(
         batch_size=batch_size,
         seconds=seconds,
         warnings=told,
+        resumed=past.frames,
     )
 
 
@@ -142,16 +158,24 @@ def _on_device(
 
 
 def _predictions(
-    network: Network, frames: Iterator[Image], size: int, progress: Callable[[Pace], None]
-) -> list[tuple[int, Any]]:
-    """What the network finds in each batch, with the number of its frames."""
-    found: list[tuple[int, Any]] = []
-    done, waits, lanes = 0, Waits(), network.lanes
-    with _feeding(frames, size, lanes.buffer) as batches:
+    network: Network, frames: Iterator[Image], kept: Checkpoints, progress: Callable[[Pace], None]
+) -> list[Found]:
+    """What the network finds in each batch, with the number of its frames; it is kept, too.
+
+    Where an earlier try has found something, the first batch is known.
+    """
+    found: list[Found] = []
+    known, waits, lanes = kept.frames, Waits(), network.lanes
+    done = max(0, known - kept.batch_size)
+    with _feeding(frames, kept.batch_size, lanes.buffer) as batches:
         for count, prediction in in_lanes(network.predict, waits.over(batches), lanes):
+            if found or not known:
+                kept.add((count, prediction))
             found.append((count, prediction))
             done += count
             progress(Pace(done, waits.bound))
+    if kept.frames:
+        kept.write()  # following the animals of a long movie takes long, too
     return found
 
 
@@ -191,7 +215,20 @@ def cropped_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, i
     return left, right, top, bottom
 
 
-def _cropped(frames: MovieReader, crop: Crop | None) -> Iterator[Image]:
+def _unknown(reader: MovieReader, past: Past) -> Iterator[Image]:
+    """A movie's frames, without those whose poses are known.
+
+    The first batch comes again: the network is prepared with it, and so in the same way.
+    """
+    if not past.frames:
+        yield from reader
+        return
+    for index, (_, image) in enumerate(reader.pictures()):
+        if index < past.batch_size or index >= past.frames:
+            yield image()
+
+
+def _cropped(frames: Iterable[Image], crop: Crop | None) -> Iterator[Image]:
     for frame in frames:
         if crop is None:
             yield frame

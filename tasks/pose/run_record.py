@@ -63,6 +63,7 @@ class Output(Record):
     location: str
     size: int
     sha256: str
+    etag: str | None = None
     coordinates: Literal["frame", "crop"] | None = Field(
         default=None,
         description="What coordinates in it are relative to: the whole frame, or the crop.",
@@ -74,6 +75,9 @@ class StageTime(Record):
 
     seconds: float
     frames_per_second: float | None = None
+    reused: bool = Field(
+        default=False, description="Whether the result is that of an earlier run; no work was done."
+    )
 
 
 class MovieRecord(Record):
