@@ -118,6 +118,7 @@ def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) ->
         height=info.height,
         codec=info.codec,
         batch_size=found.batch_size,
+        resumed=found.resumed or None,
         frame_rate=float(found.timing.frame_rate),
         constant_frame_rate=found.timing.constant,
         duration=float(found.timing.seconds[-1] + 1 / found.timing.frame_rate),

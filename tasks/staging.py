@@ -4,6 +4,7 @@ import errno
 import fcntl
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -199,8 +200,19 @@ def scratch_folder() -> Iterator[Path]:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _removed(folder)
 
+
+def _removed(folder: Path) -> None:
+    """Remove a folder into which a thread that is being ended may still write."""
+    for _ in range(_MOST_REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+
+
+_MOST_REMOVALS = 20
 
 SCRATCH = "dlcflow-run-"
 """How names of runs' scratch folders begin."""

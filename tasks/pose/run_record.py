@@ -95,6 +95,9 @@ class MovieRecord(Record):
     height: int | None = None
     codec: str | None = None
     batch_size: int | None = Field(default=None, description="Frames at a time on the device.")
+    resumed: int | None = Field(
+        default=None, description="Frames whose poses were found by a try that ended early."
+    )
     frame_rate: float | None = None
     constant_frame_rate: bool | None = None
     duration: float | None = Field(default=None, description="Seconds.")
