@@ -27,6 +27,7 @@ from tasks.pose.processes import (
 )
 from tasks.pose.quality import Quality
 from tasks.pose.settings import Crop, PoseSettings
+from tasks.pose.watchdog import Patience
 from tasks.progress import Progress
 from tasks.retries import WORKER_RETRIES, stage
 from tasks.staging import Fetched
@@ -111,6 +112,19 @@ class CheckedMovie:
         """Width and height of what goes to the network, in pixels."""
         left, right, top, bottom = self.edges
         return right - left, bottom - top
+
+    @property
+    def patience(self) -> Patience:
+        """How long work on the whole movie may say nothing."""
+        guessed = self.path.stat().st_size // SMALL_FRAME
+        return Patience(self.name, self.info.declared_frames or guessed)
+
+
+SMALL_FRAME = 1_000
+"""Bytes that a frame takes at least in a movie that does not tell how many it has."""
+
+SMALL_ROW = 100
+"""Bytes that a frame takes at least in a file of poses."""
 
 
 @contextmanager
@@ -211,7 +225,8 @@ def check_movie(
     In a child process: a file from a stranger may crash a decoder, and only its own movie fails.
     """
     with workers.finishers.lease() as process:
-        info = process.call(probe, movie.path, Path(movie.input.location).name)
+        name_given = Path(movie.input.location).name
+        info = process.call(probe, movie.path, name_given, patience=Patience(name))
     edges = _edges(crop, info)
     declared = f"{info.declared_frames or 'unknown'} frames declared"
     size = f"{info.width}×{info.height}"
@@ -247,6 +262,7 @@ def estimate_poses(
             crop,
             DEVICE,
             on_progress=progress,
+            patience=movie.patience,
         )
     speed = found.frames / found.seconds
     return found, f"{found.frames} frames in {found.seconds:.1f} s ({speed:.1f} frames/s)"
@@ -254,7 +270,7 @@ def estimate_poses(
 
 @stage("Filter poses", "filter · {name}", "cpu", retries=WORKER_RETRIES)
 def filter_poses(
-    name: str,  # noqa: ARG001 - names the task's run
+    name: str,
     raw: Path,
     target: Path,
     window_length: int,
@@ -262,7 +278,8 @@ def filter_poses(
 ) -> tuple[Path, str]:
     """Run the median filter over each coordinate."""
     with workers.finishers.lease() as process:
-        process.call(filter_file, raw, target, window_length)
+        patience = Patience(name, raw.stat().st_size // SMALL_ROW)
+        process.call(filter_file, raw, target, window_length, patience=patience)
     return target, f"median over {window_length} frames"
 
 
@@ -283,6 +300,7 @@ def judge_quality(
             movie.cropped_size,
             movie.info.frame_rate,
             ledger_of(movie.info.declared_frames, found.timing).lost,
+            patience=movie.patience,
         )
     return quality, "; ".join((quality.verdict.value, *quality.reasons[:3]))
 
@@ -300,7 +318,14 @@ def draw_previews(
     size = (movie.info.width, movie.info.height)
     with workers.finishers.lease() as process:
         files = process.call(
-            finishing.preview_files, poses, folder, ready.model, settings, movie.offset, size
+            finishing.preview_files,
+            poses,
+            folder,
+            ready.model,
+            settings,
+            movie.offset,
+            size,
+            patience=movie.patience,
         )
     return files, ", ".join(files)
 
@@ -332,5 +357,6 @@ def label_movie(
             movie.offset,
             quality.worst_frames,
             on_progress=progress,
+            patience=movie.patience,
         )
     return labeled, f"{labeled.frames} frames at {float(labeled.frame_rate):.2f} frames/s"

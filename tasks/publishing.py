@@ -25,6 +25,7 @@ from tasks.pose.run_record import (
     Output,
     RunRecord,
 )
+from tasks.pose.watchdog import Patience
 from tasks.progress import Progress
 from tasks.recording import (
     Analysed,
@@ -126,8 +127,10 @@ def publish_annotations(
     tables = [
         MoviePoses(m.source.number, m.poses, m.found.timing, m.checked.offset) for m in delivered
     ]
+    frames = sum(len(table.timing.seconds) for table in tables)
+    patience = Patience(f"{len(tables)} movies", frames)
     with workers.finishers.lease() as process:
-        rows = process.call(write_annotations, tables, target, form)
+        rows = process.call(write_annotations, tables, target, form, patience=patience)
     output = _publish(target, request.output.child(target.name))
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 
