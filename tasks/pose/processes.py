@@ -23,9 +23,11 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, TypeVar
 
 from tasks.pose.errors import PoseError, Retriable, StageFailed
+from tasks.pose.room import full_disk
 from tasks.pose.watchdog import Patience, Watchdog
 
 R = TypeVar("R")
@@ -151,7 +153,8 @@ class StageProcess:
                 self._kill()
                 raise
             if kind == "failure":
-                # A GPU that failed once fails for good in a process: the next call gets a new one.
+                # A GPU that failed once fails for good in a process, and HDF5 keeps open what it
+                # could not write: the next call gets a new one.
                 self._kill()
                 raise self._failed(value)
         if kind == "error":
@@ -232,8 +235,10 @@ class StageProcess:
             return Retriable(f"the {self.name} process was ended by {_told_signal(-status)}")
         return StageFailed(f"the {self.name} process ended with status {status}")
 
-    def _failed(self, sentence: str) -> PoseError:
-        return self._with_output(StageFailed(" ".join(sentence.split())))
+    def _failed(self, told: str | PoseError) -> PoseError:
+        if isinstance(told, str):
+            told = StageFailed(" ".join(told.split()))
+        return self._with_output(told)
 
     def _with_output(self, error: PoseError) -> PoseError:
         error.output = self.last_lines() or None
@@ -386,8 +391,10 @@ def _run(call: Call, connection: "Connection[Any, Any]") -> tuple[str, Any]:
     except PoseError as error:
         return "error", error
     except Exception as error:  # noqa: BLE001 - the edge of a stage: all that it raises is told
-        traceback.print_exc()
-        return "failure", f"{type(error).__name__}: {error}"
+        told = full_disk(error, Path(os.environ.get("TMPDIR") or gettempdir()))
+        with suppress(OSError):  # the log lies on the same disk
+            traceback.print_exc()
+        return "failure", told or f"{type(error).__name__}: {error}"
     finally:
         progress.end()
 
