@@ -33,6 +33,7 @@ from tasks.publishing import (
 )
 from tasks.recording import Analysed, RunFacts, conclusion, outcomes, parted
 from tasks.retries import ends_clearly, stage, timed_stages
+from tasks.scratch_room import check_scratch
 from tasks.spreading import check_can_spread, remove_parts, spread_movies, spreads
 from tasks.staging import (
     INPUT,
@@ -83,9 +84,11 @@ def pose_estimation(
         if not settings.spread_from:
             workers.estimator.start()
         request = resolve_request(model, movies, output, settings)
+        spread = spreads(request)
+        check_scratch(request, scratch, 0 if spread else MOVIES_AT_ONCE)
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
-        if spread := spreads(request):
+        if spread:
             check_can_spread()
         loaded = None if spread else load_model(ready, workers)
         workers.finishers.start()
@@ -136,6 +139,7 @@ def one_movie(
     ):
         workers.estimator.start()
         request = resolve_movie(model, movie, output, settings, place)
+        check_scratch(request, scratch, 1)
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         load_model(ready, workers)

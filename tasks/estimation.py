@@ -1,11 +1,13 @@
 """Check, estimate, filter, judge, preview and label: the stages between two stores."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 from tasks import live
 from tasks.artifacts import key_of, show
@@ -30,7 +32,8 @@ from tasks.pose.settings import Crop, PoseSettings
 from tasks.pose.watchdog import Patience
 from tasks.progress import Progress
 from tasks.retries import WORKER_RETRIES, stage
-from tasks.staging import Fetched
+from tasks.scratch_room import check_outputs
+from tasks.staging import Fetched, scratch_folder
 
 NETWORK_MODULES = (
     "tasks.pose.estimate",
@@ -164,13 +167,12 @@ def estimator_ahead() -> Iterator[Callable[[], None]]:
     Yields:
         What removes its scratch folder, for whoever must end the process in the block.
     """
-    folder = TemporaryDirectory(prefix="dlcflow-", ignore_cleanup_errors=True)
-    with folder:
-        estimator = _estimator(Path(folder.name))
+    with scratch_folder() as folder:
+        estimator = _estimator(folder)
         estimator.start()
         _ahead.append(estimator)
         try:
-            yield folder.cleanup
+            yield partial(shutil.rmtree, folder, ignore_errors=True)
         finally:
             _ahead.clear()
             estimator.close()
@@ -228,6 +230,7 @@ def check_movie(
         name_given = Path(movie.input.location).name
         info = process.call(probe, movie.path, name_given, patience=Patience(name))
     edges = _edges(crop, info)
+    check_outputs(name, movie.path, info, Path(gettempdir()))
     declared = f"{info.declared_frames or 'unknown'} frames declared"
     size = f"{info.width}×{info.height}"
     rate = f"{float(info.frame_rate):.2f} frames/s"
