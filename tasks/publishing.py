@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,23 @@ def withdraw_record(output: Location) -> tuple[RunRecord | None, str]:
         with suppress(ValidationError):
             earlier = RunRecord.model_validate_json(store.read(location, LARGEST_RECORD))
         store.remove(location)
+    _abort_unfinished(output)
     return earlier, f"no {RUN_RECORD} at {output} until this run is finished"
+
+
+def _abort_unfinished(output: Location) -> None:
+    """Free what a run that was killed has left; who may write might not be allowed to look."""
+    try:
+        found = store_for(output).abort_unfinished(output, UNFINISHED)
+    except (OSError, ValueError) as error:
+        get_run_logger().warning("Unfinished uploads below %s stay: %s", output, error)
+        return
+    if found:
+        get_run_logger().info("%d unfinished uploads below %s were aborted", found, output)
+
+
+UNFINISHED = timedelta(hours=6)
+"""How long ago an upload must have begun to be aborted: another run might still be at it."""
 
 
 @stage("Publish movie", "publish · {movie.name}", "store", retries=STORE_RETRIES)

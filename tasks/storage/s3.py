@@ -7,8 +7,9 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -88,10 +89,9 @@ class S3Store(ObjectStore):
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         """Every object below a prefix."""
-        below = prefix.key if prefix.is_prefix else f"{prefix.key}/"
         with _explained(prefix):
             pages = _client().get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=prefix.bucket, Prefix=below):
+            for page in pages.paginate(Bucket=prefix.bucket, Prefix=_below(prefix)):
                 for found in page.get("Contents", ()):
                     if found["Size"] or not found["Key"].endswith("/"):
                         yield _listed(Location(prefix.bucket, found["Key"]), found)
@@ -155,6 +155,22 @@ class S3Store(ObjectStore):
         with _explained(prefix):
             upload = _client().create_multipart_upload(**where)
             _client().abort_multipart_upload(**where, UploadId=upload["UploadId"])
+
+    def abort_unfinished(self, prefix: Location, older_than: timedelta = timedelta()) -> int:
+        """Abort multipart uploads that were never completed."""
+        last = datetime.now(UTC) - older_than
+        with _explained(prefix):
+            pages = _client().get_paginator("list_multipart_uploads")
+            uploads = [
+                upload
+                for page in pages.paginate(Bucket=prefix.bucket, Prefix=_below(prefix))
+                for upload in page.get("Uploads", ())
+                if upload["Initiated"] <= last or not older_than
+            ]
+            for upload in uploads:
+                where = Location(prefix.bucket, upload["Key"])
+                _abort(where, upload["UploadId"])
+        return len(uploads)
 
     def local_path(self, source: ObjectInfo) -> Path | None:  # noqa: ARG002
         """Nothing: the object must be fetched."""
@@ -259,6 +275,18 @@ def _with_reason(error: ClientError, location: Location) -> ClientError:
 
 def _status(error: ClientError) -> int:
     return error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def _below(prefix: Location) -> str:
+    return prefix.key if prefix.is_prefix else f"{prefix.key}/"
+
+
+def _abort(location: Location, upload: str) -> None:
+    try:
+        _client().abort_multipart_upload(Bucket=location.bucket, Key=location.key, UploadId=upload)
+    except ClientError as error:
+        if _status(error) != HTTPStatus.NOT_FOUND:  # it has come to an end meanwhile
+            raise
 
 
 def _listed(location: Location, found: "ObjectTypeDef") -> ObjectInfo:
