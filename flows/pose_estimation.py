@@ -42,6 +42,7 @@ from tasks.publishing import (
 )
 from tasks.recording import Analysed, RunFacts, conclusion, outcomes, parted
 from tasks.retries import ends_clearly, stage, timed_stages
+from tasks.scratch_room import check_scratch
 from tasks.spreading import check_can_spread, remove_parts, spread_movies, spreads
 from tasks.staging import (
     INPUT,
@@ -91,6 +92,7 @@ def pose_estimation(
     ):
         request = resolve_request(model, movies, output, settings)
         spread, kept = spreads(request), all_kept(request)
+        check_scratch(request, scratch, 0 if spread else MOVIES_AT_ONCE)
         if not spread and not kept:
             workers.estimator.start()
         archive = fetch_model(request.model, scratch)
@@ -146,6 +148,7 @@ def one_movie(
     ):
         request = resolve_movie(model, movie, output, settings, place)
         kept = all_kept(request)
+        check_scratch(request, scratch, 1)
         if not kept:
             workers.estimator.start()
         archive = fetch_model(request.model, scratch)

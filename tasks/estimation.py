@@ -1,11 +1,13 @@
 """Check, estimate, filter, judge, preview and label: the stages between two stores."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 from tasks import live
 from tasks.artifacts import key_of, show
@@ -29,9 +31,11 @@ from tasks.pose.processes import (
 from tasks.pose.quality import Quality
 from tasks.pose.settings import Crop, PoseSettings
 from tasks.pose.stage_keys import network_digest
+from tasks.pose.watchdog import Patience
 from tasks.progress import Progress
 from tasks.retries import WORKER_RETRIES, stage
-from tasks.staging import Fetched
+from tasks.scratch_room import check_outputs
+from tasks.staging import Fetched, scratch_folder
 
 NETWORK_MODULES = (
     "tasks.pose.estimate",
@@ -121,6 +125,19 @@ class CheckedMovie:
         left, right, top, bottom = self.edges
         return right - left, bottom - top
 
+    @property
+    def patience(self) -> Patience:
+        """How long work on the whole movie may say nothing."""
+        guessed = self.path.stat().st_size // SMALL_FRAME
+        return Patience(self.name, self.info.declared_frames or guessed)
+
+
+SMALL_FRAME = 1_000
+"""Bytes that a frame takes at least in a movie that does not tell how many it has."""
+
+SMALL_ROW = 100
+"""Bytes that a frame takes at least in a file of poses."""
+
 
 @contextmanager
 def stage_processes(scratch: Path) -> Iterator[Workers]:
@@ -159,13 +176,12 @@ def estimator_ahead() -> Iterator[Callable[[], None]]:
     Yields:
         What removes its scratch folder, for whoever must end the process in the block.
     """
-    folder = TemporaryDirectory(prefix="dlcflow-", ignore_cleanup_errors=True)
-    with folder:
-        estimator = _estimator(Path(folder.name))
+    with scratch_folder() as folder:
+        estimator = _estimator(folder)
         estimator.start()
         _ahead.append(estimator)
         try:
-            yield folder.cleanup
+            yield partial(shutil.rmtree, folder, ignore_errors=True)
         finally:
             _ahead.clear()
             estimator.close()
@@ -221,8 +237,10 @@ def check_movie(
     In a child process: a file from a stranger may crash a decoder, and only its own movie fails.
     """
     with workers.finishers.lease() as process:
-        info = process.call(probe, movie.path, Path(movie.input.location).name)
+        name_given = Path(movie.input.location).name
+        info = process.call(probe, movie.path, name_given, patience=Patience(name))
     edges = _edges(crop, info)
+    check_outputs(name, movie.path, info, Path(gettempdir()))
     declared = f"{info.declared_frames or 'unknown'} frames declared"
     size = f"{info.width}×{info.height}"
     rate = f"{float(info.frame_rate):.2f} frames/s"
@@ -264,6 +282,7 @@ def estimate_poses(
             DEVICE,
             kept,
             on_progress=progress,
+            patience=movie.patience,
         )
     return found, _told(found)
 
@@ -277,7 +296,7 @@ def _told(found: estimate.Estimate) -> str:
 
 @stage("Filter poses", "filter · {name}", "cpu", retries=WORKER_RETRIES)
 def filter_poses(
-    name: str,  # noqa: ARG001 - names the task's run
+    name: str,
     raw: Path,
     target: Path,
     window_length: int,
@@ -285,7 +304,8 @@ def filter_poses(
 ) -> tuple[Path, str]:
     """Run the median filter over each coordinate."""
     with workers.finishers.lease() as process:
-        process.call(filter_file, raw, target, window_length)
+        patience = Patience(name, raw.stat().st_size // SMALL_ROW)
+        process.call(filter_file, raw, target, window_length, patience=patience)
     return target, f"median over {window_length} frames"
 
 
@@ -306,6 +326,7 @@ def judge_quality(
             movie.cropped_size,
             movie.info.frame_rate,
             ledger_of(movie.info.declared_frames, found.timing).lost,
+            patience=movie.patience,
         )
     return quality, "; ".join((quality.verdict.value, *quality.reasons[:3]))
 
@@ -323,7 +344,14 @@ def draw_previews(
     size = (movie.info.width, movie.info.height)
     with workers.finishers.lease() as process:
         files = process.call(
-            finishing.preview_files, poses, folder, ready.model, settings, movie.offset, size
+            finishing.preview_files,
+            poses,
+            folder,
+            ready.model,
+            settings,
+            movie.offset,
+            size,
+            patience=movie.patience,
         )
     return files, ", ".join(files)
 
@@ -355,5 +383,6 @@ def label_movie(
             movie.offset,
             quality.worst_frames,
             on_progress=progress,
+            patience=movie.patience,
         )
     return labeled, f"{labeled.frames} frames at {float(labeled.frame_rate):.2f} frames/s"

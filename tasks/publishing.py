@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from tasks.pose.run_record import (
     Output,
     RunRecord,
 )
+from tasks.pose.watchdog import Patience
 from tasks.progress import Progress
 from tasks.recording import (
     Analysed,
@@ -72,6 +74,7 @@ def withdraw_record(output: Location) -> tuple[RunRecord | None, str]:
             store.upload(path, aside)
             store.remove(location)
         earlier = _record(aside)
+    _abort_unfinished(output)
     return earlier, f"no {RUN_RECORD} at {output} until this run is finished"
 
 
@@ -84,6 +87,21 @@ def _record(location: Location) -> RunRecord | None:
     with suppress(FileNotFoundError, ValidationError):
         return RunRecord.model_validate_json(store_for(location).read(location, LARGEST_RECORD))
     return None
+
+
+def _abort_unfinished(output: Location) -> None:
+    """Free what a run that was killed has left; who may write might not be allowed to look."""
+    try:
+        found = store_for(output).abort_unfinished(output, UNFINISHED)
+    except (OSError, ValueError) as error:
+        get_run_logger().warning("Unfinished uploads below %s stay: %s", output, error)
+        return
+    if found:
+        get_run_logger().info("%d unfinished uploads below %s were aborted", found, output)
+
+
+UNFINISHED = timedelta(hours=6)
+"""How long ago an upload must have begun to be aborted: another run might still be at it."""
 
 
 @stage("Publish movie", "publish · {movie.name}", "store", retries=STORE_RETRIES)
@@ -160,8 +178,10 @@ def publish_annotations(
     tables = [
         MoviePoses(m.source.number, m.poses, m.found.timing, m.checked.offset) for m in delivered
     ]
+    frames = sum(len(table.timing.seconds) for table in tables)
+    patience = Patience(f"{len(tables)} movies", frames)
     with workers.finishers.lease() as process:
-        rows = process.call(write_annotations, tables, target, form)
+        rows = process.call(write_annotations, tables, target, form, patience=patience)
     output = _publish(target, request.output.child(target.name))
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
+from pathlib import Path
+from tempfile import gettempdir
 from traceback import format_exception
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -17,6 +19,7 @@ from prefect.states import Completed, Failed
 from prefect.tasks import exponential_backoff
 
 from tasks.pose.errors import PoseError, Retriable, StageFailed
+from tasks.pose.room import full_disk
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -157,6 +160,8 @@ def explained(error: BaseException) -> PoseError:
     """The error as one that can be shown to a user: one sentence, typed by what to do."""
     if isinstance(error, PoseError):
         return error
+    if isinstance(error, OSError) and (full := full_disk(error, Path(gettempdir()))):
+        return full
     sentence = " ".join(f"{type(error).__name__}: {error}".split())
     told = (Retriable if isinstance(error, OSError) else StageFailed)(sentence)
     told.output = "".join(format_exception(error))

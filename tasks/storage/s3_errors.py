@@ -30,7 +30,7 @@ _UNREACHABLE = (
     "the store could not be reached; check AWS_ENDPOINT_URL, that the store runs and that this "
     "machine may connect to it"
 )
-_GARBLED = "what arrived is not what was sent; try again"
+GARBLED = "what arrived is not what was sent; try again"
 
 # By HTTP status, error code of the store, or class of the client library's exception.
 MEANINGS: Mapping[int | str, _Meaning] = {
@@ -88,8 +88,8 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     "InternalError": (ConnectionError, _BUSY),
     "OperationAborted": (ConnectionError, _BUSY),
     "RequestTimeout": (TimeoutError, _SLOW),
-    "BadDigest": (ConnectionError, _GARBLED),
-    "XAmzContentSHA256Mismatch": (ConnectionError, _GARBLED),
+    "BadDigest": (ConnectionError, GARBLED),
+    "XAmzContentSHA256Mismatch": (ConnectionError, GARBLED),
     "IncompleteBody": (ConnectionError, _CUT),
     "PreconditionFailed": (_changed, CHANGED),
     "InvalidBucketName": (ValueError, "'{bucket}' is no name of a bucket"),
@@ -115,9 +115,9 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     "IncompleteReadError": (ConnectionError, _CUT),
     "HTTPClientError": (ConnectionError, _UNREACHABLE),
     "HTTPError": (ConnectionError, _CUT),
-    "ChecksumError": (ConnectionError, _GARBLED),
-    "FlexibleChecksumError": (ConnectionError, _GARBLED),
-    "S3ValidationError": (ConnectionError, _GARBLED),
+    "ChecksumError": (ConnectionError, GARBLED),
+    "FlexibleChecksumError": (ConnectionError, GARBLED),
+    "S3ValidationError": (ConnectionError, GARBLED),
     "S3DownloadFailedError": (_changed, CHANGED),
     "ProfileNotFound": (ValueError, "there is no such profile; check AWS_PROFILE ({detail})"),
     "ConfigParseError": (ValueError, "the AWS configuration file can't be read ({detail})"),

@@ -5,9 +5,11 @@ import glob
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -139,6 +141,19 @@ class ObjectStore(Protocol):
             PermissionError: They can't, with the present credentials.
         """
 
+    def abort_unfinished(self, prefix: Location, older_than: timedelta = timedelta()) -> int:
+        """Abort uploads below a prefix that never came to an end: their parts take room, unseen.
+
+        Only for who alone writes there: an upload that is still under way is aborted too.
+
+        Args:
+            prefix: Nothing beyond it is touched.
+            older_than: Leave those that began, or were last written to, less long ago.
+
+        Returns:
+            How many there were.
+        """
+
     def local_path(self, source: ObjectInfo) -> Path | None:
         """The object as a file that can be read where it is, if it is one."""
 
@@ -242,6 +257,18 @@ class LocalStore(ObjectStore):
                 f"{prefix}: this user may not write to {folder}. Choose another folder, or have "
                 "its owner grant the right to write."
             ) from None
+
+    def abort_unfinished(self, prefix: Location, older_than: timedelta = timedelta()) -> int:
+        """Remove files that were to take a name and never did."""
+        last = time.time() - older_than.total_seconds()
+        found = 0
+        for folder, _, names in os.walk(prefix.path):
+            for path in (Path(folder, name) for name in names if is_partial(name)):
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime <= last:
+                        path.unlink()
+                        found += 1
+        return found
 
     def local_path(self, source: ObjectInfo) -> Path | None:
         """The file itself."""
