@@ -19,6 +19,7 @@ from tasks.estimation import (
     stage_processes,
 )
 from tasks.live import live_bar, live_bars
+from tasks.locking import lock_output, sole_writer
 from tasks.naming import named_for_movie, named_for_request
 from tasks.one_movie import hands_over, resolve_movie
 from tasks.parts import Place
@@ -75,6 +76,7 @@ def pose_estimation(
     """
     started = now()
     with (
+        sole_writer() as writer,
         scratch_folder() as scratch,
         stage_processes(scratch) as workers,
         live_bars(),
@@ -83,6 +85,7 @@ def pose_estimation(
         if not settings.spread_from:
             workers.estimator.start()
         request = resolve_request(model, movies, output, settings)
+        request = lock_output(request, writer, workers)
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         if spread := spreads(request):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from tasks.artifacts import key_of, show
 from tasks.estimation import CheckedMovie, Workers
 from tasks.links import links_of
+from tasks.locking import check_lock
 from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.output_metadata import LabeledMovie, output_metadata
 from tasks.pose.report import MoviePictures, render_report
@@ -58,6 +59,7 @@ def withdraw_record(output: Location) -> tuple[RunRecord | None, str]:
     Returns:
         The earlier record, where there is one that this version can read.
     """
+    check_lock()
     store, location = store_for(output), output.child(RUN_RECORD)
     earlier = None
     with store_errors(), suppress(FileNotFoundError):
@@ -78,6 +80,7 @@ def publish_movie(
     output: Location,
 ) -> tuple[dict[str, Output], str]:
     """Put one movie's results below the output location, each when it is whole."""
+    check_lock()
     files = {POSES: poses, LABELED: labeled}
     files |= {path.name: path for path in previews.values()}
     if raw != poses:
@@ -128,6 +131,7 @@ def publish_annotations(
     ]
     with workers.finishers.lease() as process:
         rows = process.call(write_annotations, tables, target, form)
+    check_lock()
     output = _publish(target, request.output.child(target.name))
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 
@@ -143,6 +147,7 @@ def publish_record(
     scratch: Path,
 ) -> tuple[RunRecord, str]:
     """Publish metadata, report and, last of all, the run record: the mark that all is there."""
+    check_lock()
     rows, outputs = annotations
     output = facts.request.output
     movies = movie_records(facts, delivered, failed, rows)
@@ -162,6 +167,7 @@ def publish_record(
         get_run_logger().warning("%s", warning)
     final = scratch / RUN_RECORD
     final.write_text(record.to_json(), encoding="utf-8")
+    check_lock()
     _publish(final, output.child(RUN_RECORD))
     return record, f"{record.status.value}: {output.child(RUN_RECORD)}"
 

@@ -28,16 +28,13 @@ from tasks.pose.errors import BadInput, PoseError, Retriable, StageFailed
 from tasks.pose.run_record import MovieRecord
 from tasks.recording import Analysed, Outcome, failed_record, input_of
 from tasks.retries import stage
-from tasks.staging import Fetched, MovieSource, ResolvedRequest
+from tasks.staging import HIDDEN, Fetched, MovieSource, ResolvedRequest
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo, store_for
 from tasks.store_errors import store_errors
 
 ONE_MOVIE = "one-movie/one-movie"
 """The deployment whose runs analyse a spread request's movies."""
-
-HIDDEN = ".dlcflow"
-"""Folder at the output location for what runs hand to each other."""
 
 MOST_ATTEMPTS = 3
 """Runs that a movie gets, where workers are lost or its store fails."""

@@ -27,6 +27,9 @@ from tasks.store_errors import store_errors
 LONGEST_NAME = 200
 """Bytes of a file's name that every file system takes, with some left for suffixes."""
 
+HIDDEN = ".dlcflow"
+"""Folder at the output location for what runs tell each other."""
+
 
 @dataclass(frozen=True)
 class MovieSource:

@@ -35,6 +35,11 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class Unanswered:
+    """Passes the request on, and closes the connection hard in the place of an answer."""
+
+
+@dataclass(frozen=True)
 class Cut:
     """Passes on half of the body and closes the connection."""
 
@@ -63,7 +68,7 @@ class After:
     action: Callable[[], object]
 
 
-Fault = Answer | Reset | Cut | Short | Hang | Damage | After
+Fault = Answer | Reset | Unanswered | Cut | Short | Hang | Damage | After
 Rule = Callable[[Request], Fault | None]
 
 
@@ -123,7 +128,10 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers, body = self._ask(sent)
         if isinstance(fault, After):
             fault.action()
-        self._pass_on(status, headers, body, fault)
+        if isinstance(fault, Unanswered):
+            self._reset()
+        else:
+            self._pass_on(status, headers, body, fault)
 
     def _ask(self, sent: bytes) -> tuple[int, dict[str, str], bytes]:
         upstream = HTTPConnection(*self.server.upstream, timeout=30)
