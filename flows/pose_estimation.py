@@ -28,6 +28,7 @@ from tasks.kept import (
     reusable,
 )
 from tasks.live import live_bar, live_bars
+from tasks.locking import lock_output, sole_writer
 from tasks.naming import named_for_movie, named_for_request
 from tasks.one_movie import hands_over, resolve_movie
 from tasks.parts import Place
@@ -85,14 +86,17 @@ def pose_estimation(
     """
     started = now()
     with (
+        sole_writer() as writer,
         scratch_folder() as scratch,
         stage_processes(scratch) as workers,
         live_bars(),
         timed_stages() as seconds,
     ):
         request = resolve_request(model, movies, output, settings)
-        spread, kept = spreads(request), all_kept(request)
+        spread = spreads(request)
         check_scratch(request, scratch, 0 if spread else MOVIES_AT_ONCE)
+        request = lock_output(request, writer, workers)
+        kept = all_kept(request)
         if not spread and not kept:
             workers.estimator.start()
         archive = fetch_model(request.model, scratch)
@@ -101,7 +105,7 @@ def pose_estimation(
             check_can_spread()
         loaded = None if spread or kept else load_model(ready, workers)
         workers.finishers.start()
-        earlier = withdraw_record(request.output)
+        earlier = withdraw_record(request.output, alone=not spread)
         if spread:
             found = spread_movies(request, archive, scratch)
         else:

@@ -77,6 +77,11 @@ class Workers:
     finishers: StagePool
     gpu: threading.Lock
 
+    def end(self) -> None:
+        """End them for good, whatever they are doing."""
+        self.estimator.end()
+        self.finishers.end()
+
 
 @dataclass(frozen=True)
 class ReadyModel:
@@ -163,8 +168,7 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
     try:
         yield workers
     finally:
-        estimator.close()
-        workers.finishers.close()
+        workers.end()
 
 
 @contextmanager

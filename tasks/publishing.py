@@ -14,6 +14,7 @@ from tasks.artifacts import key_of, show
 from tasks.estimation import CheckedMovie, Workers
 from tasks.hidden import hidden, removed
 from tasks.links import links_of
+from tasks.locking import check_lock, is_locked
 from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.output_metadata import LabeledMovie, output_metadata
 from tasks.pose.report import MoviePictures, render_report
@@ -57,15 +58,20 @@ _CONTENT_TYPES = {
 
 
 @stage("Withdraw old record", "withdraw old record", "store", retries=STORE_RETRIES)
-def withdraw_record(output: Location) -> tuple[RunRecord | None, str]:
+def withdraw_record(output: Location, *, alone: bool) -> tuple[RunRecord | None, str]:
     """Take an earlier run's record away: what lies beside it is about to change.
 
     It is put aside until this run has one of its own: a run that is started again must know, too,
     which files of an earlier run to remove.
 
+    Args:
+        output: Where results go.
+        alone: Whether nobody but this run writes there, as long as it holds the lock.
+
     Returns:
         The earlier record, where there is one that this version can read.
     """
+    check_lock()
     store, location, aside = store_for(output), output.child(RUN_RECORD), _aside(output)
     with store_errors():
         with suppress(FileNotFoundError), tempfile.TemporaryDirectory() as folder:
@@ -74,7 +80,7 @@ def withdraw_record(output: Location) -> tuple[RunRecord | None, str]:
             store.upload(path, aside)
             store.remove(location)
         earlier = _record(aside)
-    _abort_unfinished(output)
+    _abort_unfinished(output, timedelta() if alone and is_locked() else UNFINISHED)
     return earlier, f"no {RUN_RECORD} at {output} until this run is finished"
 
 
@@ -89,10 +95,10 @@ def _record(location: Location) -> RunRecord | None:
     return None
 
 
-def _abort_unfinished(output: Location) -> None:
+def _abort_unfinished(output: Location, age: timedelta) -> None:
     """Free what a run that was killed has left; who may write might not be allowed to look."""
     try:
-        found = store_for(output).abort_unfinished(output, UNFINISHED)
+        found = store_for(output).abort_unfinished(output, age)
     except (OSError, ValueError) as error:
         get_run_logger().warning("Unfinished uploads below %s stay: %s", output, error)
         return
@@ -101,7 +107,7 @@ def _abort_unfinished(output: Location) -> None:
 
 
 UNFINISHED = timedelta(hours=6)
-"""How long ago an upload must have begun to be aborted: another run might still be at it."""
+"""How long ago an upload must have begun to be aborted where another run may still be at it."""
 
 
 @stage("Publish movie", "publish · {movie.name}", "store", retries=STORE_RETRIES)
@@ -118,6 +124,7 @@ def publish_movie(
 
     What is there already, as it should be, stays.
     """
+    check_lock()
     files = {POSES: poses, LABELED: labeled}
     files |= {path.name: path for path in previews.values()}
     if raw != poses:
@@ -182,6 +189,7 @@ def publish_annotations(
     patience = Patience(f"{len(tables)} movies", frames)
     with workers.finishers.lease() as process:
         rows = process.call(write_annotations, tables, target, form, patience=patience)
+    check_lock()
     output = _publish(target, request.output.child(target.name))
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 
@@ -197,6 +205,7 @@ def publish_record(
     scratch: Path,
 ) -> tuple[RunRecord, str]:
     """Publish metadata, report and, last of all, the run record: the mark that all is there."""
+    check_lock()
     rows, outputs = annotations
     output = facts.request.output
     movies = movie_records(facts, delivered, failed, rows)
@@ -216,6 +225,7 @@ def publish_record(
         get_run_logger().warning("%s", warning)
     final = scratch / RUN_RECORD
     final.write_text(record.to_json(), encoding="utf-8")
+    check_lock()
     _publish(final, output.child(RUN_RECORD))
     removed(_aside(output))
     return record, f"{record.status.value}: {output.child(RUN_RECORD)}"

@@ -113,6 +113,7 @@ class StageProcess:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
+        self._ended = False
 
     def start(self) -> None:
         """Start the child ahead of its first call, so that its imports overlap with other work."""
@@ -196,6 +197,8 @@ class StageProcess:
             raise self._with_output(watchdog.bite(self.name) or self._lost()) from error
 
     def _running(self) -> "Connection[Any, Any]":
+        if self._ended:
+            raise StageFailed(f"the {self.name} process has been ended with its run")
         if self._child is None or self._child.poll() is not None or self._connection is None:
             self._kill()
             self._launch()
@@ -273,6 +276,11 @@ class StageProcess:
         """End the child; a later call starts a new one."""
         self._kill()
 
+    def end(self) -> None:
+        """End the child for good: a stage that is tried again must not start another one."""
+        self._ended = True
+        self._kill()
+
 
 def _kill_group(child: "subprocess.Popen[bytes]") -> None:
     with suppress(ProcessLookupError):
@@ -327,10 +335,10 @@ class StagePool:
         finally:
             self._idle.put(process)
 
-    def close(self) -> None:
-        """End all children."""
+    def end(self) -> None:
+        """End all children for good."""
         for process in self._all:
-            process.close()
+            process.end()
 
 
 # --- in the child ----------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     existing_folder(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
+    partial = _beside(path)
     try:
         with partial.open("x+b") as file:
             yield file
@@ -42,6 +42,44 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def create_file(path: Path, data: bytes) -> bool:
+    """Write a small file if there is none: a second name for one that is already whole.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        NotADirectoryError: A file is where the folder should be.
+        OSError: With ``errno.ENOTSUP`` files have only one name in this file system.
+    """
+    existing_folder(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _beside(path)
+    try:
+        partial.write_bytes(data)
+        path.hardlink_to(partial)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _ONE_NAME:
+            raise
+        raise OSError(
+            errno.ENOTSUP, f"{path}: this file system has no hard links; use a folder on another"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+_ONE_NAME = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+"""How file systems say that a file can have only one name there."""
+
+
+def _beside(path: Path) -> Path:
+    """A temporary name in the same folder."""
+    return path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
 
 
 def is_partial(name: str) -> bool:

@@ -142,6 +142,25 @@ class S3Store(ObjectStore):
         check_part(location, start, length, len(data))
         return data
 
+    def put(self, location: Location, data: bytes) -> None:
+        """Write a small object."""
+        _check_object(location)
+        with _explained(location):
+            _client().put_object(Bucket=location.bucket, Key=location.key, Body=data)
+
+    def create(self, location: Location, data: bytes) -> bool:
+        """Write a small object on condition that there is none."""
+        _check_object(location)
+        where: Any = {"Bucket": location.bucket, "Key": location.key}
+        try:
+            with _explained(location):
+                _client().put_object(**where, Body=data, IfNoneMatch="*")
+        except OSError as error:
+            if _is_taken(error):
+                return False
+            raise
+        return True
+
     def remove(self, location: Location) -> None:
         """Remove an object."""
         _check_object(location)
@@ -287,6 +306,12 @@ def _abort(location: Location, upload: str) -> None:
     except ClientError as error:
         if _status(error) != HTTPStatus.NOT_FOUND:  # it has come to an end meanwhile
             raise
+
+
+def _is_taken(error: OSError) -> bool:
+    """Whether there is an object, or somebody else was just writing one (409, AWS)."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and _status(cause) in {409, 412}
 
 
 def _listed(location: Location, found: "ObjectTypeDef") -> ObjectInfo:

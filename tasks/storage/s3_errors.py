@@ -48,6 +48,7 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     501: (_with_errno(errno.ENOTSUP), "the store does not support this request"),
     507: (_with_errno(errno.ENOSPC), "the store is full; have its administrator make room"),
     # Codes.
+    "NotImplemented": (_with_errno(errno.ENOTSUP), "the store does not support this request"),
     "NoSuchBucket": (
         FileNotFoundError,
         "there is no bucket '{bucket}'; check its name, AWS_ENDPOINT_URL and the region",

@@ -17,6 +17,7 @@ from tasks.storage.files import (
     Progress,
     check_room,
     copy_and_hash,
+    create_file,
     existing_folder,
     is_partial,
     replacing,
@@ -131,6 +132,21 @@ class ObjectStore(Protocol):
             OSError: With ``errno.EINVAL`` the object ends before the part does.
         """
 
+    def put(self, location: Location, data: bytes) -> None:
+        """Write a small object, whatever is there; it appears only when it is whole."""
+
+    def create(self, location: Location, data: bytes) -> bool:
+        """Write a small object if there is none.
+
+        Returns:
+            Whether it was written. Where the answer to a request was lost and the request was made
+            again, it may have been written all the same.
+
+        Raises:
+            OSError: With ``errno.ENOTSUP`` this cannot be done here. Some stores do not say so:
+                they overwrite.
+        """
+
     def remove(self, location: Location) -> None:
         """Remove an object; one that is already absent is fine."""
 
@@ -243,6 +259,15 @@ class LocalStore(ObjectStore):
         check_part(location, start, length, len(part))
         return part
 
+    def put(self, location: Location, data: bytes) -> None:
+        """Write a small file."""
+        with replacing(location.path) as file:
+            file.write(data)
+
+    def create(self, location: Location, data: bytes) -> bool:
+        """Write a small file if there is none."""
+        return create_file(location.path, data)
+
     def remove(self, location: Location) -> None:
         """Remove a file."""
         location.path.unlink(missing_ok=True)
@@ -287,7 +312,9 @@ def _listed(path: str) -> ObjectInfo | None:
     """A file that was found, unless it is unfinished, gone again, or a pipe or device."""
     if is_partial(os.path.basename(path)) or not Path(path).is_file():  # noqa: PTH119
         return None
-    return LocalStore().stat(Location("", path))
+    with suppress(FileNotFoundError):
+        return LocalStore().stat(Location("", path))
+    return None
 
 
 def store_for(location: Location) -> ObjectStore:

@@ -36,6 +36,11 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class Unanswered:
+    """Passes the request on, and closes the connection hard in the place of an answer."""
+
+
+@dataclass(frozen=True)
 class Cut:
     """Passes on half of the body and closes the connection."""
 
@@ -65,18 +70,13 @@ class Spoil:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """Lets the request pass, and closes the connection hard in place of the answer."""
-
-
-@dataclass(frozen=True)
 class After:
     """Lets the request pass, then does something."""
 
     action: Callable[[], object]
 
 
-Fault = Answer | Reset | Cut | Short | Hang | Damage | Spoil | Lost | After
+Fault = Answer | Reset | Unanswered | Cut | Short | Hang | Damage | Spoil | Unanswered | After
 Rule = Callable[[Request], Fault | None]
 
 
@@ -157,7 +157,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers, body = self._ask(sent)
         if isinstance(fault, After):
             fault.action()
-        if isinstance(fault, Lost):
+        if isinstance(fault, Unanswered):
             self._reset()
         else:
             self._pass_on(status, headers, body, fault)

@@ -29,10 +29,10 @@ from tests.integration.storage.faults import (
     FaultyProxy,
     FirstOf,
     Hang,
-    Lost,
     Reset,
     Short,
     Spoil,
+    Unanswered,
     faulty,
     on,
 )
@@ -165,7 +165,7 @@ PASSING = {
     "too many requests": Answer(429, "TooManyRequests"),
     "429": Answer(429),
     "reset": Reset(),
-    "lost answer": Lost(),
+    "lost answer": Unanswered(),
 }
 
 
@@ -186,7 +186,7 @@ def test_what_passes_is_not_even_noticed(
     proxy.follow(lambda request: rules[request.method](request))
     rules = {method: FirstOf({"": one}) for method, one in once.items()}
     # Ceph has dropped an upload whose completion it has answered once.
-    rules["POST"] = FirstOf({"uploads": ("POST", Reset() if fault == Lost() else fault, 1)})
+    rules["POST"] = FirstOf({"uploads": ("POST", Reset() if fault == Unanswered() else fault, 1)})
     info = STORE.upload(tmp_path / "movie.mp4", bucket.at("a"))
     assert STORE.download(info, tmp_path / "back") == info.sha256
     assert (tmp_path / "back").read_bytes() == (tmp_path / "movie.mp4").read_bytes()
@@ -217,7 +217,7 @@ def test_an_upload_whose_completion_is_lost_is_whole_or_an_error(
 ) -> None:
     """Asked again, a store may have forgotten the upload that it has completed."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    proxy.follow(FirstOf({"uploadId": ("POST", Lost(), 1)}))
+    proxy.follow(FirstOf({"uploadId": ("POST", Unanswered(), 1)}))
     stored = STORE.upload(large, bucket.at("large.mp4"))
     assert stored.sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
     assert bucket.unfinished_uploads() == 0

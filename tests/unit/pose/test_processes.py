@@ -279,6 +279,13 @@ class TestEnd:
         process.close()
         assert process.call(in_child.add, 2, 3) == 5
 
+    def test_can_be_for_good(self, process: StageProcess) -> None:
+        pid = process.call(in_child.pid)
+        process.end()
+        assert not is_alive(pid)
+        with pytest.raises(StageFailed, match="ended with its run"):
+            process.call(in_child.add, 2, 3)
+
     @pytest.mark.parametrize(
         "call",
         [
@@ -365,7 +372,7 @@ class TestPool:
     def pool(self, tmp_path: Path) -> Iterator[StagePool]:
         pool = StagePool([StageProcess(f"{i}", tmp_path / f"{i}.log", {}) for i in range(2)])
         yield pool
-        pool.close()
+        pool.end()
 
     def test_leases_each_child_to_one_at_a_time(self, pool: StagePool) -> None:
         with pool.lease() as one, pool.lease() as other:
@@ -387,7 +394,7 @@ class TestPool:
         pool.start()
         with pool.lease() as one, pool.lease() as other:
             pids = [one.call(in_child.pid), other.call(in_child.pid)]
-        pool.close()
+        pool.end()
         assert not any(map(is_alive, pids))
 
     @staticmethod

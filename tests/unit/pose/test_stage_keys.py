@@ -138,7 +138,7 @@ class TestCode:
 
     def test_libraries_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
         before = self.digest()
-        monkeypatch.setattr(module.metadata, "version", lambda _name: "0")
+        monkeypatch.setattr("importlib.metadata.version", lambda _name: "0")
         assert self.digest() != before
 
     @pytest.fixture(autouse=True)
