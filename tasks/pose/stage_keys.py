@@ -5,9 +5,9 @@ and of the code that answers: the sources of the stage's module and of all that 
 versions of the libraries that do the work. Names, places and times are no part of it.
 """
 
-import ast
 import hashlib
 import json
+import tokenize
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -19,7 +19,6 @@ from tasks.pose.drawing import LabelStyle
 from tasks.pose.model import Model
 from tasks.pose.settings import PoseSettings
 
-_PACKAGE = "tasks.pose"
 _FOLDER = Path(__file__).parent
 
 _READING = ("av", "numpy")
@@ -136,33 +135,45 @@ def _closure(module: str) -> set[str]:
 
 
 def _imports(module: str) -> Iterator[str]:
-    for node in ast.walk(_tree(module)):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            if node.module.startswith(f"{_PACKAGE}."):
-                yield node.module.removeprefix(f"{_PACKAGE}.")
-            elif node.module == _PACKAGE:
-                yield from (alias.name for alias in node.names)
+    for statement in _statements(module):
+        words = tuple(word for word in statement if word not in _LAYOUT.values())
+        if words[:4] == ("from", "tasks", ".", "pose"):
+            names = words[words.index("import") + 1 :]
+            yield from (words[5],) if words[4] == "." else set(names) & _modules()
 
 
 @lru_cache
-def _tree(module: str) -> ast.Module:
-    return ast.parse((_FOLDER / f"{module}.py").read_text(encoding="utf-8"))
+def _modules() -> frozenset[str]:
+    return frozenset(path.stem for path in _FOLDER.glob("*.py"))
 
 
 @lru_cache
 def _shape(module: str) -> str:
-    """A module's code without what does nothing: comments, blanks and its docstrings."""
-    tree = _tree(module)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [one for one in body if not _is_text(one)]  # type: ignore[attr-defined]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    """Digest of a module's code without what does nothing: comments, blanks and docstrings."""
+    return _key(_statements(module))
 
 
-def _is_text(node: ast.AST) -> bool:
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+@lru_cache
+def _statements(module: str) -> tuple[tuple[str, ...], ...]:
+    """A module's statements as their words; Python's own syntax trees fail between threads."""
+    with tokenize.open(_FOLDER / f"{module}.py") as file:
+        found: list[tuple[str, ...]] = []
+        words: list[str] = []
+        for token in tokenize.generate_tokens(file.readline):
+            if token.type == tokenize.NEWLINE and _is_text(words):
+                words.pop()
+            elif token.type == tokenize.NEWLINE:
+                found.append(tuple(words))
+                words = []
+            elif token.type not in _SILENT:
+                words.append(_LAYOUT.get(token.type, token.string))
+    return tuple(found)
+
+
+_SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
+_LAYOUT = {tokenize.INDENT: "indent", tokenize.DEDENT: "dedent"}
+
+
+def _is_text(words: list[str]) -> bool:
+    """Whether a statement is a docstring: text alone, perhaps the first of its block."""
+    return words[-1].endswith(('"', "'")) and set(words[:-1]) <= set(_LAYOUT.values())

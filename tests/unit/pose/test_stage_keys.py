@@ -107,6 +107,9 @@ def test_a_network_is_the_same_wherever_its_project_lies(tmp_path: Path) -> None
     assert digests[0] == digests[1] != digests[2]
 
 
+CACHED = (module._code, module._statements, module._shape, module._modules)
+
+
 class TestCode:
     @pytest.fixture(autouse=True)
     def package(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -119,7 +122,7 @@ class TestCode:
         return tmp_path
 
     def digest(self) -> str:
-        for cached in (module._code, module._tree, module._shape):
+        for cached in CACHED:
             cached.cache_clear()
         return module._code("filter", "numpy")
 
@@ -145,5 +148,5 @@ class TestCode:
     def afterwards(self, package: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         yield
         monkeypatch.undo()
-        for cached in (module._code, module._tree, module._shape):
+        for cached in CACHED:
             cached.cache_clear()
