@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from http import HTTPStatus
@@ -58,6 +58,9 @@ READ_TIMEOUT_S = 60
 _ATTEMPTS = 5
 LINK_ENDPOINT = "DLCFLOW_LINK_ENDPOINT_URL"
 """Environment variable: the store's address for people's browsers, where workers use another."""
+
+_USER = re.compile(r"(?<=://)[^/]*@")
+"""A user and a password in the store's address; they are this machine's own."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -201,7 +204,8 @@ class S3Store(ObjectStore):
         where = {"Bucket": location.bucket, "Key": location.key}
         client = _client(os.environ.get(LINK_ENDPOINT) or None)
         with _explained(location):
-            return client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+            link = client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+        return _USER.sub("", link)
 
 
 class _Transfer(BaseSubscriber):
@@ -235,10 +239,9 @@ def _client(endpoint: str | None = None) -> "S3Client":
         ValueError: boto3's settings are wrong.
         PermissionError: There are no usable credentials.
     """
-    settings = frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
     try:
         with _client_lock:
-            return _new_client(os.getpid(), settings, endpoint)
+            return _new_client(os.getpid(), _settings(), endpoint)
     except ValueError as error:
         raise ValueError(
             f"The settings of the object store are wrong: {without_secrets(str(error))}. Expected "
@@ -246,13 +249,27 @@ def _client(endpoint: str | None = None) -> "S3Client":
         ) from error
 
 
+def _settings() -> frozenset[tuple[str, str]]:
+    return frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
+
+
+def _session() -> botocore.session.Session:
+    """The session whose credentials the client of this process has."""
+    with _client_lock:
+        return _new_session(os.getpid(), _settings())
+
+
 @lru_cache(maxsize=4)
-def _new_client(
-    pid: int,  # noqa: ARG001 - a client of another process is not used
-    settings: frozenset[tuple[str, str]],  # noqa: ARG001 - nor one of other settings
-    endpoint: str | None,
-) -> "S3Client":
-    core = botocore.session.get_session()
+def _new_session(
+    pid: int,  # noqa: ARG001 - what belongs to another process is not used
+    settings: frozenset[tuple[str, str]],  # noqa: ARG001 - nor what has other settings
+) -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+@lru_cache(maxsize=4)
+def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | None) -> "S3Client":
+    core = _new_session(pid, settings)
     session = boto3.Session(botocore_session=core)
     config = Config(
         signature_version="s3v4",
@@ -273,7 +290,20 @@ def _explained(location: Location) -> Iterator[None]:
     try:
         yield
     except _LIBRARY_ERRORS as error:
-        raise explain(error, location) from error
+        # Without the library's own, which may tell secrets where tracebacks are printed.
+        raise explain(error, location, _secrets()) from None
+
+
+def _secrets() -> list[str]:
+    """The keys that requests are signed with; a store may repeat what it was sent."""
+    secrets = [os.environ.get(name, "") for name in _SECRET]
+    with suppress(Exception):  # whatever is wrong with them has been told
+        keys = _session().get_credentials().get_frozen_credentials()
+        secrets += [keys.access_key, keys.secret_key, keys.token or ""]
+    return secrets
+
+
+_SECRET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def _head(location: Location) -> "HeadObjectOutputTypeDef":
