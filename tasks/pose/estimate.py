@@ -8,35 +8,33 @@ same to within rounding (tests compare it with `analyze_videos`).
 These functions run in a child process of their own (`tasks.pose.processes`).
 """
 
-import queue
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tasks.pose import slots
 from tasks.pose.errors import BadInput, PoseWarning, StageFailed
+from tasks.pose.feeding import feeding
 from tasks.pose.lanes import in_lanes
-from tasks.pose.movies import Image, MovieReader, open_movie
-from tasks.pose.network import Loaded, Network, is_torch, load_network, memory
+from tasks.pose.movies import Image, Shot, open_movie
+from tasks.pose.network import Loaded, Network, is_torch, load_network
 from tasks.pose.pace import QUEUED, Pace, Waits
 from tasks.pose.poses import write_poses
-from tasks.pose.settings import Crop
+from tasks.pose.precision import FULL, Arithmetic
+from tasks.pose.processes import usable_cpus
+from tasks.pose.settings import Crop, Precision
 from tasks.pose.timing import Timing
 
-Buffer = Callable[[tuple[int, ...]], NDArray[np.uint8]]
-
-_QUEUED_BATCHES = 3
-"""Batches that are decoded ahead of the network."""
+_MOST_CONVERTERS = 4
+"""Threads that make pictures RGB; a decoder with its four threads gives no more."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Estimate:
         loaded: The model that ran.
         batch_size: Frames that went to the network at a time.
         seconds: From the first frame's decoding to the last pose.
+        arithmetic: How the network computed, and how far that moved points.
         warnings: What whoever uses the poses should know, one sentence each.
     """
 
@@ -59,6 +58,7 @@ class Estimate:
     loaded: Loaded
     batch_size: int
     seconds: float
+    arithmetic: Arithmetic = FULL
     warnings: tuple[str, ...] = ()
 
 
@@ -84,6 +84,8 @@ def estimate(
     target: Path,
     crop: Crop | None,
     device: str | None,
+    precision: Precision = Precision.FULL,
+    *,
     progress: Callable[[Pace], None],
 ) -> Estimate:
     """Estimate the pose in every decodable frame and write DeepLabCut's H5.
@@ -95,6 +97,7 @@ def estimate(
             relative to the crop as DeepLabCut has them.
         crop: The rectangle that goes to the network; None for the whole frame.
         device: A torch device; by default a GPU where there is one.
+        precision: How exactly the network computes on a GPU.
         progress: Called with the number of frames that have a pose, and what bounds the work.
 
     Returns:
@@ -106,14 +109,14 @@ def estimate(
         StageFailed: A decoded frame has no pose.
     """
     reader = open_movie(movie)
-    frames = _cropped(reader, crop)
-    first = next(frames, None)
+    shots = _cropped(reader.shots(), crop)
+    first = next(shots, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
     with _on_device(project, device, progress) as network:
         started = time.monotonic()
-        batch_size = network.batch_size(first)
-        predictions = _predictions(network, chain([first], frames), batch_size, progress)
+        batch_size = network.batch_size(first(), precision)
+        predictions = _predictions(network, chain([first], shots), batch_size, progress)
         seconds = time.monotonic() - started
     done = sum(size for size, _ in predictions)
     if done != reader.frames:
@@ -127,7 +130,8 @@ def estimate(
         loaded=network.loaded,
         batch_size=batch_size,
         seconds=seconds,
-        warnings=told,
+        arithmetic=network.arithmetic,
+        warnings=(*network.arithmetic.warnings, *told),
     )
 
 
@@ -142,12 +146,13 @@ def _on_device(
 
 
 def _predictions(
-    network: Network, frames: Iterator[Image], size: int, progress: Callable[[Pace], None]
+    network: Network, shots: Iterator[Shot], size: int, progress: Callable[[Pace], None]
 ) -> list[tuple[int, Any]]:
     """What the network finds in each batch, with the number of its frames."""
     found: list[tuple[int, Any]] = []
     done, waits, lanes = 0, Waits(), network.lanes
-    with _feeding(frames, size, lanes.buffer) as batches:
+    converters = min(_MOST_CONVERTERS, max(1, usable_cpus() // _MOST_CONVERTERS))
+    with feeding(shots, size, lanes.buffer, converters) as batches:
         for count, prediction in in_lanes(network.predict, waits.over(batches), lanes):
             found.append((count, prediction))
             done += count
@@ -191,57 +196,14 @@ def cropped_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, i
     return left, right, top, bottom
 
 
-def _cropped(frames: MovieReader, crop: Crop | None) -> Iterator[Image]:
-    for frame in frames:
-        if crop is None:
-            yield frame
-        else:
-            left, right, top, bottom = cropped_edges(crop, frame.shape[1], frame.shape[0])
-            yield frame[top:bottom, left:right]
+def _cropped(shots: Iterator[Shot], crop: Crop | None) -> Iterator[Shot]:
+    return shots if crop is None else (partial(_part, shot, crop) for shot in shots)
 
 
-@contextmanager
-def _feeding(
-    frames: Iterator[Image], size: int, buffer: Buffer = memory
-) -> Iterator[Iterator[NDArray[np.uint8]]]:
-    """Decode in a thread, a few batches ahead of the network.
-
-    Yields:
-        An iterator over batches, each of shape (at most `size`, height, width, 3).
-    """
-    batches: queue.Queue[NDArray[np.uint8] | BaseException | None] = queue.Queue(_QUEUED_BATCHES)
-    stopped = threading.Event()
-
-    def put(item: NDArray[np.uint8] | BaseException | None) -> None:
-        while not stopped.is_set():
-            with suppress(queue.Full):
-                batches.put(item, timeout=0.5)
-                return
-
-    def decode() -> None:
-        try:
-            while (batch := list(islice(frames, size))) and not stopped.is_set():
-                put(np.stack(batch, out=buffer((len(batch), *batch[0].shape))))
-            put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again where the frames are used
-            put(error)
-
-    thread = threading.Thread(target=decode, name="decoder")
-    thread.start()
-    try:
-        yield _taken(batches)
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def _taken(
-    batches: "queue.Queue[NDArray[np.uint8] | BaseException | None]",
-) -> Iterator[NDArray[np.uint8]]:
-    while (item := batches.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item
+def _part(shot: Shot, crop: Crop) -> Image:
+    picture = shot()
+    left, right, top, bottom = cropped_edges(crop, picture.shape[1], picture.shape[0])
+    return picture[top:bottom, left:right]
 
 
 # --- models ----------------------------------------------------------------------------------
