@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from tasks.pose.frozen import Outputs, freeze, is_worth_freezing
 from tasks.pose.movies import Image
 from tasks.pose.network import Lanes
+from tasks.pose.precision import Arithmetic
+from tasks.pose.settings import Precision
 from tasks.pose.torch_feed import Feed
+from tasks.pose.torch_precision import Reduced
 
 Found = dict[str, NDArray[Any]]
 """What DeepLabCut's postprocessor gives for one frame, by its names."""
@@ -34,6 +37,7 @@ class BottomUp:
         self._normalize = _normalization(runner, torch, self.feed)
         # Twice as fast on a CPU and on tensor cores; results differ by rounding only.
         self._model = runner.model.to(memory_format=torch.channels_last)
+        self._reduced = Reduced(torch, self._model, self.feed.device)
         self._frozen: Callable[[Any], Outputs] | None = None
         self._frozen_shape: tuple[int, ...] = ()
         self.path = "device" if self._normalize else "deeplabcut"
@@ -43,8 +47,14 @@ class BottomUp:
         """How batches go through the network side by side."""
         return Lanes(self.feed.lanes, self.feed.begin_lane, self._prepare, self.feed.buffer)
 
-    def batch_size(self, frame: Image) -> int:
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """How the movie that was begun is computed."""
+        return self._reduced.arithmetic
+
+    def batch_size(self, frame: Image, precision: Precision = Precision.FULL) -> int:
         """How many frames of this size go to the network at a time, as large as it sees them."""
+        self._reduced.begin(precision)
         rows, columns = frame.shape[:2]
         if self._normalize is None:
             inputs, _ = self._runner.preprocessor(frame, {"image_size": (columns, rows)})
@@ -67,6 +77,7 @@ class BottomUp:
 
     def _prepare(self, batch: NDArray[np.uint8]) -> None:
         """On a CPU, freeze the network for batches like this one, which comes again and again."""
+        self._reduced.measure(self.predict, batch)
         if self.feed.device.type != "cpu" or not is_worth_freezing(self._model):
             return
         with self._torch.no_grad():  # what is traced in inference mode cannot be frozen

@@ -4,6 +4,7 @@ Pictures are those of DeepLabCut's reader, OpenCV: decoded by FFmpeg, turned as 
 says, and converted to RGB with swscale's bicubic filter.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -65,9 +66,16 @@ class ContainerReader:
         Raises:
             BadInput: The file is no movie that can be read.
         """
-        converted = _Converter(self.path.name)
-        for frame in self._decoded():
-            yield converted(frame)
+        return (shot() for shot in self.shots())
+
+    def shots(self) -> Iterator[Callable[[], Image]]:
+        """Yield each decodable frame, to be converted to RGB in any thread.
+
+        Raises:
+            BadInput: The file is no movie that can be read.
+        """
+        converted = _Converters(self.path.name)
+        return (partial(converted, frame) for frame in self._decoded())
 
     def pictures(self) -> Iterator[tuple[Planes | None, Callable[[], Image]]]:
         """Yield each decodable frame as the decoder gives it, to be drawn on.
@@ -264,6 +272,16 @@ def _packets(container: Any, stream: Any, errors: list[str]) -> Iterator[Any]:
         yield None
 
 
+class _Converters(threading.local):
+    """A converter for each thread that calls it: what swscale prepares is for one at a time."""
+
+    def __init__(self, name: str) -> None:
+        self._converter = _Converter(name)
+
+    def __call__(self, frame: Any) -> Image:
+        return self._converter(frame)
+
+
 class _Converter:
     """Converts decoded frames to RGB, turned as the container says they are to be shown.
 
@@ -295,10 +313,10 @@ class _Converter:
             frame,
             format=order,
             interpolation=Interpolation.BICUBIC,
-            threads=DECODER_THREADS,
+            threads=1,  # readers convert several frames at a time
             **_sdr(frame),
         )
-        rgb = self._to_rgb.reformat(ordered, format="rgb24", threads=DECODER_THREADS)
+        rgb = self._to_rgb.reformat(ordered, format="rgb24", threads=1)
         return np.asarray(rgb.to_ndarray(), np.uint8)
 
 

@@ -8,36 +8,34 @@ same to within rounding (tests compare it with `analyze_videos`).
 These functions run in a child process of their own (`tasks.pose.processes`).
 """
 
-import queue
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain, islice
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tasks.pose import slots
 from tasks.pose.checkpoints import Checkpoints, Found, Past, read_past
 from tasks.pose.errors import BadInput, PoseWarning, StageFailed
+from tasks.pose.feeding import feeding
 from tasks.pose.lanes import in_lanes
-from tasks.pose.movies import Image, MovieReader, open_movie
-from tasks.pose.network import Loaded, Network, is_torch, load_network, memory
+from tasks.pose.movies import Image, Shot, open_movie
+from tasks.pose.network import Loaded, Network, is_torch, load_network
 from tasks.pose.pace import QUEUED, Pace, Waits
 from tasks.pose.poses import write_poses
-from tasks.pose.settings import Crop
+from tasks.pose.precision import FULL, Arithmetic
+from tasks.pose.processes import usable_cpus
+from tasks.pose.settings import Crop, Precision
 from tasks.pose.timing import Timing
 
-Buffer = Callable[[tuple[int, ...]], NDArray[np.uint8]]
-
-_QUEUED_BATCHES = 3
-"""Batches that are decoded ahead of the network."""
+_MOST_CONVERTERS = 4
+"""Threads that make pictures RGB; a decoder with its four threads gives no more."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,7 @@ class Estimate:
         loaded: The model that ran.
         batch_size: Frames that went to the network at a time.
         seconds: From the first frame's decoding to the last pose.
+        arithmetic: How the network computed, and how far that moved points.
         warnings: What whoever uses the poses should know, one sentence each.
         resumed: Frames whose poses an earlier try had found.
     """
@@ -61,6 +60,7 @@ class Estimate:
     loaded: Loaded
     batch_size: int
     seconds: float
+    arithmetic: Arithmetic = FULL
     warnings: tuple[str, ...] = ()
     resumed: int = 0
 
@@ -87,6 +87,7 @@ def estimate(
     target: Path,
     crop: Crop | None,
     device: str | None,
+    precision: Precision = Precision.FULL,
     checkpoints: Path | None = None,
     *,
     progress: Callable[[Pace], None],
@@ -104,6 +105,7 @@ def estimate(
             relative to the crop as DeepLabCut has them.
         crop: The rectangle that goes to the network; None for the whole frame.
         device: A torch device; by default a GPU where there is one.
+        precision: How exactly the network computes on a GPU.
         checkpoints: Folder with what an earlier try has found, and where this one adds to it;
             without one, nothing is written down.
         progress: Called with the number of frames that have a pose, and what bounds the work.
@@ -117,17 +119,17 @@ def estimate(
         StageFailed: A decoded frame has no pose.
     """
     reader, past = open_movie(movie), read_past(checkpoints) if checkpoints else Past()
-    frames = _cropped(_unknown(reader, past), crop)
-    first = next(frames, None)
+    shots = _cropped(_unknown(reader.shots(), past), crop)
+    first = next(shots, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
     with _on_device(project, device, progress) as network:
         started = time.monotonic()
-        batch_size = network.batch_size(first)
+        batch_size = network.batch_size(first(), precision)
         if past.frames:
             batch_size = past.batch_size
         kept = Checkpoints(checkpoints, batch_size, past.frames)
-        found = _predictions(network, chain([first], frames), kept, progress)
+        found = _predictions(network, chain([first], shots), kept, progress)
         seconds = time.monotonic() - started
     predictions = [*past.found, *(found[1:] if past.frames else found)]
     done = sum(size for size, _ in predictions)
@@ -142,7 +144,8 @@ def estimate(
         loaded=network.loaded,
         batch_size=batch_size,
         seconds=seconds,
-        warnings=told,
+        arithmetic=network.arithmetic,
+        warnings=(*network.arithmetic.warnings, *told),
         resumed=past.frames,
     )
 
@@ -158,7 +161,7 @@ def _on_device(
 
 
 def _predictions(
-    network: Network, frames: Iterator[Image], kept: Checkpoints, progress: Callable[[Pace], None]
+    network: Network, shots: Iterator[Shot], kept: Checkpoints, progress: Callable[[Pace], None]
 ) -> list[Found]:
     """What the network finds in each batch, with the number of its frames; it is kept, too.
 
@@ -167,7 +170,8 @@ def _predictions(
     found: list[Found] = []
     known, waits, lanes = kept.frames, Waits(), network.lanes
     done = max(0, known - kept.batch_size)
-    with _feeding(frames, kept.batch_size, lanes.buffer) as batches:
+    converters = min(_MOST_CONVERTERS, max(1, usable_cpus() // _MOST_CONVERTERS))
+    with feeding(shots, kept.batch_size, lanes.buffer, converters) as batches:
         for count, prediction in in_lanes(network.predict, waits.over(batches), lanes):
             if found or not known:
                 kept.add((count, prediction))
@@ -215,70 +219,24 @@ def cropped_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, i
     return left, right, top, bottom
 
 
-def _unknown(reader: MovieReader, past: Past) -> Iterator[Image]:
+def _unknown(shots: Iterator[Shot], past: Past) -> Iterator[Shot]:
     """A movie's frames, without those whose poses are known.
 
     The first batch comes again: the network is prepared with it, and so in the same way.
     """
-    if not past.frames:
-        yield from reader
-        return
-    for index, (_, image) in enumerate(reader.pictures()):
+    for index, shot in enumerate(shots):
         if index < past.batch_size or index >= past.frames:
-            yield image()
+            yield shot
 
 
-def _cropped(frames: Iterable[Image], crop: Crop | None) -> Iterator[Image]:
-    for frame in frames:
-        if crop is None:
-            yield frame
-        else:
-            left, right, top, bottom = cropped_edges(crop, frame.shape[1], frame.shape[0])
-            yield frame[top:bottom, left:right]
+def _cropped(shots: Iterator[Shot], crop: Crop | None) -> Iterator[Shot]:
+    return shots if crop is None else (partial(_part, shot, crop) for shot in shots)
 
 
-@contextmanager
-def _feeding(
-    frames: Iterator[Image], size: int, buffer: Buffer = memory
-) -> Iterator[Iterator[NDArray[np.uint8]]]:
-    """Decode in a thread, a few batches ahead of the network.
-
-    Yields:
-        An iterator over batches, each of shape (at most `size`, height, width, 3).
-    """
-    batches: queue.Queue[NDArray[np.uint8] | BaseException | None] = queue.Queue(_QUEUED_BATCHES)
-    stopped = threading.Event()
-
-    def put(item: NDArray[np.uint8] | BaseException | None) -> None:
-        while not stopped.is_set():
-            with suppress(queue.Full):
-                batches.put(item, timeout=0.5)
-                return
-
-    def decode() -> None:
-        try:
-            while (batch := list(islice(frames, size))) and not stopped.is_set():
-                put(np.stack(batch, out=buffer((len(batch), *batch[0].shape))))
-            put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again where the frames are used
-            put(error)
-
-    thread = threading.Thread(target=decode, name="decoder")
-    thread.start()
-    try:
-        yield _taken(batches)
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def _taken(
-    batches: "queue.Queue[NDArray[np.uint8] | BaseException | None]",
-) -> Iterator[NDArray[np.uint8]]:
-    while (item := batches.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item
+def _part(shot: Shot, crop: Crop) -> Image:
+    picture = shot()
+    left, right, top, bottom = cropped_edges(crop, picture.shape[1], picture.shape[0])
+    return picture[top:bottom, left:right]
 
 
 # --- models ----------------------------------------------------------------------------------

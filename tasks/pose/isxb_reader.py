@@ -78,6 +78,10 @@ class RecordingReader:
 
     def __iter__(self) -> Iterator[Image]:
         """Yield each decodable frame: isx's gray picture in three equal channels."""
+        return (shot() for shot in self.shots())
+
+    def shots(self) -> Iterator[Callable[[], Image]]:
+        """Yield each decodable frame; what is left to be done is to give it three channels."""
         self._read.clear()
         self.errors.clear()
         with _opened(self.path, self.path.name) as recording:
@@ -88,7 +92,7 @@ class RecordingReader:
                     self.errors.append(f"frame {recording.positions[place]} can't be decoded")
                     continue
                 self._read.append(place)
-                yield _three_channels(picture)
+                yield partial(_three_channels, picture)
 
     def pictures(self) -> Iterator[tuple[None, Callable[[], Image]]]:
         """Yield each decodable frame to be drawn on: only as RGB."""

@@ -12,7 +12,10 @@ from tasks.pose.movie_info import Image, MovieInfo
 from tasks.pose.planes import Planes
 from tasks.pose.timing import Timing
 
-__all__ = ["MOVIE_SUFFIXES", "Image", "MovieInfo", "MovieReader", "open_movie", "probe"]
+__all__ = ["MOVIE_SUFFIXES", "Image", "MovieInfo", "MovieReader", "Shot", "open_movie", "probe"]
+
+Shot = Callable[[], Image]
+"""A decoded frame; called, from any thread, it gives its RGB image, shape (height, width, 3)."""
 
 RECORDER_SUFFIX = ".isxb"
 """Movies of Inscopix' nVision recorder."""
@@ -38,6 +41,9 @@ class MovieReader(Protocol):
         Raises:
             BadInput: The file is no movie that can be read.
         """
+
+    def shots(self) -> Iterator[Shot]:
+        """Yield each decodable frame, to be converted to RGB elsewhere."""
 
     def pictures(self) -> Iterator[tuple[Planes | None, Callable[[], Image]]]:
         """Yield each decodable frame to be drawn on.

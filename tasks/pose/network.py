@@ -10,6 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose.movies import Image
+from tasks.pose.precision import Arithmetic
+from tasks.pose.settings import Precision
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,14 @@ class Network(Protocol):
     loaded: Loaded
 
     @property
+    def arithmetic(self) -> Arithmetic:
+        """How the movie that was begun is computed."""
+
+    @property
     def lanes(self) -> Lanes:
         """How batches of the movie that was begun go through side by side."""
 
-    def batch_size(self, frame: Image) -> int:
+    def batch_size(self, frame: Image, precision: Precision = Precision.FULL) -> int:
         """Begin a movie with its first frame: how many of this size go to the network at a time."""
 
     def predict(self, batch: NDArray[np.uint8]) -> Any:

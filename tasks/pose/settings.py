@@ -37,6 +37,13 @@ class ColorBy(StrEnum):
     INDIVIDUAL = "individual"
 
 
+class Precision(StrEnum):
+    """How exactly the network computes."""
+
+    FULL = "full"
+    HALF = "half"
+
+
 class Crop(BaseModel):
     """A rectangle of the frame, in pixels; only what is inside goes to the network."""
 
@@ -133,6 +140,12 @@ class PoseSettings(BaseModel):
         description="Length of the median filter in frames, an odd number; 0 and 1 both mean "
         "no filter.",
         json_schema_extra={"not": {"multipleOf": 2, "minimum": 1}},
+    )
+    precision: Precision = Field(
+        default=Precision.FULL,
+        title="Precision",
+        description="How exactly the network computes on a GPU: half is faster and moves points "
+        "a little; how far is in the run record. It has no effect on a CPU.",
     )
     displayed_body_parts: Literal["all"] | _Names = Field(
         default="all",

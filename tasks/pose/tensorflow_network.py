@@ -17,8 +17,12 @@ from tasks.pose.errors import BadInput, Retriable
 from tasks.pose.movies import Image
 from tasks.pose.network import Lanes, Loaded
 from tasks.pose.poses import pose_table
+from tasks.pose.precision import FULL, Arithmetic
 from tasks.pose.quoting import reason_of
+from tasks.pose.settings import Precision
 from tasks.pose.tensorflow_config import NOT_INSTALLED, is_installed
+
+_NO_HALF = "precision: half has no effect on TensorFlow models, which ran in full precision"
 
 
 class TensorFlowNetwork:
@@ -33,14 +37,16 @@ class TensorFlowNetwork:
         self._size = int(self._config["batch_size"])
         self._session, self._inputs, self._outputs = self._graph(snapshot)
         self._buffer: NDArray[np.uint8] | None = None
+        self.arithmetic = FULL
         self.lanes = Lanes()  # what a batch gives depends on the one before
         self.loaded = Loaded(scorer, snapshot, place, path="deeplabcut", repairs=())
 
-    def batch_size(self, frame: Image) -> int:
+    def batch_size(self, frame: Image, precision: Precision = Precision.FULL) -> int:
         """Begin a movie: how many frames go to the network at a time, as the archive has it."""
         # DeepLabCut leaves this memory uninitialized, and there it is zeros too: that matters to
         # a movie shorter than one batch, whose other frames are then black.
         self._buffer = np.zeros((self._size, *frame.shape), np.uint8)
+        self.arithmetic = FULL if precision is Precision.FULL else Arithmetic(warnings=(_NO_HALF,))
         return self._size
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from tasks.pose.bottom_up import Found
 from tasks.pose.movies import Image
 from tasks.pose.network import Lanes
+from tasks.pose.precision import Arithmetic
+from tasks.pose.settings import Precision
+from tasks.pose.torch_precision import Reduced
 
 _DETECTOR_PIXELS = 800 * 1333
 """Pixels that torchvision's detectors scale a frame up to, if it has fewer."""
@@ -20,15 +23,26 @@ class TopDown:
 
     path = "deeplabcut"
 
-    lanes = Lanes()
-    """One: DeepLabCut's runners keep what they are at."""
-
     def __init__(self, detector: Any, runner: Any, pixels_at_once: int) -> None:
+        import torch  # noqa: PLC0415 - seconds, and only an estimator needs it
+
         self._detector, self._runner = detector, runner
+        self._reduced = Reduced(torch, runner.model, torch.device(runner.device))
         self._pixels_at_once = pixels_at_once
 
-    def batch_size(self, frame: Image) -> int:
+    @property
+    def lanes(self) -> Lanes:
+        """One: DeepLabCut's runners keep what they are at."""
+        return Lanes(prepare=lambda batch: self._reduced.measure(self.predict, batch))
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """How the movie that was begun is computed; boxes are always found in full precision."""
+        return self._reduced.arithmetic
+
+    def batch_size(self, frame: Image, precision: Precision = Precision.FULL) -> int:
         """How many frames of this size are looked at at a time, and how many animals."""
+        self._reduced.begin(precision)
         rows, columns = frame.shape[:2]
         everything = {"bboxes": np.array([[0, 0, columns, rows]])}
         self._runner.batch_size = self._fitting(_pixels(self._runner, frame, everything))

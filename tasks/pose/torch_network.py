@@ -13,6 +13,8 @@ from tasks.pose.errors import BadInput, Retriable
 from tasks.pose.movies import Image
 from tasks.pose.network import Lanes, Loaded
 from tasks.pose.poses import pose_table
+from tasks.pose.precision import Arithmetic
+from tasks.pose.settings import Precision
 from tasks.pose.top_down import TopDown
 from tasks.pose.torch_model import TorchModel, load_model
 from tasks.pose.tracking import Predictions, tracked_table, tracking_of
@@ -53,10 +55,15 @@ class TorchNetwork:
         self._most = sys.maxsize
         self.loaded = _loaded(model, self._finder.path)
 
-    def batch_size(self, frame: Image) -> int:
+    def batch_size(self, frame: Image, precision: Precision = Precision.FULL) -> int:
         """How many frames of this size go to the network at a time."""
-        self._most = self._finder.batch_size(frame)
+        self._most = self._finder.batch_size(frame, precision)
         return self._most
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """How the movie that was begun is computed."""
+        return self._finder.arithmetic
 
     @property
     def lanes(self) -> Lanes:

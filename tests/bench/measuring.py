@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def with_progress(
     function: Callable[..., Any], *args: Any, progress: Callable[[int], None]
 ) -> tuple[Any, Cost]:
     """The same for a stage that tells how far it is."""
-    return measured(function, *args, progress)
+    return measured(partial(function, progress=progress), *args)
 
 
 def _busy() -> float:

@@ -3,8 +3,7 @@
 import hashlib
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ from numpy.typing import NDArray
 
 from tasks.pose import estimate
 from tasks.pose.errors import BadInput
-from tasks.pose.estimate import _cropped, _feeding, cropped_edges
+from tasks.pose.estimate import _cropped, cropped_edges
 from tasks.pose.movies import Image, open_movie
 from tasks.pose.network import Lanes, Loaded
 from tasks.pose.pace import Pace
 from tasks.pose.poses import pose_table, read_poses
-from tasks.pose.settings import Crop
+from tasks.pose.precision import FULL
+from tasks.pose.settings import Crop, Precision
 from tests.isxb_files import write_isxb
 from tests.movie_files import write_movie
 from tests.paths import ROOT, SHARED, needs_shared
@@ -71,9 +71,9 @@ class TestCroppedEdges:
 
 def test_only_the_crop_goes_to_the_network(tmp_path: Path) -> None:
     movie = write_movie(tmp_path / "m.mp4", 3)
-    whole = list(_cropped(open_movie(movie), None))
+    whole = [shot() for shot in _cropped(open_movie(movie).shots(), None)]
     crop = Crop(left=8, top=16, width=32, height=24)
-    parts = list(_cropped(open_movie(movie), crop))
+    parts = [shot() for shot in _cropped(open_movie(movie).shots(), crop)]
     assert [part.shape for part in parts] == [(24, 32, 3)] * 3
     for part, frame in zip(parts, whole, strict=True):
         np.testing.assert_array_equal(part, frame[16:40, 8:40])
@@ -84,11 +84,12 @@ class Looking:
 
     loaded = Loaded("scorer", "snapshot", "cpu", "device", ())
     lanes = Lanes()
+    arithmetic = FULL
 
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def batch_size(self, _frame: Image) -> int:
+    def batch_size(self, _frame: Image, _precision: Precision) -> int:
         return 3
 
     def predict(self, batch: NDArray[np.uint8]) -> int:
@@ -155,7 +156,7 @@ class Numbering(Looking):
         super().__init__()
         self.dies_after, self.batch = dies_after, batch
 
-    def batch_size(self, _frame: Image) -> int:
+    def batch_size(self, _frame: Image, _precision: Precision) -> int:
         return self.batch
 
     def predict(self, batch: NDArray[np.uint8]) -> Any:
@@ -191,7 +192,9 @@ class TestGoingOn:
         folder, told = movie.parent / name, list[Pace]()
         folder.mkdir(exist_ok=True)
         target = folder / "poses.h5"
-        found = estimate.estimate(folder, movie, target, None, None, folder, progress=told.append)
+        found = estimate.estimate(
+            folder, movie, target, None, None, checkpoints=folder, progress=told.append
+        )
         return found, target.read_bytes(), told
 
     @pytest.mark.parametrize("after", [0, 3, 12, 18])
@@ -216,72 +219,6 @@ class TestGoingOn:
         network = Numbering()
         found, poses, _ = self.run(network, movie, "same", monkeypatch)
         assert (poses, found.resumed, len(network.seen)) == (expected, self.FRAMES, 3)
-
-
-class TestFeeding:
-    def frames(self, count: int) -> Iterator[Image]:
-        for index in range(count):
-            yield np.full((2, 3, 3), index, dtype=np.uint8)
-
-    @pytest.mark.parametrize(
-        ("count", "sizes"), [(0, []), (1, [1]), (4, [4]), (5, [4, 1]), (41, [4] * 10 + [1])]
-    )
-    def test_gives_every_frame_once_and_in_order(self, count: int, sizes: list[int]) -> None:
-        with _feeding(self.frames(count), 4) as batches:
-            found = list(batches)
-        assert [len(batch) for batch in found] == sizes
-        assert [int(frame[0, 0, 0]) for batch in found for frame in batch] == list(range(count))
-        assert {batch.shape[1:] for batch in found} <= {(2, 3, 3)}
-
-    def test_decodes_in_another_thread_that_ends(self) -> None:
-        threads = []
-
-        def frames() -> Iterator[Image]:
-            threads.append(threading.current_thread())
-            yield from self.frames(3)
-
-        with _feeding(frames(), 2) as batches:
-            list(batches)
-        assert threads[0] is not threading.current_thread()
-        assert not threads[0].is_alive()
-
-    def test_decodes_only_a_few_batches_ahead(self) -> None:
-        decoded: list[int] = []
-
-        def frames() -> Iterator[Image]:
-            for index, frame in enumerate(self.frames(1000)):
-                decoded.append(index)
-                yield frame
-
-        with _feeding(frames(), 2) as batches:
-            for _ in range(5):
-                next(batches)
-        assert 10 <= len(decoded) <= 22
-
-    @pytest.mark.parametrize("error", [BadInput, ValueError, KeyboardInterrupt])
-    def test_raises_what_the_decoder_raises_after_the_frames_before(
-        self, error: type[BaseException]
-    ) -> None:
-        def frames() -> Iterator[Image]:
-            yield from self.frames(4)
-            raise error("damaged")
-
-        found: list[object] = []
-        with pytest.raises(error, match="damaged"), _feeding(frames(), 2) as batches:
-            found.extend(batches)
-        assert len(found) == 2
-
-    def test_stops_when_the_network_fails(self) -> None:
-        before = threading.active_count()
-
-        def run_out_of_memory() -> None:
-            with _feeding(self.frames(1_000_000), 2) as batches:
-                next(batches)
-                raise ValueError("no memory")
-
-        with pytest.raises(ValueError, match="no memory"):
-            run_out_of_memory()
-        assert threading.active_count() == before
 
 
 def test_loading_the_module_loads_no_network() -> None:

@@ -1,0 +1,80 @@
+"""How exactly a network computed, and how far that moved its points."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONFIDENT = 0.6
+"""The likelihood, DeepLabCut's own cutoff, above which a point's place counts."""
+
+NOTICEABLE = 0.1
+"""Pixels; points that reduced precision moves farther are told about."""
+
+MOST = 99.9
+"""Percent of the points that are within `Arithmetic.most`."""
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """The numbers that a network computed with, and what became of the first frames' points.
+
+    Attributes:
+        numbers: Their type: ``float32`` in full precision.
+        frames: Frames that were also estimated in full precision, to be compared.
+        points: Confident points in them.
+        most: Pixels that 99.9 % of these points are moved at most; None where none was compared.
+        largest: Pixels that any of them is moved.
+        warnings: What whoever uses the poses should know, one sentence each.
+    """
+
+    numbers: str = "float32"
+    frames: int = 0
+    points: int = 0
+    most: float | None = None
+    largest: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+FULL = Arithmetic()
+
+
+def compared(
+    numbers: str, reduced: Sequence[NDArray[np.float32]], full: Sequence[NDArray[np.float32]]
+) -> Arithmetic:
+    """Compare what a network found in frames with what it found in full precision.
+
+    Args:
+        numbers: What the reduced ones were computed with.
+        reduced: For each frame, shape (animals, body parts, 3 or more): x, y, likelihood.
+        full: The same.
+
+    Returns:
+        How far points were moved in x or y; those that were lost are infinitely far.
+    """
+    moved = np.concatenate([_moved(*pair) for pair in zip(reduced, full, strict=True)])
+    if not len(moved):
+        return Arithmetic(numbers, len(full))
+    most, largest = float(np.percentile(moved, MOST, method="higher")), float(moved.max())
+    told = () if largest <= NOTICEABLE else (_told(numbers, len(full), largest),)
+    return Arithmetic(numbers, len(full), len(moved), most, largest, told)
+
+
+def _moved(reduced: NDArray[np.float32], full: NDArray[np.float32]) -> NDArray[np.float64]:
+    """How far each confident point of a frame was moved; animals may have another order."""
+    if not full.size:
+        return np.empty(0)
+    apart = np.abs(reduced[None, :, :, :2].astype(np.float64) - full[:, None, :, :2]).max(axis=3)
+    apart[np.isnan(apart)] = np.inf
+    nearest = apart.mean(axis=2).argmin(axis=1)
+    found: NDArray[np.float64] = apart[np.arange(len(full)), nearest][full[..., 2] > CONFIDENT]
+    return found
+
+
+def _told(numbers: str, frames: int, largest: float) -> str:
+    far = "far away" if np.isinf(largest) else f"{largest:.2f} pixels"
+    return (
+        f"precision: half ({numbers}) moves a confident point of the first {frames} frames "
+        f"{far}; choose full where that matters"
+    )
