@@ -77,6 +77,8 @@ class Writer:
         """
         if self._claim is None:
             return
+        if self._ended.is_set():
+            raise LockLost(f"{self._output}: this run ends; nothing more is written")
         with store_errors():
             holds = self._claim.holds()
         if not holds:

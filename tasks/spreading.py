@@ -295,11 +295,14 @@ def _is_cancelled(run: FlowRun) -> bool:
 
 
 def _cancel(spread: Spread) -> None:
+    cancelling: State[Any] = Cancelling(
+        message=f"with its request, run {spread.run.name!r} ({spread.run.id})"
+    )
     with get_client(sync_client=True) as client:
         for errand in spread.errands:
             if errand.run is not None and errand.outcome is None:
                 with suppress(Exception):
-                    client.set_flow_run_state(errand.run, Cancelling())
+                    client.set_flow_run_state(errand.run, cancelling)
 
 
 @stage("Remove parts", "remove parts", "store")

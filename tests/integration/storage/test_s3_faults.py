@@ -519,3 +519,15 @@ def test_who_may_not_look_for_unfinished_uploads_is_told(refusing: FaultyProxy) 
     refusing.follow(lambda request: Answer(403, "AccessDenied"))
     with pytest.raises(PermissionError, match="the store refused"):
         STORE.abort_unfinished(Location("bucket", "out/"))
+
+
+def test_a_download_ends_when_nobody_wants_it_any_more(
+    bucket: Bucket, large: Path, scratch: Path
+) -> None:
+    def end(_: int) -> None:
+        raise LookupError("the run has ended")
+
+    uploaded = STORE.upload(large, bucket.at("large.mp4"))
+    with pytest.raises(LookupError):
+        STORE.download(uploaded, scratch / "movie.mp4", end)
+    assert_untouched(scratch)
