@@ -18,13 +18,14 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from errno import ENOTSUP
+from typing import Protocol
 
 from tasks.storage.location import Location
-from tasks.storage.store import ObjectInfo, ObjectStore
+from tasks.storage.store import ObjectInfo
 
 RENEW_EVERY = 15.0
 """Seconds between two signs of life."""
@@ -42,6 +43,16 @@ _ENDS_BY = 5.0
 """Seconds that the end of a claim waits for a sign which is just being written."""
 
 _LARGEST = 1 << 16
+
+
+class Objects(Protocol):
+    """What claims need of an `ObjectStore`; it says what each of these does."""
+
+    def list(self, prefix: Location) -> Iterator[ObjectInfo]: ...  # noqa: D102
+    def read(self, location: Location, limit: int) -> bytes: ...  # noqa: D102
+    def put(self, location: Location, data: bytes) -> None: ...  # noqa: D102
+    def create(self, location: Location, data: bytes) -> bool: ...  # noqa: D102
+    def remove(self, location: Location) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -107,7 +118,7 @@ class Claim:
 
     def __init__(
         self,
-        store: ObjectStore,
+        store: Objects,
         folder: Location,
         holder: Holder,
         clock: Callable[[], float] = time.monotonic,

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prefect import flow
@@ -203,7 +204,7 @@ class TestLock:
         with pytest.raises(Abort):
             run(work, run_id.append)
         with get_client(sync_client=True) as server:
-            state = server.read_flow_run(run_id[0]).state
+            state = server.read_flow_run(UUID(run_id[0])).state
         assert state
         assert state.is_running()
 

@@ -19,7 +19,9 @@ from tasks.cancelling import in_words, says_nothing
 
 NOON = datetime(2026, 11, 26, 12, 3, 11, tzinfo=UTC)
 PREFECT = "Flow run was cancelled successfully."
-BEGUN = [(-60, Scheduled()), (-50, Pending()), (-40, Running())]
+States = tuple[tuple[float, State[Any]], ...]
+
+BEGUN: States = ((-60, Scheduled()), (-50, Pending()), (-40, Running()))
 
 
 def told(*states: tuple[float, State[Any]]) -> str:
@@ -55,18 +57,26 @@ def test_a_run_that_had_not_begun_says_so() -> None:
     waiting = told((-60, Scheduled()), (0, Cancelled()))
     assert waiting.startswith("Cancelled at 2026-11-26 12:03:11 UTC in the Prefect UI")
     assert waiting.endswith("; its work had not begun.")
-    pending = (0, Cancelling()), (2, Cancelled(message="Flow run cancelled by worker while …"))
+    pending: States = (
+        (0, Cancelling()),
+        (2, Cancelled(message="Flow run cancelled by worker while …")),
+    )
     assert told((-60, Scheduled()), (-1, Pending()), *pending).endswith("had not begun.")
 
 
 def test_the_first_who_asked_counts() -> None:
-    asked = (0, Cancelling()), (3, Cancelling()), (5, Cancelled()), (6, Cancelled())
+    asked: States = ((0, Cancelling()), (3, Cancelling()), (5, Cancelled()), (6, Cancelled()))
     assert "12:03:11" in told(*BEGUN, *asked)
     assert "ended 6 s later" in told(*BEGUN, *asked)
 
 
 def test_an_earlier_cancellation_is_another_story() -> None:
-    earlier = (-30, Cancelling()), (-29, Cancelled()), (-20, AwaitingRetry()), (-19, Running())
+    earlier: States = (
+        (-30, Cancelling()),
+        (-29, Cancelled()),
+        (-20, AwaitingRetry()),
+        (-19, Running()),
+    )
     assert "12:03:11" in told(*BEGUN, *earlier, (0, Cancelling()), (1, Cancelled()))
 
 
