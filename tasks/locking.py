@@ -26,6 +26,7 @@ from tasks.storage.claims import RENEW_EVERY, STALE_AFTER, Claim, Holder
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
 from tasks.store_errors import store_errors
+from tasks.this_process import has_ended, note
 
 LOCK = "lock/"
 """Where claims lie below the hidden folder."""
@@ -57,7 +58,7 @@ class Writer:
             OSError: With ``errno.ENOTSUP`` the store cannot do it.
         """
         store, folder = store_for(output), hidden(output, LOCK)
-        claim = Claim(store, folder, _this_run())
+        claim = Claim(store, folder, _this_run(), has_ended)
         self._output, self._claim = output, claim
         try:
             claim.take(waiting)
@@ -260,4 +261,5 @@ def _this_run() -> Holder:
     assert context is not None
     assert context.flow_run is not None
     run = context.flow_run
-    return Holder(str(run.id), run.name, platform.node(), f"{now():%Y-%m-%d %H:%M:%S} UTC")
+    since = f"{now():%Y-%m-%d %H:%M:%S} UTC"
+    return Holder(str(run.id), run.name, platform.node(), since, note())

@@ -12,6 +12,8 @@ from tasks.storage.claims import LOOK_EVERY, RENEW_EVERY, STALE_AFTER, Claim, Ho
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 
+ENDED = "a process that is known to have ended".__eq__
+
 FOLDER = Location("lab", "out/.dlcflow/lock/")
 
 
@@ -105,7 +107,9 @@ def time() -> Time:
 
 
 def claim(store: MemoryStore, run: str, time: Time) -> Claim:
-    return Claim(store, FOLDER, Holder(run, f"mouse · {run}", "gpu-1", "noon"), time, time.pause)
+    return Claim(
+        store, FOLDER, Holder(run, f"mouse · {run}", "gpu-1", "noon", run), ENDED, time, time.pause
+    )
 
 
 def taken(store: MemoryStore, run: str, time: Time) -> Claim:
@@ -184,6 +188,14 @@ def test_a_run_that_is_started_again_takes_over_at_once(store: MemoryStore, time
     assert again.holds()
     assert not killed.holds()
     assert again.holds()
+
+
+def test_a_process_that_is_known_to_have_ended_is_not_waited_for(
+    store: MemoryStore, time: Time
+) -> None:
+    killed = taken(store, "a process that is known to have ended", time)
+    assert taken(store, "b", time).holds()
+    assert not killed.holds()
 
 
 def test_a_suspended_holder_notices_its_loss(store: MemoryStore, time: Time) -> None:
@@ -360,7 +372,9 @@ def test_a_race_has_one_winner_at_a_time_and_no_loser(store: MemoryStore) -> Non
 
     def race(number: int) -> None:
         nonlocal most
-        made = Claim(store, FOLDER, Holder(str(number), "x", "x", "x"), still, lambda _: None)
+        made = Claim(
+            store, FOLDER, Holder(str(number), "x", "x", "x"), ENDED, still, lambda _: None
+        )
         gate.wait()
         made.take(lambda holder: None)
         inside.append(number)
