@@ -190,7 +190,7 @@ def lock_output(
     Returns:
         The request, with a warning where the store cannot lock.
     """
-    wait = _Wait(request.output, workers)
+    wait = _Wait(request.output)
     try:
         with store_errors_but_unsupported():
             writer.lock(request.output, wait.look, workers.end)
@@ -207,8 +207,8 @@ def lock_output(
 class _Wait:
     """What is told of a wait for other runs."""
 
-    def __init__(self, output: Location, workers: Workers) -> None:
-        self._output, self._workers = output, workers
+    def __init__(self, output: Location) -> None:
+        self._output = output
         self._started, self._shown = monotonic(), False
         self._holders: dict[str, Holder] = {}
 
@@ -219,8 +219,6 @@ class _Wait:
             self._holders[holder.token] = holder
             self._shown = False
             get_run_logger().info("%s", text)
-            # What it has loaded may be of use to others meanwhile.
-            self._workers.estimator.close()
         self._shown = self._shown or _show(text)
 
     @property

@@ -154,15 +154,8 @@ class S3Store(ObjectStore):
     def create(self, location: Location, data: bytes) -> bool:
         """Write a small object on condition that there is none."""
         _check_object(location)
-        where: Any = {"Bucket": location.bucket, "Key": location.key}
-        try:
-            with _explained(location):
-                _client().put_object(**where, Body=data, IfNoneMatch="*")
-        except OSError as error:
-            if _is_taken(error):
-                return False
-            raise
-        return True
+        with _explained(location):
+            return _created(location, data)
 
     def remove(self, location: Location) -> None:
         """Remove an object."""
@@ -338,10 +331,16 @@ def _abort(location: Location, upload: str) -> None:
             raise
 
 
-def _is_taken(error: OSError) -> bool:
-    """Whether there is an object, or somebody else was just writing one (409, AWS)."""
-    cause = error.__cause__
-    return isinstance(cause, ClientError) and _status(cause) in {409, 412}
+def _created(location: Location, data: bytes) -> bool:
+    where: Any = {"Bucket": location.bucket, "Key": location.key}
+    try:
+        _client().put_object(**where, Body=data, IfNoneMatch="*")
+    except ClientError as error:
+        # At AWS, a conflict is with somebody else who was just writing it.
+        if _status(error) in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}:
+            return False
+        raise
+    return True
 
 
 def _listed(location: Location, found: "ObjectTypeDef") -> ObjectInfo:
