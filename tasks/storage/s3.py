@@ -155,13 +155,13 @@ class S3Store(ObjectStore):
         """Write a small object on condition that there is none."""
         _check_object(location)
         where: Any = {"Bucket": location.bucket, "Key": location.key}
-        try:
-            with _explained(location):
+        with _explained(location):
+            try:
                 _client().put_object(**where, Body=data, IfNoneMatch="*")
-        except OSError as error:
-            if _is_taken(error):
-                return False
-            raise
+            except ClientError as error:
+                if _status(error) in _TAKEN:
+                    return False
+                raise
         return True
 
     def remove(self, location: Location) -> None:
@@ -298,8 +298,9 @@ def _secrets() -> list[str]:
     """The keys that requests are signed with; a store may repeat what it was sent."""
     secrets = [os.environ.get(name, "") for name in _SECRET]
     with suppress(Exception):  # whatever is wrong with them has been told
-        keys = _session().get_credentials().get_frozen_credentials()
-        secrets += [keys.access_key, keys.secret_key, keys.token or ""]
+        keys = _session().get_credentials()
+        now = keys.get_frozen_credentials() if keys else None
+        secrets += [now.access_key or "", now.secret_key or "", now.token or ""] if now else []
     return secrets
 
 
@@ -338,10 +339,8 @@ def _abort(location: Location, upload: str) -> None:
             raise
 
 
-def _is_taken(error: OSError) -> bool:
-    """Whether there is an object, or somebody else was just writing one (409, AWS)."""
-    cause = error.__cause__
-    return isinstance(cause, ClientError) and _status(cause) in {409, 412}
+_TAKEN = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}
+"""There is an object, or somebody else is just writing one (409, AWS)."""
 
 
 def _listed(location: Location, found: "ObjectTypeDef") -> ObjectInfo:
