@@ -18,7 +18,17 @@ from tasks.estimation import (
     load_model,
     stage_processes,
 )
+from tasks.kept import (
+    all_kept,
+    checkpoints_of,
+    keep_estimate,
+    keep_results,
+    look_back,
+    place,
+    reusable,
+)
 from tasks.live import live_bar, live_bars
+from tasks.locking import lock_output, sole_writer
 from tasks.naming import named_for_movie, named_for_request
 from tasks.one_movie import hands_over, resolve_movie
 from tasks.parts import Place
@@ -33,6 +43,7 @@ from tasks.publishing import (
 )
 from tasks.recording import Analysed, RunFacts, conclusion, outcomes, parted
 from tasks.retries import ends_clearly, stage, timed_stages
+from tasks.scratch_room import check_scratch
 from tasks.spreading import check_can_spread, remove_parts, spread_movies, spreads
 from tasks.staging import (
     INPUT,
@@ -75,21 +86,26 @@ def pose_estimation(
     """
     started = now()
     with (
+        sole_writer() as writer,
         scratch_folder() as scratch,
         stage_processes(scratch) as workers,
         live_bars(),
         timed_stages() as seconds,
     ):
-        if not settings.spread_from:
-            workers.estimator.start()
         request = resolve_request(model, movies, output, settings)
+        spread = spreads(request)
+        check_scratch(request, scratch, 0 if spread else MOVIES_AT_ONCE)
+        request = lock_output(request, writer, workers)
+        kept = all_kept(request)
+        if not spread and not kept:
+            workers.estimator.start()
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
-        if spread := spreads(request):
+        if spread:
             check_can_spread()
-        loaded = None if spread else load_model(ready, workers)
+        loaded = None if spread or kept else load_model(ready, workers)
         workers.finishers.start()
-        earlier = withdraw_record(request.output)
+        earlier = withdraw_record(request.output, alone=not spread)
         if spread:
             found = spread_movies(request, archive, scratch)
         else:
@@ -134,11 +150,15 @@ def one_movie(
         live_bars(),
         hands_over(movie, place, scratch) as hand_over,
     ):
-        workers.estimator.start()
         request = resolve_movie(model, movie, output, settings, place)
+        kept = all_kept(request)
+        check_scratch(request, scratch, 1)
+        if not kept:
+            workers.estimator.start()
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
-        load_model(ready, workers)
+        if not kept:
+            load_model(ready, workers)
         workers.finishers.start()
         analysed = analyse_movie(request.movies[0], request, ready, scratch, workers)
         hand_over(analysed)
@@ -161,20 +181,37 @@ def analyse_movie(
         timed_stages() as seconds,
     ):
         raw, filtered, labeled_file = (folder / name for name in (RAW, POSES, LABELED))
-        fetched = fetch_movie(movie, folder / INPUT)
-        checked = check_movie(movie.name, fetched, settings.crop, workers)
-        found = estimate_poses(checked, ready, settings.crop, raw, workers)
+        past = look_back(movie, request, ready, folder)
+        fetched = fetch_movie.unless(past.fetched, movie, folder / INPUT)
+        reuse = reusable(past, movie, fetched, request, ready)
+        place(past, reuse, folder)
+        checked = check_movie.unless(reuse.checked, movie.name, fetched, settings.crop, workers)
+        checkpoints = checkpoints_of(movie, reuse, request, folder)
+        found = estimate_poses.unless(
+            reuse.found, checked, ready, settings.crop, raw, checkpoints, workers
+        )
+        if reuse.found is None:
+            keep_estimate(checked, found, raw, reuse.keys, request)
+            checkpoints.remove()
         poses = raw
         if settings.filters:
-            poses = filter_poses(movie.name, raw, filtered, settings.window_length, workers)
-        quality = judge_quality(checked, found, poses, settings, workers)
-        previews = draw_previews(checked, poses, ready, settings, folder, workers)
-        labeled = label_movie(
-            checked, found, poses, ready, settings, quality, labeled_file, workers
+            poses = filter_poses.unless(
+                reuse.poses, movie.name, raw, filtered, settings.window_length, workers
+            )
+        quality = judge_quality.unless(reuse.quality, checked, found, poses, settings, workers)
+        previews = draw_previews.unless(
+            reuse.previews, checked, poses, ready, settings, folder, workers
         )
-        outputs = publish_movie(checked, raw, poses, labeled_file, previews, request.output)
+        labeled = label_movie.unless(
+            reuse.labeled, checked, found, poses, ready, settings, quality, labeled_file, workers
+        )
+        outputs = publish_movie.unless(
+            reuse.outputs, checked, raw, poses, labeled_file, previews, request.output, reuse.intact
+        )
         analysed = Analysed(
             movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
         )
+        if reuse.outputs is None:
+            keep_results(analysed, reuse.keys, request, folder)
         bar.end(analysed.in_short)
     return analysed, analysed.in_short

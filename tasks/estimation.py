@@ -1,14 +1,17 @@
 """Check, estimate, filter, judge, preview and label: the stages between two stores."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 
 from tasks import live
 from tasks.artifacts import key_of, show
+from tasks.checkpoints import CheckpointStore
 from tasks.pose import estimate, finishing
 from tasks.pose.errors import BadInput
 from tasks.pose.inspection import as_markdown, inspect_archive
@@ -27,9 +30,12 @@ from tasks.pose.processes import (
 )
 from tasks.pose.quality import Quality
 from tasks.pose.settings import Crop, PoseSettings
+from tasks.pose.stage_keys import network_digest
+from tasks.pose.watchdog import Patience
 from tasks.progress import Progress
 from tasks.retries import WORKER_RETRIES, stage
-from tasks.staging import Fetched
+from tasks.scratch_room import check_outputs
+from tasks.staging import Fetched, scratch_folder
 
 NETWORK_MODULES = (
     "tasks.pose.estimate",
@@ -71,13 +77,25 @@ class Workers:
     finishers: StagePool
     gpu: threading.Lock
 
+    def end(self) -> None:
+        """End them for good, whatever they are doing."""
+        self.estimator.end()
+        self.finishers.end()
+
 
 @dataclass(frozen=True)
 class ReadyModel:
-    """A model that has been checked and can run."""
+    """A model that has been checked and can run.
+
+    Attributes:
+        model: What is known of it.
+        project: The DeepLabCut project that runs it.
+        network: Digest of how its network is built and run.
+    """
 
     model: Model
     project: Path
+    network: str
 
 
 @dataclass(frozen=True)
@@ -112,6 +130,19 @@ class CheckedMovie:
         left, right, top, bottom = self.edges
         return right - left, bottom - top
 
+    @property
+    def patience(self) -> Patience:
+        """How long work on the whole movie may say nothing."""
+        guessed = self.path.stat().st_size // SMALL_FRAME
+        return Patience(self.name, self.info.declared_frames or guessed)
+
+
+SMALL_FRAME = 1_000
+"""Bytes that a frame takes at least in a movie that does not tell how many it has."""
+
+SMALL_ROW = 100
+"""Bytes that a frame takes at least in a file of poses."""
+
 
 @contextmanager
 def stage_processes(scratch: Path) -> Iterator[Workers]:
@@ -137,8 +168,7 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
     try:
         yield workers
     finally:
-        estimator.close()
-        workers.finishers.close()
+        workers.end()
 
 
 @contextmanager
@@ -150,13 +180,12 @@ def estimator_ahead() -> Iterator[Callable[[], None]]:
     Yields:
         What removes its scratch folder, for whoever must end the process in the block.
     """
-    folder = TemporaryDirectory(prefix="dlcflow-", ignore_cleanup_errors=True)
-    with folder:
-        estimator = _estimator(Path(folder.name))
+    with scratch_folder() as folder:
+        estimator = _estimator(folder)
         estimator.start()
         _ahead.append(estimator)
         try:
-            yield folder.cleanup
+            yield partial(shutil.rmtree, folder, ignore_errors=True)
         finally:
             _ahead.clear()
             estimator.close()
@@ -192,7 +221,8 @@ def check_model(
     model = inspection.usable_model()
     model.check_displayed(settings.displayed_body_parts)
     parts = f"{len(model.body_parts)} body parts"
-    return ReadyModel(model, project), f"{model.network}, {parts}, {model.snapshot}"
+    ready = ReadyModel(model, project, network_digest(project))
+    return ready, f"{model.network}, {parts}, {model.snapshot}"
 
 
 @stage("Load model", "load model", "gpu", retries=WORKER_RETRIES)
@@ -211,8 +241,10 @@ def check_movie(
     In a child process: a file from a stranger may crash a decoder, and only its own movie fails.
     """
     with workers.finishers.lease() as process:
-        info = process.call(probe, movie.path, Path(movie.input.location).name)
+        name_given = Path(movie.input.location).name
+        info = process.call(probe, movie.path, name_given, patience=Patience(name))
     edges = _edges(crop, info)
+    check_outputs(name, movie.path, info, Path(gettempdir()))
     declared = f"{info.declared_frames or 'unknown'} frames declared"
     size = f"{info.width}×{info.height}"
     rate = f"{float(info.frame_rate):.2f} frames/s"
@@ -232,29 +264,44 @@ def _edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, int]:
 
 @stage("Estimate poses", "estimate · {movie.name}", "gpu", retries=WORKER_RETRIES)
 def estimate_poses(
-    movie: CheckedMovie, ready: ReadyModel, crop: Crop | None, target: Path, workers: Workers
+    movie: CheckedMovie,
+    ready: ReadyModel,
+    settings: PoseSettings,
+    target: Path,
+    checkpoints: CheckpointStore,
+    workers: Workers,
 ) -> tuple[estimate.Estimate, str]:
     """Estimate the pose in every decodable frame; one movie at a time has the GPU."""
     what = f"estimate · {movie.name}"
     if bar := live.current():
         bar.tell("estimate", 0, "waits for its turn")
-    with workers.gpu, Progress(what, movie.info.declared_frames) as progress:
+    total = movie.info.declared_frames
+    with workers.gpu, checkpoints.shared() as kept, Progress(what, total) as progress:
         found = workers.estimator.call(
             estimate.estimate,
             ready.project,
             movie.path,
             target,
-            crop,
+            settings.crop,
             DEVICE,
+            kept,
+            settings.precision,
             on_progress=progress,
+            patience=movie.patience,
         )
-    speed = found.frames / found.seconds
-    return found, f"{found.frames} frames in {found.seconds:.1f} s ({speed:.1f} frames/s)"
+    return found, _told(found)
+
+
+def _told(found: estimate.Estimate) -> str:
+    now = found.frames - found.resumed
+    speed = now / found.seconds
+    earlier = f"{found.resumed} frames from an earlier try, " if found.resumed else ""
+    return f"{earlier}{now} frames in {found.seconds:.1f} s ({speed:.1f} frames/s)"
 
 
 @stage("Filter poses", "filter · {name}", "cpu", retries=WORKER_RETRIES)
 def filter_poses(
-    name: str,  # noqa: ARG001 - names the task's run
+    name: str,
     raw: Path,
     target: Path,
     window_length: int,
@@ -262,7 +309,8 @@ def filter_poses(
 ) -> tuple[Path, str]:
     """Run the median filter over each coordinate."""
     with workers.finishers.lease() as process:
-        process.call(filter_file, raw, target, window_length)
+        patience = Patience(name, raw.stat().st_size // SMALL_ROW)
+        process.call(filter_file, raw, target, window_length, patience=patience)
     return target, f"median over {window_length} frames"
 
 
@@ -283,6 +331,7 @@ def judge_quality(
             movie.cropped_size,
             movie.info.frame_rate,
             ledger_of(movie.info.declared_frames, found.timing).lost,
+            patience=movie.patience,
         )
     return quality, "; ".join((quality.verdict.value, *quality.reasons[:3]))
 
@@ -300,7 +349,14 @@ def draw_previews(
     size = (movie.info.width, movie.info.height)
     with workers.finishers.lease() as process:
         files = process.call(
-            finishing.preview_files, poses, folder, ready.model, settings, movie.offset, size
+            finishing.preview_files,
+            poses,
+            folder,
+            ready.model,
+            settings,
+            movie.offset,
+            size,
+            patience=movie.patience,
         )
     return files, ", ".join(files)
 
@@ -332,5 +388,6 @@ def label_movie(
             movie.offset,
             quality.worst_frames,
             on_progress=progress,
+            patience=movie.patience,
         )
     return labeled, f"{labeled.frames} frames at {float(labeled.frame_rate):.2f} frames/s"

@@ -1,19 +1,12 @@
-"""One movie's results as a file, handed from the run that made them to the one that gathers them.
+"""One movie's results as a file, from the run that made them to the one that gathers them."""
 
-A part is a zip: ``movie.json`` tells what was found or why the movie failed, and beside it lie the
-files that annotations and report are made of.
-"""
-
-import zipfile
-from dataclasses import replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from tasks.pose.errors import StageFailed
+from tasks.archives import files_of, moved, pack, told_in, unpack
 from tasks.recording import Analysed, Outcome
 
-_MOVIE = "movie.json"
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(
     Outcome, config=ConfigDict(ser_json_inf_nan="constants")
 )
@@ -46,11 +39,8 @@ def write_part(outcome: Outcome, target: Path) -> None:
         outcome: The results, whose files lie in this run's scratch folder, or the failure.
         target: The zip to write.
     """
-    files = _files(outcome) if isinstance(outcome, Analysed) else []
-    with zipfile.ZipFile(target, "w") as archive:
-        archive.writestr(_MOVIE, _OUTCOME.dump_json(outcome))
-        for path in files:
-            archive.write(path, path.name)
+    files = files_of(outcome) if isinstance(outcome, Analysed) else []
+    pack(outcome, _OUTCOME, files, target)
 
 
 def read_part(source: Path, folder: Path) -> Outcome:
@@ -66,35 +56,9 @@ def read_part(source: Path, folder: Path) -> Outcome:
     Raises:
         StageFailed: It is no part that this version wrote.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with zipfile.ZipFile(source) as archive:
-            outcome = _OUTCOME.validate_json(archive.read(_MOVIE))
-            if not isinstance(outcome, Analysed):
-                return outcome
-            here = _moved(outcome, folder)
-            for path in _files(here):
-                path.write_bytes(archive.read(path.name))
-    except (zipfile.BadZipFile, KeyError, ValidationError) as error:
-        raise StageFailed(
-            f"{source.name}: expected one movie's results, written by this version; found "
-            f"{type(error).__name__}. Make all workers run the same version, then run again"
-        ) from error
+    outcome = told_in(source, _OUTCOME)
+    if not isinstance(outcome, Analysed):
+        return outcome
+    here = moved(outcome, folder)
+    unpack(source, files_of(here))
     return here
-
-
-def _files(movie: Analysed) -> list[Path]:
-    """What annotations and report are made of."""
-    return [movie.poses, *movie.previews.values(), *movie.labeled.worst.values()]
-
-
-def _moved(movie: Analysed, folder: Path) -> Analysed:
-    """The same results with their files in another folder; only file names are kept of theirs."""
-    return replace(
-        movie,
-        poses=folder / movie.poses.name,
-        previews={name: folder / path.name for name, path in movie.previews.items()},
-        labeled=replace(
-            movie.labeled, worst={i: folder / path.name for i, path in movie.labeled.worst.items()}
-        ),
-    )

@@ -1,7 +1,9 @@
 """Results, run record and report: from the scratch folder to the output location."""
 
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ from pydantic import ValidationError
 
 from tasks.artifacts import key_of, show
 from tasks.estimation import CheckedMovie, Workers
+from tasks.hidden import hidden, removed
 from tasks.links import links_of
+from tasks.locking import check_lock, is_locked
 from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.output_metadata import LabeledMovie, output_metadata
 from tasks.pose.report import MoviePictures, render_report
@@ -25,6 +29,7 @@ from tasks.pose.run_record import (
     Output,
     RunRecord,
 )
+from tasks.pose.watchdog import Patience
 from tasks.progress import Progress
 from tasks.recording import (
     Analysed,
@@ -33,8 +38,9 @@ from tasks.recording import (
     outdated,
     run_record,
 )
-from tasks.retries import STORE_RETRIES, explained, stage
+from tasks.retries import STORE_RETRIES, Seconds, explained, stage
 from tasks.staging import ResolvedRequest
+from tasks.storage.files import sha256_of
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
 from tasks.store_errors import store_errors
@@ -52,20 +58,56 @@ _CONTENT_TYPES = {
 
 
 @stage("Withdraw old record", "withdraw old record", "store", retries=STORE_RETRIES)
-def withdraw_record(output: Location) -> tuple[RunRecord | None, str]:
-    """Remove an earlier run's record: what lies beside it is about to change.
+def withdraw_record(output: Location, *, alone: bool) -> tuple[RunRecord | None, str]:
+    """Take an earlier run's record away: what lies beside it is about to change.
+
+    It is put aside until this run has one of its own: a run that is started again must know, too,
+    which files of an earlier run to remove.
+
+    Args:
+        output: Where results go.
+        alone: Whether nobody but this run writes there, as long as it holds the lock.
 
     Returns:
         The earlier record, where there is one that this version can read.
     """
-    store, location = store_for(output), output.child(RUN_RECORD)
-    earlier = None
-    with store_errors(), suppress(FileNotFoundError):
-        # What cannot be read as a record is none of ours; only its name must go.
-        with suppress(ValidationError):
-            earlier = RunRecord.model_validate_json(store.read(location, LARGEST_RECORD))
-        store.remove(location)
+    check_lock()
+    store, location, aside = store_for(output), output.child(RUN_RECORD), _aside(output)
+    with store_errors():
+        with suppress(FileNotFoundError), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, RUN_RECORD)
+            store.download(store.stat(location), path)
+            store.upload(path, aside)
+            store.remove(location)
+        earlier = _record(aside)
+    _abort_unfinished(output, timedelta() if alone and is_locked() else UNFINISHED)
     return earlier, f"no {RUN_RECORD} at {output} until this run is finished"
+
+
+def _aside(output: Location) -> Location:
+    """Where the record of the last run that came to its end waits for the next one's."""
+    return hidden(output, "earlier.json")
+
+
+def _record(location: Location) -> RunRecord | None:
+    with suppress(FileNotFoundError, ValidationError):
+        return RunRecord.model_validate_json(store_for(location).read(location, LARGEST_RECORD))
+    return None
+
+
+def _abort_unfinished(output: Location, age: timedelta) -> None:
+    """Free what a run that was killed has left; who may write might not be allowed to look."""
+    try:
+        found = store_for(output).abort_unfinished(output, age)
+    except (OSError, ValueError) as error:
+        get_run_logger().warning("Unfinished uploads below %s stay: %s", output, error)
+        return
+    if found:
+        get_run_logger().info("%d unfinished uploads below %s were aborted", found, output)
+
+
+UNFINISHED = timedelta(hours=6)
+"""How long ago an upload must have begun to be aborted where another run may still be at it."""
 
 
 @stage("Publish movie", "publish · {movie.name}", "store", retries=STORE_RETRIES)
@@ -76,19 +118,35 @@ def publish_movie(
     labeled: Path,
     previews: dict[str, Path],
     output: Location,
+    intact: dict[str, Output],
 ) -> tuple[dict[str, Output], str]:
-    """Put one movie's results below the output location, each when it is whole."""
+    """Put one movie's results below the output location, each when it is whole.
+
+    What is there already, as it should be, stays.
+    """
+    check_lock()
     files = {POSES: poses, LABELED: labeled}
     files |= {path.name: path for path in previews.values()}
     if raw != poses:
         files[RAW] = raw
+    there = {name: intact[name] for name in files if _is_there(files[name], intact.get(name))}
+    new = {name: path for name, path in files.items() if name not in there}
     folder = output.child(movie.name)
-    with Progress(f"publish · {movie.name}", _total(files.values()), "bytes") as progress:
-        outputs = {
+    with Progress(f"publish · {movie.name}", _total(new.values()), "bytes") as progress:
+        made = {
             name: _publish(path, folder.child(name), progress, cropped=movie.is_cropped)
-            for name, path in files.items()
+            for name, path in new.items()
         }
-    return outputs, f"{len(outputs)} files below {folder}"
+    # In an order that does not tell what was there before.
+    outputs = {name: (made | there)[name] for name in files}
+    return outputs, f"{len(made)} files below {folder}, {len(there)} were there"
+
+
+def _is_there(path: Path, published: Output | None) -> bool:
+    """Whether a file is published; one that an earlier run made is not in the scratch folder."""
+    if published is None:
+        return False
+    return not path.exists() or sha256_of(path) == published.sha256
 
 
 def _total(paths: Any) -> int:
@@ -109,6 +167,7 @@ def _publish(
             "location": str(target),
             "size": info.size,
             "sha256": info.sha256,
+            "etag": info.etag,
             "coordinates": relative_to.get(path.suffix),
         }
     )
@@ -126,8 +185,11 @@ def publish_annotations(
     tables = [
         MoviePoses(m.source.number, m.poses, m.found.timing, m.checked.offset) for m in delivered
     ]
+    frames = sum(len(table.timing.seconds) for table in tables)
+    patience = Patience(f"{len(tables)} movies", frames)
     with workers.finishers.lease() as process:
-        rows = process.call(write_annotations, tables, target, form)
+        rows = process.call(write_annotations, tables, target, form, patience=patience)
+    check_lock()
     output = _publish(target, request.output.child(target.name))
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 
@@ -139,10 +201,11 @@ def publish_record(
     failed: Sequence[MovieRecord],
     annotations: tuple[dict[int, int], dict[str, Output]],
     earlier: RunRecord | None,
-    seconds: dict[str, float],
+    seconds: Seconds,
     scratch: Path,
 ) -> tuple[RunRecord, str]:
     """Publish metadata, report and, last of all, the run record: the mark that all is there."""
+    check_lock()
     rows, outputs = annotations
     output = facts.request.output
     movies = movie_records(facts, delivered, failed, rows)
@@ -162,7 +225,9 @@ def publish_record(
         get_run_logger().warning("%s", warning)
     final = scratch / RUN_RECORD
     final.write_text(record.to_json(), encoding="utf-8")
+    check_lock()
     _publish(final, output.child(RUN_RECORD))
+    removed(_aside(output))
     return record, f"{record.status.value}: {output.child(RUN_RECORD)}"
 
 

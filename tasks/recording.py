@@ -34,7 +34,7 @@ from tasks.pose.run_record import (
     this_host,
 )
 from tasks.pose.series import starts
-from tasks.retries import explained
+from tasks.retries import Seconds, explained
 from tasks.staging import Fetched, MovieSource, ResolvedRequest
 from tasks.storage.location import Location
 
@@ -65,12 +65,27 @@ class Analysed:
     labeled: Labeled
     previews: dict[str, Path]
     outputs: dict[str, Output]
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: Seconds = field(default_factory=dict)
 
     @property
     def in_short(self) -> str:
         """Frames and verdict in a few words."""
-        return f"{self.found.frames} frames, {self.quality.in_short}"
+        return f"{self.found.frames} frames, {self.quality.in_short}{_reuse(self.seconds)}"
+
+
+def _reuse(seconds: Seconds) -> str:
+    """What of a movie is an earlier run's, in a word or two."""
+    made = [name for name, s in seconds.items() if s is not None]
+    if seconds.get(ESTIMATE, 0.0) is not None:
+        return ""
+    return ", poses reused" if set(made) & _MAKING else ", reused"
+
+
+ESTIMATE = "Estimate poses"
+"""Name of the stage in which the network runs."""
+
+_MAKING = {"Filter poses", "Judge quality", "Draw previews", "Label movie", "Publish movie"}
+"""Stages that make something that is delivered; the others only look."""
 
 
 Outcome = Analysed | MovieRecord
@@ -103,6 +118,7 @@ def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) ->
         height=info.height,
         codec=info.codec,
         batch_size=found.batch_size,
+        resumed=found.resumed or None,
         frame_rate=float(found.timing.frame_rate),
         constant_frame_rate=found.timing.constant,
         duration=float(found.timing.seconds[-1] + 1 / found.timing.frame_rate),
@@ -117,18 +133,24 @@ def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) ->
 
 def _stages(movie: Analysed) -> dict[str, StageTime]:
     """Seconds and speed of each stage; the network's own time for the estimation."""
-    seconds = movie.seconds | {"Estimate poses": movie.found.seconds}
-    frames = movie.found.frames
+    found, seconds = movie.found, dict(movie.seconds)
+    if seconds.get(ESTIMATE, 0.0) is not None:
+        seconds[ESTIMATE] = found.seconds
     return {
-        name: StageTime(
-            seconds=round(s, 3),
-            frames_per_second=round(frames / s, 1) if s and name not in _TRANSFERS else None,
-        )
+        name: _stage(s, 0 if name in _TRANSFERS else found.frames - resumed)
         for name, s in seconds.items()
+        for resumed in [found.resumed if name == ESTIMATE else 0]
     }
 
 
-_TRANSFERS = {"Fetch movie", "Publish movie"}
+def _stage(seconds: float | None, frames: int) -> StageTime:
+    if seconds is None:
+        return StageTime(seconds=0, reused=True)
+    speed = round(frames / seconds, 1) if seconds and frames else None
+    return StageTime(seconds=round(seconds, 3), frames_per_second=speed)
+
+
+_TRANSFERS = {"Look back", "Fetch movie", "Keep poses", "Publish movie"}
 """Stages whose speed is that of the store, not of frames."""
 
 
@@ -237,7 +259,7 @@ def run_record(
     facts: RunFacts,
     movies: tuple[MovieRecord, ...],
     outputs: dict[str, Output],
-    seconds: dict[str, float],
+    seconds: Seconds,
     earlier: RunRecord | None,
 ) -> RunRecord:
     """Put the record of a run together.
@@ -265,7 +287,7 @@ def run_record(
         estimator=_estimator(loaded) if loaded else None,
         movies=movies,
         outputs=outputs,
-        stages={name: StageTime(seconds=round(s, 3)) for name, s in seconds.items()},
+        stages={name: _stage(s, 0) for name, s in seconds.items()},
         warnings=(
             *request.warnings,
             *model.warnings,
@@ -374,4 +396,7 @@ def _delivered(movies: Sequence[MovieRecord]) -> str:
     frames = sum(movie.frames.poses for movie in movies if movie.frames)
     verdicts = Counter(movie.quality.verdict.value for movie in movies if movie.quality)
     count = f"{len(movies)} movie{'s' if len(movies) != 1 else ''}"
-    return ", ".join([count, f"{frames:,} frames", *(f"{n} {v}" for v, n in verdicts.items())])
+    told = [count, f"{frames:,} frames", *(f"{n} {v}" for v, n in verdicts.items())]
+    if reused := sum(ESTIMATE in m.stages and m.stages[ESTIMATE].reused for m in movies):
+        told.append(f"poses of {'all' if reused == len(movies) else reused} reused")
+    return ", ".join(told)

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import wraps
+from pathlib import Path
+from tempfile import gettempdir
 from traceback import format_exception
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -17,6 +19,7 @@ from prefect.states import Completed, Failed
 from prefect.tasks import exponential_backoff
 
 from tasks.pose.errors import PoseError, Retriable, StageFailed
+from tasks.pose.room import full_disk
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -52,15 +55,20 @@ class Stage(Generic[P, R]):
                 return _failed(explained(error))
             return Completed(message=message, data=value)
 
+        @wraps(function)
+        def reuse(*_args: P.args, **_kwargs: P.kwargs) -> State[Any]:
+            return Completed(name=REUSED, message="an earlier run's result, of the same inputs")
+
+        plain: Any = {"cache_policy": NO_CACHE, "persist_result": False}
         self.task: Task[P, State[Any]] = Task(
             run,
-            cache_policy=NO_CACHE,
-            persist_result=False,
             retry_condition_fn=is_retriable,
             retry_delay_seconds=exponential_backoff(_BACKOFF_SECONDS),
             retry_jitter_factor=_JITTER,
+            **plain,
             **options,
         )
+        self._reuse: Task[P, State[Any]] = Task(reuse, **plain, **options | {"retries": 0})
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the task here and now; its errors are raised."""
@@ -74,22 +82,37 @@ class Stage(Generic[P, R]):
             error.stage = error.stage or self.task.name
             raise
 
+    def unless(self, known: R | None, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the task, unless an earlier run's result is known: then the UI shows it as reused."""
+        if known is None:
+            return self(*args, **kwargs)
+        self._reuse(*args, **kwargs, return_state=True)
+        if (seconds := _stage_seconds.get()) is not None:
+            seconds[self.task.name] = None
+        return known
+
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the task beside others; returns Prefect's future."""
         return self.task.submit(*args, **kwargs)
 
 
-_stage_seconds: ContextVar[dict[str, float] | None] = ContextVar("stage_seconds", default=None)
+REUSED = "Reused"
+"""Name of the state of a stage whose result is that of an earlier run."""
+
+Seconds = dict[str, float | None]
+"""Seconds by stage name; None where its result is that of an earlier run."""
+
+_stage_seconds: ContextVar[Seconds | None] = ContextVar("stage_seconds", default=None)
 
 
 @contextmanager
-def timed_stages() -> Iterator[dict[str, float]]:
+def timed_stages() -> Iterator[Seconds]:
     """Collect how many seconds each stage takes that this thread calls in the block.
 
     Yields:
         Seconds by stage name.
     """
-    seconds: dict[str, float] = {}
+    seconds: Seconds = {}
     token = _stage_seconds.set(seconds)
     try:
         yield seconds
@@ -137,6 +160,8 @@ def explained(error: BaseException) -> PoseError:
     """The error as one that can be shown to a user: one sentence, typed by what to do."""
     if isinstance(error, PoseError):
         return error
+    if isinstance(error, OSError) and (full := full_disk(error, Path(gettempdir()))):
+        return full
     sentence = " ".join(f"{type(error).__name__}: {error}".split())
     told = (Retriable if isinstance(error, OSError) else StageFailed)(sentence)
     told.output = "".join(format_exception(error))

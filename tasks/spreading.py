@@ -22,6 +22,7 @@ from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.states import Cancelling, Crashed
 
+from tasks.hidden import hidden, removed
 from tasks.naming import request_name
 from tasks.parts import Place, read_part
 from tasks.pose.errors import BadInput, PoseError, Retriable, StageFailed
@@ -35,9 +36,6 @@ from tasks.store_errors import store_errors
 
 ONE_MOVIE = "one-movie/one-movie"
 """The deployment whose runs analyse a spread request's movies."""
-
-HIDDEN = ".dlcflow"
-"""Folder at the output location for what runs hand to each other."""
 
 MOST_ATTEMPTS = 3
 """Runs that a movie gets, where workers are lost or its store fails."""
@@ -146,7 +144,7 @@ def _this_run() -> FlowRun:
 
 
 def _parts(request: ResolvedRequest, run: FlowRun) -> Location:
-    return request.output.child(HIDDEN, f"{run.id}/")
+    return hidden(request.output, "parts", f"{run.id}/")
 
 
 def _start(errand: Errand, spread: Spread) -> None:
@@ -284,7 +282,7 @@ def _ended_together(spread: Spread) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, TerminationSignal) or _is_cancelled(spread.run):
             _cancel(spread)
-            _remove(spread.folder)
+            removed(spread.folder)
         raise
 
 
@@ -307,17 +305,4 @@ def _cancel(spread: Spread) -> None:
 @stage("Remove parts", "remove parts", "store")
 def remove_parts(request: ResolvedRequest) -> tuple[None, str]:
     """Remove what the movies' runs have handed over, once it is part of the results."""
-    return None, f"{_remove(_parts(request, _this_run()))} parts"
-
-
-def _remove(folder: Location) -> int:
-    """Remove what lies in a folder; what is left over must not undo what is delivered."""
-    try:
-        with store_errors():
-            found = list(store_for(folder).list(folder))
-            for info in found:
-                store_for(folder).remove(info.location)
-    except PoseError as error:
-        get_run_logger().warning("%s could not be removed: %s", folder, error)
-        return 0
-    return len(found)
+    return None, f"{removed(_parts(request, _this_run()))} parts"

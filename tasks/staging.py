@@ -4,6 +4,7 @@ import errno
 import fcntl
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from tasks.inspection import find_model
 from tasks.movie_order import check_one_format, in_recording_order
 from tasks.pose.errors import BadInput
 from tasks.pose.movies import MOVIE_SUFFIXES
+from tasks.pose.room import told_if_full
 from tasks.pose.run_record import LABELED, RUN_RECORD, Input, Request
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Progress
@@ -199,8 +201,19 @@ def scratch_folder() -> Iterator[Path]:
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _removed(folder)
 
+
+def _removed(folder: Path) -> None:
+    """Remove a folder into which a thread that is being ended may still write."""
+    for _ in range(_MOST_REMOVALS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.1)
+
+
+_MOST_REMOVALS = 20
 
 SCRATCH = "dlcflow-run-"
 """How names of runs' scratch folders begin."""
@@ -270,6 +283,13 @@ def fetch_movie(movie: MovieSource, folder: Path) -> tuple[Fetched, str]:
     return _fetch(movie.info, target, f"fetch · {movie.name}")
 
 
+def _taken(info: ObjectInfo, path: Path, target: Path, progress: Progress) -> str:
+    """Bring an object to its target, unless it is read where it is; its SHA-256."""
+    if path != target:
+        return sha256_of(path)
+    return store_for(info.location).download(info, path, progress.add)
+
+
 def _fetch(info: ObjectInfo, target: Path, what: str) -> tuple[Fetched, str]:
     """Download an object, or take a local file where it is."""
     store = store_for(info.location)
@@ -277,8 +297,8 @@ def _fetch(info: ObjectInfo, target: Path, what: str) -> tuple[Fetched, str]:
         # Asked again, since a listing knows no digest, and an object may have been replaced.
         info = store.stat(info.location)
         path = store.local_path(info) or target
-        with Progress(what, info.size, "bytes") as progress:
-            sha256 = store.download(info, path, progress.add) if path == target else sha256_of(path)
+        with Progress(what, info.size, "bytes") as progress, told_if_full(target.parent):
+            sha256 = _taken(info, path, target, progress)
         if store.stat(info.location).etag != info.etag:
             raise OSError(errno.ESTALE, f"{info.location}: {CHANGED}")
     fetched = Input(

@@ -10,7 +10,7 @@ These functions run in a child process of their own (`tasks.pose.processes`).
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from tasks.pose import slots
+from tasks.pose.checkpoints import Checkpoints, Found, Past, read_past
 from tasks.pose.errors import BadInput, PoseWarning, StageFailed
 from tasks.pose.feeding import feeding
 from tasks.pose.lanes import in_lanes
@@ -50,6 +51,7 @@ class Estimate:
         seconds: From the first frame's decoding to the last pose.
         arithmetic: How the network computed, and how far that moved points.
         warnings: What whoever uses the poses should know, one sentence each.
+        resumed: Frames whose poses an earlier try had found.
     """
 
     frames: int
@@ -60,6 +62,7 @@ class Estimate:
     seconds: float
     arithmetic: Arithmetic = FULL
     warnings: tuple[str, ...] = ()
+    resumed: int = 0
 
 
 def load(project: Path, device: str | None = None) -> Loaded:
@@ -84,11 +87,16 @@ def estimate(
     target: Path,
     crop: Crop | None,
     device: str | None,
+    checkpoints: Path | None = None,
     precision: Precision = Precision.FULL,
     *,
     progress: Callable[[Pace], None],
 ) -> Estimate:
     """Estimate the pose in every decodable frame and write DeepLabCut's H5.
+
+    What has been found is written down now and then. Where there is such a past, the frames that
+    it knows are decoded, for their times, but do not go to the network again; the result is the
+    same, to the last bit where the device computes alike each time.
 
     Args:
         project: A DeepLabCut project with exactly one snapshot.
@@ -97,6 +105,8 @@ def estimate(
             relative to the crop as DeepLabCut has them.
         crop: The rectangle that goes to the network; None for the whole frame.
         device: A torch device; by default a GPU where there is one.
+        checkpoints: Folder with what an earlier try has found, and where this one adds to it;
+            without one, nothing is written down.
         precision: How exactly the network computes on a GPU.
         progress: Called with the number of frames that have a pose, and what bounds the work.
 
@@ -108,16 +118,20 @@ def estimate(
         Retriable: The device has too little free memory for a single frame.
         StageFailed: A decoded frame has no pose.
     """
-    reader = open_movie(movie)
-    shots = _cropped(reader.shots(), crop)
+    reader, past = open_movie(movie), read_past(checkpoints) if checkpoints else Past()
+    shots = _cropped(_unknown(reader.shots(), past), crop)
     first = next(shots, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
     with _on_device(project, device, progress) as network:
         started = time.monotonic()
         batch_size = network.batch_size(first(), precision)
-        predictions = _predictions(network, chain([first], shots), batch_size, progress)
+        if past.frames:
+            batch_size = past.batch_size
+        kept = Checkpoints(checkpoints, batch_size, past.frames)
+        found = _predictions(network, chain([first], shots), kept, progress)
         seconds = time.monotonic() - started
+    predictions = [*past.found, *(found[1:] if past.frames else found)]
     done = sum(size for size, _ in predictions)
     if done != reader.frames:
         raise StageFailed(f"{movie.name}: {reader.frames} frames decode, but {done} have a pose")
@@ -132,6 +146,7 @@ def estimate(
         seconds=seconds,
         arithmetic=network.arithmetic,
         warnings=(*network.arithmetic.warnings, *told),
+        resumed=past.frames,
     )
 
 
@@ -146,17 +161,25 @@ def _on_device(
 
 
 def _predictions(
-    network: Network, shots: Iterator[Shot], size: int, progress: Callable[[Pace], None]
-) -> list[tuple[int, Any]]:
-    """What the network finds in each batch, with the number of its frames."""
-    found: list[tuple[int, Any]] = []
-    done, waits, lanes = 0, Waits(), network.lanes
+    network: Network, shots: Iterator[Shot], kept: Checkpoints, progress: Callable[[Pace], None]
+) -> list[Found]:
+    """What the network finds in each batch, with the number of its frames; it is kept, too.
+
+    Where an earlier try has found something, the first batch is known.
+    """
+    found: list[Found] = []
+    known, waits, lanes = kept.frames, Waits(), network.lanes
+    done = max(0, known - kept.batch_size)
     converters = min(_MOST_CONVERTERS, max(1, usable_cpus() // _MOST_CONVERTERS))
-    with feeding(shots, size, lanes.buffer, converters) as batches:
+    with feeding(shots, kept.batch_size, lanes.buffer, converters) as batches:
         for count, prediction in in_lanes(network.predict, waits.over(batches), lanes):
+            if found or not known:
+                kept.add((count, prediction))
             found.append((count, prediction))
             done += count
             progress(Pace(done, waits.bound))
+    if kept.frames:
+        kept.write()  # following the animals of a long movie takes long, too
     return found
 
 
@@ -194,6 +217,16 @@ def cropped_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, i
             f"{right - left}×{bottom - top}; make it larger"
         )
     return left, right, top, bottom
+
+
+def _unknown(shots: Iterable[Shot], past: Past) -> Iterator[Shot]:
+    """A movie's frames, without those whose poses are known.
+
+    The first batch comes again: the network is prepared with it, and so in the same way.
+    """
+    for index, shot in enumerate(shots):
+        if index < past.batch_size or index >= past.frames:
+            yield shot
 
 
 def _cropped(shots: Iterator[Shot], crop: Crop | None) -> Iterator[Shot]:

@@ -1,5 +1,7 @@
 """A movie's poses as DeepLabCut's table, and its H5 files."""
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,9 +68,38 @@ def write_poses(table: pd.DataFrame, target: Path) -> None:
 
     The same table makes the same file, byte for byte: no time of writing is in it. PyTables puts
     one into its index of the rows, which is left out; whatever reads the file finds them without.
+
+    Raises:
+        OSError: Not all of it is on the disk.
     """
     with pd.HDFStore(target, "w") as store:
         store.put(H5_KEY, table, format="table", index=False, track_times=False)
+    _check_written(table, target)
+
+
+def _check_written(table: pd.DataFrame, target: Path) -> None:
+    """See that all of a table is on the disk: HDF5 says nothing when the disk becomes full.
+
+    Raises:
+        OSError: It is not.
+    """
+    with target.open("rb") as file:
+        os.fsync(file.fileno())  # a network's file system tells only now
+    begin = 0
+    try:
+        for part in read_in_parts(target, _ROWS_CHECKED):
+            same = part.equals(table.iloc[begin : begin + len(part)])
+            begin += len(part) if same else 0
+    except Exception as error:
+        raise OSError(errno.EIO, f"{target.name}: {_NOT_WRITTEN}") from error
+    if begin != len(table):
+        raise OSError(errno.EIO, f"{target.name}: {_NOT_WRITTEN}")
+
+
+_ROWS_CHECKED = 65_536
+"""Rows that are read back at a time."""
+
+_NOT_WRITTEN = "what was written is not what is on the disk; see that it has room and is sound"
 
 
 def read_poses(source: Path) -> pd.DataFrame:

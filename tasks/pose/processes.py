@@ -23,9 +23,12 @@ from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, TypeVar
 
 from tasks.pose.errors import PoseError, Retriable, StageFailed
+from tasks.pose.room import full_disk
+from tasks.pose.watchdog import Patience, Watchdog
 
 R = TypeVar("R")
 
@@ -110,6 +113,7 @@ class StageProcess:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection[Any, Any] | None = None
+        self._ended = False
 
     def start(self) -> None:
         """Start the child ahead of its first call, so that its imports overlap with other work."""
@@ -121,6 +125,7 @@ class StageProcess:
         function: Callable[..., R],
         *args: Any,
         on_progress: Callable[[Any], None] | None = None,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
     ) -> R:
         """Run a function in the child and wait for its result.
 
@@ -128,26 +133,29 @@ class StageProcess:
             function: A module-level function whose arguments and result can be pickled.
             *args: Its arguments, without ``progress``.
             on_progress: Receives what the function's ``progress`` argument is called with.
+            patience: How long the child may stay silent before it counts as hung.
 
         Returns:
             What the function returned.
 
         Raises:
             PoseError: As the function raised it.
-            Retriable: The child was ended by a signal.
+            Retriable: The child was ended by a signal, or was silent for too long.
             StageFailed: The function raised anything else; ``output`` has its last lines.
         """
         call = Call(function.__module__, function.__qualname__, args)
         with self._lock:
             connection = self._running()
             try:
-                kind, value = self._exchange(connection, call, on_progress)
+                with Watchdog(patience, self._end_group) as watchdog:
+                    kind, value = self._exchange(connection, call, on_progress, watchdog)
             except BaseException:
                 # Cancelled, or lost: the child may still be busy with what nobody waits for.
                 self._kill()
                 raise
             if kind == "failure":
-                # A GPU that failed once fails for good in a process: the next call gets a new one.
+                # A GPU that failed once fails for good in a process, and HDF5 keeps open what it
+                # could not write: the next call gets a new one.
                 self._kill()
                 raise self._failed(value)
         if kind == "error":
@@ -155,18 +163,23 @@ class StageProcess:
         return value  # type: ignore[no-any-return]
 
     def _exchange(
-        self, connection: "Connection[Any, Any]", call: Call, on_progress: Any
+        self,
+        connection: "Connection[Any, Any]",
+        call: Call,
+        on_progress: Any,
+        watchdog: Watchdog,
     ) -> tuple[str, Any]:
         """Send a call and wait for what it ends with, passing progress on."""
-        with self._told_if_lost():
+        with self._told_if_lost(watchdog):
             connection.send(call)
         while True:
-            with self._told_if_lost():
+            with self._told_if_lost(watchdog):
                 kind, value = self._message(connection)
             if kind != "progress":
                 return kind, value
-            if on_progress is not None:
-                on_progress(value)
+            with watchdog.heard(value):
+                if on_progress is not None:
+                    on_progress(value)
 
     def _message(self, connection: "Connection[Any, Any]") -> tuple[str, Any]:
         # Polling, not a blocking read, lets signals and cancellation through. A dead child may
@@ -177,13 +190,15 @@ class StageProcess:
         return connection.recv()  # type: ignore[no-any-return]
 
     @contextmanager
-    def _told_if_lost(self) -> Iterator[None]:
+    def _told_if_lost(self, watchdog: Watchdog) -> Iterator[None]:
         try:
             yield
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-            raise self._lost() from error
+            raise self._with_output(watchdog.bite(self.name) or self._lost()) from error
 
     def _running(self) -> "Connection[Any, Any]":
+        if self._ended:
+            raise StageFailed(f"the {self.name} process has been ended with its run")
         if self._child is None or self._child.poll() is not None or self._connection is None:
             self._kill()
             self._launch()
@@ -220,13 +235,15 @@ class StageProcess:
             status = child.poll()
         self._kill()
         if status is not None and status < 0:
-            name = signal.Signals(-status).name
-            hint = " (out of memory?)" if -status == signal.SIGKILL else ""
-            return Retriable(f"the {self.name} process was ended by {name}{hint}")
-        return self._failed(f"the {self.name} process ended with status {status}")
+            return Retriable(f"the {self.name} process was ended by {_told_signal(-status)}")
+        return StageFailed(f"the {self.name} process ended with status {status}")
 
-    def _failed(self, sentence: str) -> StageFailed:
-        error = StageFailed(" ".join(sentence.split()))
+    def _failed(self, told: str | PoseError) -> PoseError:
+        if isinstance(told, str):
+            told = StageFailed(" ".join(told.split()))
+        return self._with_output(told)
+
+    def _with_output(self, error: PoseError) -> PoseError:
         error.output = self.last_lines() or None
         return error
 
@@ -243,15 +260,56 @@ class StageProcess:
         child, connection = self._child, self._connection
         self._child = self._connection = None
         if child is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+            _kill_group(child)
+            with suppress(subprocess.TimeoutExpired):
+                # What hangs in a driver ends when that lets it; nobody waits for it that long.
+                child.wait(END_INTERVAL)
         if connection is not None:
             connection.close()
+
+    def _end_group(self) -> None:
+        """End the child and what it started, from another thread: the caller then finds out."""
+        if (child := self._child) is not None:
+            _kill_group(child)
 
     def close(self) -> None:
         """End the child; a later call starts a new one."""
         self._kill()
+
+    def end(self) -> None:
+        """End the child for good: a stage that is tried again must not start another one."""
+        self._ended = True
+        self._kill()
+
+
+def _kill_group(child: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+_CRASHED = (
+    "its native code crashed on this input; where that happens again, encode the movie anew "
+    "(ffmpeg -i OLD.mp4 NEW.mp4), or try another worker"
+)
+
+_REMEDIES = {
+    signal.SIGKILL: "out of memory? give the worker more, or run less beside it",
+    signal.SIGBUS: "the scratch disk (TMPDIR) or /dev/shm is full? make room",
+    signal.SIGSEGV: _CRASHED,
+    signal.SIGABRT: _CRASHED,
+    signal.SIGILL: _CRASHED,
+    signal.SIGFPE: _CRASHED,
+}
+
+
+def _told_signal(number: int) -> str:
+    """A signal's name, and what to do where it comes again."""
+    try:
+        known = signal.Signals(number)
+    except ValueError:
+        return f"signal {number}"  # a real-time one has no name
+    remedy = _REMEDIES.get(known)
+    return f"{known.name} ({remedy})" if remedy else known.name
 
 
 class StagePool:
@@ -277,27 +335,51 @@ class StagePool:
         finally:
             self._idle.put(process)
 
-    def close(self) -> None:
-        """End all children."""
+    def end(self) -> None:
+        """End all children for good."""
         for process in self._all:
-            process.close()
+            process.end()
 
 
 # --- in the child ----------------------------------------------------------------------------
 
 
 class _Progress:
-    """Sends what it is called with, at most a few times a second."""
+    """Sends what it is called with, a few times a second; of what comes in between, the last.
+
+    The last one always arrives, within the interval: how long the parent waits depends on it.
+    """
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
-        self._last = 0.0
+        self._lock = threading.Lock()
+        self._held: list[Any] = []
+        self._timer: threading.Timer | None = None
+        self._ended = False
 
     def __call__(self, value: Any) -> None:
-        now = time.monotonic()
-        if now - self._last >= PROGRESS_INTERVAL:
-            self._last = now
-            self._connection.send(("progress", value))
+        with self._lock:
+            self._held = [value]
+            if self._timer is None:
+                self._send()
+
+    def _send(self) -> None:
+        """Send what is held, and nothing more for a while."""
+        self._timer = None
+        if self._held and not self._ended:
+            self._connection.send(("progress", self._held.pop()))
+            self._timer = threading.Timer(PROGRESS_INTERVAL, self._later)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _later(self) -> None:
+        with self._lock, suppress(OSError):  # a parent that is gone wants nothing more
+            self._send()
+
+    def end(self) -> None:
+        """Send no more: what comes next on the pipe is the result."""
+        with self._lock:
+            self._ended = True
 
 
 def _resolve(call: Call) -> Callable[..., Any]:
@@ -308,27 +390,46 @@ def _resolve(call: Call) -> Callable[..., Any]:
 
 
 def _run(call: Call, connection: "Connection[Any, Any]") -> tuple[str, Any]:
+    progress = _Progress(connection)
     try:
         function = _resolve(call)
         wants_progress = "progress" in inspect.signature(function).parameters
-        extra = {"progress": _Progress(connection)} if wants_progress else {}
+        extra = {"progress": progress} if wants_progress else {}
         return "result", function(*call.args, **extra)
     except PoseError as error:
         return "error", error
     except Exception as error:  # noqa: BLE001 - the edge of a stage: all that it raises is told
-        traceback.print_exc()
-        return "failure", f"{type(error).__name__}: {error}"
+        told = full_disk(error, Path(os.environ.get("TMPDIR") or gettempdir()))
+        with suppress(OSError):  # the log lies on the same disk
+            traceback.print_exc()
+        return "failure", told or f"{type(error).__name__}: {error}"
+    finally:
+        progress.end()
 
 
-def _end_with_parent(parent: int) -> None:
-    """End this process' group when the parent is gone, even in the middle of a call."""
-    while os.getppid() == parent:
+def _end_with_parent(parent: int, fd: int) -> None:
+    """Have this process' group ended when the parent is gone, whatever hangs in this process.
+
+    By a process of its own: native code that hangs may not let this one's threads run.
+    """
+    child = os.getpid()
+    if os.fork():
+        return
+    os.close(fd)  # the pipe to the parent is the child's alone
+    while os.getppid() == child:
+        if _parent_of(child) != parent:
+            os.killpg(child, signal.SIGKILL)
         time.sleep(1)
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(0)
+
+
+def _parent_of(pid: int) -> int:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def _serve(fd: int, parent: int, preload: Sequence[str]) -> None:
-    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
+    _end_with_parent(parent, fd)
     for module in preload:
         importlib.import_module(module)
     connection: Connection[Any, Any] = Connection(fd)

@@ -63,6 +63,7 @@ class Output(Record):
     location: str
     size: int
     sha256: str
+    etag: str | None = None
     coordinates: Literal["frame", "crop"] | None = Field(
         default=None,
         description="What coordinates in it are relative to: the whole frame, or the crop.",
@@ -74,6 +75,9 @@ class StageTime(Record):
 
     seconds: float
     frames_per_second: float | None = None
+    reused: bool = Field(
+        default=False, description="Whether the result is that of an earlier run; no work was done."
+    )
 
 
 class MovieRecord(Record):
@@ -91,6 +95,9 @@ class MovieRecord(Record):
     height: int | None = None
     codec: str | None = None
     batch_size: int | None = Field(default=None, description="Frames at a time on the device.")
+    resumed: int | None = Field(
+        default=None, description="Frames whose poses were found by a try that ended early."
+    )
     frame_rate: float | None = None
     constant_frame_rate: bool | None = None
     duration: float | None = Field(default=None, description="Seconds.")

@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """
     existing_folder(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
+    partial = _beside(path)
     try:
         with partial.open("x+b") as file:
             yield file
@@ -42,6 +42,44 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def create_file(path: Path, data: bytes) -> bool:
+    """Write a small file if there is none: a second name for one that is already whole.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        NotADirectoryError: A file is where the folder should be.
+        OSError: With ``errno.ENOTSUP`` files have only one name in this file system.
+    """
+    existing_folder(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _beside(path)
+    try:
+        partial.write_bytes(data)
+        path.hardlink_to(partial)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _ONE_NAME:
+            raise
+        raise OSError(
+            errno.ENOTSUP, f"{path}: this file system has no hard links; use a folder on another"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+_ONE_NAME = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+"""How file systems say that a file can have only one name there."""
+
+
+def _beside(path: Path) -> Path:
+    """A temporary name in the same folder."""
+    return path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
 
 
 def is_partial(name: str) -> bool:
@@ -84,15 +122,16 @@ class HashedFile:
 
     Args:
         file: A new file, open for writing and reading; one thread at a time writes to it.
+        md5: Whether its MD5 is of use, too.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, md5: bool = False) -> None:
         self._file = file
         self._place = 0
         self._ends: dict[int, int] = {}
         self._whole, self._written_again, self._closed = 0, False, False
         self._changed = threading.Condition()
-        self._digest = hashlib.sha256()
+        self._digests = _digests(md5=md5)
         self._thread = threading.Thread(target=self._follow, name="sha256", daemon=True)
 
     def __enter__(self) -> Self:
@@ -125,12 +164,13 @@ class HashedFile:
         self._place += written
         return written
 
-    def hexdigest(self) -> str:
-        """The SHA-256 of the file, as hexadecimal digits, once all is written."""
+    def hexdigests(self) -> list[str]:
+        """The SHA-256 of the file, once all is written, and its MD5 where that is of use."""
         self._end()
         if self._written_again or self._whole != os.fstat(self._file.fileno()).st_size:
-            return sha256_of(Path(self._file.name))
-        return self._digest.hexdigest()
+            self._digests = _digests(md5=len(self._digests) > 1)
+            self._hash(0, os.fstat(self._file.fileno()).st_size)
+        return [digest.hexdigest() for digest in self._digests]
 
     def _note(self, start: int, stop: int) -> None:
         self._written_again |= start < self._whole or start in self._ends
@@ -147,18 +187,29 @@ class HashedFile:
     def _follow(self) -> None:
         hashed = 0
         while (end := self._next_end(hashed)) > hashed:
-            while hashed < end:
-                chunk = os.pread(self._file.fileno(), min(_CHUNK, end - hashed), hashed)
-                if not chunk:
-                    return
-                self._digest.update(chunk)
-                hashed += len(chunk)
+            hashed = self._hash(hashed, end)
+
+    def _hash(self, start: int, stop: int) -> int:
+        """Hash a part of the file; returns where it ends, before `stop` where the file does."""
+        while start < stop:
+            chunk = os.pread(self._file.fileno(), min(_CHUNK, stop - start), start)
+            if not chunk:
+                break
+            for digest in self._digests:
+                digest.update(chunk)
+            start += len(chunk)
+        return start
 
     def _next_end(self, hashed: int) -> int:
         """Where what is there without a gap ends; no further than before where no more comes."""
         with self._changed:
             self._changed.wait_for(lambda: self._whole > hashed or self._closed)
             return self._whole
+
+
+def _digests(*, md5: bool) -> "list[hashlib._Hash]":
+    digests = [hashlib.sha256()]
+    return [*digests, hashlib.md5(usedforsecurity=False)] if md5 else digests
 
 
 def sha256_of(path: Path) -> str:

@@ -7,11 +7,12 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import boto3
 import botocore.session
@@ -29,7 +30,7 @@ from urllib3.exceptions import HTTPError
 
 from tasks.storage.files import HashedFile, Progress, check_room, replacing, sha256_of
 from tasks.storage.location import Location, without_secrets
-from tasks.storage.s3_errors import explain
+from tasks.storage.s3_errors import GARBLED, explain
 from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ LINK_ENDPOINT = "DLCFLOW_LINK_ENDPOINT_URL"
 """Environment variable: the store's address for people's browsers, where workers use another."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 _client_lock = Lock()
 # A child process must not inherit the lock while another thread holds it.
@@ -88,10 +90,9 @@ class S3Store(ObjectStore):
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         """Every object below a prefix."""
-        below = prefix.key if prefix.is_prefix else f"{prefix.key}/"
         with _explained(prefix):
             pages = _client().get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=prefix.bucket, Prefix=below):
+            for page in pages.paginate(Bucket=prefix.bucket, Prefix=_below(prefix)):
                 for found in page.get("Contents", ()):
                     if found["Size"] or not found["Key"].endswith("/"):
                         yield _listed(Location(prefix.bucket, found["Key"]), found)
@@ -99,11 +100,10 @@ class S3Store(ObjectStore):
     def download(self, source: ObjectInfo, path: Path, progress: Progress | None = None) -> str:
         """Fetch an object in parallel parts, all of the version that ``source`` describes."""
         check_room(path.parent, source.size)
-        with replacing(path) as file, HashedFile(file) as hashed:
-            received = _fetch(source, hashed, progress)
-            _check_whole(source, received, os.fstat(file.fileno()).st_size)
-            sha256 = hashed.hexdigest()
-            _check_content(source, sha256)
+        with replacing(path) as file:
+            sha256, is_suspect = _fetched(source, file, progress)
+            if is_suspect:
+                sha256 = _fetched_again(source, file, progress, sha256)
         return sha256
 
     def upload(
@@ -142,6 +142,25 @@ class S3Store(ObjectStore):
         check_part(location, start, length, len(data))
         return data
 
+    def put(self, location: Location, data: bytes) -> None:
+        """Write a small object."""
+        _check_object(location)
+        with _explained(location):
+            _client().put_object(Bucket=location.bucket, Key=location.key, Body=data)
+
+    def create(self, location: Location, data: bytes) -> bool:
+        """Write a small object on condition that there is none."""
+        _check_object(location)
+        where: Any = {"Bucket": location.bucket, "Key": location.key}
+        try:
+            with _explained(location):
+                _client().put_object(**where, Body=data, IfNoneMatch="*")
+        except OSError as error:
+            if _is_taken(error):
+                return False
+            raise
+        return True
+
     def remove(self, location: Location) -> None:
         """Remove an object."""
         _check_object(location)
@@ -155,6 +174,22 @@ class S3Store(ObjectStore):
         with _explained(prefix):
             upload = _client().create_multipart_upload(**where)
             _client().abort_multipart_upload(**where, UploadId=upload["UploadId"])
+
+    def abort_unfinished(self, prefix: Location, older_than: timedelta = timedelta()) -> int:
+        """Abort multipart uploads that were never completed."""
+        last = datetime.now(UTC) - older_than
+        with _explained(prefix):
+            pages = _client().get_paginator("list_multipart_uploads")
+            uploads = [
+                upload
+                for page in pages.paginate(Bucket=prefix.bucket, Prefix=_below(prefix))
+                for upload in page.get("Uploads", ())
+                if upload["Initiated"] <= last or not older_than
+            ]
+            for upload in uploads:
+                where = Location(prefix.bucket, upload["Key"])
+                _abort(where, upload["UploadId"])
+        return len(uploads)
 
     def local_path(self, source: ObjectInfo) -> Path | None:  # noqa: ARG002
         """Nothing: the object must be fetched."""
@@ -261,6 +296,24 @@ def _status(error: ClientError) -> int:
     return error.response["ResponseMetadata"]["HTTPStatusCode"]
 
 
+def _below(prefix: Location) -> str:
+    return prefix.key if prefix.is_prefix else f"{prefix.key}/"
+
+
+def _abort(location: Location, upload: str) -> None:
+    try:
+        _client().abort_multipart_upload(Bucket=location.bucket, Key=location.key, UploadId=upload)
+    except ClientError as error:
+        if _status(error) != HTTPStatus.NOT_FOUND:  # it has come to an end meanwhile
+            raise
+
+
+def _is_taken(error: OSError) -> bool:
+    """Whether there is an object, or somebody else was just writing one (409, AWS)."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and _status(cause) in {409, 412}
+
+
 def _listed(location: Location, found: "ObjectTypeDef") -> ObjectInfo:
     modified = _utc(found.get("LastModified"))
     return ObjectInfo(location, found["Size"], found.get("ETag"), None, modified, None)
@@ -274,6 +327,41 @@ def _sha256(metadata: Mapping[str, str]) -> str | None:
 
 def _utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC) if moment else None
+
+
+def _fetched(source: ObjectInfo, file: BinaryIO, progress: Progress | None) -> tuple[str, bool]:
+    """Fetch an object into a new file; its SHA-256, and whether its ETag contradicts it."""
+    md5 = _md5(source)
+    with HashedFile(file, md5=md5 is not None) as hashed:
+        received = _fetch(source, hashed, progress)
+        _check_whole(source, received, os.fstat(file.fileno()).st_size)
+        sha256, *others = hashed.hexdigests()
+    _check_content(source, sha256)
+    return sha256, others not in ([], [md5])
+
+
+def _fetched_again(
+    source: ObjectInfo, file: BinaryIO, progress: Progress | None, before: str
+) -> str:
+    """Fetch what does not fit its ETag a second time; returns its SHA-256.
+
+    It was damaged on its way, or the ETag is no digest, as where a store encrypts what it keeps:
+    then it comes the same again.
+    """
+    if progress:
+        progress(-source.size)
+    file.seek(0)
+    file.truncate()
+    sha256, is_suspect = _fetched(source, file, progress)
+    if is_suspect and sha256 != before:
+        raise ConnectionError(f"{source.location}: {GARBLED}.")
+    return sha256
+
+
+def _md5(source: ObjectInfo) -> str | None:
+    """The MD5 of an object that has no digest of ours, where its ETag looks like one."""
+    etag = (source.etag or "").strip('"').lower()
+    return etag if not source.sha256 and _MD5.fullmatch(etag) else None
 
 
 def _fetch(source: ObjectInfo, file: HashedFile, progress: Progress | None) -> int:
@@ -332,7 +420,7 @@ def _check_content(source: ObjectInfo, sha256: str) -> None:
         raise OSError(
             errno.EIO,
             f"{source.location}: the content is not what was uploaded: expected SHA-256 "
-            f"{source.sha256}, found {sha256}; upload it again.",
+            f"{source.sha256}, found {sha256}; try again, then upload it again.",
         )
 
 

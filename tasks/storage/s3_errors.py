@@ -30,7 +30,7 @@ _UNREACHABLE = (
     "the store could not be reached; check AWS_ENDPOINT_URL, that the store runs and that this "
     "machine may connect to it"
 )
-_GARBLED = "what arrived is not what was sent; try again"
+GARBLED = "what arrived is not what was sent; try again"
 
 # By HTTP status, error code of the store, or class of the client library's exception.
 MEANINGS: Mapping[int | str, _Meaning] = {
@@ -48,6 +48,7 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     501: (_with_errno(errno.ENOTSUP), "the store does not support this request"),
     507: (_with_errno(errno.ENOSPC), "the store is full; have its administrator make room"),
     # Codes.
+    "NotImplemented": (_with_errno(errno.ENOTSUP), "the store does not support this request"),
     "NoSuchBucket": (
         FileNotFoundError,
         "there is no bucket '{bucket}'; check its name, AWS_ENDPOINT_URL and the region",
@@ -88,8 +89,8 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     "InternalError": (ConnectionError, _BUSY),
     "OperationAborted": (ConnectionError, _BUSY),
     "RequestTimeout": (TimeoutError, _SLOW),
-    "BadDigest": (ConnectionError, _GARBLED),
-    "XAmzContentSHA256Mismatch": (ConnectionError, _GARBLED),
+    "BadDigest": (ConnectionError, GARBLED),
+    "XAmzContentSHA256Mismatch": (ConnectionError, GARBLED),
     "IncompleteBody": (ConnectionError, _CUT),
     "PreconditionFailed": (_changed, CHANGED),
     "InvalidBucketName": (ValueError, "'{bucket}' is no name of a bucket"),
@@ -115,9 +116,9 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     "IncompleteReadError": (ConnectionError, _CUT),
     "HTTPClientError": (ConnectionError, _UNREACHABLE),
     "HTTPError": (ConnectionError, _CUT),
-    "ChecksumError": (ConnectionError, _GARBLED),
-    "FlexibleChecksumError": (ConnectionError, _GARBLED),
-    "S3ValidationError": (ConnectionError, _GARBLED),
+    "ChecksumError": (ConnectionError, GARBLED),
+    "FlexibleChecksumError": (ConnectionError, GARBLED),
+    "S3ValidationError": (ConnectionError, GARBLED),
     "S3DownloadFailedError": (_changed, CHANGED),
     "ProfileNotFound": (ValueError, "there is no such profile; check AWS_PROFILE ({detail})"),
     "ConfigParseError": (ValueError, "the AWS configuration file can't be read ({detail})"),

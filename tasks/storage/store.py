@@ -5,9 +5,11 @@ import glob
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +17,7 @@ from tasks.storage.files import (
     Progress,
     check_room,
     copy_and_hash,
+    create_file,
     existing_folder,
     is_partial,
     replacing,
@@ -129,6 +132,21 @@ class ObjectStore(Protocol):
             OSError: With ``errno.EINVAL`` the object ends before the part does.
         """
 
+    def put(self, location: Location, data: bytes) -> None:
+        """Write a small object, whatever is there; it appears only when it is whole."""
+
+    def create(self, location: Location, data: bytes) -> bool:
+        """Write a small object if there is none.
+
+        Returns:
+            Whether it was written. Where the answer to a request was lost and the request was made
+            again, it may have been written all the same.
+
+        Raises:
+            OSError: With ``errno.ENOTSUP`` this cannot be done here. Some stores do not say so:
+                they overwrite.
+        """
+
     def remove(self, location: Location) -> None:
         """Remove an object; one that is already absent is fine."""
 
@@ -137,6 +155,19 @@ class ObjectStore(Protocol):
 
         Raises:
             PermissionError: They can't, with the present credentials.
+        """
+
+    def abort_unfinished(self, prefix: Location, older_than: timedelta = timedelta()) -> int:
+        """Abort uploads below a prefix that never came to an end: their parts take room, unseen.
+
+        Only for who alone writes there: an upload that is still under way is aborted too.
+
+        Args:
+            prefix: Nothing beyond it is touched.
+            older_than: Leave those that began, or were last written to, less long ago.
+
+        Returns:
+            How many there were.
         """
 
     def local_path(self, source: ObjectInfo) -> Path | None:
@@ -228,6 +259,15 @@ class LocalStore(ObjectStore):
         check_part(location, start, length, len(part))
         return part
 
+    def put(self, location: Location, data: bytes) -> None:
+        """Write a small file."""
+        with replacing(location.path) as file:
+            file.write(data)
+
+    def create(self, location: Location, data: bytes) -> bool:
+        """Write a small file if there is none."""
+        return create_file(location.path, data)
+
     def remove(self, location: Location) -> None:
         """Remove a file."""
         location.path.unlink(missing_ok=True)
@@ -242,6 +282,18 @@ class LocalStore(ObjectStore):
                 f"{prefix}: this user may not write to {folder}. Choose another folder, or have "
                 "its owner grant the right to write."
             ) from None
+
+    def abort_unfinished(self, prefix: Location, older_than: timedelta = timedelta()) -> int:
+        """Remove files that were to take a name and never did."""
+        last = time.time() - older_than.total_seconds()
+        found = 0
+        for folder, _, names in os.walk(prefix.path):
+            for path in (Path(folder, name) for name in names if is_partial(name)):
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime <= last:
+                        path.unlink()
+                        found += 1
+        return found
 
     def local_path(self, source: ObjectInfo) -> Path | None:
         """The file itself."""
@@ -260,7 +312,9 @@ def _listed(path: str) -> ObjectInfo | None:
     """A file that was found, unless it is unfinished, gone again, or a pipe or device."""
     if is_partial(os.path.basename(path)) or not Path(path).is_file():  # noqa: PTH119
         return None
-    return LocalStore().stat(Location("", path))
+    with suppress(FileNotFoundError):
+        return LocalStore().stat(Location("", path))
+    return None
 
 
 def store_for(location: Location) -> ObjectStore:

@@ -49,7 +49,7 @@ def results(client: Any, record: RunRecord, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("results")
     for item in client.list_objects_v2(Bucket=BUCKET, Prefix="out/")["Contents"]:
         target = folder / item["Key"].removeprefix("out/")
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         client.download_file(BUCKET, item["Key"], str(target))
     return folder
 
@@ -66,7 +66,8 @@ def test_every_promised_file_is_there_and_no_other(results: Path) -> None:
         "trajectory.png",
     )
     of_run = ("run.json", "annotations.parquet", "report.html", "output_metadata.json")
-    assert found == {*of_run, *(f"mouse 1/{name}" for name in of_movie)}
+    kept = (".dlcflow/movies/mouse 1/estimate.zip", ".dlcflow/movies/mouse 1/results.zip")
+    assert found == {*of_run, *(f"mouse 1/{name}" for name in of_movie), *kept}
 
 
 def test_the_record_tells_size_and_digest_of_every_output(results: Path, record: RunRecord) -> None:

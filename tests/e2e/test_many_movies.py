@@ -130,7 +130,10 @@ def test_every_frame_of_a_delivered_movie_is_in_every_result(record: RunRecord) 
 def test_nothing_is_left_of_failed_movies(record: RunRecord) -> None:
     listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="out/")["Contents"]
     folders = {item["Key"].split("/")[1] for item in listed if item["Key"].count("/") > 1}
-    assert folders == {m.name for m in record.movies if m.status is Status.COMPLETE}
+    delivered = {m.name for m in record.movies if m.status is Status.COMPLETE}
+    assert folders == delivered | {".dlcflow"}
+    kept = {item["Key"].split("/")[3] for item in listed if "/.dlcflow/" in item["Key"]}
+    assert kept == delivered
 
 
 def test_without_a_filter_there_is_one_pose_file(record: RunRecord) -> None:

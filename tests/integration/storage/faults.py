@@ -4,6 +4,7 @@ import socket
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,11 @@ class Reset:
 
 
 @dataclass(frozen=True)
+class Unanswered:
+    """Passes the request on, and closes the connection hard in the place of an answer."""
+
+
+@dataclass(frozen=True)
 class Cut:
     """Passes on half of the body and closes the connection."""
 
@@ -57,14 +63,42 @@ class Damage:
 
 
 @dataclass(frozen=True)
+class Spoil:
+    """Turns over a byte of what the store sends, by default the last."""
+
+    place: int = -1
+
+
+@dataclass(frozen=True)
 class After:
     """Lets the request pass, then does something."""
 
     action: Callable[[], object]
 
 
-Fault = Answer | Reset | Cut | Short | Hang | Damage | After
+Fault = Answer | Reset | Unanswered | Cut | Short | Hang | Damage | Spoil | Unanswered | After
 Rule = Callable[[Request], Fault | None]
+
+
+class FirstOf:
+    """A rule: a fault on the first requests of a method for each key, and none after that.
+
+    Args:
+        faults: The method, the fault and how many requests get it, by a part of their path.
+    """
+
+    def __init__(self, faults: dict[str, tuple[str, Fault, float]]) -> None:
+        self._faults = faults
+        self._lock = threading.Lock()
+        self.seen: Counter[str] = Counter()
+
+    def __call__(self, request: Request) -> Fault | None:
+        for part, (method, fault, times) in self._faults.items():
+            if part in request.path and request.method == method:
+                with self._lock:
+                    self.seen[part] += 1
+                    return fault if self.seen[part] <= times else None
+        return None
 
 
 class FaultyProxy(ThreadingHTTPServer):
@@ -118,12 +152,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self, sent: bytes, fault: Fault | None) -> None:
         if isinstance(fault, Hang):
             time.sleep(fault.seconds)
-        if isinstance(fault, Damage):
+        if isinstance(fault, Damage) and sent:
             sent = bytes([sent[0] ^ 255]) + sent[1:]
         status, headers, body = self._ask(sent)
         if isinstance(fault, After):
             fault.action()
-        self._pass_on(status, headers, body, fault)
+        if isinstance(fault, Unanswered):
+            self._reset()
+        else:
+            self._pass_on(status, headers, body, fault)
 
     def _ask(self, sent: bytes) -> tuple[int, dict[str, str], bytes]:
         upstream = HTTPConnection(*self.server.upstream, timeout=30)
@@ -140,6 +177,10 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         if isinstance(fault, Short):
             body = body[:-1]
+        if isinstance(fault, Spoil) and body:
+            spoiled = bytearray(body)
+            spoiled[fault.place] ^= 255
+            body = bytes(spoiled)
         skipped = {"connection", "transfer-encoding", "content-length"}
         self.send_response_only(status)
         for name, value in headers.items():

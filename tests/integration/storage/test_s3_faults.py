@@ -2,11 +2,15 @@
 
 import errno
 import gc
+import hashlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,12 +27,17 @@ from tests.integration.storage.faults import (
     Damage,
     Fault,
     FaultyProxy,
+    FirstOf,
     Hang,
     Reset,
     Short,
+    Spoil,
+    Unanswered,
     faulty,
     on,
 )
+from tests.paths import ROOT
+from tests.stores import LISTED_AT_ONCE
 
 MULTIPART = (16 << 20) + 1
 STORE = S3Store()
@@ -144,6 +153,151 @@ def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", slow.url)
         with pytest.raises(TimeoutError, match="did not answer in time"):
             STORE.stat(Location("bucket", "a"))
+
+
+PASSING = {
+    "500": Answer(500),
+    "502": Answer(502),
+    "503": Answer(503),
+    "504": Answer(504),
+    "internal error": Answer(500, "InternalError"),
+    "slow down": Answer(503, "SlowDown"),
+    "too many requests": Answer(429, "TooManyRequests"),
+    "429": Answer(429),
+    "reset": Reset(),
+    "lost answer": Unanswered(),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING.values(), ids=PASSING.keys())
+@pytest.mark.parametrize("length", [1000, MULTIPART], ids=["small", "in parts"])
+def test_what_passes_is_not_even_noticed(
+    bucket: Bucket,
+    proxy: FaultyProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    fault: Fault,
+    length: int,
+) -> None:
+    """Each kind of request of a transfer fails once, and succeeds at its second try."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    (tmp_path / "movie.mp4").write_bytes(os.urandom(length))
+    once = {method: (method, fault, 1) for method in ("PUT", "GET", "HEAD", "DELETE")}
+    proxy.follow(lambda request: rules[request.method](request))
+    rules = {method: FirstOf({"": one}) for method, one in once.items()}
+    # Ceph has dropped an upload whose completion it has answered once.
+    rules["POST"] = FirstOf({"uploads": ("POST", Reset() if fault == Unanswered() else fault, 1)})
+    info = STORE.upload(tmp_path / "movie.mp4", bucket.at("a"))
+    assert STORE.download(info, tmp_path / "back") == info.sha256
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "movie.mp4").read_bytes()
+    assert [one.location.key for one in STORE.list(bucket.at(""))] == ["a"]
+    STORE.remove(info.location)
+    assert bucket.keys() == []
+    assert bucket.unfinished_uploads() == 0
+    assert {method for method, rule in rules.items() if rule.seen[""] + rule.seen["uploads"]} == {
+        "PUT",
+        "GET",
+        "HEAD",
+        "DELETE",
+        *(["POST"] if length == MULTIPART else []),
+    }
+
+
+def test_an_error_that_looks_like_success_is_tried_again(
+    bucket: Bucket, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, large: Path
+) -> None:
+    """A store that takes long to complete an upload answers 200 before it knows."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    proxy.follow(FirstOf({"uploadId": ("POST", Answer(200, "InternalError"), 1)}))
+    assert STORE.upload(large, bucket.at("large.mp4")) == STORE.stat(bucket.at("large.mp4"))
+
+
+def test_an_upload_whose_completion_is_lost_is_whole_or_an_error(
+    bucket: Bucket, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, large: Path
+) -> None:
+    """Asked again, a store may have forgotten the upload that it has completed."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    proxy.follow(FirstOf({"uploadId": ("POST", Unanswered(), 1)}))
+    stored = STORE.upload(large, bucket.at("large.mp4"))
+    assert stored.sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
+    assert bucket.unfinished_uploads() == 0
+
+
+REFUSED = {
+    "403": (Answer(403), "the store refused"),
+    "denied": (Answer(403, "AccessDenied"), "ask the bucket's owner"),
+    "expired token": (Answer(400, "ExpiredToken"), "the credentials have expired"),
+    "unknown key": (Answer(403, "InvalidAccessKeyId"), "does not know this access key"),
+    "wrong clock": (Answer(403, "RequestTimeTooSkewed"), "clock is wrong"),
+}
+
+
+@pytest.mark.parametrize(("answer", "said"), REFUSED.values(), ids=REFUSED.keys())
+def test_credentials_that_end_in_the_middle_of_a_download(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path, answer: Fault, said: str
+) -> None:
+    info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
+    proxy.follow(on("GET", answer, 1))
+    with pytest.raises(PermissionError, match=said):
+        STORE.download(info, scratch / "movie.mp4")
+    assert_untouched(scratch)
+
+
+@pytest.mark.usefixtures("_closed_here")
+@pytest.mark.parametrize(("answer", "said"), REFUSED.values(), ids=REFUSED.keys())
+def test_credentials_that_end_in_the_middle_of_an_upload(
+    bucket: Bucket, proxy: FaultyProxy, large: Path, answer: Fault, said: str
+) -> None:
+    proxy.follow(on("PUT", answer, 1))
+    with pytest.raises(PermissionError, match=said):
+        STORE.upload(large, bucket.at("large.mp4"))
+    assert bucket.keys() == []
+
+
+def test_a_download_that_is_damaged_on_its_way(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path
+) -> None:
+    (scratch.parent / "sent").write_bytes(b"content of ours")
+    info = STORE.upload(scratch.parent / "sent", bucket.at("a"))
+    proxy.follow(on("GET", Spoil(), 0))
+    with pytest.raises(OSError, match="the content is not what was uploaded") as caught:
+        STORE.download(info, scratch / "movie.mp4")
+    assert caught.value.errno == errno.EIO
+    assert_untouched(scratch)
+    assert STORE.download(info, scratch / "movie.mp4") == info.sha256
+
+
+def test_a_download_without_our_digest_that_is_damaged_once(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path
+) -> None:
+    """What others have uploaded has an ETag, mostly the content's MD5."""
+    info = STORE.stat(bucket.put("a", b"content of others"))
+    received: list[int] = []
+    proxy.follow(on("GET", Spoil(), 0))
+    STORE.download(info, scratch / "movie.mp4", received.append)
+    assert (scratch / "movie.mp4").read_bytes() == b"content of others"
+    assert sum(received) == info.size
+
+
+def test_a_download_without_our_digest_that_is_never_twice_the_same(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path
+) -> None:
+    info = STORE.stat(bucket.put("a", b"content of others"))
+    spoiled = iter([Spoil(), Spoil(0)])
+    proxy.follow(lambda request: next(spoiled) if request.method == "GET" else None)
+    with pytest.raises(ConnectionError, match="what arrived is not what was sent"):
+        STORE.download(info, scratch / "movie.mp4")
+    assert_untouched(scratch)
+
+
+def test_an_etag_that_is_no_digest_of_the_content_does_no_harm(
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path
+) -> None:
+    """As where a store encrypts what it keeps: what came twice the same is what is there."""
+    info = STORE.stat(bucket.put("a", b"content of others"))
+    proxy.follow(on("GET", Spoil()))
+    STORE.download(info, scratch / "movie.mp4")
+    assert (scratch / "movie.mp4").read_bytes() == b"content of other" + bytes([ord("s") ^ 255])
 
 
 def test_a_passing_fault_is_tried_again(
@@ -289,15 +443,18 @@ def test_an_upload_that_another_overwrites(
         STORE.upload(scratch / "movie.mp4", bucket.at("a"))
 
 
+@pytest.mark.usefixtures("_closed_here")
+@pytest.mark.parametrize("number", [0, 1])
 def test_an_upload_that_is_damaged_on_its_way(
-    bucket: Bucket, proxy: FaultyProxy, scratch: Path
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path, large: Path, number: int
 ) -> None:
     if bucket.store.kind == "moto":
         pytest.skip("moto does not check what it receives")
-    proxy.follow(on("PUT", Damage()))
+    proxy.follow(on("PUT", Damage(), number))
     with pytest.raises(ConnectionError, match="what arrived is not what was sent"):
-        STORE.upload(scratch / "movie.mp4", bucket.at("a"))
+        STORE.upload(large if number else scratch / "movie.mp4", bucket.at("a"))
     assert bucket.keys() == []
+    assert bucket.unfinished_uploads() == 0
 
 
 def test_trying_to_write_begins_an_upload_and_abandons_it(
@@ -307,3 +464,58 @@ def test_trying_to_write_begins_an_upload_and_abandons_it(
     assert [request.method for request in proxy.requests] == ["POST", "DELETE"]
     path = f"/{bucket.name}/results/.write-check-"
     assert all(request.path.startswith(path) for request in proxy.requests)
+
+
+PUSH = """
+import sys
+from pathlib import Path
+from tasks.storage.location import Location
+from tasks.storage.s3 import S3Store
+S3Store().upload(Path(sys.argv[1]), Location.parse(sys.argv[2]))
+"""
+
+
+def test_what_a_killed_process_leaves_of_an_upload_is_aborted(
+    bucket: Bucket, proxy: FaultyProxy, large: Path
+) -> None:
+    begun = threading.Event()
+    proxy.follow(on("PUT", After(lambda: (begun.set(), time.sleep(10))), 1))
+    target = bucket.at("out/m1/labeled.mp4")
+    child = subprocess.Popen([sys.executable, "-c", PUSH, str(large), str(target)], cwd=ROOT)
+    assert begun.wait(60)
+    child.kill()
+    child.wait()
+    assert bucket.unfinished_uploads() == 1
+    assert bucket.keys() == []
+    for other in ("out2/m1/labeled.mp4", "in/m1.mp4"):
+        bucket.store.client.create_multipart_upload(Bucket=bucket.name, Key=other)
+    if bucket.store.kind != "moto":  # all of its uploads began in 2010
+        assert STORE.abort_unfinished(bucket.at("out"), timedelta(hours=1)) == 0
+    assert STORE.abort_unfinished(bucket.at("out")) == 1
+    assert bucket.unfinished_uploads() == 2
+    assert STORE.abort_unfinished(bucket.at("out/")) == 0
+
+
+def test_any_number_of_unfinished_uploads_is_aborted(bucket: Bucket) -> None:
+    for number in range(LISTED_AT_ONCE + 5):
+        key = f"out/{number % 60}"  # some keys have two
+        bucket.store.client.create_multipart_upload(Bucket=bucket.name, Key=key)
+    assert STORE.abort_unfinished(bucket.at("out/")) == LISTED_AT_ONCE + 5
+    assert bucket.unfinished_uploads() == 0
+
+
+def test_an_upload_that_ends_meanwhile_is_left_alone(bucket: Bucket, proxy: FaultyProxy) -> None:
+    where = {"Bucket": bucket.name, "Key": "out/a"}
+    upload = bucket.store.client.create_multipart_upload(**where)["UploadId"]
+
+    def end() -> None:
+        bucket.store.client.abort_multipart_upload(**where, UploadId=upload)
+
+    proxy.follow(on("GET", After(end)))
+    assert STORE.abort_unfinished(bucket.at("out/")) == 1
+
+
+def test_who_may_not_look_for_unfinished_uploads_is_told(refusing: FaultyProxy) -> None:
+    refusing.follow(lambda request: Answer(403, "AccessDenied"))
+    with pytest.raises(PermissionError, match="the store refused"):
+        STORE.abort_unfinished(Location("bucket", "out/"))

@@ -1,5 +1,6 @@
 """Functions that tests run in child processes."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -103,3 +104,30 @@ def start_a_helper(marker: Path) -> None:
     helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     marker.write_text(str(helper.pid))
     time.sleep(600)
+
+
+def hang_in_native_code(marker: Path) -> None:
+    """Wait in C with Python's lock held, so that no other thread of this process runs either."""
+    helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print("about to hang")
+    marker.write_text(f"{os.getpid()} {helper.pid}")
+    ctypes.PyDLL(None).pause()
+
+
+def say_and_die(text: str) -> None:
+    print(text)
+    signal.raise_signal(signal.SIGABRT)
+
+
+def report_and_hang(done: list[int], progress: Callable[[int], None]) -> None:
+    """Tell all of these at once, of which the last matters, and then nothing more."""
+    for value in done:
+        progress(value)
+    time.sleep(600)
+
+
+def fill(path: Path) -> NoReturn:
+    """Write until the disk is full."""
+    with path.open("wb") as file:
+        while True:
+            file.write(bytes(1 << 20))

@@ -3,7 +3,6 @@
 import hashlib
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -148,6 +147,76 @@ class TestRecordings:
         (movie,) = (SHARED / "movies").glob("2023*.isxb")
         _, seen = self.estimated(movie, None, tmp_path, monkeypatch)
         assert seen == isx_digests(movie, list(range(20)), None)
+
+
+class Numbering(Looking):
+    """A network whose pose of a frame is made of the frame alone; it may die on the way."""
+
+    def __init__(self, dies_after: int | None = None, batch: int = 3) -> None:
+        super().__init__()
+        self.dies_after, self.batch = dies_after, batch
+
+    def batch_size(self, _frame: Image, _precision: Precision) -> int:
+        return self.batch
+
+    def predict(self, batch: NDArray[np.uint8]) -> Any:
+        if self.dies_after is not None and len(self.seen) >= self.dies_after:
+            raise MemoryError
+        super().predict(batch)
+        values = [[[int(digest(frame)[:6], 16), 1, 0.5]] for frame in batch]
+        return {"bodyparts": np.array(values, np.float32)}
+
+    def table(self, predictions: Sequence[Any]) -> pd.DataFrame:
+        poses = np.concatenate([one["bodyparts"] for one in predictions])
+        return pose_table(poses, "scorer", ("nose",))
+
+
+class TestGoingOn:
+    """An estimation that ends early goes on from what it has written down."""
+
+    FRAMES = 20
+
+    @pytest.fixture(params=["m.mp4", "m.isxb"])
+    def movie(self, request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+        write = write_movie if request.param.endswith("mp4") else write_isxb
+        return write(tmp_path / request.param, self.FRAMES)
+
+    @pytest.fixture(autouse=True)
+    def always(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DLCFLOW_CHECKPOINT_SECONDS", "0.000001")
+
+    def run(
+        self, network: Numbering, movie: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> tuple[estimate.Estimate, bytes, list[Pace]]:
+        monkeypatch.setattr(estimate, "_network", lambda _project, _device: network)
+        folder, told = movie.parent / name, list[Pace]()
+        folder.mkdir(exist_ok=True)
+        target = folder / "poses.h5"
+        found = estimate.estimate(folder, movie, target, None, None, folder, progress=told.append)
+        return found, target.read_bytes(), told
+
+    @pytest.mark.parametrize("after", [0, 3, 12, 18])
+    def test_gives_the_same_and_estimates_only_the_rest(
+        self, movie: Path, after: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole, expected, _ = self.run(Numbering(), movie, "whole", monkeypatch)
+        with pytest.raises(MemoryError):
+            self.run(Numbering(dies_after=after), movie, "ended", monkeypatch)
+        network = Numbering(batch=7)  # another machine, with more memory
+        found, poses, told = self.run(network, movie, "ended", monkeypatch)
+        assert poses == expected
+        assert (found.resumed, found.frames) == (after, self.FRAMES)
+        again = 3 if after else 0
+        assert len(network.seen) == self.FRAMES - after + again
+        assert found.batch_size == (3 if after else 7)
+        np.testing.assert_array_equal(found.timing.seconds, whole.timing.seconds)
+        assert told[-1].done == self.FRAMES
+
+    def test_all_frames_may_be_known(self, movie: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        _, expected, _ = self.run(Numbering(), movie, "same", monkeypatch)
+        network = Numbering()
+        found, poses, _ = self.run(network, movie, "same", monkeypatch)
+        assert (poses, found.resumed, len(network.seen)) == (expected, self.FRAMES, 3)
 
 
 def test_loading_the_module_loads_no_network() -> None:

@@ -1,6 +1,7 @@
 """Child processes: results, failures, and ends of every kind, without anything left behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tasks.pose.processes import (
     thread_limits,
     usable_cpus,
 )
+from tasks.pose.watchdog import PATIENCE, Patience
 from tests.unit.pose import in_child
 
 
@@ -193,17 +195,27 @@ class TestLostChild:
     @pytest.mark.parametrize(
         ("number", "told"),
         [
-            (signal.SIGKILL, "the finishing process was ended by SIGKILL (out of memory?)"),
-            (signal.SIGSEGV, "the finishing process was ended by SIGSEGV"),
-            (signal.SIGTERM, "the finishing process was ended by SIGTERM"),
+            (signal.SIGKILL, r"SIGKILL \(out of memory\? give the worker more"),
+            (signal.SIGBUS, r"SIGBUS \(the scratch disk \(TMPDIR\) or /dev/shm is full\?"),
+            (signal.SIGSEGV, r"SIGSEGV \(its native code crashed .* encode the movie anew"),
+            (signal.SIGABRT, r"SIGABRT \(its native code crashed"),
+            (signal.SIGILL, r"SIGILL \(its native code crashed"),
+            (signal.SIGFPE, r"SIGFPE \(its native code crashed"),
+            (signal.SIGTERM, r"SIGTERM$"),
+            (signal.SIGRTMIN + 1, r"signal 3\d$"),
         ],
     )
     def test_by_a_signal_is_worth_another_try(
-        self, process: StageProcess, number: signal.Signals, told: str
+        self, process: StageProcess, number: int, told: str
     ) -> None:
         error = failure(process, in_child.end_by, number)
         assert isinstance(error, Retriable)
-        assert str(error) == told
+        assert re.fullmatch(rf"the finishing process was ended by {told}.*", str(error))
+        assert process.call(in_child.add, 2, 3) == 5
+
+    def test_tells_what_it_said_last(self, process: StageProcess) -> None:
+        error = failure(process, in_child.say_and_die, "the last words")
+        assert error.output == "the last words"
 
     def test_while_idle_is_replaced(self, process: StageProcess) -> None:
         pid = process.call(in_child.pid)
@@ -267,25 +279,92 @@ class TestEnd:
         process.close()
         assert process.call(in_child.add, 2, 3) == 5
 
-    @pytest.mark.parametrize("busy", [True, False])
-    def test_comes_when_the_parent_is_killed(self, tmp_path: Path, busy: bool) -> None:
+    def test_can_be_for_good(self, process: StageProcess) -> None:
+        pid = process.call(in_child.pid)
+        process.end()
+        assert not is_alive(pid)
+        with pytest.raises(StageFailed, match="ended with its run"):
+            process.call(in_child.add, 2, 3)
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "process.call(in_child.sleep, marker)",
+            "process.call(in_child.hang_in_native_code, marker)",
+            "marker.write_text(str(process.call(in_child.pid))); import time; time.sleep(600)",
+        ],
+        ids=["busy", "hung", "idle"],
+    )
+    def test_comes_when_the_parent_is_killed(self, tmp_path: Path, call: str) -> None:
         marker = tmp_path / "marker"
-        call = f"process.call(in_child.sleep, Path({str(marker)!r}))" if busy else (
-            f"Path({str(marker)!r}).write_text(str(process.call(in_child.pid))); "
-            "import time; time.sleep(600)"
-        )  # fmt: skip
         program = (
             "from pathlib import Path; "
             "from tasks.pose.processes import StageProcess; "
             "from tests.unit.pose import in_child; "
-            f"process = StageProcess('child', Path({str(tmp_path / 'log')!r}), {{}}); {call}"
+            f"process = StageProcess('child', Path({str(tmp_path / 'log')!r}), {{}}); "
+            f"marker = Path({str(marker)!r}); {call}"
         )
         parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
-        child = pid_in(marker)
-        assert is_alive(child)
+        until(lambda: marker.exists() and bool(marker.read_text()))
+        started = [int(pid) for pid in marker.read_text().split()]
+        assert all(map(is_alive, started))
         parent.kill()
         parent.wait()
-        until(lambda: not is_alive(child))
+        until(lambda: not any(map(is_alive, started)))
+
+
+class TestHungChild:
+    """Silence is measured in seconds here, not in minutes."""
+
+    @pytest.fixture(autouse=True)
+    def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(PATIENCE, "3")
+
+    def test_in_native_code_ends_with_all_that_it_has_started(
+        self, process: StageProcess, marker: Path
+    ) -> None:
+        process.call(in_child.pid)
+        patience = Patience("mouse1", 20)
+        with pytest.raises(Retriable) as caught:
+            process.call(in_child.hang_in_native_code, marker, patience=patience)
+        assert re.match(
+            r"the finishing process gave no sign of life for 4 s \(the limit for mouse1, 20 frames"
+            r"\) and was ended; if it was only slow, set DLCFLOW_PATIENCE to more seconds than 3",
+            str(caught.value),
+        )
+        assert caught.value.output == "about to hang"
+        child, helper = map(int, marker.read_text().split())
+        until(lambda: not is_alive(child) and not is_alive(helper))
+        assert process.call(in_child.pid) != child
+
+    def test_that_is_stopped_from_outside_ends(self, process: StageProcess) -> None:
+        pid = process.call(in_child.pid)
+        os.kill(pid, signal.SIGSTOP)
+        # More than a pipe holds: the parent hangs in sending it.
+        assert "no sign of life" in str(failure(process, len, bytes(5_000_000)))
+        until(lambda: not is_alive(pid))
+        assert process.call(in_child.add, 2, 3) == 5
+
+    def test_is_none_that_reports(self, process: StageProcess) -> None:
+        assert process.call(in_child.count_to, 5, 1.0) == 5
+
+    @pytest.mark.parametrize(("frames", "limit"), [(100, 8), (101, 3)])
+    def test_may_take_longer_after_a_movies_last_frame(
+        self, process: StageProcess, frames: int, limit: int
+    ) -> None:
+        """The last of many messages arrives, though most of them are left out."""
+        patience = Patience("m", frames)
+        with pytest.raises(Retriable, match=f"no sign of life for {limit} s"):
+            process.call(in_child.report_and_hang, [*range(1, 101)], patience=patience)
+
+    def test_is_none_whose_parent_is_busy(self, process: StageProcess) -> None:
+        assert process.call(in_child.count_to, 2, 0.5, on_progress=lambda _: time.sleep(4)) == 2
+
+    def test_may_not_be_waited_for_without_end(
+        self, process: StageProcess, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(PATIENCE, "for ever")
+        assert "DLCFLOW_PATIENCE: expected seconds" in str(failure(process, in_child.add, 2, 3))
 
 
 class TestPool:
@@ -293,7 +372,7 @@ class TestPool:
     def pool(self, tmp_path: Path) -> Iterator[StagePool]:
         pool = StagePool([StageProcess(f"{i}", tmp_path / f"{i}.log", {}) for i in range(2)])
         yield pool
-        pool.close()
+        pool.end()
 
     def test_leases_each_child_to_one_at_a_time(self, pool: StagePool) -> None:
         with pool.lease() as one, pool.lease() as other:
@@ -315,7 +394,7 @@ class TestPool:
         pool.start()
         with pool.lease() as one, pool.lease() as other:
             pids = [one.call(in_child.pid), other.call(in_child.pid)]
-        pool.close()
+        pool.end()
         assert not any(map(is_alive, pids))
 
     @staticmethod

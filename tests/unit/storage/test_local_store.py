@@ -228,3 +228,31 @@ def test_a_part_of_what_is_no_file(movie: Path) -> None:
         STORE.read_part(at(movie.parent), 0, 1)
     with pytest.raises(FileNotFoundError):
         STORE.read_part(at(movie.parent / "absent"), 0, 1)
+
+
+def test_what_killed_copies_have_left_is_removed(tmp_path: Path) -> None:
+    whole = tmp_path / "out" / "m1" / "labeled.mp4"
+    left = whole.with_name(f".{'0' * 16}.partial")
+    other = tmp_path / "out2" / left.name
+    for path in (whole, left, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert STORE.abort_unfinished(at(tmp_path / "out"), timedelta(hours=1)) == 0
+    assert STORE.abort_unfinished(at(tmp_path / "out")) == 1
+    assert [whole.exists(), left.exists(), other.exists()] == [True, False, True]
+    assert STORE.abort_unfinished(at(tmp_path / "absent")) == 0
+
+
+def test_a_file_system_without_links_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As exFAT does; the system's own answer is given, since a test can mount none."""
+
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    with pytest.raises(OSError, match="no hard links") as caught:
+        STORE.create(at(tmp_path / "claim"), b"mine")
+    assert caught.value.errno == errno.ENOTSUP
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,105 @@
+"""Checkpoints of an estimation, in the store: the machine that made them may be lost."""
+
+import contextvars
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.hidden import hidden, removed, warn
+from tasks.pose.checkpoints import is_checkpoint
+from tasks.pose.errors import PoseError
+from tasks.storage.location import Location
+from tasks.storage.store import store_for
+from tasks.store_errors import store_errors
+
+INTERVAL = 2.0
+"""Seconds between two looks at whether there is a new checkpoint."""
+
+
+@dataclass
+class CheckpointStore:
+    """A movie's checkpoints on the local disk and in the store.
+
+    Attributes:
+        folder: Where the estimation writes and reads them.
+        all: Location of all of the movie's checkpoints.
+        own: Location of those of this movie's content, this model and these settings.
+    """
+
+    folder: Path
+    all: Location
+    own: Location
+    _sent: set[str] = field(default_factory=set)
+
+    @contextmanager
+    def shared(self) -> Iterator[Path]:
+        """Bring what there is to the local disk, and send what is added while the block runs.
+
+        A store that fails costs work that is done again, and never the estimation.
+
+        Yields:
+            The folder.
+        """
+        if not self.folder.exists():
+            self.folder.mkdir(parents=True)
+            self._fetch()
+        ended = threading.Event()
+        context = contextvars.copy_context()
+        thread = threading.Thread(target=context.run, args=(self._keep_sending, ended))
+        thread.start()
+        try:
+            yield self.folder
+        finally:
+            ended.set()
+            thread.join()
+
+    def remove(self) -> None:
+        """Remove them all: the estimation has come to its end."""
+        removed(self.all)
+
+    def _fetch(self) -> None:
+        try:
+            with store_errors():
+                store = store_for(self.own)
+                for info in list(store.list(self.own)):
+                    if is_checkpoint(info.location.name):
+                        store.download(info, self.folder / info.location.name)
+                        self._sent.add(info.location.name)
+        except PoseError as error:
+            warn(f"checkpoints could not be read, so all frames are estimated: {error}")
+
+    def _keep_sending(self, ended: threading.Event) -> None:
+        told = False
+        while True:
+            last = ended.wait(INTERVAL)
+            try:
+                self._send()
+            except PoseError as error:
+                if not told:
+                    warn(f"a checkpoint could not be kept: {error}")
+                told = True
+            if last:
+                return
+
+    def _send(self) -> None:
+        names = sorted(path.name for path in self.folder.iterdir() if is_checkpoint(path.name))
+        for name in [name for name in names if name not in self._sent]:
+            target = self.own.child(name)
+            with store_errors():
+                store_for(target).upload(self.folder / name, target)
+            self._sent.add(name)
+
+
+def checkpoint_store(folder: Path, output: Location, movie: str, key: str) -> CheckpointStore:
+    """The checkpoints of a movie.
+
+    Args:
+        folder: A folder on the local disk, which need not exist.
+        output: Where the request's results go.
+        movie: The movie's folder below it.
+        key: What the estimate depends on.
+    """
+    everything = hidden(output, "checkpoints", f"{movie}/")
+    return CheckpointStore(folder, everything, everything.child(f"{key[:16]}/"))

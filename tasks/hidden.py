@@ -1,0 +1,60 @@
+"""The hidden folder at an output location: what runs keep there for later runs and for each other.
+
+Whoever removes it loses time, never a result: all of it is made again where it is missing.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from tasks.pose.errors import PoseError
+from tasks.storage.location import Location
+from tasks.storage.store import store_for
+from tasks.store_errors import store_errors
+
+HIDDEN = ".dlcflow"
+"""The folder's name."""
+
+
+def hidden(output: Location, *names: str) -> Location:
+    """A location in the hidden folder; the last name of a prefix ends in a slash."""
+    return output.child(HIDDEN, *names)
+
+
+def brought(source: Location, target: Path) -> Path | None:
+    """Bring what is kept to the local disk; None where there is no such object.
+
+    Raises:
+        Retriable: The store fails.
+    """
+    with store_errors(), suppress(FileNotFoundError):
+        store = store_for(source)
+        store.download(store.stat(source), target)
+        return target
+    return None
+
+
+def removed(location: Location) -> int:
+    """Remove an object, or what lies below a prefix; what is left over must undo nothing.
+
+    Returns:
+        How many objects there were.
+    """
+    try:
+        with store_errors():
+            store = store_for(location)
+            found = [info.location for info in store.list(location)] if location.is_prefix else []
+            for one in found or [location] * (not location.is_prefix):
+                store.remove(one)
+    except PoseError as error:
+        warn(f"{location} could not be removed: {error}")
+        return 0
+    return len(found)
+
+
+def warn(sentence: str) -> None:
+    """Tell the run's log what has gone wrong and harms no result."""
+    with suppress(MissingContextError):
+        get_run_logger().warning("%s", sentence)

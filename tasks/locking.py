@@ -1,0 +1,261 @@
+"""The lock on an output location: one run at a time writes there, and knows when it may not."""
+
+import errno
+import platform
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.exceptions import Abort
+from prefect.logging import get_run_logger
+from prefect.states import Running
+
+from tasks.estimation import Workers
+from tasks.hidden import hidden
+from tasks.pose.errors import PoseError
+from tasks.pose.run_record import now
+from tasks.retries import STORE_RETRIES, stage
+from tasks.staging import ResolvedRequest
+from tasks.storage.claims import RENEW_EVERY, STALE_AFTER, Claim, Holder
+from tasks.storage.location import Location
+from tasks.storage.store import store_for
+from tasks.store_errors import store_errors
+
+LOCK = "lock/"
+"""Where claims lie below the hidden folder."""
+
+
+class LockLost(PoseError):  # noqa: N818 - as the other errors that users see
+    """Another run writes to the output location by now: this one must not."""
+
+
+class Writer:
+    """A run that writes to an output location, alone where the store can see to that."""
+
+    def __init__(self) -> None:
+        self._output: Location | None = None
+        self._claim: Claim | None = None
+        self._ended = threading.Event()
+
+    def lock(
+        self, output: Location, waiting: Callable[[Holder], None], lost: Callable[[], None]
+    ) -> None:
+        """Wait for the lock on an output location, hold it and keep it.
+
+        Args:
+            output: The location.
+            waiting: Called now and then with whom it waits for.
+            lost: Called, in a thread, once another run has taken it over.
+
+        Raises:
+            OSError: With ``errno.ENOTSUP`` the store cannot do it.
+        """
+        store, folder = store_for(output), hidden(output, LOCK)
+        claim = Claim(store, folder, _this_run())
+        self._output, self._claim = output, claim
+        try:
+            claim.take(waiting)
+        except OSError as error:
+            if error.errno == errno.ENOTSUP:
+                self._claim = None
+            raise
+        renew = (claim, lost, get_run_logger())
+        threading.Thread(target=self._renew, args=renew, name="lock", daemon=True).start()
+
+    def check(self) -> None:
+        """Make sure that the lock is still held.
+
+        Raises:
+            LockLost: It is not.
+            Retriable: The store does not tell.
+        """
+        if self._claim is None:
+            return
+        with store_errors():
+            holds = self._claim.holds()
+        if not holds:
+            raise LockLost(self._told(self._claim))
+
+    def release(self) -> None:
+        """Give the lock up; what the store refuses now is stale in a minute."""
+        self._ended.set()
+        if self._claim is not None:
+            try:
+                self._claim.release()
+            except OSError as error:
+                get_run_logger().warning(
+                    "%s: its lock could not be removed: %s", self._output, error
+                )
+
+    @property
+    def locks(self) -> bool:
+        """Whether it has a lock; not every store can give one."""
+        return self._claim is not None
+
+    @property
+    def lost_to_itself(self) -> bool:
+        """Whether this run was taken for dead and has been started again, elsewhere."""
+        successor = self._claim.successor if self._claim else None
+        return successor is not None and successor.id == _this_run().id
+
+    def _renew(self, claim: Claim, lost: Callable[[], None], log: Any) -> None:
+        """Give signs of life until the run ends; a store may be away for a while."""
+        renewed, told = monotonic(), False
+        while not self._ended.wait(RENEW_EVERY):
+            try:
+                if not claim.holds():
+                    log.error("%s", self._told(claim))
+                    lost()
+                    return
+                renewed, told = monotonic(), False
+            except OSError as error:
+                if not told and monotonic() - renewed > STALE_AFTER:
+                    log.warning("The lock has not been renewed for a minute: %s", error)
+                    told = True
+
+    def _told(self, claim: Claim) -> str:
+        other = claim.successor or "a run that has ended since"
+        return (
+            f"{self._output}: this run gave no sign of life for {STALE_AFTER:.0f} s, and its lock "
+            f"was taken over by {other}; nothing more is written. Look at what that run delivers, "
+            "and run this one again if it is not what you want"
+        )
+
+
+_writer: ContextVar[Writer | None] = ContextVar("writer", default=None)
+
+
+@contextmanager
+def sole_writer() -> Iterator[Writer]:
+    """Hold the lock that is taken in the block until it ends, however it ends.
+
+    Yields:
+        What `lock_output` takes it with.
+
+    Raises:
+        Abort: This same run has been started again, elsewhere: it ends without a word, since what
+            it says of itself would be taken for what the other one says.
+    """
+    writer = Writer()
+    token = _writer.set(writer)
+    try:
+        yield writer
+    except PoseError as error:
+        if writer.lost_to_itself:
+            get_run_logger().warning(
+                "This run has been started again elsewhere; it ends here: %s", error
+            )
+            raise Abort from error
+        raise
+    finally:
+        _writer.reset(token)
+        writer.release()
+
+
+def check_lock() -> None:
+    """Make sure that this run may still write to its output location; ask before each change.
+
+    The runs of a spread request's movies have no lock of their own.
+
+    Raises:
+        LockLost: Another run writes there by now.
+        Retriable: The store does not tell.
+    """
+    writer = _writer.get()
+    if writer is not None:
+        writer.check()
+
+
+def is_locked() -> bool:
+    """Whether this run has a lock on its output location, so that no other one writes there."""
+    writer = _writer.get()
+    return writer is not None and writer.locks
+
+
+@stage("Lock output", "lock output", "store", retries=STORE_RETRIES)
+def lock_output(
+    request: ResolvedRequest, writer: Writer, workers: Workers
+) -> tuple[ResolvedRequest, str]:
+    """Wait until no other run writes to the output location, and keep others from it.
+
+    Returns:
+        The request, with a warning where the store cannot lock.
+    """
+    wait = _Wait(request.output, workers)
+    try:
+        with store_errors_but_unsupported():
+            writer.lock(request.output, wait.look, workers.end)
+    except OSError as error:
+        warning = (
+            f"two runs at a time could write to {request.output}, since it cannot be locked; let "
+            f"only one run write there at a time. {error.strerror}"
+        )
+        get_run_logger().warning("%s", warning)
+        return replace(request, warnings=(*request.warnings, warning)), warning
+    return request, wait.in_short
+
+
+class _Wait:
+    """What is told of a wait for other runs."""
+
+    def __init__(self, output: Location, workers: Workers) -> None:
+        self._output, self._workers = output, workers
+        self._started, self._shown = monotonic(), False
+        self._holders: dict[str, Holder] = {}
+
+    def look(self, holder: Holder) -> None:
+        """Tell whom it waits for, in the log and beside the stage, once for each holder."""
+        text = f"Waits for {holder}, which writes to {self._output}"
+        if holder.token not in self._holders:
+            self._holders[holder.token] = holder
+            self._shown = False
+            get_run_logger().info("%s", text)
+            # What it has loaded may be of use to others meanwhile.
+            self._workers.estimator.close()
+        self._shown = self._shown or _show(text)
+
+    @property
+    def in_short(self) -> str:
+        """How long it waited, and for whom."""
+        if not self._holders:
+            return f"no other run writes to {self._output}"
+        others = "; ".join(str(holder) for holder in self._holders.values())
+        return f"waited {monotonic() - self._started:.0f} s for {others}"
+
+
+def _show(text: str) -> bool:
+    """Show beside this stage in the UI what it does; Prefect may not know the stage yet."""
+    context = TaskRunContext.get()
+    if context is None:
+        return True
+    with suppress(Exception), get_client(sync_client=True) as client:
+        waiting: Any = Running(name="Waiting", message=text)
+        client.set_task_run_state(context.task_run.id, waiting, force=True)
+        return True
+    return False
+
+
+@contextmanager
+def store_errors_but_unsupported() -> Iterator[None]:
+    """Let pass what a store says that cannot do what is asked; see `store_errors` for the rest."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            raise
+        with store_errors():
+            raise
+
+
+def _this_run() -> Holder:
+    context = FlowRunContext.get()
+    assert context is not None
+    assert context.flow_run is not None
+    run = context.flow_run
+    return Holder(str(run.id), run.name, platform.node(), f"{now():%Y-%m-%d %H:%M:%S} UTC")

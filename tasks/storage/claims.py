@@ -1,0 +1,294 @@
+"""One writer at a time, agreed on through small objects in the store that is written to.
+
+Whoever wants to write puts a *claim* under the next number, if nobody else has
+(`ObjectStore.create`), looks again who is there, and gives way where somebody is. While it holds
+the claim it renews a *sign* of life beside it:
+
+    lock/00000001              the claim: who, where, since when; written once
+    lock/00000001.4f1c09ab…    the sign of whoever made it; nobody else writes it
+
+Claim and sign that a watcher has seen unchanged for `STALE_AFTER` seconds, by its own clock, are
+those of a holder that is gone: the watcher takes the next number, and then removes them. No two
+clocks are compared. A holder that was only suspended finds its claim removed. It cannot harm its
+successor: all that it writes before it has looked is its own sign.
+"""
+
+import json
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from errno import ENOTSUP
+
+from tasks.storage.location import Location
+from tasks.storage.store import ObjectInfo, ObjectStore
+
+RENEW_EVERY = 15.0
+"""Seconds between two signs of life."""
+
+STALE_AFTER = 60.0
+"""Seconds without a sign after which a holder is taken to be gone."""
+
+LOOK_EVERY = 2.0
+"""Seconds between two looks of whoever waits."""
+
+GIVES_UP_AFTER = 120.0
+"""Seconds that whoever waits tries to reach the store."""
+
+_ENDS_BY = 5.0
+"""Seconds that the end of a claim waits for a sign which is just being written."""
+
+_LARGEST = 1 << 16
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has a claim.
+
+    Attributes:
+        id: The run: what has the same id may take the claim over at once.
+        name: What people call it.
+        host: The machine.
+        since: When it came, by that machine's clock; only ever shown.
+        token: Tells two holders of the same run apart.
+    """
+
+    id: str
+    name: str
+    host: str
+    since: str
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def __str__(self) -> str:
+        return f"run {self.name!r} ({self.id}) on {self.host}, since {self.since}"
+
+
+_UNKNOWN = Holder("unknown", "of another version", "an unknown machine", "an unknown time", "")
+
+
+_Mark = frozenset[tuple[str, str | None]]
+"""Keys and ETags: another one with every sign of life."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What lies under one number."""
+
+    objects: tuple[ObjectInfo, ...]
+
+    @property
+    def claim(self) -> ObjectInfo | None:
+        """None where a sign alone was left behind."""
+        return next((info for info in self.objects if "." not in info.location.name), None)
+
+    @property
+    def mark(self) -> _Mark:
+        """What all this looks like."""
+        return frozenset((info.location.key, info.etag) for info in self.objects)
+
+
+class Claim:
+    """The right to be the only one that writes.
+
+    Args:
+        store: Where it is agreed on.
+        folder: For claims and signs, and for nothing else.
+        holder: Who wants it.
+        clock: Seconds that never go back.
+        pause: Waits so many seconds.
+
+    Attributes:
+        lost: Whether it was held, and somebody else has taken it over.
+        successor: Who that is, if it is known.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        folder: Location,
+        holder: Holder,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.lost = False
+        self.successor: Holder | None = None
+        self._store, self._folder, self._holder = store, folder, holder
+        self._clock, self._pause = clock, pause
+        self._content = json.dumps(asdict(holder), indent=2).encode()
+        self._number, self._signs = 0, 0
+        self._unchanged_since: dict[_Mark, float] = {}
+        self._looked = clock()
+        self._one_at_a_time = threading.RLock()
+
+    def take(self, waiting: Callable[[Holder], None]) -> None:
+        """Wait until nobody else has the claim, and have it.
+
+        Args:
+            waiting: Called at every look with whom it waits for.
+
+        Raises:
+            OSError: With ``errno.ENOTSUP`` the store does not do what this needs; nothing is left
+                there. Other errors are the store's.
+        """
+        while True:
+            found = self._look_patiently()
+            gone = {one.mark for one in found.values() if self._is_gone(one)}
+            others = [one for one in found.values() if one.mark not in gone]
+            if alive := [holder for one in others if (holder := self._of(one))]:
+                waiting(alive[0])
+                self._pause(LOOK_EVERY)
+            elif self._enter(max(found, default=0) + 1, gone):
+                return
+            else:
+                self._pause(random.uniform(0, LOOK_EVERY))  # noqa: S311 - parts two that meet
+
+    def holds(self) -> bool:
+        """Give a sign of life, and look whether the claim still stands; once lost, it stays so.
+
+        In this order: whoever is about to take the claim over then sees the sign, or is seen.
+        """
+        with self._one_at_a_time:
+            if not self.lost:
+                self._sign()
+                found = self._once_decided()
+                if not self._is_mine(self._claim) or self._rivals(found):
+                    self._lose(found)
+            return not self.lost
+
+    def release(self) -> None:
+        """Give the claim up, where it is held or being taken."""
+        waited = self._one_at_a_time.acquire(timeout=_ENDS_BY)
+        try:
+            if self._number:
+                if self._is_mine(self._claim):
+                    self._store.remove(self._claim)
+                self._store.remove(self._own_sign)
+        finally:
+            if waited:
+                self._one_at_a_time.release()
+
+    @property
+    def _claim(self) -> Location:
+        return self._folder.child(f"{self._number:08}")
+
+    @property
+    def _own_sign(self) -> Location:
+        return self._folder.child(f"{self._number:08}.{self._holder.token}")
+
+    def _look_patiently(self) -> dict[int, _Found]:
+        """A look of whoever waits, for hours perhaps: a store may be away for a while."""
+        while True:
+            try:
+                return self._look()
+            except (ConnectionError, TimeoutError):
+                if self._clock() - self._looked >= GIVES_UP_AFTER:
+                    raise
+            self._pause(LOOK_EVERY)
+
+    def _look(self) -> dict[int, _Found]:
+        """What there is, by number; notes since when each has been seen as it is."""
+        objects: dict[int, list[ObjectInfo]] = {}
+        for info in self._store.list(self._folder):
+            number = info.location.name.partition(".")[0]
+            if number.isdecimal():
+                objects.setdefault(int(number), []).append(info)
+        found = {number: _Found(tuple(objects[number])) for number in sorted(objects)}
+        self._note([one.mark for one in found.values()])
+        return found
+
+    def _note(self, marks: Iterable[_Mark]) -> None:
+        now = self._clock()
+        # While the store was away from here, it may have been away from those who give signs.
+        known = self._unchanged_since if now - self._looked < RENEW_EVERY else {}
+        self._unchanged_since = {mark: known.get(mark, now) for mark in marks}
+        self._looked = now
+
+    def _is_gone(self, found: _Found) -> bool:
+        """Whether nobody has a claim any more, or only this run's own earlier start."""
+        if found.claim is None or self._looked - self._unchanged_since[found.mark] >= STALE_AFTER:
+            return True
+        holder = self._of(found)
+        return holder is not None and holder.id == self._holder.id
+
+    def _of(self, found: _Found) -> Holder | None:
+        """Whose claim it is; None where it has just been given up."""
+        return None if found.claim is None else self._read(found.claim.location)
+
+    def _read(self, location: Location) -> Holder | None:
+        try:
+            return Holder(**json.loads(self._store.read(location, _LARGEST)))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            return _UNKNOWN
+
+    def _is_mine(self, location: Location) -> bool:
+        holder = self._read(location)
+        return holder is not None and holder.token == self._holder.token
+
+    def _enter(self, number: int, gone: set[_Mark]) -> bool:
+        """Claim a number; give way to whoever is there and has not been found to be gone."""
+        self._number = number
+        if not self._create():
+            self._number = 0
+            return False
+        others = [one for n, one in self._look().items() if n != number]
+        if any(one.claim and one.mark not in gone for one in others):
+            self._store.remove(self._claim)
+            self._number = 0
+            return False
+        self._sign()
+        self._remove(others)
+        return True
+
+    def _create(self) -> bool:
+        """Make the claim, unless somebody else has; see that the store heeds the condition."""
+        if not self._store.create(self._claim, self._content):
+            # The client library repeats a request whose answer was lost.
+            return self._is_mine(self._claim)
+        if not self._store.create(self._claim, self._content):
+            return True
+        self._store.remove(self._claim)
+        self._number = 0
+        raise OSError(
+            ENOTSUP,
+            f"{self._folder}: the store ignores the condition of a conditional write "
+            "(If-None-Match: *); use one that heeds it",
+        )
+
+    def _sign(self) -> None:
+        self._signs += 1
+        self._store.put(self._own_sign, str(self._signs).encode())
+
+    def _remove(self, found: Iterable[_Found]) -> None:
+        """Remove what others have left, claims first: what has none is in nobody's way."""
+        for one in found:
+            for info in sorted(one.objects, key=lambda info: info.location.key):
+                self._store.remove(info.location)
+
+    def _once_decided(self) -> dict[int, _Found]:
+        """What there is, once whoever came later has gone again, or has removed this claim."""
+        until = self._clock() + STALE_AFTER
+        found = self._look()
+        while self._rivals(found) and self._is_there(found) and self._clock() < until:
+            self._pause(LOOK_EVERY)
+            found = self._look()
+        return found
+
+    def _is_there(self, found: dict[int, _Found]) -> bool:
+        return self._number in found and found[self._number].claim is not None
+
+    def _rivals(self, found: dict[int, _Found]) -> list[_Found]:
+        """Claims that were made later than this one."""
+        return [one for n, one in found.items() if n > self._number and one.claim]
+
+    def _lose(self, found: dict[int, _Found]) -> None:
+        self.lost = True
+        holders = [holder for one in reversed(found.values()) if (holder := self._of(one))]
+        others = [holder for holder in holders if holder.token != self._holder.token]
+        self.successor = next(iter(others), None)
+        with suppress(OSError):
+            self._store.remove(self._own_sign)

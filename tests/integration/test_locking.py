@@ -1,0 +1,245 @@
+"""The lock on an output location in flow runs, on a real Prefect server."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.exceptions import Abort
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from tasks import locking
+from tasks.estimation import Workers
+from tasks.locking import LockLost, Writer, check_lock, lock_output, sole_writer
+from tasks.pose.errors import Retriable
+from tasks.pose.processes import StagePool, StageProcess
+from tasks.pose.run_record import Request
+from tasks.pose.settings import PoseSettings
+from tasks.retries import ends_clearly
+from tasks.staging import ResolvedRequest
+from tasks.storage.claims import Claim, Holder
+from tasks.storage.location import Location
+from tasks.storage.store import ObjectInfo, store_for
+from tests.integration.lab import eventually
+from tests.integration.storage.faults import Answer, FaultyProxy, faulty, on
+from tests.stores import Settings, client
+from tests.unit.pose import in_child
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Location:
+    return Location("", f"{tmp_path}/out/")
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    estimator = StageProcess("estimation", tmp_path / "log", {})
+    found = Workers(estimator, StagePool([]), threading.Lock())
+    yield found
+    found.end()
+
+
+def request(output: Location) -> ResolvedRequest:
+    given = Request(model="m.zip", movies=("in/",), output=str(output), settings=PoseSettings())
+    model = ObjectInfo(Location.parse("/m.zip"), 1, "e", None, None, None)
+    return ResolvedRequest(given, model, (), output, ())
+
+
+def of_somebody(output: Location, run: str = "other") -> Claim:
+    holder = Holder(run, "m1 · openfield", "gpu-2", "noon")
+    folder = output.child(".dlcflow", "lock/")
+    return Claim(store_for(output), folder, holder)
+
+
+def left(output: Location) -> list[str]:
+    return [info.location.name for info in store_for(output).list(output)]
+
+
+def take_away(output: Location, run: str = "other") -> Claim:
+    """Do to a holder what whoever takes it for dead does."""
+    store = store_for(output)
+    for info in list(store.list(output.child(".dlcflow", "lock/"))):
+        store.remove(info.location)
+    claim = of_somebody(output, run)
+    claim.take(lambda holder: None)
+    return claim
+
+
+def run(work: Callable[[Writer], Any], tell: Callable[[str], Any] = str) -> Any:
+    """A flow run that works while it has the lock."""
+
+    @flow
+    @ends_clearly
+    def a_flow() -> tuple[Any, str]:
+        tell(str(flow_run.id))
+        with sole_writer() as writer:
+            return work(writer), "done"
+
+    return a_flow(return_state=True)
+
+
+def stages(run_id: str) -> Any:
+    with get_client(sync_client=True) as server:
+        chosen = FlowRunFilter.model_validate({"id": {"any_": [run_id]}})
+        return server.read_task_runs(flow_run_filter=chosen)
+
+
+@pytest.mark.usefixtures("prefect_server")
+class TestLock:
+    def test_is_held_until_the_run_ends(self, output: Location, workers: Workers) -> None:
+        def work(writer: Writer) -> list[str]:
+            locked = lock_output(request(output), writer, workers)
+            check_lock()
+            assert locked.warnings == ()
+            return left(output)
+
+        claim, sign = run(work).result()
+        assert (claim, sign[:9]) == ("00000001", "00000001.")
+        assert left(output) == []
+
+    @pytest.mark.parametrize("error", [Retriable, KeyboardInterrupt])
+    def test_is_given_up_when_the_run_fails(
+        self, output: Location, workers: Workers, error: type[BaseException]
+    ) -> None:
+        def work(writer: Writer) -> None:
+            lock_output(request(output), writer, workers)
+            raise error("enough")
+
+        try:
+            assert run(work).is_failed()
+        except KeyboardInterrupt:
+            assert error is KeyboardInterrupt
+        assert left(output) == []
+
+    def test_is_renewed(
+        self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(locking, "RENEW_EVERY", 0.05)
+
+        def work(writer: Writer) -> None:
+            lock_output(request(output), writer, workers)
+            (sign,) = [name for name in left(output) if "." in name]
+            path = output.child(".dlcflow", "lock", sign).path
+            eventually(lambda: int(path.read_text()) > 5)
+
+        assert run(work).is_completed()
+
+    def test_is_waited_for_and_the_ui_says_for_whom(
+        self, output: Location, workers: Workers
+    ) -> None:
+        other = of_somebody(output)
+        other.take(lambda holder: None)
+        loaded = workers.estimator.call(in_child.pid)
+        waiting: list[str] = []
+        run_id: list[str] = []
+
+        def look() -> None:
+            """Once the UI says that it waits, the other run ends."""
+            eventually(lambda: run_id)
+
+            def told() -> list[str]:
+                found = [s.state for s in stages(run_id[0]) if s.state]
+                return [str(s.message) for s in found if s.name == "Waiting"]
+
+            waiting.extend(eventually(told))
+            other.release()
+
+        watch = threading.Thread(target=look)
+        watch.start()
+        state = run(lambda writer: lock_output(request(output), writer, workers), run_id.append)
+        watch.join()
+        assert state.is_completed()
+        whom = "run 'm1 · openfield' (other) on gpu-2, since noon"
+        assert waiting == [f"Waits for {whom}, which writes to {output}"]
+        (stage,) = eventually(lambda: [s for s in stages(run_id[0]) if s.state.is_final()])
+        assert stage.state.name == "Completed"
+        assert whom in stage.state.message
+        assert workers.estimator.call(in_child.pid) != loaded
+
+    def test_that_is_lost_lets_nothing_more_be_written(
+        self, output: Location, workers: Workers
+    ) -> None:
+        def work(writer: Writer) -> None:
+            lock_output(request(output), writer, workers)
+            take_away(output)
+            check_lock()
+
+        state = run(work)
+        assert isinstance(state.result(raise_on_failure=False), LockLost)
+        assert "taken over by run 'm1 · openfield' (other) on gpu-2" in state.message
+        assert [name for name in left(output) if "." not in name] == ["00000001"]
+
+    def test_that_is_lost_ends_the_work_at_once(
+        self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(locking, "RENEW_EVERY", 0.1)
+
+        def work(writer: Writer) -> None:
+            lock_output(request(output), writer, workers)
+            take_away(output)
+            try:
+                workers.estimator.call(in_child.count_to, 10_000, 1.0)
+            finally:
+                get_run_logger().info("ended")
+                check_lock()
+
+        assert "taken over" in run(work).message
+
+    def test_that_this_run_itself_took_over_elsewhere_ends_it_without_a_word(
+        self, output: Location, workers: Workers
+    ) -> None:
+        run_id: list[str] = []
+
+        def work(writer: Writer) -> None:
+            lock_output(request(output), writer, workers)
+            take_away(output, run_id[0])
+            check_lock()
+
+        with pytest.raises(Abort):
+            run(work, run_id.append)
+        with get_client(sync_client=True) as server:
+            state = server.read_flow_run(run_id[0]).state
+        assert state
+        assert state.is_running()
+
+
+def test_without_a_lock_nothing_is_checked() -> None:
+    check_lock()
+    with sole_writer():
+        check_lock()
+
+
+@pytest.fixture
+def bucket(
+    object_store: Settings, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Location, FaultyProxy]]:
+    """A bucket of a store that a proxy stands before."""
+    name = "locking"
+    client(object_store).create_bucket(Bucket=name)
+    with faulty(object_store["AWS_ENDPOINT_URL"]) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        yield Location(name, "out/"), proxy
+
+
+def test_a_store_that_cannot_lock_is_told_of_and_used(
+    prefect_server: None, bucket: tuple[Location, FaultyProxy], workers: Workers
+) -> None:
+    output, proxy = bucket
+    proxy.follow(on("PUT", Answer(501, "NotImplemented")))
+
+    def work(writer: Writer) -> tuple[str, ...]:
+        locked = lock_output(request(output), writer, workers)
+        check_lock()
+        return locked.warnings
+
+    (warning,) = run(work).result()
+    assert warning.startswith(f"two runs at a time could write to {output}, since it cannot be")
+    assert "does not support this request" in warning
+    proxy.follow(lambda _: None)
+    assert left(output) == []

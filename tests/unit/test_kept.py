@@ -1,0 +1,130 @@
+"""Which of a movie's earlier results are taken, and which are not, however they come to differ."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.estimation import ReadyModel
+from tasks.kept import KeptEstimate, KeptResults, Past, Reuse, _keys, reusable
+from tasks.pose.run_record import LABELED, POSES, RAW, Output, Request
+from tasks.pose.settings import PoseSettings
+from tasks.recording import Analysed
+from tasks.staging import Fetched, MovieSource, ResolvedRequest
+from tests.records import a_model, an_input, an_output
+
+MOVIE = "s3://lab/in/m.mp4"
+PUBLISHED = (POSES, RAW, LABELED, "trajectory.png")
+STAGES = {"found", "poses", "quality", "previews", "labeled"}
+
+
+@pytest.fixture
+def made(analysed: Analysed) -> Analysed:
+    """A movie's results, all of them published."""
+    outputs = {name: an_output(f"s3://lab/out/m/{name}") for name in PUBLISHED}
+    return replace(analysed, outputs=outputs)
+
+
+@pytest.fixture
+def fetched(tmp_path: Path) -> Fetched:
+    return Fetched(tmp_path / "m.mp4", an_input(MOVIE))
+
+
+class Case:
+    """A movie whose results are kept, and requests that come after."""
+
+    def __init__(self, made: Analysed, fetched: Fetched, folder: Path) -> None:
+        self.made, self.fetched = made, fetched
+        self.ready = ReadyModel(a_model(), folder, "network")
+        self.movie: MovieSource = made.source
+        keys = _keys(self.movie, fetched, self.request(), self.ready)
+        found = KeptEstimate(keys.estimate, made.checked.info, made.checked.edges, made.found)
+        self.past = Past(KeptResults(keys, made), found, dict(made.outputs))
+
+    def request(self, **settings: Any) -> ResolvedRequest:
+        given = PoseSettings(**settings)
+        request = Request(model="m.zip", movies=(MOVIE,), output="s3://lab/out/", settings=given)
+        where = self.movie.info.location
+        return ResolvedRequest(request, self.movie.info, (self.movie,), where, ())
+
+    def reuse(self, past: Past | None = None, **settings: Any) -> Reuse:
+        request = self.request(**settings)
+        return reusable(past or self.past, self.movie, self.fetched, request, self.ready)
+
+    def without(self, name: str) -> Past:
+        intact: dict[str, Output] = {n: o for n, o in self.past.intact.items() if n != name}
+        return replace(self.past, intact=intact)
+
+
+@pytest.fixture
+def case(made: Analysed, fetched: Fetched, tmp_path: Path) -> Case:
+    return Case(made, fetched, tmp_path)
+
+
+def reused(reuse: Reuse) -> set[str]:
+    return {name for name in STAGES if getattr(reuse, name) is not None}
+
+
+def test_the_same_request_makes_nothing(case: Case) -> None:
+    assert reused(case.reuse()) == STAGES
+    assert case.reuse().outputs == case.made.outputs
+
+
+def test_poses_from_the_network_are_not_needed_where_the_filtered_ones_are_there(
+    case: Case,
+) -> None:
+    past = replace(case.past, estimate=None)
+    assert reused(case.reuse(past)) == STAGES
+    assert "found" not in reused(case.reuse(past, window_length=9))
+    raw_is_gone = replace(case.without(RAW), estimate=None)
+    assert "found" not in reused(case.reuse(raw_is_gone))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"dot_size": 7}, STAGES - {"labeled"}),
+        ({"p_cutoff": 0.1}, {"found", "poses"}),
+        ({"window_length": 9}, {"found"}),
+        ({"crop": {"left": 0, "top": 0, "width": 9, "height": 9}}, set()),
+        ({"annotations_format": "csv"}, STAGES),
+    ],
+)
+def test_other_settings_make_what_they_touch(
+    case: Case, settings: dict[str, Any], expected: set[str]
+) -> None:
+    reuse = case.reuse(**settings)
+    assert reused(reuse) == expected
+    assert (reuse.outputs is not None) == (expected == STAGES)
+    assert (reuse.checked is not None) == ("found" in expected)
+
+
+def test_a_labelled_movie_that_has_vanished_is_drawn_again(case: Case) -> None:
+    reuse = case.reuse(case.without(LABELED))
+    assert reused(reuse) == STAGES - {"labeled"}
+    assert reuse.outputs is None
+
+
+def test_another_file_that_has_vanished_is_only_published_again(case: Case) -> None:
+    reuse = case.reuse(case.without("trajectory.png"))
+    assert reused(reuse) == STAGES
+    assert reuse.outputs is None
+    assert "trajectory.png" not in reuse.intact
+
+
+def test_a_movie_of_other_content_is_new(case: Case) -> None:
+    other = case.fetched.input.model_copy(update={"sha256": "f" * 64})
+    case.fetched = replace(case.fetched, input=other)
+    assert reused(case.reuse()) == set()
+
+
+def test_poses_alone_are_enough_to_go_on(case: Case) -> None:
+    reuse = case.reuse(Past(None, case.past.estimate))
+    assert reused(reuse) == {"found"}
+    assert reuse.checked is not None
+    assert reuse.checked.path == case.fetched.path
+
+
+def test_nothing_kept_is_nothing_reused(case: Case) -> None:
+    assert reused(case.reuse(Past())) == set()
