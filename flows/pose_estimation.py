@@ -188,7 +188,7 @@ def analyse_movie(
         checked = check_movie.unless(reuse.checked, movie.name, fetched, settings.crop, workers)
         checkpoints = checkpoints_of(movie, reuse, request, folder)
         found = estimate_poses.unless(
-            reuse.found, checked, ready, settings.crop, raw, checkpoints, workers
+            reuse.found, checked, ready, settings, raw, checkpoints, workers
         )
         if reuse.found is None:
             keep_estimate(checked, found, raw, reuse.keys, request)

@@ -22,7 +22,6 @@ from tasks.pose.quoting import reason_of
 from tasks.pose.settings import Precision
 from tasks.pose.tensorflow_config import NOT_INSTALLED, is_installed
 
-
 _NO_HALF = "precision: half has no effect on TensorFlow models, which ran in full precision"
 
 
