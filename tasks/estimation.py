@@ -285,8 +285,9 @@ def estimate_poses(
             target,
             settings.crop,
             DEVICE,
-            settings.precision,
             kept,
+            settings.precision,
+            settings.precision,
             on_progress=progress,
             patience=movie.patience,
         )
