@@ -287,7 +287,6 @@ def estimate_poses(
             DEVICE,
             kept,
             settings.precision,
-            settings.precision,
             on_progress=progress,
             patience=movie.patience,
         )
