@@ -285,8 +285,8 @@ def estimate_poses(
             target,
             settings.crop,
             DEVICE,
-            settings.precision,
             kept,
+            settings.precision,
             on_progress=progress,
             patience=movie.patience,
         )

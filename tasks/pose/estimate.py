@@ -10,7 +10,7 @@ These functions run in a child process of their own (`tasks.pose.processes`).
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -87,8 +87,8 @@ def estimate(
     target: Path,
     crop: Crop | None,
     device: str | None,
-    precision: Precision = Precision.FULL,
     checkpoints: Path | None = None,
+    precision: Precision = Precision.FULL,
     *,
     progress: Callable[[Pace], None],
 ) -> Estimate:
@@ -105,9 +105,9 @@ def estimate(
             relative to the crop as DeepLabCut has them.
         crop: The rectangle that goes to the network; None for the whole frame.
         device: A torch device; by default a GPU where there is one.
-        precision: How exactly the network computes on a GPU.
         checkpoints: Folder with what an earlier try has found, and where this one adds to it;
             without one, nothing is written down.
+        precision: How exactly the network computes on a GPU.
         progress: Called with the number of frames that have a pose, and what bounds the work.
 
     Returns:
@@ -219,7 +219,7 @@ def cropped_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, i
     return left, right, top, bottom
 
 
-def _unknown(shots: Iterator[Shot], past: Past) -> Iterator[Shot]:
+def _unknown(shots: Iterable[Shot], past: Past) -> Iterator[Shot]:
     """A movie's frames, without those whose poses are known.
 
     The first batch comes again: the network is prepared with it, and so in the same way.

@@ -73,8 +73,8 @@ def stage_keys(
     facts = model.model_dump(mode="json", exclude=set(_LOOKS | _REMARKS))
     given = settings.model_dump(mode="json")
     movie = (movie_sha256, suffix.lower())
-    asked = [given[name] for name in ("crop", "precision")]
-    estimate = _key(movie, facts, network, asked, _code("estimate", *_READING, *_NETWORK))
+    how = (given["crop"], given["precision"])
+    estimate = _key(movie, facts, network, how, _code("estimate", *_READING, *_NETWORK))
     window = settings.window_length if settings.filters else None
     poses = _key(estimate, window, _code("median_filter", "scipy", "pandas", "tables"))
     seen = {name: given[name] for name in ("p_cutoff", "color_map", "displayed_body_parts")}

@@ -3,12 +3,13 @@
 import errno
 import mimetypes
 import os
+import random
 import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from s3transfer.exceptions import (
     RetriesExceededError,
     S3DownloadFailedError,
@@ -154,8 +155,15 @@ class S3Store(ObjectStore):
     def create(self, location: Location, data: bytes) -> bool:
         """Write a small object on condition that there is none."""
         _check_object(location)
+        where: Any = {"Bucket": location.bucket, "Key": location.key}
         with _explained(location):
-            return _created(location, data)
+            try:
+                _client().put_object(**where, Body=data, IfNoneMatch="*")
+            except ClientError as error:
+                if _status(error) in _TAKEN:
+                    return False
+                raise
+        return True
 
     def remove(self, location: Location) -> None:
         """Remove an object."""
@@ -264,18 +272,50 @@ def _new_session(
 def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | None) -> "S3Client":
     core = _new_session(pid, settings)
     session = boto3.Session(botocore_session=core)
+    attempts = int(core.get_config_variable("max_attempts") or _ATTEMPTS)
     config = Config(
         signature_version="s3v4",
         # Newer checksum trailers are refused by Ceph; SHA-256 goes into the metadata instead.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        retries={"total_max_attempts": core.get_config_variable("max_attempts") or _ATTEMPTS},
+        retries={"total_max_attempts": attempts},
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
         max_pool_connections=32,
     )
     region = session.region_name or "us-east-1"
-    return session.client("s3", region_name=region, config=config, endpoint_url=endpoint)
+    client = session.client("s3", region_name=region, config=config, endpoint_url=endpoint)
+    client.meta.events.register_first("needs-retry.s3", partial(_soon, attempts))
+    return client
+
+
+def _soon(
+    most: int,
+    response: tuple[Any, dict[str, Any]] | None,
+    attempts: int,
+    caught_exception: Exception | None = None,
+    **_: object,
+) -> float | None:
+    """Seconds until another try: less than botocore waits, as long as few have failed.
+
+    botocore waits half a second on average, which is long for a small file; and it does not try
+    again what arrived damaged. None leaves the matter to it.
+    """
+    if attempts >= most or attempts > len(_FIRST_WAITS_S):
+        return None
+    if response is None:
+        passes = isinstance(caught_exception, HTTPClientError)
+    else:
+        status, code = response[0].status_code, response[1].get("Error", {}).get("Code")
+        passes = status in _PASSING_STATUS or code in _PASSING_CODES
+    return random.uniform(0, _FIRST_WAITS_S[attempts - 1]) if passes else None  # noqa: S311
+
+
+_FIRST_WAITS_S = (0.1, 0.5)
+"""The longest waits after the first failures of a request."""
+
+_PASSING_STATUS = {429, 500, 502, 503, 504}
+_PASSING_CODES = {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "RequestTimeout"}
 
 
 @contextmanager
@@ -291,8 +331,9 @@ def _secrets() -> list[str]:
     """The keys that requests are signed with; a store may repeat what it was sent."""
     secrets = [os.environ.get(name, "") for name in _SECRET]
     with suppress(Exception):  # whatever is wrong with them has been told
-        keys = _session().get_credentials().get_frozen_credentials()
-        secrets += [keys.access_key, keys.secret_key, keys.token or ""]
+        keys = _session().get_credentials()
+        now = keys.get_frozen_credentials() if keys else None
+        secrets += [now.access_key or "", now.secret_key or "", now.token or ""] if now else []
     return secrets
 
 
@@ -331,16 +372,8 @@ def _abort(location: Location, upload: str) -> None:
             raise
 
 
-def _created(location: Location, data: bytes) -> bool:
-    where: Any = {"Bucket": location.bucket, "Key": location.key}
-    try:
-        _client().put_object(**where, Body=data, IfNoneMatch="*")
-    except ClientError as error:
-        # At AWS, a conflict is with somebody else who was just writing it.
-        if _status(error) in {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}:
-            return False
-        raise
-    return True
+_TAKEN = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}
+"""There is an object, or somebody else is just writing one (409, AWS)."""
 
 
 def _listed(location: Location, found: "ObjectTypeDef") -> ObjectInfo:

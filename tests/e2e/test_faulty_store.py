@@ -12,10 +12,10 @@ from tests.integration.storage.faults import (
     Cut,
     Fault,
     FirstOf,
-    Lost,
     Reset,
     Short,
     Spoil,
+    Unanswered,
     faulty,
 )
 from tests.movie_files import cut_movie
@@ -34,7 +34,7 @@ PASSING: dict[str, tuple[str, Fault]] = {
     "get-spoiled": ("GET", Spoil()),
     "put-503": ("PUT", Answer(503, "SlowDown")),
     "put-reset": ("PUT", Reset()),
-    "put-lost": ("PUT", Lost()),
+    "put-lost": ("PUT", Unanswered()),
 }
 """By the movie: what happens to the first requests of its kind, which then succeed."""
 
