@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,7 +132,7 @@ class Movies:
         wrong = 0
         for number in range(len(self.sizes)):
             for name, size in self.outputs(number).items():
-                where = {"Bucket": BUCKET, "Key": f"out/{number}/{name}"}
+                where: Any = {"Bucket": BUCKET, "Key": f"out/{number}/{name}"}
                 body = self.s3.get_object(**where)["Body"].read()
                 wrong += _digest(body) != _digest(self.content[size])
                 self.s3.delete_object(**where)
