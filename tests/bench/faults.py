@@ -34,11 +34,11 @@ from tests.integration.storage.faults import (
     Damage,
     Fault,
     FaultyProxy,
-    Lost,
     Request,
     Reset,
     Short,
     Spoil,
+    Unanswered,
     faulty,
 )
 from tests.stores import Settings, ceph_store, client, moto_store
@@ -47,7 +47,15 @@ AT_ONCE = 3
 BUCKET = "faults-bench"
 KB, MB = 1_000, 1_000_000
 
-ANY = (Answer(500), Answer(502), Answer(503), Answer(504), Answer(503, "SlowDown"), Reset(), Lost())
+ANY = (
+    Answer(500),
+    Answer(502),
+    Answer(503),
+    Answer(504),
+    Answer(503, "SlowDown"),
+    Reset(),
+    Unanswered(),
+)
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "GET": (*ANY, Cut(), Short(), Spoil()),
     "PUT": (*ANY, Answer(429), Damage()),
