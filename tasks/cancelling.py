@@ -4,16 +4,22 @@ Prefect's open server has one shared login and no users. What it knows is the ru
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import State
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
-ENDS_BY = 30.0
-"""Seconds that Prefect gives a cancelled run before it kills it."""
+ENDED = "dlcflow.ended"
+"""A run's label for when it had cleaned up after a cancellation, by its machine's clock."""
+
+CLOCKS = timedelta(minutes=5)
+"""By how much two machines' clocks may differ; what was noted earlier is of an earlier end."""
 
 _SAYS_NOTHING = ("Flow run was cancelled", "Flow run cancelled by worker")
 """How Prefect's own messages begin; those of others are left as they are."""
@@ -30,14 +36,37 @@ def tell_who_cancelled(client: SyncPrefectClient, run: UUID) -> str | None:
         What it now says; None where there was nothing to do.
     """
     try:
-        states = history(client, run)
+        states, found = history(client, run), client.read_flow_run(run)
     except ObjectNotFound:
         return None
     if not states or not states[-1].is_cancelled() or not says_nothing(states[-1]):
         return None
-    state: State[Any] = Cancelled(message=in_words(states))
+    state: State[Any] = Cancelled(message=in_words(states, _noted(found)))
     client.set_flow_run_state(run, state, force=True)
     return state.message
+
+
+def note_end() -> None:
+    """Note for a cancelled run that its work has ended, all of it; it must not fail by that."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    with suppress(Exception), get_client(sync_client=True) as client:
+        if is_cancelled(client, context.flow_run.id):
+            now = datetime.now(UTC).isoformat()
+            client.update_flow_run_labels(context.flow_run.id, {ENDED: now})
+
+
+def is_cancelled(client: SyncPrefectClient, run: UUID) -> bool:
+    """Whether somebody cancels a run, or has cancelled it."""
+    state = client.read_flow_run(run).state
+    return state is not None and (state.is_cancelling() or state.is_cancelled())
+
+
+def _noted(run: FlowRun) -> datetime | None:
+    with suppress(KeyError, ValueError):
+        return datetime.fromisoformat(str(run.labels[ENDED]))
+    return None
 
 
 def history(client: SyncPrefectClient, run: UUID) -> list[State[Any]]:
@@ -45,16 +74,22 @@ def history(client: SyncPrefectClient, run: UUID) -> list[State[Any]]:
     return sorted(client.read_flow_run_states(run), key=lambda state: state.timestamp)
 
 
-def in_words(states: Sequence[State[Any]]) -> str:
+def in_words(states: Sequence[State[Any]], ended: datetime | None) -> str:
     """Who cancelled a run, when, and how soon its work had ended.
 
     Args:
         states: The run's history, first to last; the last one says that it is cancelled.
+        ended: When it noted that its work had ended.
     """
-    cancelled = states[-1]
-    asked = _asked(states) or cancelled
-    seconds = (cancelled.timestamp - asked.timestamp).total_seconds()
-    return f"{who_and_when(asked)}; {_end(states, seconds)}."
+    asked = _asked(states) or states[-1]
+    if not any(state.is_running() for state in states):
+        end = "its work had not begun"
+    elif ended is None or ended < asked.timestamp - CLOCKS:
+        end = "it was killed, or could not say that it ended; the next run removes what is left"
+    else:
+        seconds = max(0.0, (ended - asked.timestamp).total_seconds())
+        end = f"its work had ended {seconds:.0f} s later"
+    return f"{who_and_when(asked)}; {end}."
 
 
 def who_and_when(asked: State[Any]) -> str:
@@ -81,11 +116,3 @@ def _asked(states: Sequence[State[Any]]) -> State[Any] | None:
         elif not state.is_cancelled():
             return found
     return found
-
-
-def _end(states: Sequence[State[Any]], seconds: float) -> str:
-    if not any(state.is_running() for state in states):
-        return "its work had not begun"
-    if seconds < ENDS_BY:
-        return f"its work had ended {seconds:.0f} s later"
-    return f"it was killed after {seconds:.0f} s, and the next run removes what is left of it"

@@ -24,15 +24,19 @@ States = tuple[tuple[float, State[Any]], ...]
 BEGUN: States = ((-60, Scheduled()), (-50, Pending()), (-40, Running()))
 
 
-def told(*states: tuple[float, State[Any]]) -> str:
-    """In words, of states so many seconds after noon."""
+def told(*states: tuple[float, State[Any]], ended: float | None = None) -> str:
+    """In words, of states and an end so many seconds after noon."""
     return in_words(
-        [state.model_copy(update={"timestamp": NOON + timedelta(seconds=s)}) for s, state in states]
+        [
+            state.model_copy(update={"timestamp": NOON + timedelta(seconds=s)})
+            for s, state in states
+        ],
+        None if ended is None else NOON + timedelta(seconds=ended),
     )
 
 
 def test_it_says_when_and_that_the_server_knows_no_users() -> None:
-    assert told(*BEGUN, (0, Cancelling()), (4.4, Cancelled(message=PREFECT))) == (
+    assert told(*BEGUN, (0, Cancelling()), (9, Cancelled(message=PREFECT)), ended=4.4) == (
         "Cancelled at 2026-11-26 12:03:11 UTC in the Prefect UI, on a command line or through the "
         "API, which know no users; its work had ended 4 s later."
     )
@@ -42,15 +46,23 @@ def test_it_says_when_and_that_the_server_knows_no_users() -> None:
     "who", ["with its request, run 'm/ · openfield' (1)", "Cancelled by Automation 7."]
 )
 def test_it_says_who_where_that_is_known(who: str) -> None:
-    said = told(*BEGUN, (0, Cancelling(message=who)), (4, Cancelled(message=PREFECT)))
+    said = told(*BEGUN, (0, Cancelling(message=who)), (9, Cancelled(message=PREFECT)), ended=4)
     assert said == (
         f"Cancelled at 2026-11-26 12:03:11 UTC – {who.rstrip('.')}; its work had ended 4 s later."
     )
 
 
-def test_a_run_that_had_to_be_killed_says_so() -> None:
-    said = told(*BEGUN, (0, Cancelling()), (31, Cancelled(message=PREFECT)))
-    assert said.endswith("it was killed after 31 s, and the next run removes what is left of it.")
+@pytest.mark.parametrize("ended", [None, -600])
+def test_a_run_that_does_not_say_that_it_ended_was_perhaps_killed(ended: float | None) -> None:
+    said = told(*BEGUN, (0, Cancelling()), (31, Cancelled(message=PREFECT)), ended=ended)
+    assert said.endswith(
+        "; it was killed, or could not say that it ended; the next run removes what is left."
+    )
+
+
+def test_clocks_that_differ_a_little_do_no_harm() -> None:
+    said = told(*BEGUN, (0, Cancelling()), (31, Cancelled(message=PREFECT)), ended=-20)
+    assert said.endswith("; its work had ended 0 s later.")
 
 
 def test_a_run_that_had_not_begun_says_so() -> None:
@@ -67,7 +79,7 @@ def test_a_run_that_had_not_begun_says_so() -> None:
 def test_the_first_who_asked_counts() -> None:
     asked: States = ((0, Cancelling()), (3, Cancelling()), (5, Cancelled()), (6, Cancelled()))
     assert "12:03:11" in told(*BEGUN, *asked)
-    assert "ended 6 s later" in told(*BEGUN, *asked)
+    assert "ended 4 s later" in told(*BEGUN, *asked, ended=4)
 
 
 def test_an_earlier_cancellation_is_another_story() -> None:
