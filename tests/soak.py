@@ -145,7 +145,9 @@ class Lab:
             for n in range(1, runs + 1)
         ]
         places = threading.Semaphore(at_once)
-        threads = [threading.Thread(target=self._in_place, args=(v, places)) for v in victims]
+        threads = [
+            threading.Thread(target=self._in_place, args=(v, places), daemon=True) for v in victims
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
