@@ -61,6 +61,7 @@ class Victim:
         run: Its id in Prefect.
         during: The stages that were under way when it was killed.
         seconds: From its creation to its end.
+        alive: Seconds that its last process lived.
         starts: How often its process was started.
         wrong: What is not as it should be.
     """
@@ -70,6 +71,7 @@ class Victim:
     run: UUID | None = None
     during: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    alive: float = 0.0
     starts: int = 0
     wrong: list[str] = field(default_factory=list)
 
@@ -134,14 +136,11 @@ class Lab:
         self.let_live(whole)
         print(f"undisturbed: {whole.seconds:.0f} s, {whole.starts} start {whole.wrong}", flush=True)
         expected = self.results(whole)
-        # Up to the length of a run: some are killed before it has begun, some after its work.
+        # Up to a process' whole life: some are killed before they have begun, some at the very end.
         victims = [
             Victim(
                 n,
-                [
-                    random_.uniform(0.5, whole.seconds)
-                    for _ in range(random_.randint(1, MOST_KILLS))
-                ],
+                [random_.uniform(0.5, whole.alive) for _ in range(random_.randint(1, MOST_KILLS))],
             )
             for n in range(1, runs + 1)
         ]
@@ -175,6 +174,7 @@ class Lab:
         }
         run = self.prefect.create_flow_run_from_deployment(self.deployment, parameters=parameters)
         victim.run, started = run.id, time.monotonic()
+        began = started
         seen: set[int] = set()
         waiting = list(victim.kills)
         while time.monotonic() - started < GIVE_UP:
@@ -183,10 +183,12 @@ class Lab:
                 break
             for pid in _processes(run.id) - seen:
                 seen.add(pid)
+                began = time.monotonic()
                 if waiting:
                     self._kill(pid, waiting.pop(0), victim)
             time.sleep(0.5)
-        victim.seconds, victim.starts = time.monotonic() - started, len(seen)
+        ended = time.monotonic()
+        victim.seconds, victim.alive, victim.starts = ended - started, ended - began, len(seen)
         state = self.prefect.read_flow_run(run.id).state
         if state is None or not state.is_completed():
             victim.wrong.append(

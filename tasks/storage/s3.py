@@ -7,24 +7,33 @@ import random
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from http import HTTPStatus
+from itertools import count
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 from s3transfer.exceptions import (
     RetriesExceededError,
     S3DownloadFailedError,
     S3ValidationError,
 )
-from s3transfer.futures import TransferFuture
 from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 from urllib3.exceptions import HTTPError
@@ -51,8 +60,18 @@ _TRANSFER = TransferConfig(
     multipart_threshold=16 * _MIB,
     multipart_chunksize=16 * _MIB,
     max_request_concurrency=8,
-    # Chunks that wait for a slow disk are held in memory: at most 64 MiB of them.
-    max_io_queue_size=256,
+)
+_PART = 16 * _MIB
+_PARTS_AT_ONCE = 8
+_FETCHES = 5
+"""How often a part whose body breaks off is asked for in all."""
+
+_BROKEN_OFF = (
+    ConnectionClosedError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    HTTPError,
 )
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
@@ -210,22 +229,14 @@ class S3Store(ObjectStore):
 
 
 class _Transfer(BaseSubscriber):
-    """Pins a download to an ETag, counts the bytes, and reports them one call at a time."""
+    """Reports the bytes of an upload, one call at a time."""
 
-    def __init__(self, progress: Progress | None, etag: str | None = None) -> None:
-        self.bytes = 0
+    def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
-        self._etag = etag
         self._lock = Lock()
-
-    def on_queued(self, future: TransferFuture, **_: object) -> None:
-        # s3transfer sends this as If-Match with every part.
-        if self._etag:
-            future.meta.provide_object_etag(self._etag)
 
     def on_progress(self, bytes_transferred: int, **_: object) -> None:  # type: ignore[override]
         with self._lock:
-            self.bytes += bytes_transferred
             if self._progress:
                 self._progress(bytes_transferred)
 
@@ -254,24 +265,19 @@ def _settings() -> frozenset[tuple[str, str]]:
     return frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
 
 
-def _session() -> botocore.session.Session:
-    """The session whose credentials the client of this process has."""
-    with _client_lock:
-        return _new_session(os.getpid(), _settings())
-
-
 @lru_cache(maxsize=4)
 def _new_session(
     pid: int,  # noqa: ARG001 - what belongs to another process is not used
     settings: frozenset[tuple[str, str]],  # noqa: ARG001 - nor what has other settings
-) -> botocore.session.Session:
-    return botocore.session.get_session()
+) -> tuple[botocore.session.Session, boto3.Session]:
+    """What is configured and whose credentials they are; boto3's takes botocore's only once."""
+    core = botocore.session.get_session()
+    return core, boto3.Session(botocore_session=core)
 
 
 @lru_cache(maxsize=4)
 def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | None) -> "S3Client":
-    core = _new_session(pid, settings)
-    session = boto3.Session(botocore_session=core)
+    core, session = _new_session(pid, settings)
     attempts = int(core.get_config_variable("max_attempts") or _ATTEMPTS)
     config = Config(
         signature_version="s3v4",
@@ -285,7 +291,8 @@ def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | 
     )
     region = session.region_name or "us-east-1"
     client = session.client("s3", region_name=region, config=config, endpoint_url=endpoint)
-    client.meta.events.register_first("needs-retry.s3", partial(_soon, attempts))
+    soon: Any = partial(_soon, attempts)
+    client.meta.events.register_first("needs-retry.s3", soon)
     return client
 
 
@@ -331,9 +338,10 @@ def _secrets() -> list[str]:
     """The keys that requests are signed with; a store may repeat what it was sent."""
     secrets = [os.environ.get(name, "") for name in _SECRET]
     with suppress(Exception):  # whatever is wrong with them has been told
-        keys = _session().get_credentials()
-        now = keys.get_frozen_credentials() if keys else None
-        secrets += [now.access_key or "", now.secret_key or "", now.token or ""] if now else []
+        with _client_lock:
+            _, session = _new_session(os.getpid(), _settings())
+        if credentials := session.get_credentials():
+            secrets += [key or "" for key in credentials.get_frozen_credentials()]
     return secrets
 
 
@@ -428,17 +436,64 @@ def _md5(source: ObjectInfo) -> str | None:
 
 def _fetch(source: ObjectInfo, file: HashedFile, progress: Progress | None) -> int:
     """Fetch an object into an open file; returns how many bytes came."""
-    where = source.location
-    transfer = _Transfer(progress, source.etag)
-    # Leaving the manager waits for its threads, and cancels what they do when we are interrupted.
-    with _explained(where), TransferManager(_client(), _TRANSFER) as manager:
-        manager.download(
-            where.bucket,
-            where.key,
-            file,  # type: ignore[arg-type] # all that is asked of it is to seek and write
-            subscribers=[transfer],
-        ).result()
-    return transfer.bytes
+    fetch = _Fetch(source, file, progress)
+    with _explained(source.location), ThreadPoolExecutor(_PARTS_AT_ONCE) as threads:
+        starts = range(0, max(source.size, 1), _PART)
+        parts = [threads.submit(fetch.part, start) for start in starts]
+        try:
+            for part in as_completed(parts):
+                part.result()
+        except BaseException:
+            # Failed, or interrupted: leaving the pool waits for what is under way.
+            fetch.stopped.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    return fetch.received
+
+
+class _Fetch:
+    """Fetches parts of one version of an object, each to its place, in several threads."""
+
+    def __init__(self, source: ObjectInfo, file: HashedFile, progress: Progress | None) -> None:
+        self.received, self.stopped = 0, Event()
+        self._source, self._file, self._progress = source, file, progress
+        self._lock = Lock()
+
+    def part(self, start: int) -> None:
+        """Fetch one part; where its body breaks off, go on from there."""
+        stop = min(start + _PART, self._source.size)
+        for attempt in count(1):
+            try:
+                for data in self._pieces(start, stop):
+                    self._file.write(data, start)
+                    start += len(data)
+                    self._count(len(data))
+            except _BROKEN_OFF:
+                if attempt == _FETCHES:
+                    raise
+            else:
+                return
+
+    def _pieces(self, start: int, stop: int) -> Iterator[bytes]:
+        """What the store sends of a part, checked to be of the right version."""
+        where: Any = {"Bucket": self._source.location.bucket, "Key": self._source.location.key}
+        if self._source.etag:
+            where["IfMatch"] = self._source.etag
+        is_part = (start, stop) != (0, self._source.size)
+        if is_part:
+            where["Range"] = f"bytes={start}-{stop - 1}"
+        answer = _client().get_object(**where)
+        with closing(answer["Body"]) as body:
+            if is_part:
+                _check_ranged(self._source.location, answer.get("ContentRange"))
+            while not self.stopped.is_set() and (data := body.read(_MIB)):
+                yield data
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self.received += more
+            if self._progress:
+                self._progress(more)
 
 
 def _send(

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,11 +34,11 @@ from tests.integration.storage.faults import (
     Damage,
     Fault,
     FaultyProxy,
-    Lost,
     Request,
     Reset,
     Short,
     Spoil,
+    Unanswered,
     faulty,
 )
 from tests.stores import Settings, ceph_store, client, moto_store
@@ -46,7 +47,15 @@ AT_ONCE = 3
 BUCKET = "faults-bench"
 KB, MB = 1_000, 1_000_000
 
-ANY = (Answer(500), Answer(502), Answer(503), Answer(504), Answer(503, "SlowDown"), Reset(), Lost())
+ANY = (
+    Answer(500),
+    Answer(502),
+    Answer(503),
+    Answer(504),
+    Answer(503, "SlowDown"),
+    Reset(),
+    Unanswered(),
+)
 FAULTS: dict[str, tuple[Fault, ...]] = {
     "GET": (*ANY, Cut(), Short(), Spoil()),
     "PUT": (*ANY, Answer(429), Damage()),
@@ -131,7 +140,7 @@ class Movies:
         wrong = 0
         for number in range(len(self.sizes)):
             for name, size in self.outputs(number).items():
-                where = {"Bucket": BUCKET, "Key": f"out/{number}/{name}"}
+                where: Any = {"Bucket": BUCKET, "Key": f"out/{number}/{name}"}
                 body = self.s3.get_object(**where)["Body"].read()
                 wrong += _digest(body) != _digest(self.content[size])
                 self.s3.delete_object(**where)

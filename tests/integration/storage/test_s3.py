@@ -70,7 +70,7 @@ def test_a_large_file_goes_and_comes_in_parts(bucket: Bucket, large: Path, tmp_p
     assert uploaded.etag.endswith('-3"')
     sha256 = STORE.download(uploaded, tmp_path / "back", received.append)
     assert uploaded.size == sum(sent) == sum(received) == MULTIPART
-    assert len(received) > 100
+    assert len(received) > 40  # once a MiB
     assert sha256 == uploaded.sha256
     assert (tmp_path / "back").read_bytes() == large.read_bytes()
     assert names_in(tmp_path) == ["back", "large.mp4"]
