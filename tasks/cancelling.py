@@ -15,6 +15,8 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
+from tasks.briefly import briefly
+
 ENDED = "dlcflow.ended"
 """A run's label for when it had cleaned up after a cancellation, by its machine's clock."""
 
@@ -49,12 +51,15 @@ def tell_who_cancelled(client: SyncPrefectClient, run: UUID) -> str | None:
 def note_end() -> None:
     """Note for a cancelled run that its work has ended, all of it; it must not fail by that."""
     context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        return
+    if context is not None and context.flow_run is not None:
+        run = context.flow_run.id
+        briefly(lambda: _note_end(run, datetime.now(UTC)))
+
+
+def _note_end(run: UUID, ended: datetime) -> None:
     with suppress(Exception), get_client(sync_client=True) as client:
-        if is_cancelled(client, context.flow_run.id):
-            now = datetime.now(UTC).isoformat()
-            client.update_flow_run_labels(context.flow_run.id, {ENDED: now})
+        if is_cancelled(client, run):
+            client.update_flow_run_labels(run, {ENDED: ended.isoformat()})
 
 
 def is_cancelled(client: SyncPrefectClient, run: UUID) -> bool:
