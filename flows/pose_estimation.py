@@ -24,7 +24,7 @@ from tasks.kept import (
     keep_estimate,
     keep_results,
     look_back,
-    place,
+    restore,
     reusable,
 )
 from tasks.live import live_bar, live_bars
@@ -184,14 +184,13 @@ def analyse_movie(
         past = look_back(movie, request, ready, folder)
         fetched = fetch_movie.unless(past.fetched, movie, folder / INPUT)
         reuse = reusable(past, movie, fetched, request, ready)
-        place(past, reuse, folder)
+        restore(past, reuse, folder)
         checked = check_movie.unless(reuse.checked, movie.name, fetched, settings.crop, workers)
         checkpoints = checkpoints_of(movie, reuse, request, folder)
         found = estimate_poses.unless(
             reuse.found, checked, ready, settings, raw, checkpoints, workers
         )
-        if reuse.found is None:
-            keep_estimate(checked, found, raw, reuse.keys, request)
+        if reuse.found is None and keep_estimate.attempt(checked, found, raw, reuse.keys, request):
             checkpoints.remove()
         poses = raw
         if settings.filters:
@@ -212,6 +211,6 @@ def analyse_movie(
             movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
         )
         if reuse.outputs is None:
-            keep_results(analysed, reuse.keys, request, folder)
+            keep_results.attempt(analysed, reuse.keys, request, folder)
         bar.end(analysed.in_short)
     return analysed, analysed.in_short

@@ -1,6 +1,7 @@
 """Results as one file: a zip of a text that tells what they are, and of the files beside it."""
 
 import zipfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ def pack(told: T, kind: TypeAdapter[T], files: Iterable[Path], target: Path) -> 
         files: The files beside it; their names are all different.
         target: The zip to write.
     """
-    with zipfile.ZipFile(target, "w") as archive:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         archive.writestr(_TEXT, kind.dump_json(told))
         for path in files:
             archive.write(path, path.name)
@@ -35,16 +36,22 @@ def told_in(source: Path, kind: TypeAdapter[T]) -> T:
     """Read what an archive's results are.
 
     Raises:
-        StageFailed: It is no archive of this kind that this version wrote.
+        StageFailed: It is no archive of this kind that this version wrote, or is damaged.
     """
     try:
         with zipfile.ZipFile(source) as archive:
+            _check_whole(archive)
             return kind.validate_json(archive.read(_TEXT))
-    except (zipfile.BadZipFile, KeyError, ValidationError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, ValidationError) as error:
         raise StageFailed(
             f"{source.name}: expected one movie's results, written by this version; found "
-            f"{type(error).__name__}. Make all workers run the same version, then run again"
+            f"{type(error).__name__}"
         ) from error
+
+
+def _check_whole(archive: zipfile.ZipFile) -> None:
+    if damaged := archive.testzip():
+        raise zipfile.BadZipFile(f"{damaged} is damaged")
 
 
 def unpack(source: Path, files: Iterable[Path]) -> None:
@@ -58,7 +65,7 @@ def unpack(source: Path, files: Iterable[Path]) -> None:
             for path in files:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(path.name))
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise StageFailed(f"{source.name}: {error}; it is damaged") from error
 
 

@@ -1,6 +1,7 @@
 """Checkpoints of an estimation, in the store: the machine that made them may be lost."""
 
 import contextvars
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from tasks.store_errors import store_errors
 
 INTERVAL = 2.0
 """Seconds between two looks at whether there is a new checkpoint."""
+
+_ENDS_BY = 5.0
+"""Seconds that an upload which is under way has at the end."""
 
 
 @dataclass
@@ -47,16 +51,19 @@ class CheckpointStore:
             self._fetch()
         ended = threading.Event()
         context = contextvars.copy_context()
-        thread = threading.Thread(target=context.run, args=(self._keep_sending, ended))
+        sending = (self._keep_sending, ended)
+        thread = threading.Thread(target=context.run, args=sending, daemon=True)
         thread.start()
         try:
             yield self.folder
         finally:
             ended.set()
-            thread.join()
+            # A store that is away must not keep a cancelled run from its end.
+            thread.join(_ENDS_BY)
 
     def remove(self) -> None:
-        """Remove them all: the estimation has come to its end."""
+        """Remove them all: the estimation has come to its end, and its poses are kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)
         removed(self.all)
 
     def _fetch(self) -> None:
@@ -72,16 +79,13 @@ class CheckpointStore:
 
     def _keep_sending(self, ended: threading.Event) -> None:
         told = False
-        while True:
-            last = ended.wait(INTERVAL)
+        while not ended.wait(INTERVAL):
             try:
                 self._send()
-            except PoseError as error:
+            except (PoseError, OSError) as error:
                 if not told:
                     warn(f"a checkpoint could not be kept: {error}")
                 told = True
-            if last:
-                return
 
     def _send(self) -> None:
         names = sorted(path.name for path in self.folder.iterdir() if is_checkpoint(path.name))

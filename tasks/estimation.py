@@ -107,12 +107,15 @@ class CheckedMovie:
         path: The file.
         info: Shape, rate and declared length.
         edges: Left, right, top, bottom in pixels of what goes to the network.
+        size: The file's bytes; where an earlier run has made all that is made of it, the file
+            itself may not be here.
     """
 
     name: str
     path: Path
     info: MovieInfo
     edges: tuple[int, int, int, int]
+    size: int
 
     @property
     def offset(self) -> tuple[int, int]:
@@ -133,8 +136,7 @@ class CheckedMovie:
     @property
     def patience(self) -> Patience:
         """How long work on the whole movie may say nothing."""
-        guessed = self.path.stat().st_size // SMALL_FRAME
-        return Patience(self.name, self.info.declared_frames or guessed)
+        return Patience(self.name, self.info.declared_frames or self.size // SMALL_FRAME)
 
 
 SMALL_FRAME = 1_000
@@ -249,7 +251,8 @@ def check_movie(
     declared = f"{info.declared_frames or 'unknown'} frames declared"
     size = f"{info.width}×{info.height}"
     rate = f"{float(info.frame_rate):.2f} frames/s"
-    return CheckedMovie(name, movie.path, info, edges), f"{info.codec}, {size}, {rate}, {declared}"
+    checked = CheckedMovie(name, movie.path, info, edges, movie.input.size)
+    return checked, f"{info.codec}, {size}, {rate}, {declared}"
 
 
 def _edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, int]:
@@ -277,7 +280,7 @@ def estimate_poses(
     if bar := live.current():
         bar.tell("estimate", 0, "waits for its turn")
     total = movie.info.declared_frames
-    with workers.gpu, checkpoints.shared() as kept, Progress(what, total) as progress:
+    with checkpoints.shared() as kept, workers.gpu, Progress(what, total) as progress:
         found = workers.estimator.call(
             estimate.estimate,
             ready.project,

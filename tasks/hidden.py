@@ -40,13 +40,15 @@ def removed(location: Location) -> int:
     """Remove an object, or what lies below a prefix; what is left over must undo nothing.
 
     Returns:
-        How many objects there were.
+        How many objects there were; an object that is named itself is taken to be there.
     """
     try:
         with store_errors():
             store = store_for(location)
-            found = [info.location for info in store.list(location)] if location.is_prefix else []
-            for one in found or [location] * (not location.is_prefix):
+            found = [location]
+            if location.is_prefix:
+                found = [info.location for info in store.list(location)]
+            for one in found:
                 store.remove(one)
     except PoseError as error:
         warn(f"{location} could not be removed: {error}")
@@ -58,3 +60,9 @@ def warn(sentence: str) -> None:
     """Tell the run's log what has gone wrong and harms no result."""
     with suppress(MissingContextError):
         get_run_logger().warning("%s", sentence)
+
+
+def tell(sentence: str) -> None:
+    """Tell the run's log what is worth knowing."""
+    with suppress(MissingContextError):
+        get_run_logger().info("%s", sentence)

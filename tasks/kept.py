@@ -17,7 +17,7 @@ from pydantic import ConfigDict, TypeAdapter
 from tasks.archives import files_of, moved, pack, told_in, unpack
 from tasks.checkpoints import CheckpointStore, checkpoint_store
 from tasks.estimation import CheckedMovie, ReadyModel
-from tasks.hidden import brought, hidden, warn
+from tasks.hidden import brought, hidden, tell
 from tasks.pose.errors import BadInput, PoseError
 from tasks.pose.estimate import Estimate
 from tasks.pose.finishing import Labeled, label_style
@@ -80,7 +80,7 @@ _RESULTS: TypeAdapter[KeptResults] = TypeAdapter(KeptResults)
 
 
 @dataclass(frozen=True)
-class Past:
+class Kept:
     """What is kept of a movie.
 
     Attributes:
@@ -126,7 +126,8 @@ class Reuse:
 
 def all_kept(request: ResolvedRequest) -> bool:
     """Whether poses of every movie are kept, so that perhaps no network is needed."""
-    folder = hidden(request.output, "movies/")
+    one = [f"{movie.name}/" for movie in request.movies[:1] if len(request.movies) == 1]
+    folder = hidden(request.output, "movies", *one) if one else hidden(request.output, "movies/")
     there: set[str] = set()
     with suppress(PoseError), store_errors():
         there = {str(info.location) for info in store_for(folder).list(folder)}
@@ -136,7 +137,7 @@ def all_kept(request: ResolvedRequest) -> bool:
 @stage("Look back", "look back · {movie.name}", "store", retries=STORE_RETRIES)
 def look_back(
     movie: MovieSource, request: ResolvedRequest, ready: ReadyModel, folder: Path
-) -> tuple[Past, str]:
+) -> tuple[Kept, str]:
     """See what earlier runs have kept of a movie at the output location."""
     past = _results(movie, request, folder)
     same = _unchanged(past, movie, folder)
@@ -155,7 +156,7 @@ def _spares_the_movie(reuse: Reuse) -> bool:
 
 
 def reusable(
-    past: Past,
+    past: Kept,
     movie: MovieSource,
     fetched: Fetched,
     request: ResolvedRequest,
@@ -173,7 +174,7 @@ def reusable(
     keys = _keys(movie, fetched, request, ready)
     reuse = Reuse(keys, past.intact)
     if kept := _estimate(past, keys):
-        checked = CheckedMovie(movie.name, fetched.path, kept.info, kept.edges)
+        checked = CheckedMovie(movie.name, fetched.path, kept.info, kept.edges, fetched.input.size)
         reuse = replace(reuse, checked=checked, found=kept.found)
     if past.results is None:
         return reuse
@@ -188,7 +189,7 @@ def reusable(
     )
 
 
-def _estimate(past: Past, keys: StageKeys) -> KeptEstimate | None:
+def _estimate(past: Kept, keys: StageKeys) -> KeptEstimate | None:
     """The network's poses, where they are known, and at hand for whatever needs them."""
     if past.estimate and past.estimate.key == keys.estimate:
         return past.estimate
@@ -199,7 +200,7 @@ def _estimate(past: Past, keys: StageKeys) -> KeptEstimate | None:
     return None
 
 
-def place(past: Past, reuse: Reuse, folder: Path) -> None:
+def restore(past: Kept, reuse: Reuse, folder: Path) -> None:
     """Put the files of what is reused into the movie's scratch folder.
 
     Args:
@@ -207,7 +208,8 @@ def place(past: Past, reuse: Reuse, folder: Path) -> None:
         reuse: What of it still holds.
         folder: The scratch folder, where `look_back` has put the archives.
     """
-    if past.estimate and reuse.found:
+    # What else is kept may be of another request, which ended before its results were published.
+    if past.estimate and past.estimate.key == reuse.keys.estimate:
         unpack(folder / ESTIMATE, [folder / RAW])
     if past.results:
         worst = reuse.labeled.worst.values() if reuse.labeled else ()
@@ -225,7 +227,7 @@ def checkpoints_of(
     return checkpoint_store(here, request.output, movie.name, reuse.keys.estimate)
 
 
-@stage("Keep poses", "keep poses · {movie.name}", "store")
+@stage("Keep poses", "keep poses · {movie.name}", "store", retries=STORE_RETRIES)
 def keep_estimate(
     movie: CheckedMovie, found: Estimate, raw: Path, keys: StageKeys, request: ResolvedRequest
 ) -> tuple[None, str]:
@@ -234,7 +236,7 @@ def keep_estimate(
     return None, _keep(kept, _ESTIMATE, [raw], _place(request, movie.name, ESTIMATE), raw.parent)
 
 
-@stage("Keep results", "keep results · {made.source.name}", "store")
+@stage("Keep results", "keep results · {made.source.name}", "store", retries=STORE_RETRIES)
 def keep_results(
     made: Analysed, keys: StageKeys, request: ResolvedRequest, folder: Path
 ) -> tuple[None, str]:
@@ -246,17 +248,13 @@ def keep_results(
 def _keep(
     told: T, kind: TypeAdapter[T], files: Iterable[Path], target: Location, folder: Path
 ) -> str:
-    """Keep an archive; where that fails, only time is lost."""
     path = folder / target.name
-    pack(told, kind, files, path)
     try:
+        pack(told, kind, files, path)
         with store_errors():
             size = store_for(target).upload(path, target, "application/zip").size
-    except PoseError as error:
-        warn(f"{target} could not be kept: {error}")
-        return "it could not be kept"
     finally:
-        path.unlink()
+        path.unlink(missing_ok=True)
     return f"{size:,} bytes"
 
 
@@ -264,14 +262,14 @@ def _place(request: ResolvedRequest, movie: str, name: str) -> Location:
     return hidden(request.output, "movies", movie, name)
 
 
-def _results(movie: MovieSource, request: ResolvedRequest, folder: Path) -> Past:
+def _results(movie: MovieSource, request: ResolvedRequest, folder: Path) -> Kept:
     kept = _read(_RESULTS, _place(request, movie.name, RESULTS), folder / RESULTS)
     if kept is None:
-        return Past()
+        return Kept()
     here = replace(kept, analysed=moved(kept.analysed, folder))
     published = request.output.child(movie.name)
     outputs = here.analysed.outputs.items()
-    return Past(here, intact={n: o for n, o in outputs if _is_intact(o, published.child(n))})
+    return Kept(here, intact={n: o for n, o in outputs if _is_intact(o, published.child(n))})
 
 
 def _read(kind: TypeAdapter[T], source: Location, path: Path) -> T | None:
@@ -281,7 +279,7 @@ def _read(kind: TypeAdapter[T], source: Location, path: Path) -> T | None:
     try:
         return told_in(path, kind)
     except PoseError as error:
-        warn(f"{source} is of no use, so its movie is analysed again: {error}")
+        tell(f"{source} is of no use, so its movie is analysed again: {error}")
         return None
 
 
@@ -300,7 +298,7 @@ def _is_intact(output: Output, where: Location) -> bool:
     return (now.size, *known) == (output.size, output.sha256, output.etag)
 
 
-def _unchanged(past: Past, movie: MovieSource, folder: Path) -> Fetched | None:
+def _unchanged(past: Kept, movie: MovieSource, folder: Path) -> Fetched | None:
     """The movie, where its store says that it is the one that was read before.
 
     A local file is read again: that costs little, and its time of change can be set by anybody.

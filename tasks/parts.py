@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tasks.archives import files_of, moved, pack, told_in, unpack
+from tasks.pose.errors import StageFailed
 from tasks.recording import Analysed, Outcome
 
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(
@@ -56,7 +57,12 @@ def read_part(source: Path, folder: Path) -> Outcome:
     Raises:
         StageFailed: It is no part that this version wrote.
     """
-    outcome = told_in(source, _OUTCOME)
+    try:
+        outcome = told_in(source, _OUTCOME)
+    except StageFailed as error:
+        raise StageFailed(
+            f"{error}. Make all workers run the same version, then run again"
+        ) from error
     if not isinstance(outcome, Analysed):
         return outcome
     here = moved(outcome, folder)

@@ -92,6 +92,19 @@ class Stage(Generic[P, R]):
             seconds[self.task.name] = None
         return known
 
+    def attempt(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Run the task here and now, where its failure costs time and no result.
+
+        Returns:
+            Whether it succeeded; if not, the log says why.
+        """
+        try:
+            self(*args, **kwargs)
+        except PoseError as error:
+            get_run_logger().warning("%s: %s; the work goes on", self.task.name, error)
+            return False
+        return True
+
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the task beside others; returns Prefect's future."""
         return self.task.submit(*args, **kwargs)

@@ -1,7 +1,7 @@
 """What the network has found so far, in files: an estimation that ends early goes on from there.
 
-A file holds the predictions of frames in a row. Its name tells which, and how many frames went to
-the network at a time: other batches would change the answer's last digits.
+A file holds the predictions of frames in a row. Its name tells which, how many frames went to the
+network at a time, and on what kind of device: another would change the answer's last digits.
 """
 
 import os
@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.pose.errors import BadInput
+
 SECONDS = "DLCFLOW_CHECKPOINT_SECONDS"
 """Environment variable: seconds of work after which it is written down."""
 
@@ -24,7 +26,7 @@ INTERVAL = 20.0
 
 SUFFIX = ".npz"
 
-_NAME = re.compile(r"(?P<start>\d+)-(?P<stop>\d+)-(?P<batch>\d+)\.npz")
+_NAME = re.compile(r"(?P<start>\d+)-(?P<stop>\d+)-(?P<batch>\d+)-(?P<kind>[a-z]+)\.npz")
 _POSES = "poses"
 """Name of an answer that is a single array."""
 
@@ -55,11 +57,13 @@ class Checkpoints:
         folder: Where the files go; a file that is seen there under its own name is whole. None
             writes none.
         batch_size: Frames that go to the network at a time.
+        kind: The kind of device, ``cpu`` or ``cuda``.
         frames: Frames whose predictions are in files.
     """
 
     folder: Path | None
     batch_size: int
+    kind: str = "cpu"
     frames: int = 0
     _since: list[Found] = field(default_factory=list)
     _written: float = field(default_factory=time.monotonic)
@@ -69,7 +73,7 @@ class Checkpoints:
         if self.folder is None:
             return
         self._since.append(found)
-        if time.monotonic() - self._written >= float(os.environ.get(SECONDS) or INTERVAL):
+        if time.monotonic() - self._written >= _interval():
             self.write()
 
     def write(self) -> None:
@@ -78,7 +82,7 @@ class Checkpoints:
         if self.folder is None or not count:
             return
         stop = self.frames + count
-        target = self.folder / f"{self.frames:09d}-{stop:09d}-{self.batch_size}{SUFFIX}"
+        target = self.folder / f"{self.frames:09d}-{stop:09d}-{self.batch_size}-{self.kind}{SUFFIX}"
         partial = target.with_suffix(".partial")
         with partial.open("wb") as file:
             # mypy takes a name of ours for one of savez' own flags.
@@ -87,15 +91,24 @@ class Checkpoints:
         self.frames, self._since, self._written = stop, [], time.monotonic()
 
 
-def read_past(folder: Path) -> Past:
+def _interval() -> float:
+    text = os.environ.get(SECONDS) or str(INTERVAL)
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(f"{SECONDS}: expected seconds, found {text!r}; change it") from None
+
+
+def read_past(folder: Path, kind: str) -> Past:
     """Read what files tell from the first frame on, as far as they go without a gap.
 
     Args:
         folder: Where they lie. One that cannot be read ends what is known.
+        kind: The kind of device that goes on.
     """
     frames, batch_size = 0, 0
     found: list[Found] = []
-    for path, start, stop, batch in _ordered(folder):
+    for path, start, stop, batch in _ordered(folder, kind):
         if start != frames or (batch_size and batch != batch_size):
             continue
         try:
@@ -111,13 +124,13 @@ def is_checkpoint(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def _ordered(folder: Path) -> list[tuple[Path, int, int, int]]:
+def _ordered(folder: Path, kind: str) -> list[tuple[Path, int, int, int]]:
     """The files by their first frame; of those with the same one the longest comes first."""
     named = [(path, _NAME.fullmatch(path.name)) for path in folder.iterdir()]
     places = [
         (path, int(name["start"]), int(name["stop"]), int(name["batch"]))
         for path, name in named
-        if name
+        if name and name["kind"] == kind
     ]
     return sorted(places, key=lambda place: (place[1], -place[2]))
 

@@ -118,7 +118,8 @@ def estimate(
         Retriable: The device has too little free memory for a single frame.
         StageFailed: A decoded frame has no pose.
     """
-    reader, past = open_movie(movie), read_past(checkpoints) if checkpoints else Past()
+    kind = _devices(project, device)[0].name.partition(":")[0]
+    reader, past = open_movie(movie), read_past(checkpoints, kind) if checkpoints else Past()
     shots = _cropped(_unknown(reader.shots(), past), crop)
     first = next(shots, None)
     if first is None:
@@ -128,7 +129,7 @@ def estimate(
         batch_size = network.batch_size(first(), precision)
         if past.frames:
             batch_size = past.batch_size
-        kept = Checkpoints(checkpoints, batch_size, past.frames)
+        kept = Checkpoints(checkpoints, batch_size, kind, past.frames)
         found = _predictions(network, chain([first], shots), kept, progress)
         seconds = time.monotonic() - started
     predictions = [*past.found, *(found[1:] if past.frames else found)]

@@ -21,9 +21,16 @@ from tasks.pose.settings import PoseSettings
 
 _FOLDER = Path(__file__).parent
 
-_READING = ("av", "numpy")
-_NETWORK = ("deeplabcut", "torch", "torchvision", "timm", "filterpy", "pandas", "tables")
-_DRAWING = ("matplotlib", "opencv-python-headless", "scikit-image", "pillow", "pandas")
+_READING = ("av", "isx", "numpy")
+_TABLES = ("numpy", "pandas", "tables", "scipy")
+_NETWORK = (
+    *("deeplabcut", "torch", "torchvision", "timm", "filterpy", "tensorflow"),
+    *("albumentations", "opencv-python-headless", "scikit-image"),  # DeepLabCut's own transforms
+)
+_DRAWING = ("matplotlib", "opencv-python-headless", "scikit-image", "pillow")
+
+_PLUMBING = frozenset({"pace", "processes", "quoting", "room", "slots", "watchdog"})
+"""Modules that decide when and where work is done, and how it is told, not what comes out."""
 
 _LOOKS = frozenset({"name", "sha256", "size", "skeleton", "skeleton_color", "alpha", "snapshots"})
 _REMARKS = frozenset({"detectors", "repairs", "warnings"})
@@ -74,21 +81,18 @@ def stage_keys(
     given = settings.model_dump(mode="json")
     movie = (movie_sha256, suffix.lower())
     how = (given["crop"], given["precision"])
-    estimate = _key(movie, facts, network, how, _code("estimate", *_READING, *_NETWORK))
+    estimate = _key(movie, facts, network, how, _code("estimate", *_READING, *_NETWORK, *_TABLES))
     window = settings.window_length if settings.filters else None
-    poses = _key(estimate, window, _code("median_filter", "scipy", "pandas", "tables"))
+    poses = _key(estimate, window, _code("median_filter", *_TABLES))
     seen = {name: given[name] for name in ("p_cutoff", "color_map", "displayed_body_parts")}
+    finishing = _code("finishing", *_READING, *_TABLES, *_DRAWING)
+    judging = _code("ledger", *_TABLES)
     return StageKeys(
         estimate=estimate,
         poses=poses,
-        quality=_key(poses, given["p_cutoff"], given["quality"], _code("quality", "numpy")),
-        previews=_key(poses, seen, model.alpha, _code("previews", *_DRAWING)),
-        labeled=_key(
-            poses,
-            asdict(style),
-            given["output_frame_rate"],
-            _code("finishing", *_READING, *_DRAWING),
-        ),
+        quality=_key(poses, given["p_cutoff"], given["quality"], finishing, judging),
+        previews=_key(poses, seen, model.alpha, finishing),
+        labeled=_key(poses, asdict(style), given["output_frame_rate"], finishing),
     )
 
 
@@ -129,7 +133,7 @@ def _closure(module: str) -> set[str]:
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name not in found:
+        if name not in found | _PLUMBING:
             found.add(name)
             waiting.extend(_imports(name))
     return found

@@ -125,6 +125,14 @@ def test_another_look_is_drawn_and_nothing_else(client: Any, first: dict[str, by
     assert differing(results(client), first) - TIMES == changed
 
 
+def test_other_thresholds_judge_anew_and_nothing_else(client: Any, first: dict[str, bytes]) -> None:
+    record = run(client, quality={"low_look": 0.9, "low_fail": 1.0})
+    assert {frozenset(made(m)) for m in record.movies} == {
+        frozenset({"Judge quality", "Publish movie"})
+    }
+    assert same(results(client), first)
+
+
 def test_another_filter_runs_without_the_network(client: Any, first: dict[str, bytes]) -> None:
     record = run(client, window_length=3)
     assert {frozenset(made(m)) for m in record.movies} == {frozenset({"Fetch movie"} | MADE)}

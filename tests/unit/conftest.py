@@ -45,7 +45,7 @@ def analysed(tmp_path: Path) -> Analysed:
     return Analysed(
         source=MovieSource(3, "m", ObjectInfo(location, 10, "e", None, None, None)),
         fetched=Fetched(folder / "m.mp4", an_input("s3://lab/in/m.mp4")),
-        checked=CheckedMovie("m", folder / "m.mp4", info, (0, 640, 0, 480)),
+        checked=CheckedMovie("m", folder / "m.mp4", info, (0, 640, 0, 480), 2_500_000),
         found=found,
         poses=folder / "pose_estimates.h5",
         quality=a_quality(),

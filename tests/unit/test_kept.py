@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from tasks import kept
+from tasks.archives import files_of, pack
 from tasks.estimation import ReadyModel
-from tasks.kept import KeptEstimate, KeptResults, Past, Reuse, _keys, reusable
+from tasks.kept import Kept, KeptEstimate, KeptResults, Reuse, _keys, restore, reusable
 from tasks.pose.run_record import LABELED, POSES, RAW, Output, Request
 from tasks.pose.settings import PoseSettings
 from tasks.recording import Analysed
@@ -40,7 +42,7 @@ class Case:
         self.movie: MovieSource = made.source
         keys = _keys(self.movie, fetched, self.request(), self.ready)
         found = KeptEstimate(keys.estimate, made.checked.info, made.checked.edges, made.found)
-        self.past = Past(KeptResults(keys, made), found, dict(made.outputs))
+        self.past = Kept(KeptResults(keys, made), found, dict(made.outputs))
 
     def request(self, **settings: Any) -> ResolvedRequest:
         given = PoseSettings(**settings)
@@ -48,11 +50,11 @@ class Case:
         where = self.movie.info.location
         return ResolvedRequest(request, self.movie.info, (self.movie,), where, ())
 
-    def reuse(self, past: Past | None = None, **settings: Any) -> Reuse:
+    def reuse(self, past: Kept | None = None, **settings: Any) -> Reuse:
         request = self.request(**settings)
         return reusable(past or self.past, self.movie, self.fetched, request, self.ready)
 
-    def without(self, name: str) -> Past:
+    def without(self, name: str) -> Kept:
         intact: dict[str, Output] = {n: o for n, o in self.past.intact.items() if n != name}
         return replace(self.past, intact=intact)
 
@@ -120,11 +122,38 @@ def test_a_movie_of_other_content_is_new(case: Case) -> None:
 
 
 def test_poses_alone_are_enough_to_go_on(case: Case) -> None:
-    reuse = case.reuse(Past(None, case.past.estimate))
+    reuse = case.reuse(Kept(None, case.past.estimate))
     assert reused(reuse) == {"found"}
     assert reuse.checked is not None
     assert reuse.checked.path == case.fetched.path
 
 
+def test_files_of_another_request_s_poses_are_left_in_their_archive(
+    case: Case, tmp_path: Path
+) -> None:
+    """Its run ended after its poses were kept and before its results were published."""
+    folder = tmp_path / "made"
+    (folder / RAW).write_bytes(b"raw poses of the other request")
+    other = replace(case.past.estimate, key="other")  # type: ignore[type-var]
+    pack(other, kept._ESTIMATE, [folder / RAW], folder / kept.ESTIMATE)
+    (folder / RAW).unlink()
+    pack(case.past.results, kept._RESULTS, files_of(case.made), folder / kept.RESULTS)
+    past = replace(case.past, estimate=other)
+    reuse = case.reuse(past, dot_size=11)
+    assert reuse.found == case.made.found
+    restore(past, reuse, folder)
+    assert not (folder / RAW).exists()
+    assert not (folder / kept.RESULTS).exists()
+    assert case.made.poses.exists()
+
+
+def test_patience_needs_no_file(case: Case) -> None:
+    checked = case.reuse().checked
+    assert checked is not None
+    unknown = replace(checked.info, declared_frames=None)
+    assert replace(checked, info=unknown).patience.frames == 2_500
+    assert not checked.path.exists()
+
+
 def test_nothing_kept_is_nothing_reused(case: Case) -> None:
-    assert reused(case.reuse(Past())) == set()
+    assert reused(case.reuse(Kept())) == set()

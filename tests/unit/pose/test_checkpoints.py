@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.pose.checkpoints import Checkpoints, is_checkpoint, read_past
+from tasks.pose.errors import BadInput
 
 RANDOM = np.random.default_rng(3)
 
@@ -35,10 +36,10 @@ def test_come_back_bit_for_bit(make: Any, tmp_path: Path) -> None:
     kept.write()
     kept.write()  # nothing has come since
     assert [path.name for path in sorted(tmp_path.iterdir())] == [
-        "000000000-000000004-4.npz",
-        "000000004-000000010-4.npz",
+        "000000000-000000004-4-cpu.npz",
+        "000000004-000000010-4-cpu.npz",
     ]
-    past = read_past(tmp_path)
+    past = read_past(tmp_path, "cpu")
     assert (past.frames, past.batch_size) == (10, 4)
     for name in (None,) if make is poses else ("bodyparts", "identity_scores"):
         found, expected = joined(past.found, name), joined(batches, name)
@@ -68,39 +69,50 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_end_at_a_gap(folder: Path) -> None:
-    (folder / "000000004-000000008-4.npz").unlink()
-    assert read_past(folder).frames == 4
-    (folder / "000000000-000000004-4.npz").unlink()
-    assert read_past(folder).frames == 0
+    (folder / "000000004-000000008-4-cpu.npz").unlink()
+    assert read_past(folder, "cpu").frames == 4
+    (folder / "000000000-000000004-4-cpu.npz").unlink()
+    assert read_past(folder, "cpu").frames == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut short"])
 def test_end_at_a_damaged_file(folder: Path, content: bytes) -> None:
-    (folder / "000000008-000000012-4.npz").write_bytes(content)
-    assert read_past(folder).frames == 8
+    (folder / "000000008-000000012-4-cpu.npz").write_bytes(content)
+    assert read_past(folder, "cpu").frames == 8
 
 
 def test_end_where_a_file_holds_other_than_its_name_says(folder: Path) -> None:
-    (folder / "000000008-000000012-4.npz").rename(folder / "000000008-000000099-4.npz")
-    assert read_past(folder).frames == 8
+    (folder / "000000008-000000012-4-cpu.npz").rename(folder / "000000008-000000099-4-cpu.npz")
+    assert read_past(folder, "cpu").frames == 8
 
 
 def test_of_other_batches_are_not_mixed(folder: Path) -> None:
-    (folder / "000000004-000000008-4.npz").rename(folder / "000000004-000000008-2.npz")
-    assert (read_past(folder).frames, read_past(folder).batch_size) == (4, 4)
+    (folder / "000000004-000000008-4-cpu.npz").rename(folder / "000000004-000000008-2-cpu.npz")
+    assert (read_past(folder, "cpu").frames, read_past(folder, "cpu").batch_size) == (4, 4)
+
+
+def test_of_another_kind_of_device_are_not_taken(folder: Path) -> None:
+    assert read_past(folder, "cuda").frames == 0
+
+
+@pytest.mark.parametrize("text", ["soon", "5 s"])
+def test_the_pace_is_a_number(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DLCFLOW_CHECKPOINT_SECONDS", text)
+    with pytest.raises(BadInput, match="DLCFLOW_CHECKPOINT_SECONDS: expected seconds"):
+        Checkpoints(folder, 4).add((4, poses(4)))
 
 
 def test_what_holds_objects_is_not_read(folder: Path) -> None:
-    np.savez(folder / "000000008-000000012-4.npz", poses=np.array([{}] * 4, dtype=object))
-    assert read_past(folder).frames == 8
+    np.savez(folder / "000000008-000000012-4-cpu.npz", poses=np.array([{}] * 4, dtype=object))
+    assert read_past(folder, "cpu").frames == 8
 
 
 def test_other_files_are_none(folder: Path) -> None:
     (folder / "estimate.zip").touch()
     (folder / "000000012-000000016-4.partial").touch()
-    assert read_past(folder).frames == 12
-    assert is_checkpoint("000000012-000000016-4.npz")
-    assert not is_checkpoint("../000000012-000000016-4.npz")
+    assert read_past(folder, "cpu").frames == 12
+    assert is_checkpoint("000000012-000000016-4-cpu.npz")
+    assert not is_checkpoint("../000000012-000000016-4-cpu.npz")
 
 
 def test_without_a_folder_nothing_is_written() -> None:

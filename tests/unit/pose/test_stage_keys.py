@@ -1,6 +1,8 @@
 """A stage's key changes with what its answer depends on, and with nothing else."""
 
+import sys
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,35 @@ def test_a_network_is_the_same_wherever_its_project_lies(tmp_path: Path) -> None
         digests.append(network_digest(tmp_path / name))
     assert digests[0] == digests[1] != digests[2]
 
+
+def test_all_libraries_of_a_stage_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new version of one that the code imports, or that DeepLabCut's network needs, counts."""
+    named: dict[str, tuple[str, ...]] = {}
+    kept = module._code
+
+    def noting(stage: str, *libraries: str) -> str:
+        named[stage] = libraries
+        return kept(stage, *libraries)
+
+    monkeypatch.setattr(module, "_code", noting)
+    keys()
+    assert "matplotlib" in named["finishing"]
+    distributions = metadata.packages_distributions()
+    for stage, libraries in named.items():
+        imported = {
+            words[1]
+            for name in module._closure(stage)
+            for statement in module._statements(name)
+            for words in [[word for word in statement if word not in ("indent", "dedent")]]
+            if words[:1] in (["import"], ["from"])
+        }
+        foreign = imported - sys.stdlib_module_names - {"tasks"} - HARMLESS
+        needed = {distributions[name][0].lower() for name in foreign if name in distributions}
+        assert needed <= set(libraries), stage
+
+
+HARMLESS = {"pydantic", "pydantic_core", "yaml", "matplotlib"}
+"""They check settings and read files; where matplotlib draws, it is named by hand."""
 
 CACHED = (module._code, module._statements, module._shape, module._modules)
 
