@@ -134,7 +134,9 @@ def test_files_of_another_request_s_poses_are_left_in_their_archive(
     """Its run ended after its poses were kept and before its results were published."""
     folder = tmp_path / "made"
     (folder / RAW).write_bytes(b"raw poses of the other request")
-    other = replace(case.past.estimate, key="other")  # type: ignore[type-var]
+    assert case.past.estimate
+    assert case.past.results
+    other = replace(case.past.estimate, key="other")
     pack(other, kept._ESTIMATE, [folder / RAW], folder / kept.ESTIMATE)
     (folder / RAW).unlink()
     pack(case.past.results, kept._RESULTS, files_of(case.made), folder / kept.RESULTS)
