@@ -55,7 +55,8 @@ test-tensorflow: setup-tensorflow ## run the tests of TensorFlow models
 bench: setup ## time DeepLabCut's calls and our stages in turns: MODEL=… MOVIE=… FRAMES=… SIZE=640x480
 	$(PYTHON) -m tests.bench $(if $(MODEL),--model $(MODEL)) $(if $(MOVIE),--movie $(MOVIE)) \
 		$(if $(FRAMES),--frames $(FRAMES)) $(if $(SIZE),--size $(SIZE)) \
-		$(if $(DEVICE),--device $(DEVICE)) $(if $(REPEATS),--repeats $(REPEATS))
+		$(if $(DEVICE),--device $(DEVICE)) $(if $(REPEATS),--repeats $(REPEATS)) \
+		$(if $(PRECISION),--precision $(PRECISION)) $(if $(MANY),--many $(MANY))
 
 soak: setup ## kill runs at random on a real store and compare what they deliver: RUNS=… SEED=… AT_ONCE=…
 	$(PYTHON) -m tests.soak $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) \

@@ -17,6 +17,7 @@ from tasks.pose.estimate import Estimate
 from tasks.pose.finishing import Labeled
 from tasks.pose.ledger import decode_warnings, ledger_of, lost_warnings, window_warnings
 from tasks.pose.network import Loaded
+from tasks.pose.precision import Arithmetic
 from tasks.pose.quality import Quality
 from tasks.pose.quoting import listed
 from tasks.pose.run_record import (
@@ -26,6 +27,7 @@ from tasks.pose.run_record import (
     Input,
     MovieRecord,
     Output,
+    PrecisionRecord,
     RunRecord,
     StageTime,
     Status,
@@ -118,6 +120,7 @@ def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) ->
         height=info.height,
         codec=info.codec,
         batch_size=found.batch_size,
+        precision=_precision(found.arithmetic),
         resumed=found.resumed or None,
         frame_rate=float(found.timing.frame_rate),
         constant_frame_rate=found.timing.constant,
@@ -128,6 +131,12 @@ def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) ->
         stages=_stages(movie),
         outputs=movie.outputs,
         warnings=warnings,
+    )
+
+
+def _precision(how: Arithmetic) -> PrecisionRecord:
+    return PrecisionRecord.model_validate(
+        {name: getattr(how, name) for name in PrecisionRecord.model_fields}
     )
 
 

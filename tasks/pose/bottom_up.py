@@ -35,12 +35,13 @@ class BottomUp:
         self._pixels_at_once = pixels_at_once
         self.feed = Feed(torch, torch.device(runner.device))
         self._normalize = _normalization(runner, torch, self.feed)
-        # Twice as fast on a CPU and on tensor cores; results differ by rounding only.
+        # Twice as fast on a CPU; results differ by rounding only.
         self._model = runner.model.to(memory_format=torch.channels_last)
         self._reduced = Reduced(torch, self._model, self.feed.device)
         self._frozen: Callable[[Any], Outputs] | None = None
         self._frozen_shape: tuple[int, ...] = ()
-        self.path = "device" if self._normalize else "deeplabcut"
+        self._as_it_is = self._normalize is not None
+        self.path = "device" if self._as_it_is else "deeplabcut"
 
     @property
     def lanes(self) -> Lanes:
@@ -52,11 +53,13 @@ class BottomUp:
         """How the movie that was begun is computed."""
         return self._reduced.arithmetic
 
-    def batch_size(self, frame: Image, precision: Precision = Precision.FULL) -> int:
+    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
         """How many frames of this size go to the network at a time, as large as it sees them."""
         self._reduced.begin(precision)
         rows, columns = frame.shape[:2]
-        if self._normalize is None:
+        self._as_it_is = self._normalize is not None and _unpadded(self._runner, frame)
+        self.path = "device" if self._as_it_is else "deeplabcut"
+        if not self._as_it_is:
             inputs, _ = self._runner.preprocessor(frame, {"image_size": (columns, rows)})
             rows, columns = max((rows, columns), tuple(inputs.shape[-2:]), key=math.prod)
         most = int(self._pixels_at_once // (rows * columns))
@@ -91,12 +94,14 @@ class BottomUp:
 
     def _inputs(self, batch: NDArray[np.uint8]) -> tuple[Any, list[dict[str, Any]]]:
         size = {"image_size": (batch.shape[2], batch.shape[1])}
-        if self._normalize is not None:
+        layout = self._reduced.memory_format
+        if self._as_it_is and self._normalize is not None:
             even = {"offsets": (0, 0), "scales": (1, 1)}
-            return self._normalize(batch), [size | even for _ in batch]
+            inputs = self._normalize(batch).contiguous(memory_format=layout)
+            return inputs, [size | even for _ in batch]
         pairs = [self._runner.preprocessor(frame, dict(size)) for frame in batch]
         inputs = self._torch.cat([inputs for inputs, _ in pairs]).to(
-            self.feed.device, memory_format=self._torch.channels_last
+            self.feed.device, memory_format=layout
         )
         return inputs, [context for _, context in pairs]
 
@@ -110,14 +115,33 @@ class BottomUp:
         return {name: values.astype(np.float32, copy=False) for name, values in found.items()}
 
 
+_PADDING = "PadIfNeeded"
+
+
+def _unpadded(runner: Any, frame: Image) -> bool:
+    """Whether a frame's sides are what the network asks for; else DeepLabCut pads it somewhere."""
+    *padding, _ = _transforms(runner)
+    return all(pad(image=frame)["image"].shape == frame.shape for pad in padding)
+
+
+def _transforms(runner: Any) -> list[Any]:
+    """What DeepLabCut does to a frame."""
+    return list(runner.preprocessor.components[1].transform.transforms)
+
+
 def _normalization(runner: Any, torch: Any, feed: Feed) -> Callable[[Any], Any] | None:
-    """DeepLabCut's normalization as one step on the device, where it is all that is asked for."""
-    transforms = runner.preprocessor.components[1].transform.transforms
-    if len(transforms) != 1 or type(transforms[0]).__name__ != "Normalize":
+    """DeepLabCut's normalization as one step on the device; None where more is asked for.
+
+    A padding is no more than that where a movie's frames need none.
+    """
+    steps = _transforms(runner)
+    names = [type(step).__name__ for step in steps]
+    if names[-1:] != ["Normalize"] or set(names[:-1]) - {_PADDING}:
         return None
-    full = np.float32(transforms[0].max_pixel_value)
-    mean = torch.from_numpy(np.array(transforms[0].mean, np.float32) * full).to(feed.device)
-    scale = np.reciprocal(np.array(transforms[0].std, np.float32) * full)
+    last = steps[-1]
+    full = np.float32(last.max_pixel_value)
+    mean = torch.from_numpy(np.array(last.mean, np.float32) * full).to(feed.device)
+    scale = np.reciprocal(np.array(last.std, np.float32) * full)
     factor = torch.from_numpy(scale).to(feed.device)
 
     def normalize(batch: NDArray[np.uint8]) -> Any:

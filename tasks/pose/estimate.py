@@ -78,7 +78,7 @@ def load(project: Path, device: str | None = None) -> Loaded:
     Raises:
         BadInput: The weights do not fit the network, or hold more than weights.
     """
-    return _network(project, slots.idle(_devices(project, device)).name).loaded
+    return network_on(project, device).loaded
 
 
 def estimate(
@@ -88,7 +88,7 @@ def estimate(
     crop: Crop | None,
     device: str | None,
     checkpoints: Path | None = None,
-    precision: Precision = Precision.FULL,
+    precision: Precision = Precision.STANDARD,
     *,
     progress: Callable[[Pace], None],
 ) -> Estimate:
@@ -171,8 +171,7 @@ def _predictions(
     found: list[Found] = []
     known, waits, lanes = kept.frames, Waits(), network.lanes
     done = max(0, known - kept.batch_size)
-    converters = min(_MOST_CONVERTERS, max(1, usable_cpus() // _MOST_CONVERTERS))
-    with feeding(shots, kept.batch_size, lanes.buffer, converters) as batches:
+    with feeding(shots, kept.batch_size, lanes.buffer, converters()) as batches:
         for count, prediction in in_lanes(network.predict, waits.over(batches), lanes):
             if found or not known:
                 kept.add((count, prediction))
@@ -191,6 +190,11 @@ def _table(network: Network, predictions: list[Any]) -> tuple[pd.DataFrame, tupl
         table = network.table(predictions)
     told = [w.message for w in caught if isinstance(w.message, PoseWarning)]
     return table, tuple(map(str, told))
+
+
+def converters() -> int:
+    """How many pictures are converted at a time: a processor in four has that to do."""
+    return min(_MOST_CONVERTERS, max(1, usable_cpus() // _MOST_CONVERTERS))
 
 
 # --- frames ----------------------------------------------------------------------------------
@@ -244,6 +248,11 @@ def _part(shot: Shot, crop: Crop) -> Image:
 
 _networks: dict[tuple[Path, str], Network] = {}
 """The model that this process holds, by its project and its device: one at a time."""
+
+
+def network_on(project: Path, device: str | None) -> Network:
+    """A project's model on a device, loaded where it is not there yet."""
+    return _network(project, slots.idle(_devices(project, device)).name)
 
 
 def _network(project: Path, device: str) -> Network:

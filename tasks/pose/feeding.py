@@ -4,16 +4,15 @@ Where a movie is decoded faster than one processor converts its pictures to RGB,
 each picture goes to its place in a batch as soon as it is decoded, in memory that a GPU can read.
 """
 
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.pose.ahead import ahead
 from tasks.pose.movies import Shot
 from tasks.pose.network import memory
 
@@ -22,9 +21,6 @@ Buffer = Callable[[tuple[int, ...]], Batch]
 
 _QUEUED_BATCHES = 3
 """Batches that are decoded ahead of the network."""
-
-_POLL = 0.5
-"""Seconds between two looks at whether anybody still wants frames."""
 
 
 class _Begun:
@@ -38,9 +34,6 @@ class _Begun:
         for picture in self._pictures:
             picture.result()
         return self._batch[: len(self._pictures)]
-
-
-_Item = _Begun | BaseException | None
 
 
 @contextmanager
@@ -58,33 +51,11 @@ def feeding(
     Yields:
         An iterator over batches, each of shape (at most `size`, height, width, 3).
     """
-    batches: queue.Queue[_Item] = queue.Queue(_QUEUED_BATCHES)
-    stopped = threading.Event()
-
-    def put(item: _Item) -> None:
-        while not stopped.is_set():
-            with suppress(queue.Full):
-                batches.put(item, timeout=_POLL)
-                return
-
-    def decode(pool: ThreadPoolExecutor) -> None:
-        try:
-            for begun in _begun(shots, size, buffer, pool):
-                put(begun)
-                if stopped.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # noqa: BLE001 - raised again where the frames are used
-            put(error)
-
     pool = ThreadPoolExecutor(converters, "converter")
-    thread = threading.Thread(target=decode, args=(pool,), name="decoder")
-    thread.start()
     try:
-        yield _taken(batches)
+        with ahead(_begun(shots, size, buffer, pool), _QUEUED_BATCHES, "decoder") as batches:
+            yield (begun.complete() for begun in batches)
     finally:
-        stopped.set()
-        thread.join()
         pool.shutdown(cancel_futures=True)
 
 
@@ -101,10 +72,3 @@ def _begun(
 
 def _put(batch: Batch, place: int, shot: Shot) -> None:
     batch[place] = shot()
-
-
-def _taken(batches: "queue.Queue[_Item]") -> Iterator[Batch]:
-    while (item := batches.get()) is not None:
-        if isinstance(item, BaseException):
-            raise item
-        yield item.complete()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from tasks.pose.ahead import ahead
 from tasks.pose.drawing import FramePainter, LabelStyle
 from tasks.pose.movie_writer import Clock, MovieWriter
 from tasks.pose.planes import Planes
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pandas as pd
+
+
+_AHEAD = 4
+"""Frames that are decoded before they are drawn on, and drawn on before they are encoded."""
 
 
 def write_labeled_movie(
@@ -29,7 +35,9 @@ def write_labeled_movie(
     progress: Callable[[int], None] | None = None,
     threads: int = 0,
 ) -> int:
-    """Draw every pose on its frame and encode the movie, one frame in memory at a time.
+    """Draw every pose on its frame and encode the movie, a few frames in memory at a time.
+
+    Decoding, drawing and encoding go on side by side.
 
     Args:
         frames: RGB, uint8, (height, width, 3) each, or a decoder's planes, which spares the
@@ -51,13 +59,15 @@ def write_labeled_movie(
         ValueError: There are no poses, or not exactly one frame and one time for each.
     """
     clock = _clock(len(poses), frame_rate, times)
-    pictures: Iterator[np.ndarray | Planes] = (
-        _pictures_of_keypoints(poses, style)
-        if style.keypoints_only
-        else _pictures_on_frames(frames, FramePainter(poses, style, offset), len(poses))
-    )
-    with MovieWriter(path, clock, threads) as writer:
-        for picture in pictures:
+    with ExitStack() as stack:
+        writer = stack.enter_context(MovieWriter(path, clock, threads))
+        if style.keypoints_only:
+            pictures = _pictures_of_keypoints(poses, style)
+        else:
+            decoded = stack.enter_context(ahead(iter(frames), _AHEAD, "decoder"))
+            painter = FramePainter(poses, style, offset)
+            pictures = _pictures_on_frames(decoded, painter, len(poses))
+        for picture in stack.enter_context(ahead(pictures, _AHEAD, "painter")):
             writer.write(picture)
             if progress is not None:
                 progress(writer.written)
@@ -82,10 +92,9 @@ def _pictures_of_keypoints(poses: pd.DataFrame, style: LabelStyle) -> Iterator[n
 
 
 def _pictures_on_frames(
-    frames: Iterable[np.ndarray | Planes], painter: FramePainter, poses: int
+    remaining: Iterator[np.ndarray | Planes], painter: FramePainter, poses: int
 ) -> Iterator[np.ndarray | Planes]:
     """One picture for each pose, or an error that says whether poses or frames are too many."""
-    remaining = iter(frames)
     for index in range(poses):
         frame = next(remaining, None)
         if frame is None:

@@ -79,7 +79,7 @@ class Network(Protocol):
     def lanes(self) -> Lanes:
         """How batches of the movie that was begun go through side by side."""
 
-    def batch_size(self, frame: Image, precision: Precision = Precision.FULL) -> int:
+    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
         """Begin a movie with its first frame: how many of this size go to the network at a time."""
 
     def predict(self, batch: NDArray[np.uint8]) -> Any:

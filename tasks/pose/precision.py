@@ -21,7 +21,8 @@ class Arithmetic:
     """The numbers that a network computed with, and what became of the first frames' points.
 
     Attributes:
-        numbers: Their type: ``float32`` in full precision.
+        numbers: Their type: ``float32`` in full precision, ``tfloat32`` where float32 is rounded
+            to 10 binary digits on its way into a product, or ``float16``.
         frames: Frames that were also estimated in full precision, to be compared.
         points: Confident points in them.
         most: Pixels that 99.9 % of these points are moved at most; None where none was compared.
@@ -41,7 +42,11 @@ FULL = Arithmetic()
 
 
 def compared(
-    numbers: str, reduced: Sequence[NDArray[np.float32]], full: Sequence[NDArray[np.float32]]
+    numbers: str,
+    reduced: Sequence[NDArray[np.float32]],
+    full: Sequence[NDArray[np.float32]],
+    *,
+    warns: bool = True,
 ) -> Arithmetic:
     """Compare what a network found in frames with what it found in full precision.
 
@@ -49,6 +54,7 @@ def compared(
         numbers: What the reduced ones were computed with.
         reduced: For each frame, shape (animals, body parts, 3 or more): x, y, likelihood.
         full: The same.
+        warns: Whether points that are moved far are to be told about.
 
     Returns:
         How far points were moved in x or y; those that were lost are infinitely far.
@@ -57,7 +63,7 @@ def compared(
     if not len(moved):
         return Arithmetic(numbers, len(full))
     most, largest = float(np.percentile(moved, MOST, method="higher")), float(moved.max())
-    told = () if largest <= NOTICEABLE else (_told(numbers, len(full), largest),)
+    told = (_told(numbers, len(full), largest),) if warns and largest > NOTICEABLE else ()
     return Arithmetic(numbers, len(full), len(moved), most, largest, told)
 
 
@@ -76,5 +82,5 @@ def _told(numbers: str, frames: int, largest: float) -> str:
     far = "far away" if np.isinf(largest) else f"{largest:.2f} pixels"
     return (
         f"precision: half ({numbers}) moves a confident point of the first {frames} frames "
-        f"{far}; choose full where that matters"
+        f"{far}; choose standard or full where that matters"
     )

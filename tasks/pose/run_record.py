@@ -80,6 +80,21 @@ class StageTime(Record):
     )
 
 
+class PrecisionRecord(Record):
+    """How exactly the network computed, and how far that moved points."""
+
+    numbers: Literal["float32", "tfloat32", "float16"] = Field(
+        description="What it computed with; tfloat32 is float32 rounded to 10 binary digits on "
+        "its way into a product, which PyTorch does on a GPU."
+    )
+    frames: int = Field(
+        description="The movie's first frames, which were estimated in float32 too."
+    )
+    points: int = Field(description="Confident points in them.")
+    most: float | None = Field(description="Pixels that 99.9 % of them are moved at most.")
+    largest: float | None = Field(description="Pixels that any of them is moved.")
+
+
 class MovieRecord(Record):
     """One movie of the request."""
 
@@ -98,6 +113,7 @@ class MovieRecord(Record):
     resumed: int | None = Field(
         default=None, description="Frames whose poses were found by a try that ended early."
     )
+    precision: PrecisionRecord | None = None
     frame_rate: float | None = None
     constant_frame_rate: bool | None = None
     duration: float | None = Field(default=None, description="Seconds.")

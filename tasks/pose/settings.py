@@ -40,6 +40,7 @@ class ColorBy(StrEnum):
 class Precision(StrEnum):
     """How exactly the network computes."""
 
+    STANDARD = "standard"
     FULL = "full"
     HALF = "half"
 
@@ -141,12 +142,6 @@ class PoseSettings(BaseModel):
         "no filter.",
         json_schema_extra={"not": {"multipleOf": 2, "minimum": 1}},
     )
-    precision: Precision = Field(
-        default=Precision.FULL,
-        title="Precision",
-        description="How exactly the network computes on a GPU: half is faster and moves points "
-        "a little; how far is in the run record. It has no effect on a CPU.",
-    )
     displayed_body_parts: Literal["all"] | _Names = Field(
         default="all",
         title="Displayed body parts",
@@ -224,6 +219,13 @@ class PoseSettings(BaseModel):
         title="Spread from",
         description="A request with at least so many movies is spread over the workers of the "
         "pool, each movie as a run of its own; 0 never spreads.",
+    )
+    precision: Precision = Field(
+        default=Precision.STANDARD,
+        title="Precision of the network",
+        description="How exactly the network computes on a GPU: standard is DeepLabCut's own "
+        "(float32, which PyTorch rounds to TF32 in convolutions), full is float32 throughout, "
+        "half is float16. The run record says how far points move. It has no effect on a CPU.",
     )
 
     @field_validator("window_length")

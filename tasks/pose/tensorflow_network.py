@@ -41,12 +41,12 @@ class TensorFlowNetwork:
         self.lanes = Lanes()  # what a batch gives depends on the one before
         self.loaded = Loaded(scorer, snapshot, place, path="deeplabcut", repairs=())
 
-    def batch_size(self, frame: Image, precision: Precision = Precision.FULL) -> int:
+    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
         """Begin a movie: how many frames go to the network at a time, as the archive has it."""
         # DeepLabCut leaves this memory uninitialized, and there it is zeros too: that matters to
         # a movie shorter than one batch, whose other frames are then black.
         self._buffer = np.zeros((self._size, *frame.shape), np.uint8)
-        self.arithmetic = FULL if precision is Precision.FULL else Arithmetic(warnings=(_NO_HALF,))
+        self.arithmetic = Arithmetic(warnings=(_NO_HALF,)) if precision is Precision.HALF else FULL
         return self._size
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float64]:

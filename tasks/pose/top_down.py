@@ -40,7 +40,7 @@ class TopDown:
         """How the movie that was begun is computed; boxes are always found in full precision."""
         return self._reduced.arithmetic
 
-    def batch_size(self, frame: Image, precision: Precision = Precision.FULL) -> int:
+    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
         """How many frames of this size are looked at at a time, and how many animals."""
         self._reduced.begin(precision)
         rows, columns = frame.shape[:2]

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,9 +56,10 @@ class TorchNetwork:
         self._most = sys.maxsize
         self.loaded = _loaded(model, self._finder.path)
 
-    def batch_size(self, frame: Image, precision: Precision = Precision.FULL) -> int:
+    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
         """How many frames of this size go to the network at a time."""
         self._most = self._finder.batch_size(frame, precision)
+        self.loaded = replace(self.loaded, path=self._finder.path)
         return self._most
 
     @property

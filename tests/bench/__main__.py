@@ -1,7 +1,8 @@
 """`make bench`: DeepLabCut's calls and our stages on one movie, in turns; never asserts anything.
 
 Each side runs in processes of its own, one side after the other, as often as asked for; figures
-are medians. Loading the model counts to estimation on both sides, importing libraries to neither.
+are medians. Loading the model counts to estimation on both sides, importing libraries to neither,
+but both to the whole request: for the reference its process, for us `python -m flows run`.
 """
 
 import argparse
@@ -11,21 +12,26 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from pathlib import Path
 
+from tasks.pose.estimate import Estimate
 from tasks.pose.movies import MovieInfo, probe
 from tasks.pose.processes import OFFLINE, usable_cpus
+from tasks.pose.settings import Precision
 from tests.bench import ours
 from tests.bench.agreement import Agreement, compare
 from tests.bench.inputs import clip, network_model
 from tests.bench.measuring import MIB, Cost
+from tests.bench.request import run_request
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 
 Costs = dict[str, list[Cost]]
 
 COMPARED = ("start", "count", "estimate", "filter", "quality", "previews", "label", "annotations")
 ALONE = ("decoding alone", "network alone")
+WHOLE = "whole request"
 
 
 def main(words: list[str] | None = None) -> int:
@@ -34,13 +40,14 @@ def main(words: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="dlcflow-bench-") as name:
         folder = Path(name)
         model, movie = _inputs(options, folder)
-        theirs, mine = _in_turns(options, model, movie, folder)
+        theirs, mine, found = _in_turns(options, model, movie, folder)
         agreements = {
             kind: compare(folder / "ours" / kind, folder / "theirs" / kind)
             for kind in ("raw.h5", "filtered.h5")
         }
         frames = _frames(movie)
         _print(_heading(options, probe(movie), frames), theirs, mine, frames, agreements)
+        sys.stdout.write(f"{_computed(found)}\n{_many(options, model, movie, folder, mine)}")
     return 0
 
 
@@ -53,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--frames", type=int, help="of the movie, again from its start if need be")
     parser.add_argument("--size", help="WIDTHxHEIGHT to scale the movie to")
     parser.add_argument("--device", default="cpu", help="a torch device, such as cuda")
+    parser.add_argument("--precision", type=Precision, default=Precision.STANDARD)
+    parser.add_argument("--many", type=int, default=0, help="movies of one more request of ours")
     parser.add_argument("--repeats", type=int, default=3)
     return parser
 
@@ -80,16 +89,42 @@ def _frames(movie: Path) -> int:
 
 def _in_turns(
     options: argparse.Namespace, model: Path, movie: Path, folder: Path
-) -> tuple[Costs, Costs]:
+) -> tuple[Costs, Costs, Estimate]:
     theirs: Costs = defaultdict(list)
     mine: Costs = defaultdict(list)
+    how = (options.device, options.precision)
     for _ in range(options.repeats):
-        for name, cost in _reference(model, movie, folder / "theirs", options.device).items():
-            theirs[name].append(cost)
+        started = time.perf_counter()
+        costs = _reference(model, movie, folder / "theirs", options.device)
+        _add(theirs, "DeepLabCut", costs | {WHOLE: Cost(time.perf_counter() - started)})
+        _empty(folder / "request")
+        request = run_request(model, movie, folder / "request", *how)
+        _add(mine, "ours", {WHOLE: Cost(request)})
         _empty(folder / "ours")
-        for name, cost in ours.run(model, movie, folder / "ours", options.device).items():
-            mine[name].append(cost)
-    return theirs, mine
+        costs, found = ours.run(model, movie, folder / "ours", *how)
+        _add(mine, "ours", costs)
+    return theirs, mine, found
+
+
+def _add(costs: Costs, side: str, found: dict[str, Cost]) -> None:
+    """Keep what stages took, and say it at once: whoever ends the benchmark has what there is."""
+    for name, cost in found.items():
+        costs[name].append(cost)
+        sys.stderr.write(f"{side}: {name} {cost.seconds:.2f} s\n")
+
+
+def _many(options: argparse.Namespace, model: Path, movie: Path, folder: Path, mine: Costs) -> str:
+    """One request with many movies against one with a single one, in seconds a movie."""
+    if not options.many:
+        return ""
+    _empty(folder / "many")
+    how = (options.device, options.precision, options.many)
+    each = run_request(model, movie, folder / "many", *how) / options.many
+    alone = _median(mine[WHOLE]).seconds
+    return (
+        f"{options.many} movies in one request: {each:.2f} s a movie, {each / alone:.2f} of what "
+        f"a request with one takes ({alone:.2f} s)\n"
+    )
 
 
 def _reference(model: Path, movie: Path, folder: Path, device: str) -> dict[str, Cost]:
@@ -119,11 +154,12 @@ def _empty(folder: Path) -> None:
 def _heading(options: argparse.Namespace, info: MovieInfo, frames: int) -> str:
     return (
         f"{Path(options.model).stem}, {frames} frames of {info.width}×{info.height}; device "
-        f"{options.device}, {usable_cpus()} processors; medians of {options.repeats}"
+        f"{options.device}, precision {options.precision}, {usable_cpus()} processors; medians of "
+        f"{options.repeats}"
     )
 
 
-_COLUMNS = ("s", "CPU s", "frames/s", "MiB")
+_COLUMNS = ("s", "CPU s", "frames/s", "MiB", "GPU %")
 
 Row = tuple[str, ...]
 
@@ -134,10 +170,11 @@ def _print(
     # Loading is a part of estimation for the reference.
     parts = {name: ("load", name) if name == "estimate" else (name,) for name in COMPARED}
     rows: list[Row] = [
-        ("", "DeepLabCut", "", "", "", "ours", "", "", "", "ratio", ""),
+        ("", "DeepLabCut", "", "", "", "", "ours", "", "", "", "", "ratio", ""),
         ("stage", *_COLUMNS, *_COLUMNS, "s", "CPU s"),
         *(_row(name, _sum(theirs, (name,)), _sum(mine, parts[name]), frames) for name in COMPARED),
         _row("all but start", _all_but_start(theirs), _all_but_start(mine), frames),
+        _row(WHOLE, _sum(theirs, (WHOLE,)), _sum(mine, (WHOLE,)), frames),
         *(_row(name, Cost(0), _sum(mine, (name,)), frames) for name in ALONE),
     ]
     told = [f"{kind}: {_told(found)}" for kind, found in agreements.items()]
@@ -155,7 +192,7 @@ def _aligned(rows: list[Row]) -> list[str]:
 
 
 def _all_but_start(costs: Costs) -> Cost:
-    return _sum(costs, tuple(name for name in costs if name != "start" and name not in ALONE))
+    return _sum(costs, tuple(name for name in costs if name not in ("start", WHOLE, *ALONE)))
 
 
 def _sum(costs: Costs, names: tuple[str, ...]) -> Cost:
@@ -165,6 +202,7 @@ def _sum(costs: Costs, names: tuple[str, ...]) -> Cost:
         seconds=sum(cost.seconds for cost in middle),
         peak=max((cost.peak for cost in middle), default=0),
         busy=sum(cost.busy for cost in middle),
+        gpu=max((cost.gpu for cost in middle if cost.gpu is not None), default=None),
     )
 
 
@@ -173,6 +211,7 @@ def _median(costs: list[Cost]) -> Cost:
         seconds=statistics.median(cost.seconds for cost in costs),
         peak=max(cost.peak for cost in costs),
         busy=statistics.median(cost.busy for cost in costs),
+        gpu=max((cost.gpu for cost in costs if cost.gpu is not None), default=None),
     )
 
 
@@ -192,12 +231,13 @@ def _ratio(theirs: float, mine: float) -> str:
 
 def _cells(cost: Cost, frames: int) -> Row:
     if not cost.seconds:
-        return "", "", "", ""
+        return ("",) * len(_COLUMNS)
     return (
         f"{cost.seconds:.2f}",
         f"{cost.busy:.2f}" if cost.busy else "",
         f"{frames / cost.seconds:.1f}",
         f"{cost.peak / MIB:.0f}" if cost.peak else "",
+        "" if cost.gpu is None else f"{cost.gpu:.0f}",
     )
 
 
@@ -208,6 +248,18 @@ def _told(found: Agreement) -> str:
         f"{found.points} confident points, {100 * found.near:.2f} % within 0.01 px, at most "
         f"{found.largest_confident:.4f} px apart; all points at most {found.largest:.4f} px"
     )
+
+
+def _computed(found: Estimate) -> str:
+    how = found.arithmetic
+    compared = (
+        f"; of {how.points} confident points of the first {how.frames} frames 99.9 % are moved by "
+        f"{how.most:.4f} px at most, none by more than {how.largest:.4f}"
+        if how.most is not None and how.largest is not None
+        else ""
+    )
+    path, size = found.loaded.path, found.batch_size
+    return f"ours: {how.numbers}, batches of {size}, path {path!r}{compared}"
 
 
 if __name__ == "__main__":

@@ -21,11 +21,13 @@ class Cost:
         peak: Bytes that its process held at most meanwhile.
         busy: Seconds of all processors that it kept busy, its children's too: what is left of a
             comparison where other programs have their share of the machine.
+        gpu: Percent of the time in which the GPU computed.
     """
 
     seconds: float
     peak: int = 0
     busy: float = 0.0
+    gpu: float | None = None
 
 
 def measured(function: Callable[..., Any], *args: Any) -> tuple[Any, Cost]:

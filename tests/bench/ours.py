@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,36 +13,48 @@ from numpy.typing import NDArray
 from tasks.estimation import stage_processes
 from tasks.pose import estimate, finishing
 from tasks.pose.annotations import MoviePoses, write_annotations
+from tasks.pose.estimate import Estimate
+from tasks.pose.feeding import Batch, feeding
 from tasks.pose.lanes import in_lanes
 from tasks.pose.median_filter import filter_file
 from tasks.pose.model_archive import open_model
 from tasks.pose.movies import open_movie, probe
 from tasks.pose.processes import StageProcess, usable_cpus
-from tasks.pose.settings import AnnotationsFormat, PoseSettings
+from tasks.pose.settings import AnnotationsFormat, PoseSettings, Precision
 from tasks.pose.timing import Timing
+from tests.bench.gpu import gpu_busy
 from tests.bench.measuring import Cost, measured, with_progress
 
 WINDOW_LENGTH = 5
 LIMIT_SECONDS = 8.0
 """For how long the network alone is run."""
 
+DECODED_AT_ONCE = 32
+"""Frames of a batch of which nothing is made."""
 
-def run(model: Path, movie: Path, folder: Path, device: str) -> dict[str, Cost]:
+
+def run(
+    model: Path, movie: Path, folder: Path, device: str, precision: Precision
+) -> tuple[dict[str, Cost], Estimate]:
     """Run every stage.
 
     Returns:
-        What each took, and the device that it ran on as ``device``.
+        What each took, and what estimation says of itself.
     """
-    settings = PoseSettings()
+    settings = PoseSettings(precision=precision)
     project, raw, filtered = folder / "project", folder / "raw.h5", folder / "filtered.h5"
     opened = open_model(model, model.name, project)
     info = probe(movie)
     size = (info.width, info.height)
     with stage_processes(folder) as workers, workers.finishers.lease() as finisher:
         costs = _started(workers.estimator, project, device)
-        found, costs["estimate"] = workers.estimator.call(
-            with_progress, estimate.estimate, project, movie, raw, None, device
-        )
+        with gpu_busy(device) as busy:
+            found, cost = workers.estimator.call(
+                with_progress,
+                estimate.estimate,
+                *(project, movie, raw, None, device, None, precision),
+            )
+        costs["estimate"] = replace(cost, gpu=busy.share)
         _, costs["filter"] = finisher.call(measured, filter_file, raw, filtered, WINDOW_LENGTH)
         quality, costs["quality"] = finisher.call(
             measured, finishing.assess_file, filtered, settings, size, Fraction(30), 0
@@ -66,9 +79,9 @@ def run(model: Path, movie: Path, folder: Path, device: str) -> dict[str, Cost]:
             measured, annotate, filtered, found.timing, folder / "annotations.parquet"
         )
         _, costs["decoding alone"] = finisher.call(measured, decode, movie)
-        per_frame = workers.estimator.call(network_alone, project, movie, device)
+        per_frame = workers.estimator.call(network_alone, project, movie, device, precision)
     costs["network alone"] = Cost(per_frame * found.frames)
-    return costs
+    return costs, found
 
 
 def _started(estimator: StageProcess, project: Path, device: str) -> dict[str, Cost]:
@@ -86,16 +99,23 @@ def annotate(poses: Path, timing: Timing, target: Path) -> None:
 
 
 def decode(movie: Path) -> int:
-    """Decode every frame and do nothing with it."""
-    return sum(1 for _ in open_movie(movie))
+    """Decode every frame as for a network, into batches, and do nothing with it."""
+    memory: dict[tuple[int, ...], Batch] = {}
+
+    def reused(shape: tuple[int, ...]) -> Batch:
+        return memory.setdefault(shape, np.empty(shape, np.uint8))
+
+    shots, converters = open_movie(movie).shots(), estimate.converters()
+    with feeding(shots, DECODED_AT_ONCE, reused, converters) as batches:
+        return sum(len(batch) for batch in batches)
 
 
-def network_alone(project: Path, movie: Path, device: str) -> float:
+def network_alone(project: Path, movie: Path, device: str, precision: Precision) -> float:
     """Seconds a frame of the network and its predictor on frames that are in memory."""
-    network: Any = estimate._network(project, device)
+    network: Any = estimate.network_on(project, device)
     frames = iter(open_movie(movie))
     first = next(frames)
-    size = network.batch_size(first)
+    size = network.batch_size(first, precision)
     batch = np.stack([first, *(frame for _, frame in zip(range(size - 1), frames, strict=False))])
     started = time.perf_counter()
 

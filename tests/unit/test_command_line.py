@@ -48,6 +48,7 @@ CHOSEN: dict[str, tuple[list[str], Any]] = {
     "quality": (["low_look=0.2", "low_fail=0.4"], QualityThresholds(low_look=0.2, low_fail=0.4)),
     "link_hours": (["5"], 5),
     "spread_from": (["5"], 5),
+    "precision": (["half"], "half"),
 }
 
 

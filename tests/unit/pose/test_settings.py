@@ -45,6 +45,7 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         "draw_skeleton": False,
         "trail_points": 0,
         # Those that the IDEAS tool does not have.
+        "precision": "standard",
         "quality": {
             "low_look": 0.1,
             "low_fail": 0.5,
@@ -71,6 +72,7 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         ("dot_size", [1, 100]),
         ("color_map", ["rainbow", "viridis_r", "Set1"]),
         ("color_by", ["bodypart", "individual", ColorBy.INDIVIDUAL]),
+        ("precision", ["standard", "full", "half"]),
         ("keypoints_only", [True, False]),
         ("output_frame_rate", [None, 0.5, 29.97, 240]),
         ("draw_skeleton", [True, False]),
@@ -100,6 +102,7 @@ def test_each_setting_accepts_its_whole_range(name: str, accepted: list[Any]) ->
         ("trail_points", [-1, 1001, 0.5, None]),
         ("link_hours", [-1, 169, 0.5, None]),
         ("spread_from", [-1, 0.5, "many", None]),
+        ("precision", ["double", 16, None]),
         ("quality", [None, 0.5, {"low_look": 1.1}, {"low": 0.1}]),
     ],
 )

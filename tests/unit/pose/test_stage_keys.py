@@ -50,6 +50,7 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"output_frame_rate": 12.5}, {"labeled"}),
     ({"draw_skeleton": True}, {"labeled"}),
     ({"trail_points": 3}, {"labeled"}),
+    ({"precision": "full"}, ALL),
     ({"color_by": "individual"}, {"labeled"}),
     ({"annotations_format": "csv"}, set()),
     ({"link_hours": 0}, set()),

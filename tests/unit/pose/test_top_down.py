@@ -18,7 +18,8 @@ def runner(rows: int | None = None, columns: int | None = None) -> Any:
         shape = (rows or frame.shape[0], columns or frame.shape[1])
         return np.zeros((len(context.get("bboxes", [0])), 3, *shape), np.float32), context
 
-    return SimpleNamespace(preprocessor=preprocessor, batch_size=1)
+    network = SimpleNamespace(modules=list, forward=None)
+    return SimpleNamespace(preprocessor=preprocessor, batch_size=1, device="cpu", model=network)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""Work that is done in a thread of its own, a few pieces ahead of whoever uses them."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_POLL = 0.5
+"""Seconds between two looks at whether anybody still wants more."""
+
+_END = object()
+
+
+class _Failure:
+    """What ended the work early."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+@contextmanager
+def ahead(items: Iterator[T], count: int, name: str) -> Iterator[Iterator[T]]:
+    """Go through an iterator in a thread.
+
+    Args:
+        items: What is gone through, by that thread alone.
+        count: How many finished items may wait.
+        name: What to call the thread.
+
+    Yields:
+        The same items in the same order; what the iterator raises is raised after those before.
+        At the end of the block the thread has ended, whatever is left.
+    """
+    waiting: queue.Queue[object] = queue.Queue(count)
+    stopped = threading.Event()
+
+    def put(item: object) -> None:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                waiting.put(item, timeout=_POLL)
+                return
+
+    def work() -> None:
+        try:
+            for item in items:
+                put(item)
+                if stopped.is_set():
+                    return
+            put(_END)
+        except BaseException as error:  # noqa: BLE001 - raised again where the items are used
+            put(_Failure(error))
+
+    thread = threading.Thread(target=work, name=name)
+    thread.start()
+    try:
+        yield _taken(waiting)
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _taken(waiting: "queue.Queue[object]") -> Iterator[T]:
+    while (item := waiting.get()) is not _END:
+        if isinstance(item, _Failure):
+            raise item.error
+        yield item  # type: ignore[misc]

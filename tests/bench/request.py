@@ -1,0 +1,45 @@
+"""The whole request, as a user makes it: `python -m flows run`, from the shell to its end."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.paths import ROOT
+
+
+def run_request(
+    model: Path, movie: Path, folder: Path, device: str, precision: str, copies: int = 1
+) -> float:
+    """Run our flow on a movie, or on several movies with the same frames.
+
+    Args:
+        model: The model's zip.
+        movie: The movie.
+        folder: An empty folder for movies and results.
+        device: ``cpu`` hides GPUs.
+        precision: The setting of that name.
+        copies: How many movies the request has.
+
+    Returns:
+        Seconds, with the start of Python, Prefect and its server.
+    """
+    movies = folder / "movies"
+    movies.mkdir(parents=True)
+    for index in range(copies):
+        (movies / f"m{index}{movie.suffix}").symlink_to(movie)
+    command = [sys.executable, "-m", "flows", "run", "--model", model, "--precision", precision]
+    command += ["--movies", f"{movies}/", "--output", f"{folder}/out/"]
+    hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
+    started = time.perf_counter()
+    with (folder / "log").open("wb") as log:
+        subprocess.run(
+            [str(word) for word in command],
+            check=True,
+            cwd=ROOT,
+            env=os.environ | hidden,
+            stdout=log,
+            stderr=log,
+        )
+    return time.perf_counter() - started
