@@ -16,12 +16,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from _pytest.outcomes import Skipped
 
 from tests.paths import ROOT
 from tests.stores import free_port
@@ -46,6 +47,18 @@ def postgresql() -> Iterator[str]:
             yield f"postgresql+asyncpg://{user}@127.0.0.1:{port}/postgres"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def database(stack: ExitStack) -> str | None:
+    """A database for a busy server, until a stack ends: PostgreSQL, or None for SQLite.
+
+    On SQLite a server whose services and workers write at the same time stops for a minute now
+    and then: one waits for another that waits for it.
+    """
+    try:
+        return stack.enter_context(postgresql())
+    except Skipped:
+        return None
 
 
 @contextmanager

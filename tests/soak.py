@@ -36,7 +36,7 @@ from tests.full_server import full_server
 from tests.integration.lab import as_client
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.servers import postgresql, process
+from tests.servers import database, process
 from tests.stores import ceph_store, client, moto_store
 
 BUCKET = "soak"
@@ -108,7 +108,7 @@ class Lab:
         self.s3 = client(self.settings)
         os.environ.update(self.settings)
         os.environ[definitions.INBOX] = ""
-        environment = stack.enter_context(full_server(folder, _database(stack)))
+        environment = stack.enter_context(full_server(folder, database(stack)))
         self.prefect: SyncPrefectClient = stack.enter_context(as_client(environment))
         if deploy.main([]):
             raise RuntimeError("the deployments could not be made")
@@ -304,14 +304,6 @@ def _is_held(path: Path) -> bool:
         except BlockingIOError:
             return True
         return False
-
-
-def _database(stack: ExitStack) -> str | None:
-    try:
-        return stack.enter_context(postgresql())
-    except Skipped as why:
-        print(f"{why}: SQLite is used instead, which stops for a minute now and then", flush=True)
-        return None
 
 
 @contextmanager
