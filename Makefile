@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-tensorflow bench check format docs clean
+.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-tensorflow bench soak check format docs clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
@@ -57,6 +57,10 @@ bench: setup ## time DeepLabCut's calls and our stages in turns: MODEL=… MOVIE
 		$(if $(FRAMES),--frames $(FRAMES)) $(if $(SIZE),--size $(SIZE)) \
 		$(if $(DEVICE),--device $(DEVICE)) $(if $(REPEATS),--repeats $(REPEATS)) \
 		$(if $(PRECISION),--precision $(PRECISION)) $(if $(MANY),--many $(MANY))
+
+soak: setup ## kill runs at random on a real store and compare what they deliver: RUNS=… SEED=… AT_ONCE=…
+	$(PYTHON) -m tests.soak $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(AT_ONCE),--at-once $(AT_ONCE))
 
 check: setup ## formatting, lint, types, import rules
 	.venv/bin/ruff format --check .

@@ -1,4 +1,4 @@
-"""Prefect's process worker, but for two things that end the runs that it has.
+"""Prefect's process worker, but for three things.
 
 ``python -m deployments.steady_worker worker start …`` is Prefect's own command otherwise.
 
@@ -7,17 +7,23 @@
 - A worker asks the server for runs and starts them. When the server is slow, its answer may hold a
   run that the worker has started meanwhile. Prefect then raises an error that nothing catches,
   since the run holds its place already (measured on a busy machine, among some twenty runs).
+- Of a cancelled run it says no more than "successfully". Here it says who cancelled it, and when.
 """
 
 import os
 import signal
 import sys
 import warnings
-from typing import Self
+from typing import Any, Self
+from uuid import UUID
 
+from anyio import to_thread
 from prefect.cli import app
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.workers.process import ProcessWorker
+from prefect.workers.process import ProcessWorker, ProcessWorkerResult
+
+from tasks.cancelling import tell_who_cancelled
 
 _HELD = "already holding"
 """In the words of the error that a run raises which has its place."""
@@ -57,6 +63,20 @@ with warnings.catch_warnings():
                 if _HELD not in str(error):
                     raise
                 return []
+
+        async def run(self, flow_run: FlowRun, *args: Any, **options: Any) -> ProcessWorkerResult:
+            """Carry out a run until all has been said about it."""
+            try:
+                return await super().run(flow_run, *args, **options)
+            finally:
+                await to_thread.run_sync(self._tell_who_cancelled, flow_run.id)
+
+        def _tell_who_cancelled(self, run: UUID) -> None:
+            try:
+                with get_client(sync_client=True) as client:
+                    tell_who_cancelled(client, run)
+            except Exception as error:  # noqa: BLE001 - Prefect's own words must do
+                self._logger.warning("Who cancelled the run %s cannot be told: %s", run, error)
 
         def _end_when_quiet(self) -> None:
             """End, but not before all has been said about the last run."""

@@ -33,7 +33,7 @@ from tasks.naming import named_for_movie, named_for_request
 from tasks.one_movie import hands_over, resolve_movie
 from tasks.parts import Place
 from tasks.pose.run_record import LABELED, POSES, RAW, now
-from tasks.pose.settings import PoseSettings
+from tasks.pose.settings import PoseSettings, WrittenLocation
 from tasks.publishing import (
     publish_annotations,
     publish_movie,
@@ -68,9 +68,9 @@ MOVIES_AT_ONCE = 3
 )
 @ends_clearly
 def pose_estimation(
-    model: str,
-    movies: list[str],
-    output: str,
+    model: WrittenLocation,
+    movies: list[WrittenLocation],
+    output: WrittenLocation,
     settings: PoseSettings = PoseSettings(),  # noqa: B008 - frozen, and the form shows it
 ) -> tuple[str, str]:
     """Estimate the pose of an animal in every frame of every movie.

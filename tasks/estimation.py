@@ -32,7 +32,7 @@ from tasks.pose.quality import Quality
 from tasks.pose.settings import Crop, PoseSettings
 from tasks.pose.stage_keys import network_digest
 from tasks.pose.watchdog import Patience
-from tasks.progress import Progress
+from tasks.progress import Progress, ending_together
 from tasks.retries import WORKER_RETRIES, stage
 from tasks.scratch_room import check_outputs
 from tasks.staging import Fetched, scratch_folder
@@ -166,7 +166,8 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
     ]
     workers = Workers(estimator, StagePool(finishers), threading.Lock())
     try:
-        yield workers
+        with ending_together():
+            yield workers
     finally:
         workers.end()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.pose.errors import BadInput, PoseError
 from tasks.pose.inspection import Inspection, as_json, as_text, inspect_archive
-from tasks.storage.location import Location
+from tasks.storage.location import Location, displayable
 from tasks.storage.store import CHANGED, ObjectInfo, store_for
 from tasks.store_errors import store_errors
 
@@ -77,7 +77,7 @@ def report(text: str, *, as_object: bool) -> tuple[int, str, list[str]]:
     try:
         inspection = inspect_location(text)
     except PoseError as error:
-        inspection = Inspection(text, None, (str(error),))
+        inspection = Inspection(displayable(text), None, (str(error),))
         status = REFUSED if isinstance(error, BadInput) else UNKNOWN
         return status, as_json(inspection) if as_object else "", list(inspection.problems)
     status = USABLE if inspection.usable else REFUSED

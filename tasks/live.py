@@ -14,6 +14,7 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
+from tasks.briefly import briefly
 from tasks.pose.quoting import escaped
 
 INTERVAL = 2.0
@@ -120,9 +121,12 @@ def _send(movie: LiveMovie, client: Any) -> None:
 
 
 def _send_last(movie: LiveMovie) -> None:
-    if movie.artifact is not None:
+    def send() -> None:
         with suppress(Exception), get_client(sync_client=True) as client:
             _send(movie, client)
+
+    if movie.artifact is not None:
+        briefly(send)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from tasks.storage.claims import RENEW_EVERY, STALE_AFTER, Claim, Holder
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
 from tasks.store_errors import store_errors
+from tasks.this_process import has_ended, note
 
 LOCK = "lock/"
 """Where claims lie below the hidden folder."""
@@ -57,7 +58,7 @@ class Writer:
             OSError: With ``errno.ENOTSUP`` the store cannot do it.
         """
         store, folder = store_for(output), hidden(output, LOCK)
-        claim = Claim(store, folder, _this_run())
+        claim = Claim(store, folder, _this_run(), has_ended)
         self._output, self._claim = output, claim
         try:
             claim.take(waiting)
@@ -77,6 +78,8 @@ class Writer:
         """
         if self._claim is None:
             return
+        if self._ended.is_set():
+            raise LockLost(f"{self._output}: this run ends; nothing more is written")
         with store_errors():
             holds = self._claim.holds()
         if not holds:
@@ -187,7 +190,7 @@ def lock_output(
     Returns:
         The request, with a warning where the store cannot lock.
     """
-    wait = _Wait(request.output, workers)
+    wait = _Wait(request.output)
     try:
         with store_errors_but_unsupported():
             writer.lock(request.output, wait.look, workers.end)
@@ -204,8 +207,8 @@ def lock_output(
 class _Wait:
     """What is told of a wait for other runs."""
 
-    def __init__(self, output: Location, workers: Workers) -> None:
-        self._output, self._workers = output, workers
+    def __init__(self, output: Location) -> None:
+        self._output = output
         self._started, self._shown = monotonic(), False
         self._holders: dict[str, Holder] = {}
 
@@ -216,8 +219,6 @@ class _Wait:
             self._holders[holder.token] = holder
             self._shown = False
             get_run_logger().info("%s", text)
-            # What it has loaded may be of use to others meanwhile.
-            self._workers.estimator.close()
         self._shown = self._shown or _show(text)
 
     @property
@@ -258,4 +259,5 @@ def _this_run() -> Holder:
     assert context is not None
     assert context.flow_run is not None
     run = context.flow_run
-    return Holder(str(run.id), run.name, platform.node(), f"{now():%Y-%m-%d %H:%M:%S} UTC")
+    since = f"{now():%Y-%m-%d %H:%M:%S} UTC"
+    return Holder(str(run.id), run.name, platform.node(), since, note())

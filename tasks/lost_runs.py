@@ -75,6 +75,12 @@ def crashed_runs(client: SyncPrefectClient) -> list[FlowRun]:
     return [run for run in found if run.deployment_id and age(run) < OLDEST]
 
 
+def cancelled_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    """Runs of ours that were cancelled lately, and whose worker has had time to say so."""
+    found = _runs(client, [StateType.CANCELLED])
+    return [run for run in found if SHOWS_LIFE < age(run) < OLDEST]
+
+
 def lost_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """Runs of ours that are taken to be under way, and are not: nobody will say so.
 

@@ -2,6 +2,8 @@
 
 from prefect.runtime import flow_run
 
+from tasks.storage.location import displayable
+
 _NAMED = 3
 """Movies that a run's name names."""
 
@@ -31,7 +33,7 @@ def request_name(movies: list[str] | tuple[str, ...], model: str) -> str:
 
 def _short(location: str) -> str:
     """The last part of a location, without its suffix unless it is a pattern."""
-    name = location.rstrip("/").rpartition("/")[2]
+    name = displayable(location).rstrip("/").rpartition("/")[2]
     if location.endswith("/"):
         return f"{name}/"
     return name if set("*?[") & set(name) else name.rpartition(".")[0] or name

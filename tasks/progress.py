@@ -1,7 +1,10 @@
 """Progress for people: a line now and then in the run's log, and a live bar on a terminal."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,6 +12,7 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from tasks import live
+from tasks.pose.errors import StageFailed
 from tasks.pose.pace import Pace
 
 LOG_INTERVAL = 30.0
@@ -40,6 +44,24 @@ listeners: list[Callable[[Update], None]] = []
 """Who else wants to know; the command line shows a bar."""
 
 
+_ended: ContextVar[threading.Event | None] = ContextVar("ended", default=None)
+
+
+@contextmanager
+def ending_together() -> Iterator[None]:
+    """End the work that follows when the block ends, also what goes on in other threads by then.
+
+    A cancelled run must not go on with its transfers: nothing else could stop a thread.
+    """
+    ended = threading.Event()
+    token = _ended.set(ended)
+    try:
+        yield
+    finally:
+        ended.set()
+        _ended.reset(token)
+
+
 class Progress:
     """Follows one piece of work; called with the units that are done so far.
 
@@ -50,13 +72,20 @@ class Progress:
         self._what, self._total, self._unit = what, total, unit
         self._log = _run_logger()
         self._movie = live.current()
+        self._ended = _ended.get()
         self._started = time.monotonic()
         self._logged = self._started - LOG_INTERVAL + _FIRST_LOG
         self._done = 0
         self._bound = ""
 
     def __call__(self, done: int | Pace) -> None:
-        """Tell that `done` units are done, and perhaps what bounds the work."""
+        """Tell that `done` units are done, and perhaps what bounds the work.
+
+        Raises:
+            StageFailed: The run has ended meanwhile; see `ending_together`.
+        """
+        if self._ended and self._ended.is_set():
+            raise StageFailed(f"{self._what}: it was ended with its run")
         if isinstance(done, Pace):
             self._bound, done = done.bound, done.done
         self._done = done

@@ -15,7 +15,7 @@ from uuid import uuid5
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import deployment, flow_run
@@ -23,10 +23,12 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed, Failed, Running, t
 from prefect.types._datetime import now
 
 from tasks import TAG
+from tasks.cancelling import history, says_nothing, tell_who_cancelled, who_and_when
 from tasks.lost_runs import (
     LETS_GO_BY,
     NO_HEARTBEAT,
     age,
+    cancelled_runs,
     crashed_runs,
     is_alive,
     is_let_go,
@@ -61,6 +63,11 @@ def recover_all(restarts: int) -> list[str]:
     with get_client(sync_client=True) as client:
         # After a time without the server even this run may look lost.
         done += [_mark(client, run) for run in lost_runs(client) if str(run.id) != flow_run.id]
+        done += [
+            _tell(client, run)
+            for run in cancelled_runs(client)
+            if run.state and says_nothing(run.state)
+        ]
         while True:
             done += [recover(client, run, restarts) for run in crashed_runs(client)]
             if not any(age(run) < UNDECIDED for run in crashed_runs(client)):
@@ -127,7 +134,7 @@ def recover(client: SyncPrefectClient, run: FlowRun, restarts: int) -> str | Non
         What was done, in a sentence; None where there is nothing to do, or not yet.
     """
     try:
-        states = sorted(client.read_flow_run_states(run.id), key=lambda state: state.timestamp)
+        states = history(client, run.id)
     except ObjectNotFound:
         return None
     crash = states[-1]
@@ -197,10 +204,17 @@ def _end_tasks(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> No
             client.set_task_run_state(task.id, Crashed(message="Its run crashed."), force=True)
 
 
+def _tell(client: SyncPrefectClient, run: FlowRun) -> str | None:
+    """Say who cancelled a run where its worker does not: one in a cluster, or none yet."""
+    told = tell_who_cancelled(client, run.id)
+    return told and f"{run.name}: {told}"
+
+
 def _mark(client: SyncPrefectClient, run: FlowRun) -> str:
     """Let a run's state be what nobody is left to say; what crashed is decided on later."""
-    if run.state_type == StateType.CANCELLING:
-        state: State[Any] = Cancelled(message="Cancelled; its worker was gone before it said so.")
+    if run.state and run.state.is_cancelling():
+        told = f"{who_and_when(run.state)}; its worker was gone before it said so."
+        state: State[Any] = Cancelled(message=told)
     else:
         # It may have been only the server that was away: the next sign of life puts that right.
         state = Crashed(message=f"{NO_HEARTBEAT}, and nobody is left to say what became of it.")

@@ -13,11 +13,12 @@ from typing import Any, Generic, ParamSpec, TypeVar
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.exceptions import MissingContextError
+from prefect.exceptions import MissingContextError, TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 from prefect.tasks import exponential_backoff
 
+from tasks.cancelling import note_end
 from tasks.pose.errors import PoseError, Retriable, StageFailed
 from tasks.pose.room import full_disk
 
@@ -133,6 +134,9 @@ def ends_clearly(function: Callable[P, tuple[R, str]]) -> Callable[P, R]:
             value, message = function(*args, **kwargs)
         except PoseError as error:
             return Failed(message=str(error), data=error)  # type: ignore[return-value]
+        except TerminationSignal:
+            note_end()
+            raise
         return Completed(message=message, data=value)  # type: ignore[return-value]
 
     return run

@@ -22,6 +22,7 @@ from prefect.exceptions import ObjectNotFound, TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.states import Cancelling, Crashed
 
+from tasks.cancelling import is_cancelled
 from tasks.hidden import hidden, removed
 from tasks.naming import request_name
 from tasks.parts import Place, read_part
@@ -289,17 +290,19 @@ def _ended_together(spread: Spread) -> Iterator[None]:
 def _is_cancelled(run: FlowRun) -> bool:
     """Whether somebody cancels a run; else its worker ends, and another one takes it up."""
     with suppress(Exception), get_client(sync_client=True) as client:
-        state = client.read_flow_run(run.id).state
-        return state is not None and (state.is_cancelling() or state.is_cancelled())
+        return is_cancelled(client, run.id)
     return False
 
 
 def _cancel(spread: Spread) -> None:
+    cancelling: State[Any] = Cancelling(
+        message=f"with its request, run {spread.run.name!r} ({spread.run.id})"
+    )
     with get_client(sync_client=True) as client:
         for errand in spread.errands:
             if errand.run is not None and errand.outcome is None:
                 with suppress(Exception):
-                    client.set_flow_run_state(errand.run, Cancelling())
+                    client.set_flow_run_state(errand.run, cancelling)
 
 
 @stage("Remove parts", "remove parts", "store")

@@ -24,16 +24,17 @@ IMPATIENT = {
 
 
 @contextmanager
-def full_server(folder: Path) -> Iterator[dict[str, str]]:
+def full_server(folder: Path, database: str | None = None) -> Iterator[dict[str, str]]:
     """Start a server, behind a password, with a database in a folder.
 
     Args:
         folder: Where it keeps what it keeps, and its log.
+        database: Address of another database.
 
     Yields:
         The environment that a client of it needs.
     """
-    with prefect_server(folder, password=PASSWORD, **IMPATIENT) as prefect:
+    with prefect_server(folder, database, PASSWORD, **IMPATIENT) as prefect:
         found = prefect.environment.items()
         mine = {name: value for name, value in found if name.startswith("PREFECT_")}
         yield QUIET | IMPATIENT | mine

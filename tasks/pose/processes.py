@@ -195,10 +195,14 @@ class StageProcess:
             yield
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
             raise self._with_output(watchdog.bite(self.name) or self._lost()) from error
+        except (OSError, TypeError) as error:
+            if not self._ended:
+                raise
+            raise self._lost() from error  # another thread has closed the pipe
 
     def _running(self) -> "Connection[Any, Any]":
         if self._ended:
-            raise StageFailed(f"the {self.name} process has been ended with its run")
+            raise self._told_of_the_end()
         if self._child is None or self._child.poll() is not None or self._connection is None:
             self._kill()
             self._launch()
@@ -227,6 +231,8 @@ class StageProcess:
 
     def _lost(self) -> PoseError:
         """Describe how the child ended."""
+        if self._ended:
+            return self._told_of_the_end()
         child, status = self._child, None
         if child is not None:
             with suppress(subprocess.TimeoutExpired):
@@ -237,6 +243,9 @@ class StageProcess:
         if status is not None and status < 0:
             return Retriable(f"the {self.name} process was ended by {_told_signal(-status)}")
         return StageFailed(f"the {self.name} process ended with status {status}")
+
+    def _told_of_the_end(self) -> StageFailed:
+        return StageFailed(f"the {self.name} process was ended with its run")
 
     def _failed(self, told: str | PoseError) -> PoseError:
         if isinstance(told, str):

@@ -15,6 +15,14 @@ LONGEST_LINK = 168
 """Hours: a signature of AWS' version 4 lasts a week at the most."""
 
 
+WrittenLocation = Annotated[
+    str, Field(json_schema_extra={"pattern": "^(?![hH][tT][tT][pP][sS]?:|[^/]+//[^/]*[@:])"})
+]
+"""A location as a person writes it. The form refuses web addresses and passwords, which Prefect
+would keep with the run: an address that works without a login has its signature in it.
+"""
+
+
 class AnnotationsFormat(StrEnum):
     """How the annotations table is written."""
 

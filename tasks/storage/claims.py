@@ -18,13 +18,14 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from errno import ENOTSUP
+from typing import Protocol
 
 from tasks.storage.location import Location
-from tasks.storage.store import ObjectInfo, ObjectStore
+from tasks.storage.store import ObjectInfo
 
 RENEW_EVERY = 15.0
 """Seconds between two signs of life."""
@@ -44,6 +45,16 @@ _ENDS_BY = 5.0
 _LARGEST = 1 << 16
 
 
+class Objects(Protocol):
+    """What claims need of an `ObjectStore`; it says what each of these does."""
+
+    def list(self, prefix: Location) -> Iterator[ObjectInfo]: ...  # noqa: D102
+    def read(self, location: Location, limit: int) -> bytes: ...  # noqa: D102
+    def put(self, location: Location, data: bytes) -> None: ...  # noqa: D102
+    def create(self, location: Location, data: bytes) -> bool: ...  # noqa: D102
+    def remove(self, location: Location) -> None: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Holder:
     """Who has a claim.
@@ -53,6 +64,7 @@ class Holder:
         name: What people call it.
         host: The machine.
         since: When it came, by that machine's clock; only ever shown.
+        process: What tells its process apart; see `Claim`.
         token: Tells two holders of the same run apart.
     """
 
@@ -60,13 +72,16 @@ class Holder:
     name: str
     host: str
     since: str
+    process: str = ""
     token: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __str__(self) -> str:
         return f"run {self.name!r} ({self.id}) on {self.host}, since {self.since}"
 
 
-_UNKNOWN = Holder("unknown", "of another version", "an unknown machine", "an unknown time", "")
+_UNKNOWN = Holder(
+    "unknown", "of another version", "an unknown machine", "an unknown time", token=""
+)
 
 
 _Mark = frozenset[tuple[str, str | None]]
@@ -97,6 +112,7 @@ class Claim:
         store: Where it is agreed on.
         folder: For claims and signs, and for nothing else.
         holder: Who wants it.
+        has_ended: Whether a holder's process is known to have ended.
         clock: Seconds that never go back.
         pause: Waits so many seconds.
 
@@ -107,16 +123,17 @@ class Claim:
 
     def __init__(
         self,
-        store: ObjectStore,
+        store: Objects,
         folder: Location,
         holder: Holder,
+        has_ended: Callable[[str], bool] = lambda _: False,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.lost = False
         self.successor: Holder | None = None
         self._store, self._folder, self._holder = store, folder, holder
-        self._clock, self._pause = clock, pause
+        self._has_ended, self._clock, self._pause = has_ended, clock, pause
         self._content = json.dumps(asdict(holder), indent=2).encode()
         self._number, self._signs = 0, 0
         self._unchanged_since: dict[_Mark, float] = {}
@@ -211,7 +228,9 @@ class Claim:
         if found.claim is None or self._looked - self._unchanged_since[found.mark] >= STALE_AFTER:
             return True
         holder = self._of(found)
-        return holder is not None and holder.id == self._holder.id
+        return holder is not None and (
+            holder.id == self._holder.id or self._has_ended(holder.process)
+        )
 
     def _of(self, found: _Found) -> Holder | None:
         """Whose claim it is; None where it has just been given up."""

@@ -121,13 +121,12 @@ class HashedFile:
     again may hold something else than what was hashed: then all is hashed anew at the end.
 
     Args:
-        file: A new file, open for writing and reading; one thread at a time writes to it.
+        file: A new file, open for writing and reading; any number of threads write to it.
         md5: Whether its MD5 is of use, too.
     """
 
     def __init__(self, file: BinaryIO, *, md5: bool = False) -> None:
         self._file = file
-        self._place = 0
         self._ends: dict[int, int] = {}
         self._whole, self._written_again, self._closed = 0, False, False
         self._changed = threading.Condition()
@@ -141,28 +140,14 @@ class HashedFile:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def seekable(self) -> bool:
-        """It can be written at any place."""
-        return True
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Choose where the next piece goes."""
-        self._place = self._file.seek(offset, whence)
-        return self._place
-
-    def tell(self) -> int:
-        """Where the next piece goes."""
-        return self._place
-
-    def write(self, data: bytes) -> int:
-        """Write a piece; it is hashed when all before it is there."""
-        written = self._file.write(data)
-        self._file.flush()  # the other thread reads it through the system
+    def write(self, data: bytes, place: int) -> None:
+        """Write a piece to its place; it is hashed when all before it is there."""
+        written, stop = place, place + len(data)
+        while written < stop:
+            written += os.pwrite(self._file.fileno(), memoryview(data)[written - place :], written)
         with self._changed:
-            self._note(self._place, self._place + written)
+            self._note(place, stop)
             self._changed.notify()
-        self._place += written
-        return written
 
     def hexdigests(self) -> list[str]:
         """The SHA-256 of the file, once all is written, and its MD5 where that is of use."""

@@ -3,15 +3,18 @@
 import os
 import posixpath
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 # The names that AWS allows, and the capitals and underscores that older buckets still have.
 _BUCKET = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 # At least two letters: a single one is rather a drive than a scheme.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+# A password may hold a slash, where a person forgot to write it as %2F.
+_USER = re.compile(r"(?<=://)(?:[^\s/:]*:\S*@|[^\s/]*@)")
 _UNPRINTABLE = re.compile(r"[\0\r\n]")
 _EXPECTED = "expected s3://bucket/key, file:///path or a plain path"
 
@@ -111,10 +114,26 @@ class Location:
         return self.key if self.is_local else f"s3://{self.bucket}/{self.key}"
 
 
-def without_secrets(text: str) -> str:
-    """Cut out of the addresses in a text what may hold a password or a signature."""
-    text = re.sub(r"(?<=://)[^\s/@]*@", "", text)
-    return re.sub(r"\?[^\s\"'<>]+", "", text)
+def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
+    """Cut out of the addresses in a text what may hold a password or a signature.
+
+    Args:
+        text: Any text.
+        secrets: What is cut out wherever it is, as it stands and as it stands in an address.
+    """
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN).replace(quote(secret, safe=""), HIDDEN)
+    return re.sub(r"\?[^\s\"'<>]+", "", _USER.sub("", text))
+
+
+def displayable(text: str) -> str:
+    """A location as a person wrote it, without a password or a signature in a web address."""
+    web = re.match("https?:", text, re.IGNORECASE)
+    return without_secrets(text) if web else _USER.sub("", text)
+
+
+HIDDEN = "***"
+"""What stands in a text in the place of a secret."""
 
 
 def _check_text(text: str) -> None:
@@ -133,7 +152,9 @@ def _check_printable(text: str) -> None:
 def _bucket_and_key(text: str) -> tuple[str, str]:
     found = re.fullmatch(r"[sS]3://([^/]*)/?(.*)", text, re.DOTALL)
     if not found:
-        raise ValueError(f"{text}: expected two slashes after 's3:', as in s3://bucket/key.")
+        raise ValueError(
+            f"{without_secrets(text)}: expected two slashes after 's3:', as in s3://bucket/key."
+        )
     bucket, key = found.groups()
     if not _BUCKET.fullmatch(bucket):
         raise ValueError(

@@ -3,27 +3,37 @@
 import errno
 import mimetypes
 import os
+import random
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
+from itertools import count
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 from s3transfer.exceptions import (
     RetriesExceededError,
     S3DownloadFailedError,
     S3ValidationError,
 )
-from s3transfer.futures import TransferFuture
 from s3transfer.manager import TransferConfig, TransferManager
 from s3transfer.subscribers import BaseSubscriber
 from urllib3.exceptions import HTTPError
@@ -50,14 +60,27 @@ _TRANSFER = TransferConfig(
     multipart_threshold=16 * _MIB,
     multipart_chunksize=16 * _MIB,
     max_request_concurrency=8,
-    # Chunks that wait for a slow disk are held in memory: at most 64 MiB of them.
-    max_io_queue_size=256,
+)
+_PART = 16 * _MIB
+_PARTS_AT_ONCE = 8
+_FETCHES = 5
+"""How often a part whose body breaks off is asked for in all."""
+
+_BROKEN_OFF = (
+    ConnectionClosedError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+    HTTPError,
 )
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 _ATTEMPTS = 5
 LINK_ENDPOINT = "DLCFLOW_LINK_ENDPOINT_URL"
 """Environment variable: the store's address for people's browsers, where workers use another."""
+
+_USER = re.compile(r"(?<=://)[^/]*@")
+"""A user and a password in the store's address; they are this machine's own."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -152,13 +175,13 @@ class S3Store(ObjectStore):
         """Write a small object on condition that there is none."""
         _check_object(location)
         where: Any = {"Bucket": location.bucket, "Key": location.key}
-        try:
-            with _explained(location):
+        with _explained(location):
+            try:
                 _client().put_object(**where, Body=data, IfNoneMatch="*")
-        except OSError as error:
-            if _is_taken(error):
-                return False
-            raise
+            except ClientError as error:
+                if _status(error) in _TAKEN:
+                    return False
+                raise
         return True
 
     def remove(self, location: Location) -> None:
@@ -201,26 +224,19 @@ class S3Store(ObjectStore):
         where = {"Bucket": location.bucket, "Key": location.key}
         client = _client(os.environ.get(LINK_ENDPOINT) or None)
         with _explained(location):
-            return client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+            link = client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
+        return _USER.sub("", link)
 
 
 class _Transfer(BaseSubscriber):
-    """Pins a download to an ETag, counts the bytes, and reports them one call at a time."""
+    """Reports the bytes of an upload, one call at a time."""
 
-    def __init__(self, progress: Progress | None, etag: str | None = None) -> None:
-        self.bytes = 0
+    def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
-        self._etag = etag
         self._lock = Lock()
-
-    def on_queued(self, future: TransferFuture, **_: object) -> None:
-        # s3transfer sends this as If-Match with every part.
-        if self._etag:
-            future.meta.provide_object_etag(self._etag)
 
     def on_progress(self, bytes_transferred: int, **_: object) -> None:  # type: ignore[override]
         with self._lock:
-            self.bytes += bytes_transferred
             if self._progress:
                 self._progress(bytes_transferred)
 
@@ -235,10 +251,9 @@ def _client(endpoint: str | None = None) -> "S3Client":
         ValueError: boto3's settings are wrong.
         PermissionError: There are no usable credentials.
     """
-    settings = frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
     try:
         with _client_lock:
-            return _new_client(os.getpid(), settings, endpoint)
+            return _new_client(os.getpid(), _settings(), endpoint)
     except ValueError as error:
         raise ValueError(
             f"The settings of the object store are wrong: {without_secrets(str(error))}. Expected "
@@ -246,26 +261,68 @@ def _client(endpoint: str | None = None) -> "S3Client":
         ) from error
 
 
+def _settings() -> frozenset[tuple[str, str]]:
+    return frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
+
+
 @lru_cache(maxsize=4)
-def _new_client(
-    pid: int,  # noqa: ARG001 - a client of another process is not used
-    settings: frozenset[tuple[str, str]],  # noqa: ARG001 - nor one of other settings
-    endpoint: str | None,
-) -> "S3Client":
+def _new_session(
+    pid: int,  # noqa: ARG001 - what belongs to another process is not used
+    settings: frozenset[tuple[str, str]],  # noqa: ARG001 - nor what has other settings
+) -> tuple[botocore.session.Session, boto3.Session]:
+    """What is configured and whose credentials they are; boto3's takes botocore's only once."""
     core = botocore.session.get_session()
-    session = boto3.Session(botocore_session=core)
+    return core, boto3.Session(botocore_session=core)
+
+
+@lru_cache(maxsize=4)
+def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | None) -> "S3Client":
+    core, session = _new_session(pid, settings)
+    attempts = int(core.get_config_variable("max_attempts") or _ATTEMPTS)
     config = Config(
         signature_version="s3v4",
         # Newer checksum trailers are refused by Ceph; SHA-256 goes into the metadata instead.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        retries={"total_max_attempts": core.get_config_variable("max_attempts") or _ATTEMPTS},
+        retries={"total_max_attempts": attempts},
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,
         max_pool_connections=32,
     )
     region = session.region_name or "us-east-1"
-    return session.client("s3", region_name=region, config=config, endpoint_url=endpoint)
+    client = session.client("s3", region_name=region, config=config, endpoint_url=endpoint)
+    soon: Any = partial(_soon, attempts)
+    client.meta.events.register_first("needs-retry.s3", soon)
+    return client
+
+
+def _soon(
+    most: int,
+    response: tuple[Any, dict[str, Any]] | None,
+    attempts: int,
+    caught_exception: Exception | None = None,
+    **_: object,
+) -> float | None:
+    """Seconds until another try: less than botocore waits, as long as few have failed.
+
+    botocore waits half a second on average, which is long for a small file; and it does not try
+    again what arrived damaged. None leaves the matter to it.
+    """
+    if attempts >= most or attempts > len(_FIRST_WAITS_S):
+        return None
+    if response is None:
+        passes = isinstance(caught_exception, HTTPClientError)
+    else:
+        status, code = response[0].status_code, response[1].get("Error", {}).get("Code")
+        passes = status in _PASSING_STATUS or code in _PASSING_CODES
+    return random.uniform(0, _FIRST_WAITS_S[attempts - 1]) if passes else None  # noqa: S311
+
+
+_FIRST_WAITS_S = (0.1, 0.5)
+"""The longest waits after the first failures of a request."""
+
+_PASSING_STATUS = {429, 500, 502, 503, 504}
+_PASSING_CODES = {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "RequestTimeout"}
 
 
 @contextmanager
@@ -273,7 +330,22 @@ def _explained(location: Location) -> Iterator[None]:
     try:
         yield
     except _LIBRARY_ERRORS as error:
-        raise explain(error, location) from error
+        # Without the library's own, which may tell secrets where tracebacks are printed.
+        raise explain(error, location, _secrets()) from None
+
+
+def _secrets() -> list[str]:
+    """The keys that requests are signed with; a store may repeat what it was sent."""
+    secrets = [os.environ.get(name, "") for name in _SECRET]
+    with suppress(Exception):  # whatever is wrong with them has been told
+        with _client_lock:
+            _, session = _new_session(os.getpid(), _settings())
+        if credentials := session.get_credentials():
+            secrets += [key or "" for key in credentials.get_frozen_credentials()]
+    return secrets
+
+
+_SECRET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def _head(location: Location) -> "HeadObjectOutputTypeDef":
@@ -308,10 +380,8 @@ def _abort(location: Location, upload: str) -> None:
             raise
 
 
-def _is_taken(error: OSError) -> bool:
-    """Whether there is an object, or somebody else was just writing one (409, AWS)."""
-    cause = error.__cause__
-    return isinstance(cause, ClientError) and _status(cause) in {409, 412}
+_TAKEN = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}
+"""There is an object, or somebody else is just writing one (409, AWS)."""
 
 
 def _listed(location: Location, found: "ObjectTypeDef") -> ObjectInfo:
@@ -366,17 +436,64 @@ def _md5(source: ObjectInfo) -> str | None:
 
 def _fetch(source: ObjectInfo, file: HashedFile, progress: Progress | None) -> int:
     """Fetch an object into an open file; returns how many bytes came."""
-    where = source.location
-    transfer = _Transfer(progress, source.etag)
-    # Leaving the manager waits for its threads, and cancels what they do when we are interrupted.
-    with _explained(where), TransferManager(_client(), _TRANSFER) as manager:
-        manager.download(
-            where.bucket,
-            where.key,
-            file,  # type: ignore[arg-type] # all that is asked of it is to seek and write
-            subscribers=[transfer],
-        ).result()
-    return transfer.bytes
+    fetch = _Fetch(source, file, progress)
+    with _explained(source.location), ThreadPoolExecutor(_PARTS_AT_ONCE) as threads:
+        starts = range(0, max(source.size, 1), _PART)
+        parts = [threads.submit(fetch.part, start) for start in starts]
+        try:
+            for part in as_completed(parts):
+                part.result()
+        except BaseException:
+            # Failed, or interrupted: leaving the pool waits for what is under way.
+            fetch.stopped.set()
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    return fetch.received
+
+
+class _Fetch:
+    """Fetches parts of one version of an object, each to its place, in several threads."""
+
+    def __init__(self, source: ObjectInfo, file: HashedFile, progress: Progress | None) -> None:
+        self.received, self.stopped = 0, Event()
+        self._source, self._file, self._progress = source, file, progress
+        self._lock = Lock()
+
+    def part(self, start: int) -> None:
+        """Fetch one part; where its body breaks off, go on from there."""
+        stop = min(start + _PART, self._source.size)
+        for attempt in count(1):
+            try:
+                for data in self._pieces(start, stop):
+                    self._file.write(data, start)
+                    start += len(data)
+                    self._count(len(data))
+            except _BROKEN_OFF:
+                if attempt == _FETCHES:
+                    raise
+            else:
+                return
+
+    def _pieces(self, start: int, stop: int) -> Iterator[bytes]:
+        """What the store sends of a part, checked to be of the right version."""
+        where: Any = {"Bucket": self._source.location.bucket, "Key": self._source.location.key}
+        if self._source.etag:
+            where["IfMatch"] = self._source.etag
+        is_part = (start, stop) != (0, self._source.size)
+        if is_part:
+            where["Range"] = f"bytes={start}-{stop - 1}"
+        answer = _client().get_object(**where)
+        with closing(answer["Body"]) as body:
+            if is_part:
+                _check_ranged(self._source.location, answer.get("ContentRange"))
+            while not self.stopped.is_set() and (data := body.read(_MIB)):
+                yield data
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self.received += more
+            if self._progress:
+                self._progress(more)
 
 
 def _send(

@@ -1,7 +1,7 @@
 """What the errors of an S3 store mean, in one table. Knows no client library."""
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tasks.storage.location import Location, without_secrets
@@ -131,19 +131,25 @@ MEANINGS: Mapping[int | str, _Meaning] = {
 _UNKNOWN: _Meaning = (_with_errno(errno.EIO), "the store failed in an unforeseen way ({detail})")
 
 
-def explain(error: Exception, location: Location) -> Explained:
+def explain(error: Exception, location: Location, secrets: Iterable[str] = ()) -> Explained:
     """Turn an error of the client library into a built-in one that says what to do.
 
     The HTTP status decides the class, where there is one: stores agree on it more than on codes.
     The most particular entry gives the words.
+
+    Args:
+        error: The error.
+        location: What was asked for.
+        secrets: What is kept out of the words, though the store may repeat it.
     """
     error = getattr(error, "last_exception", None) or error
     entries = [MEANINGS[name] for name in _names(error) if name in MEANINGS] or [_UNKNOWN]
     make, words = entries[0]
     if _status(error):
         words = entries[-1][1]
-    words = words.format(bucket=location.bucket, detail=without_secrets(str(error))[:300])
-    return make(f"{location}: {words}{_as_answered(error)}.")
+    detail = without_secrets(str(error), secrets)[:300]
+    words = words.format(bucket=location.bucket, detail=detail)
+    return make(f"{location}: {words}{without_secrets(_as_answered(error), secrets)[:300]}.")
 
 
 def _names(error: Exception) -> Iterator[int | str]:
@@ -173,4 +179,4 @@ def _as_answered(error: Exception) -> str:
     answer = _answer(error)
     parts = (f"HTTP {status}", answer.get("Code"), answer.get("Message"))
     said = ": ".join(part for part in parts if part and part not in {"None", str(status)})
-    return f" ({without_secrets(said)[:300]})"
+    return f" ({said})"

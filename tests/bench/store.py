@@ -1,6 +1,7 @@
 """Fetch and push of one large object against other clients: `python -m tests.bench.store`.
 
-Needs a store (``AWS_ENDPOINT_URL`` and its keys). Clients take turns; figures are medians. With
+Needs a store (``AWS_ENDPOINT_URL`` and its keys). Clients take turns; figures are medians, those of
+the processor this process' own: on one machine the store needs its share too. With
 boto3's defaults an object is sent and fetched as ``aws s3 cp`` does it.
 """
 
@@ -100,18 +101,20 @@ def _compare(clients: Clients, repeats: int, size: int) -> None:
     clients.s3.create_bucket(Bucket=clients.bucket)
     for what, calls in (("push", clients.pushes()), ("fetch", clients.fetches())):
         seconds: dict[str, list[float]] = defaultdict(list)
+        busy: dict[str, list[float]] = defaultdict(list)
         for _ in range(repeats):
             for name, call in calls.items():
-                started = time.perf_counter()
+                started, used = time.perf_counter(), time.process_time()
                 call()
                 seconds[name].append(time.perf_counter() - started)
+                busy[name].append(time.process_time() - used)
                 clients.copy.unlink(missing_ok=True)
         best = min(map(statistics.median, seconds.values()))
         for name, taken in seconds.items():
             middle = statistics.median(taken)
             sys.stdout.write(
                 f"{what:6} {name:20} {middle:7.2f} s {size / middle:7.0f} MiB/s "
-                f"{middle / best:5.2f} of the best\n"
+                f"{middle / best:5.2f} of the best, {statistics.median(busy[name]):6.2f} s of CPU\n"
             )
     clients.s3.delete_object(Bucket=clients.bucket, Key=KEY)
     clients.s3.delete_bucket(Bucket=clients.bucket)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from tasks import progress
-from tasks.progress import Progress, Update, duration
+from tasks.pose.errors import StageFailed
+from tasks.progress import Progress, Update, duration, ending_together
 
 
 @pytest.fixture
@@ -109,3 +110,12 @@ def test_a_line_says_how_far_how_fast_and_how_long(
 )
 def test_durations_are_told_as_people_say_them(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_work_that_outlives_its_run_is_ended() -> None:
+    with ending_together():
+        work = Progress("fetch · m1", 100, "bytes")
+        work.add(10)
+    with pytest.raises(StageFailed, match="fetch · m1: it was ended with its run"):
+        work.add(10)
+    Progress("fetch · m1", 100, "bytes").add(10)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Answer:
 
     status: int
     code: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _answer(self, fault: Answer) -> None:
-        body = f"<Error><Code>{fault.code}</Code></Error>".encode() if fault.code else b""
+        said = f"<Code>{fault.code}</Code><Message>{escape(fault.message)}</Message>"
+        body = f"<Error>{said}</Error>".encode() if fault.code else b""
         self.send_response_only(fault.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

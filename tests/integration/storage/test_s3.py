@@ -70,7 +70,7 @@ def test_a_large_file_goes_and_comes_in_parts(bucket: Bucket, large: Path, tmp_p
     assert uploaded.etag.endswith('-3"')
     sha256 = STORE.download(uploaded, tmp_path / "back", received.append)
     assert uploaded.size == sum(sent) == sum(received) == MULTIPART
-    assert len(received) > 100
+    assert len(received) > 40  # once a MiB
     assert sha256 == uploaded.sha256
     assert (tmp_path / "back").read_bytes() == large.read_bytes()
     assert names_in(tmp_path) == ["back", "large.mp4"]
@@ -339,17 +339,3 @@ class TestOnCeph:
             with pytest.raises(PermissionError, match=said) as caught:
                 call()
             assert "very-wrong" not in str(caught.value)
-
-    def test_over_tls(
-        self, bucket: Bucket, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", bucket.store.settings["OBJECT_STORE_TLS_URL"])
-        (tmp_path / "small").write_bytes(b"small")
-        small = STORE.upload(tmp_path / "small", bucket.at("small"))
-        info = STORE.upload(large, bucket.at("large"))  # in parts, whose bodies are streamed
-        assert STORE.download(info, tmp_path / "back") == info.sha256
-        assert STORE.download(small, tmp_path / "back") == small.sha256
-        monkeypatch.setenv("AWS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
-        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-        with pytest.raises(ConnectionError, match="check AWS_ENDPOINT_URL and AWS_CA_BUNDLE"):
-            STORE.stat(bucket.at("small"))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,7 @@ from tests.integration.storage.faults import (
     FaultyProxy,
     FirstOf,
     Hang,
+    Request,
     Reset,
     Short,
     Spoil,
@@ -366,7 +368,19 @@ def test_an_object_that_changes_while_it_is_fetched(
     bucket: Bucket, proxy: FaultyProxy, scratch: Path
 ) -> None:
     info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
-    proxy.follow(on("GET", After(lambda: bucket.put("a", bytes(MULTIPART - 1) + b"1")), 0))
+    changed = threading.Event()
+
+    def change() -> None:
+        bucket.put("a", bytes(MULTIPART - 1) + b"1")
+        changed.set()
+
+    def rule(request: Request) -> Fault | None:
+        if request.method == "GET" and request.number == 0:
+            return After(change)
+        changed.wait(30)  # no other part is asked for before
+        return None
+
+    proxy.follow(rule)
     with pytest.raises(OSError, match=r"/a: the object changed while it was being") as caught:
         STORE.download(info, scratch / "movie.mp4")
     assert caught.value.errno == errno.ESTALE
@@ -479,7 +493,12 @@ def test_what_a_killed_process_leaves_of_an_upload_is_aborted(
     bucket: Bucket, proxy: FaultyProxy, large: Path
 ) -> None:
     begun = threading.Event()
-    proxy.follow(on("PUT", After(lambda: (begun.set(), time.sleep(10))), 1))
+
+    def hang() -> None:
+        begun.set()
+        time.sleep(10)
+
+    proxy.follow(on("PUT", After(hang), 1))
     target = bucket.at("out/m1/labeled.mp4")
     child = subprocess.Popen([sys.executable, "-c", PUSH, str(large), str(target)], cwd=ROOT)
     assert begun.wait(60)
@@ -505,7 +524,7 @@ def test_any_number_of_unfinished_uploads_is_aborted(bucket: Bucket) -> None:
 
 
 def test_an_upload_that_ends_meanwhile_is_left_alone(bucket: Bucket, proxy: FaultyProxy) -> None:
-    where = {"Bucket": bucket.name, "Key": "out/a"}
+    where: Any = {"Bucket": bucket.name, "Key": "out/a"}
     upload = bucket.store.client.create_multipart_upload(**where)["UploadId"]
 
     def end() -> None:
@@ -519,3 +538,15 @@ def test_who_may_not_look_for_unfinished_uploads_is_told(refusing: FaultyProxy) 
     refusing.follow(lambda request: Answer(403, "AccessDenied"))
     with pytest.raises(PermissionError, match="the store refused"):
         STORE.abort_unfinished(Location("bucket", "out/"))
+
+
+def test_a_download_ends_when_nobody_wants_it_any_more(
+    bucket: Bucket, large: Path, scratch: Path
+) -> None:
+    def end(_: int) -> None:
+        raise LookupError("the run has ended")
+
+    uploaded = STORE.upload(large, bucket.at("large.mp4"))
+    with pytest.raises(LookupError):
+        STORE.download(uploaded, scratch / "movie.mp4", end)
+    assert_untouched(scratch)

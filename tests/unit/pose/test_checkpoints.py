@@ -1,12 +1,12 @@
 """What is written down of an estimation, and how much of it can be read again."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tasks.pose import checkpoints
 from tasks.pose.checkpoints import Checkpoints, is_checkpoint, read_past
 
 RANDOM = np.random.default_rng(3)
@@ -48,7 +48,7 @@ def test_come_back_bit_for_bit(make: Any, tmp_path: Path) -> None:
 
 def test_are_written_after_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     kept = Checkpoints(tmp_path, 2, _written=0.0)
     for second in range(50):
         now[0] = float(second)

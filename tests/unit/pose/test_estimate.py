@@ -192,7 +192,9 @@ class TestGoingOn:
         folder, told = movie.parent / name, list[Pace]()
         folder.mkdir(exist_ok=True)
         target = folder / "poses.h5"
-        found = estimate.estimate(folder, movie, target, None, None, folder, progress=told.append)
+        found = estimate.estimate(
+            folder, movie, target, None, None, checkpoints=folder, progress=told.append
+        )
         return found, target.read_bytes(), told
 
     @pytest.mark.parametrize("after", [0, 3, 12, 18])

@@ -286,6 +286,13 @@ class TestEnd:
         with pytest.raises(StageFailed, match="ended with its run"):
             process.call(in_child.add, 2, 3)
 
+    def test_for_good_ends_what_is_under_way(self, process: StageProcess) -> None:
+        def end(_: int) -> None:
+            threading.Thread(target=process.end).start()
+
+        with pytest.raises(StageFailed, match="ended with its run"):
+            process.call(in_child.count_to, 1000, 0.1, on_progress=end)
+
     @pytest.mark.parametrize(
         "call",
         [

@@ -11,7 +11,7 @@ from tasks.pose import report
 from tasks.pose.ledger import FrameLedger
 from tasks.pose.quality import Verdict
 from tasks.pose.report import MoviePictures, render_report
-from tasks.pose.run_record import MovieRecord, RunRecord
+from tasks.pose.run_record import MovieRecord, RunRecord, StageTime
 from tasks.pose.settings import Crop, PoseSettings
 from tests.records import a_failed_movie, a_model, a_movie, a_quality, a_run, an_output
 
@@ -98,6 +98,11 @@ def test_the_ledger_shows_each_count() -> None:
 def test_unknown_counts_are_a_dash() -> None:
     shown = page(a_run(a_movie(frames=FrameLedger(declared=None, decoded=7, poses=7))))
     assert re.search(r"pass\s*–\s*7\s*7\s*–\s*–", shown.text)
+
+
+def test_poses_of_an_earlier_run_are_told_as_such() -> None:
+    reused = {"Estimate poses": StageTime(seconds=0, reused=True)}
+    assert re.search(r"300\s*reused", page(a_run(a_movie(stages=reused))).text)
 
 
 def test_a_failed_movie_says_why() -> None:

@@ -36,6 +36,7 @@ def changed(one: StageKeys) -> set[str]:
 
 SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"crop": {"left": 0, "top": 0, "width": 8, "height": 8}}, ALL),
+    ({"precision": "half"}, ALL),
     ({"window_length": 7}, AFTER_POSES),
     ({"window_length": 0}, AFTER_POSES),
     ({"p_cutoff": 0.5}, {"quality", *DRAWN}),

@@ -1,0 +1,26 @@
+"""Requests that must not hold up an end: whoever asks goes on where there is no answer."""
+
+import contextvars
+import threading
+from collections.abc import Callable
+
+PATIENCE = 5.0
+"""Seconds for an answer; a cancelled run has 30 in all."""
+
+
+def briefly(action: Callable[[], object], seconds: float = PATIENCE) -> bool:
+    """Do something for a while, in a thread that is left alone when its time is up.
+
+    Args:
+        action: What to do; its errors are its own.
+        seconds: How long to wait for it.
+
+    Returns:
+        Whether it came to its end.
+    """
+    # Which server there is, Prefect keeps in context variables.
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(action,), name="briefly", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()

@@ -1,0 +1,58 @@
+"""Whether a process of this machine is still there, when all that is left of it is a note."""
+
+import os
+import platform
+from contextlib import suppress
+from pathlib import Path
+
+
+def note() -> str:
+    """What tells this process apart from all others, here and elsewhere, now and later."""
+    pid = os.getpid()
+    return " ".join((_here(), str(pid), _began(pid) or ""))
+
+
+def has_ended(noted: str) -> bool:
+    """Whether the process that a note is of ran here, and has ended; False where that is not known.
+
+    Args:
+        noted: What `note` returned there.
+    """
+    here, pid, began = [*noted.split(" "), "", ""][:3]
+    if not here or here != _here() or not pid.isdecimal():
+        return False
+    if not _exists(int(pid)):
+        return True
+    now = _began(int(pid))
+    return now is not None and now != began
+
+
+def _here() -> str:
+    """This start of this machine, and this container's own processes; empty where it has no name.
+
+    The kernel's first set of processes has the same number on all machines.
+    """
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{platform.node()}/{boot}/{Path('/proc/self/ns/pid').readlink()}".replace(" ", "_")
+    return ""
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _began(pid: int) -> str | None:
+    """When a process began, in ticks, or that it has ended; None where that may not be known."""
+    with suppress(OSError):
+        # The name in parentheses may hold anything.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        # One that has ended is there until its parent has taken notice.
+        return "ended" if fields[0] == "Z" else fields[19]
+    return None

@@ -1,0 +1,180 @@
+"""A cancelled run ends its work, leaves nothing behind, and says who cancelled it and when."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelling
+
+from tasks.pose.slots import SLOTS, devices, slot
+from tasks.staging import SCRATCH
+from tasks.storage.claims import Claim, Holder
+from tasks.storage.location import Location
+from tasks.storage.store import LocalStore
+from tests.integration.lab import as_client, deploy_plainly, eventually
+from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
+
+PATIENCE = 400.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine with workers, and what runs leave on it."""
+
+    client: SyncPrefectClient
+    folder: Path
+
+    def start(self, movies: Path, output: Path, **settings: Any) -> FlowRun:
+        deployment = self.client.read_deployment_by_name("pose-estimation/pose-estimation")
+        parameters = {
+            "model": str(DEMO_MODEL),
+            "movies": [str(movies)],
+            "output": str(output),
+            "settings": settings,
+        }
+        return self.client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+
+    def is_at(self, run: FlowRun, stage: str, state: str = "Running") -> bool:
+        chosen = FlowRunFilter.model_validate({"id": {"any_": [run.id]}})
+        found = self.client.read_task_runs(flow_run_filter=chosen)
+        return any(t.name.startswith(stage) and t.state and t.state.name == state for t in found)
+
+    def cancel(self, run: FlowRun) -> str:
+        """Cancel a run as the UI does; what it says once it has said who and when."""
+        asked: Any = Cancelling()
+        self.client.set_flow_run_state(run.id, asked, force=True)
+        return self.told(run)
+
+    def told(self, run: FlowRun) -> str:
+        def told() -> str | None:
+            state = self.client.read_flow_run(run.id).state
+            assert state
+            said = str(state.message)
+            return said if state.is_cancelled() and said.startswith("Cancelled at") else None
+
+        return str(eventually(told, PATIENCE))
+
+    def movies_of(self, run: FlowRun) -> list[FlowRun]:
+        found = self.client.read_flow_runs()
+        return [one for one in found if str(run.id) in str(one.parameters.get("place"))]
+
+    def left(self) -> list[str]:
+        """Processes and folders of runs."""
+        processes = [
+            path.name
+            for path in Path("/proc").glob("[0-9]*")
+            if b"tasks.pose.processes" in _read(path / "cmdline")
+            and str(self.folder).encode() in _read(path / "environ")
+        ]
+        return processes + [path.name for path in self.folder.glob(f"{SCRATCH}*")]
+
+
+def _read(path: Path) -> bytes:
+    with suppress(OSError):
+        return path.read_bytes()
+    return b""
+
+
+def files_in(output: Path) -> list[str]:
+    """What a run left there, but for what the next run goes on from."""
+    found = [path for path in output.rglob("*") if path.is_file()]
+    return [path.name for path in found if not path.is_relative_to(output / ".dlcflow" / "movies")]
+
+
+@pytest.fixture(scope="module")
+def machine(
+    lab_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Machine]:
+    folder = tmp_path_factory.mktemp("scratch")
+    slots = tmp_path_factory.mktemp("slots")
+    log = tmp_path_factory.mktemp("worker") / "log"
+    with as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SLOTS, str(slots))
+        deploy_plainly(client, patch)
+        with log.open("wb") as file:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "deployments.worker"],
+                cwd=ROOT,
+                env=os.environ | lab_server | {"TMPDIR": str(folder)},
+                stdout=file,
+                stderr=file,
+            )
+        try:
+            yield Machine(client, folder)
+        finally:
+            worker.terminate()
+            worker.terminate()
+            worker.wait(120)
+
+
+@contextmanager
+def all_devices_taken() -> Iterator[None]:
+    with ExitStack() as held:
+        for device in devices():
+            held.enter_context(slot([device], None, lambda: pytest.fail("somebody estimates")))
+        yield
+
+
+def test_while_it_estimates(machine: Machine, tmp_path: Path) -> None:
+    run = machine.start(DEMO_MOVIE, tmp_path / "out")
+    eventually(lambda: machine.is_at(run, "estimate"), PATIENCE)
+    assert len(machine.left()) >= 2
+    said = machine.cancel(run)
+    assert "UTC in the Prefect UI, on a command line or through the API" in said
+    assert "its work had ended" in said
+    assert machine.left() == []
+    assert files_in(tmp_path / "out") == []
+
+
+def test_while_it_waits_for_a_gpu(machine: Machine, tmp_path: Path) -> None:
+    with all_devices_taken():
+        run = machine.start(DEMO_MOVIE, tmp_path / "out")
+        eventually(lambda: machine.is_at(run, "estimate"), PATIENCE)
+        assert "its work had ended" in machine.cancel(run)
+        assert machine.left() == []
+    with all_devices_taken():
+        assert files_in(tmp_path / "out") == []
+
+
+def test_while_it_waits_for_another_run(machine: Machine, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    folder = Location("", f"{output}/.dlcflow/lock/")
+    other = Claim(LocalStore(), folder, Holder("1", "m1 · openfield", "gpu-2", "noon"))
+    other.take(lambda holder: None)
+    run = machine.start(DEMO_MOVIE, output)
+    eventually(lambda: machine.is_at(run, "lock output", "Waiting"), PATIENCE)
+    assert "its work had ended" in machine.cancel(run)
+    assert machine.left() == []
+    assert other.holds()
+    other.release()
+    assert files_in(output) == []
+
+
+def test_a_spread_request_and_its_movies(machine: Machine, tmp_path: Path) -> None:
+    movies = tmp_path / "movies"
+    movies.mkdir()
+    for name in ("m1", "m2"):
+        shutil.copy(DEMO_MOVIE, movies / f"{name}.mp4")
+    run = machine.start(movies, tmp_path / "out", spread_from=2)
+
+    def started() -> list[FlowRun]:
+        found = machine.movies_of(run)
+        return found if all(machine.is_at(one, "estimate") for one in found) else []
+
+    started_movies = eventually(lambda: len(found := started()) == 2 and found, PATIENCE)
+    assert "UTC in the Prefect UI" in machine.cancel(run)
+    for movie in started_movies or []:
+        whose = f"with its request, run 'movies · {DEMO_MODEL.stem}' ({run.id}); its work"
+        assert whose in machine.told(movie)
+    assert machine.left() == []
+    assert files_in(tmp_path / "out") == []

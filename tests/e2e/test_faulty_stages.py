@@ -1,0 +1,88 @@
+"""Stages that hang or die of a signal: the movie is tried again, or fails clearly and alone."""
+
+import signal
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.pose.run_record import MovieRecord, RunRecord, Status
+from tasks.pose.watchdog import PATIENCE
+from tests.commands import command
+from tests.movie_files import cut_movie
+from tests.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.small_disk import small_disk
+from tests.stage_faults import ESTIMATION, FINISHING, Injector, Signal, injected
+
+FRAMES = 60
+SIGNALS = {
+    "killed-once.mp4": Signal(signal.SIGKILL, ESTIMATION, 1),
+    "hangs-once.mp4": Signal(signal.SIGSTOP, ESTIMATION, 1),
+    "crashes.mp4": Signal(signal.SIGSEGV, FINISHING, inf),
+    "aborts-once.mp4": Signal(signal.SIGABRT, FINISHING, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def ran(prefect_server: None, tmp_path_factory: Any) -> tuple[RunRecord, Injector]:
+    from flows.pose_estimation import pose_estimation
+
+    folder = tmp_path_factory.mktemp("movies")
+    for name in ("plain.mp4", *SIGNALS):
+        cut_movie(DEMO_MOVIE, folder / name, FRAMES)
+    out = tmp_path_factory.mktemp("out")
+    with injected(SIGNALS) as injector, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(PATIENCE, "40")
+        state = pose_estimation(str(DEMO_MODEL), [f"{folder}/"], str(out), return_state=True)
+    assert str(state.message).startswith("1 of 5 movies failed: crashes (")
+    return RunRecord.model_validate_json((out / "run.json").read_bytes()), injector
+
+
+def movie(record: RunRecord, name: str) -> MovieRecord:
+    (found,) = (movie for movie in record.movies if movie.name == name)
+    return found
+
+
+@pytest.mark.parametrize("name", ["killed-once", "hangs-once", "aborts-once"])
+def test_what_is_lost_once_is_made_again(ran: tuple[RunRecord, Injector], name: str) -> None:
+    record, injector = ran
+    assert len(injector.struck[f"{name}.mp4"]) == 1
+    found, plain = movie(record, name), movie(record, "plain")
+    assert (found.status, found.error) == (Status.COMPLETE, None)
+    assert {k: v.sha256 for k, v in found.outputs.items()} == {
+        k: v.sha256 for k, v in plain.outputs.items()
+    }
+
+
+def test_what_dies_each_time_is_a_failed_movie_that_says_what_to_do(
+    ran: tuple[RunRecord, Injector],
+) -> None:
+    record, injector = ran
+    assert len(injector.struck["crashes.mp4"]) == 2
+    found = movie(record, "crashes")
+    assert (found.status, found.outputs) == (Status.FAILED, {})
+    assert "was ended by SIGSEGV (its native code crashed" in str(found.error)
+    assert "encode the movie anew" in str(found.error)
+
+
+def test_nothing_of_it_is_left(ran: tuple[RunRecord, Injector]) -> None:
+    _, injector = ran
+    for pid in {pid for struck in injector.struck.values() for pid in struck}:
+        assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_scratch_disk_that_is_too_small_is_told_before_anything_is_fetched(
+    tmp_path: Path,
+) -> None:
+    movie = cut_movie(DEMO_MOVIE, tmp_path / "m.mp4", 10)
+    with small_disk(tmp_path / "disk", 256 << 10) as disk:
+        words = ("--model", DEMO_MODEL, "--movies", movie, "--output", tmp_path / "out")
+        home = {"HOME": str(tmp_path), "PREFECT_API_URL": ""}
+        done = command("run", *words, TMPDIR=str(disk), **home)
+        left = [path.name for path in disk.iterdir()]
+    assert done.returncode == 1
+    assert "bytes of scratch are needed for the model, one movie at a time and" in done.stderr
+    assert "let TMPDIR name a folder on a larger disk" in done.stderr
+    assert left == []
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,125 @@
+"""A run on a store that fails in every way: right results, or a movie that says why it failed."""
+
+import hashlib
+from math import inf
+from typing import Any
+
+import pytest
+
+from tasks.pose.run_record import MovieRecord, RunRecord, Status
+from tests.integration.storage.faults import (
+    Answer,
+    Cut,
+    Fault,
+    FirstOf,
+    Reset,
+    Short,
+    Spoil,
+    Unanswered,
+    faulty,
+)
+from tests.movie_files import cut_movie
+from tests.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.stores import Settings, client
+
+BUCKET = "faulty-store"
+PLAIN = "plain"
+
+PASSING: dict[str, tuple[str, Fault]] = {
+    "get-503": ("GET", Answer(503, "SlowDown")),
+    "get-429": ("GET", Answer(429)),
+    "get-reset": ("GET", Reset()),
+    "get-cut": ("GET", Cut()),
+    "get-short": ("GET", Short()),
+    "get-spoiled": ("GET", Spoil()),
+    "put-503": ("PUT", Answer(503, "SlowDown")),
+    "put-reset": ("PUT", Reset()),
+    "put-lost": ("PUT", Unanswered()),
+}
+"""By the movie: what happens to the first requests of its kind, which then succeed."""
+
+LASTING: dict[str, tuple[str, Fault, str]] = {
+    "get-down": ("GET", Answer(500), "the store is overloaded or failing; try again later"),
+    "get-always-cut": ("GET", Cut(), "the connection broke before all had arrived; try again"),
+    "get-denied": ("GET", Answer(403, "AccessDenied"), "ask the bucket's owner for the right"),
+    "put-expired": ("PUT", Answer(400, "ExpiredToken"), "the credentials have expired; log in"),
+}
+"""By the movie: what happens to all requests of its kind, and what is said of it."""
+
+RETRIED = {"get-down", "get-always-cut"}
+
+
+def place(name: str, method: str) -> str:
+    return f"/{BUCKET}/out/{name}/" if method == "PUT" else f"/{BUCKET}/in/{name}.mp4"
+
+
+@pytest.fixture(scope="module")
+def store(object_store: Settings) -> Any:
+    return client(object_store)
+
+
+@pytest.fixture(scope="module")
+def record(
+    store: Any, object_store: Settings, prefect_server: None, tmp_path_factory: Any
+) -> RunRecord:
+    from flows.pose_estimation import pose_estimation
+
+    movie = cut_movie(DEMO_MOVIE, tmp_path_factory.mktemp("movies") / "m.mp4", 6).read_bytes()
+    store.create_bucket(Bucket=BUCKET)
+    for name in (PLAIN, *PASSING, *LASTING):
+        store.put_object(Bucket=BUCKET, Key=f"in/{name}.mp4", Body=movie)
+    rules = {place(name, how[0]): (*how, 2.0) for name, how in PASSING.items()}
+    rules[place("get-spoiled", "GET")] = ("GET", Spoil(), 1)
+    rules |= {place(name, how[0]): (*how[:2], inf) for name, how in LASTING.items()}
+    with faulty(object_store["AWS_ENDPOINT_URL"]) as proxy, pytest.MonkeyPatch.context() as patch:
+        proxy.follow(FirstOf(rules))
+        patch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        patch.setenv("AWS_MAX_ATTEMPTS", "2")
+        place_in, out = f"s3://{BUCKET}/in/", f"s3://{BUCKET}/out"
+        state = pose_estimation(str(DEMO_MODEL), [place_in], out, return_state=True)
+    assert str(state.message).startswith(f"{len(LASTING)} of ")
+    body = store.get_object(Bucket=BUCKET, Key="out/run.json")["Body"].read()
+    return RunRecord.model_validate_json(body)
+
+
+def movie(record: RunRecord, name: str) -> MovieRecord:
+    (found,) = (movie for movie in record.movies if movie.name == name)
+    return found
+
+
+def digests(movie: MovieRecord) -> dict[str, str]:
+    return {name: output.sha256 for name, output in movie.outputs.items()}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_what_passes_costs_no_result(record: RunRecord, name: str) -> None:
+    found, plain = movie(record, name), movie(record, PLAIN)
+    assert (found.status, found.error) == (Status.COMPLETE, None)
+    assert found.frames == plain.frames
+    assert digests(found) == digests(plain)
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_what_lasts_is_a_failed_movie_that_says_why(record: RunRecord, name: str) -> None:
+    found = movie(record, name)
+    stage = "Publish movie" if name.startswith("put") else "Fetch movie"
+    assert (found.status, found.failed_stage) == (Status.FAILED, stage)
+    assert found.error_kind == ("retriable" if name in RETRIED else "bad input")
+    with pytest.raises(ValueError, match=LASTING[name][2]):
+        raise ValueError(found.error)
+    assert found.outputs == {}
+
+
+def test_every_object_is_whole(record: RunRecord, store: Any) -> None:
+    recorded = [record.outputs, *(one.outputs for one in record.movies)]
+    expected = {out.location: out.sha256 for outputs in recorded for out in outputs.values()}
+    pages = store.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix="out/")
+    found = {}
+    for key in (item["Key"] for page in pages for item in page["Contents"]):
+        answer = store.get_object(Bucket=BUCKET, Key=key)
+        digest = hashlib.sha256(answer["Body"].read()).hexdigest()
+        assert answer["Metadata"]["sha256"] == digest
+        found[f"s3://{BUCKET}/{key}"] = digest
+    del found[f"s3://{BUCKET}/out/run.json"]
+    assert {where: digest for where, digest in found.items() if where in expected} == expected
+    assert "Uploads" not in store.list_multipart_uploads(Bucket=BUCKET)

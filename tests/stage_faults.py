@@ -1,0 +1,78 @@
+"""Something outside that ends or stops a run's stages while they have a movie open."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ESTIMATION, FINISHING = "tasks.pose.estimate", "tasks.pose.finishing"
+"""A module that the one kind of stage process loads ahead, and the other does not."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What a stage process gets while it has a movie open.
+
+    Attributes:
+        number: SIGSTOP makes it hang.
+        stage: `ESTIMATION` or `FINISHING`.
+        times: How many processes get it.
+    """
+
+    number: signal.Signals
+    stage: str
+    times: float
+
+
+@dataclass
+class Injector:
+    """Looks which files the stage processes have open.
+
+    Attributes:
+        signals: By the name of a movie's file.
+        struck: The processes that got a signal, by the same.
+    """
+
+    signals: dict[str, Signal]
+    struck: dict[str, set[int]] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Send what is due."""
+        for pid in (int(one.name) for one in Path("/proc").glob("[0-9]*")):
+            with suppress(OSError):
+                command = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+                if "tasks.pose.processes" in command and _is_ours(pid):
+                    self._look_at(pid, command)
+
+    def _look_at(self, pid: int, command: list[str]) -> None:
+        for name in {fd.readlink().name for fd in Path(f"/proc/{pid}/fd").iterdir()}:
+            due, struck = self.signals.get(name), self.struck.setdefault(name, set())
+            if due and due.stage in command and pid not in struck and len(struck) < due.times:
+                struck.add(pid)
+                os.kill(pid, due.number)
+
+
+def _is_ours(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    return int(stat.rpartition(")")[2].split()[1]) == os.getpid()
+
+
+@contextmanager
+def injected(signals: dict[str, Signal]) -> Iterator[Injector]:
+    """Send signals to this process' stages while the block runs."""
+    injector, ended = Injector(signals), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.005):
+            injector.look()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield injector
+    finally:
+        ended.set()
+        thread.join()

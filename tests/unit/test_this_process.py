@@ -1,0 +1,55 @@
+"""Notes of processes: of this one, of killed ones, of those of other machines."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tasks.this_process import has_ended, note
+from tests.paths import ROOT
+
+NOTE = (
+    "import sys; from tasks.this_process import note; print(note(), flush=True); sys.stdin.read()"
+)
+
+
+def other() -> tuple["subprocess.Popen[str]", str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", NOTE],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def test_a_process_that_lives_has_not_ended() -> None:
+    process, noted = other()
+    assert not has_ended(noted)
+    assert not has_ended(note())
+    process.communicate()
+
+
+@pytest.mark.parametrize("buried", [True, False])
+def test_a_killed_one_has(buried: bool) -> None:
+    process, noted = other()
+    process.kill()
+    assert process.stdout is not None
+    process.stdout.read()  # until it is gone
+    if buried:
+        process.communicate()
+    while not has_ended(noted):
+        pass
+    process.communicate()
+
+
+def test_another_one_of_its_number_is_not_it() -> None:
+    here, pid, began = note().split(" ")
+    assert has_ended(f"{here} {pid} {int(began) + 1}")
+
+
+@pytest.mark.parametrize("noted", ["", "somewhere-else/pid:[1] 1 1", "what of another version"])
+def test_nothing_is_known_of_what_is_elsewhere(noted: str) -> None:
+    assert not has_ended(noted)
