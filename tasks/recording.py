@@ -120,6 +120,7 @@ def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) ->
         height=info.height,
         codec=info.codec,
         batch_size=found.batch_size,
+        path=found.loaded.path,
         precision=_precision(found.arithmetic),
         resumed=found.resumed or None,
         frame_rate=float(found.timing.frame_rate),

@@ -61,6 +61,7 @@ def write_labeled_movie(
     clock = _clock(len(poses), frame_rate, times)
     with ExitStack() as stack:
         writer = stack.enter_context(MovieWriter(path, clock, threads))
+        pictures: Iterator[np.ndarray | Planes]
         if style.keypoints_only:
             pictures = _pictures_of_keypoints(poses, style)
         else:

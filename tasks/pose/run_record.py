@@ -113,6 +113,11 @@ class MovieRecord(Record):
     resumed: int | None = Field(
         default=None, description="Frames whose poses were found by a try that ended early."
     )
+    path: str | None = Field(
+        default=None,
+        description="Which feed its frames took: `device`, normalized there, or `deeplabcut`, "
+        "prepared by DeepLabCut's own transforms, frame by frame.",
+    )
     precision: PrecisionRecord | None = None
     frame_rate: float | None = None
     constant_frame_rate: bool | None = None

@@ -30,8 +30,10 @@ PADDED = {"pad_height_divisor": 64, "pad_width_divisor": 64, "position": "top_le
 CASES: dict[str, tuple[Crop | None, dict[str, Any]]] = {
     "whole frame": (None, {}),
     "crop": (CROP, {}),
-    # As HRNet's configurations have it: frames go through DeepLabCut's own transforms.
+    # As HRNet's configurations have it: frames go through DeepLabCut's own transforms …
     "padded crop": (CROP, {"auto_padding": PADDED}),
+    # … where they need any.
+    "nothing to pad": (None, {"auto_padding": PADDED | dict.fromkeys(list(PADDED)[:2], 32)}),
 }
 
 
@@ -159,8 +161,11 @@ def test_the_snapshot_that_was_loaded_is_told(process: StageProcess, tmp_path: P
 
 
 def test_only_plain_normalization_is_done_on_the_device(
-    process: StageProcess, model: Path, case: str, tmp_path: Path
+    process: StageProcess, model: Path, movie: Path, case: str, tmp_path: Path
 ) -> None:
     open_model(model, model.name, tmp_path / "project")
-    loaded = process.call(estimate.load, tmp_path / "project", "cpu")
-    assert loaded.path == ("deeplabcut" if CASES[case][1] else "device")
+    part, target = cut_movie(movie, tmp_path / "part.mp4", 2), tmp_path / "poses.h5"
+    found = process.call(
+        estimate.estimate, tmp_path / "project", part, target, CASES[case][0], "cpu"
+    )
+    assert found.loaded.path == ("deeplabcut" if case == "padded crop" else "device")
