@@ -22,7 +22,7 @@ from tasks.pose.errors import PoseError
 from tasks.pose.run_record import now
 from tasks.retries import STORE_RETRIES, stage
 from tasks.staging import ResolvedRequest
-from tasks.storage.claims import RENEW_EVERY, STALE_AFTER, Claim, Holder
+from tasks.storage.claims import RENEW_EVERY, STALE_AFTER, Claim, Holder, is_held_by
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
 from tasks.store_errors import store_errors
@@ -43,6 +43,7 @@ class Writer:
         self._output: Location | None = None
         self._claim: Claim | None = None
         self._ended = threading.Event()
+        self._left = False
 
     def lock(
         self, output: Location, waiting: Callable[[Holder], None], lost: Callable[[], None]
@@ -69,8 +70,11 @@ class Writer:
         renew = (claim, lost, get_run_logger())
         threading.Thread(target=self._renew, args=renew, name="lock", daemon=True).start()
 
-    def check(self) -> None:
+    def check(self, *, ask: bool = True) -> None:
         """Make sure that the lock is still held.
+
+        Args:
+            ask: Whether to ask the store, or only whoever renews the lock.
 
         Raises:
             LockLost: It is not.
@@ -80,15 +84,25 @@ class Writer:
             return
         if self._ended.is_set():
             raise LockLost(f"{self._output}: this run ends; nothing more is written")
+        if not ask and not self._claim.lost:
+            return
         with store_errors():
             holds = self._claim.holds()
         if not holds:
             raise LockLost(self._told(self._claim))
 
+    def leave(self) -> None:
+        """Let the lock become stale when this run ends: others go on with its work.
+
+        Until somebody takes it over, it stands for them, and this run gets it back at once where it
+        is started again.
+        """
+        self._left = True
+
     def release(self) -> None:
         """Give the lock up; what the store refuses now is stale in a minute."""
         self._ended.set()
-        if self._claim is not None:
+        if self._claim is not None and not self._left:
             try:
                 self._claim.release()
             except OSError as error:
@@ -97,9 +111,9 @@ class Writer:
                 )
 
     @property
-    def locks(self) -> bool:
-        """Whether it has a lock; not every store can give one."""
-        return self._claim is not None
+    def claims(self) -> Location | None:
+        """The folder that its claim lies in; None where it has none: not every store can do it."""
+        return hidden(self._output, LOCK) if self._output and self._claim else None
 
     @property
     def lost_to_itself(self) -> bool:
@@ -131,7 +145,32 @@ class Writer:
         )
 
 
-_writer: ContextVar[Writer | None] = ContextVar("writer", default=None)
+class Helper:
+    """A run that writes for another one, as long as that one has the lock.
+
+    Args:
+        run: Id of the run that has the lock.
+        claims: The folder of claims.
+    """
+
+    def __init__(self, run: str, claims: Location) -> None:
+        self._run, self.claims = run, claims
+
+    def check(self, *, ask: bool = True) -> None:
+        """Make sure that the other run still has the lock; see `Writer.check`."""
+        if not ask:
+            return
+        with store_errors():
+            holds = is_held_by(self._run, store_for(self.claims), self.claims)
+        if not holds:
+            raise LockLost(
+                f"{self.claims}: the request's run {self._run}, which this run works for, has no "
+                "lock on the output location any more; nothing more is written. Run the request "
+                "again if what is there is not what you want"
+            )
+
+
+_writer: ContextVar[Writer | Helper | None] = ContextVar("writer", default=None)
 
 
 @contextmanager
@@ -161,10 +200,33 @@ def sole_writer() -> Iterator[Writer]:
         writer.release()
 
 
-def check_lock() -> None:
+@contextmanager
+def writes_for(run: str | None, claims: str | None) -> Iterator[None]:
+    """Let what is written in the block be another run's, which has to have the lock.
+
+    Args:
+        run: The other run's id.
+        claims: Location of the folder of claims; None where the store cannot lock.
+    """
+    token = _writer.set(Helper(run, Location.parse(claims)) if run and claims else None)
+    try:
+        yield
+    finally:
+        _writer.reset(token)
+
+
+def leave_lock() -> None:
+    """Let this run's lock stand for those that go on with its work when it ends."""
+    writer = _writer.get()
+    if isinstance(writer, Writer):
+        writer.leave()
+
+
+def check_lock(*, ask: bool = True) -> None:
     """Make sure that this run may still write to its output location; ask before each change.
 
-    The runs of a spread request's movies have no lock of their own.
+    Args:
+        ask: Whether to ask the store, or only whoever renews the lock.
 
     Raises:
         LockLost: Another run writes there by now.
@@ -172,13 +234,19 @@ def check_lock() -> None:
     """
     writer = _writer.get()
     if writer is not None:
-        writer.check()
+        writer.check(ask=ask)
 
 
 def is_locked() -> bool:
     """Whether this run has a lock on its output location, so that no other one writes there."""
     writer = _writer.get()
-    return writer is not None and writer.locks
+    return isinstance(writer, Writer) and writer.claims is not None
+
+
+def claims_folder() -> Location | None:
+    """The folder that this run's claim lies in, if it has one."""
+    writer = _writer.get()
+    return writer.claims if writer else None
 
 
 @stage("Lock output", "lock output", "store", retries=STORE_RETRIES)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,24 +11,26 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.exceptions import Abort
+from prefect.exceptions import Abort, TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from tasks import locking
 from tasks.estimation import Workers
-from tasks.locking import LockLost, Writer, check_lock, lock_output, sole_writer
+from tasks.locking import LockLost, Writer, check_lock, lock_output, sole_writer, writes_for
 from tasks.pose.errors import Retriable
 from tasks.pose.processes import StagePool, StageProcess
 from tasks.pose.run_record import Request
 from tasks.pose.settings import PoseSettings
 from tasks.retries import ends_clearly
-from tasks.staging import ResolvedRequest
+from tasks.spreading import Errand, Spread, _ended_together, _this_run, _until_all_have_ended
+from tasks.staging import Fetched, MovieSource, ResolvedRequest
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo, store_for
 from tests.integration.lab import eventually
 from tests.integration.storage.faults import Answer, FaultyProxy, faulty, on
+from tests.records import an_input
 from tests.stores import Settings, client
 from tests.unit.pose import in_child
 
@@ -205,6 +208,47 @@ class TestLock:
             state = server.read_flow_run(UUID(run_id[0])).state
         assert state
         assert state.is_running()
+
+    def test_that_is_lost_ends_the_wait_for_movies_runs(
+        self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(locking, "RENEW_EVERY", 0.05)
+
+        def work(writer: Writer) -> None:
+            locked = lock_output(request(output), writer, workers)
+            take_away(output)
+            for _ in _until_all_have_ended(spread_of(locked)):
+                pass
+
+        assert "taken over" in run(work).message
+
+    def test_stays_for_those_that_go_on_where_the_run_s_worker_ends(
+        self, output: Location, workers: Workers
+    ) -> None:
+        @flow
+        def a_flow() -> str:
+            # Beyond the flow, Prefect would end this process by the signal.
+            with suppress(TerminationSignal), sole_writer() as writer:
+                locked = lock_output(request(output), writer, workers)
+                with _ended_together(spread_of(locked)):
+                    raise TerminationSignal(signal=15)
+            return str(flow_run.id)
+
+        run_id = a_flow()
+        folder = str(output.child(".dlcflow", "lock/"))
+        with writes_for(run_id, folder):
+            check_lock()
+            take_away(output)
+            with pytest.raises(LockLost, match=f"{run_id}, which this run works for, has no"):
+                check_lock()
+
+
+def spread_of(locked: ResolvedRequest) -> Spread:
+    """A request whose movie's run has not begun."""
+    source = MovieSource(0, "m1", locked.model)
+    fetched = Fetched(Path("/m.zip"), an_input("/m.zip"))
+    errands = [Errand(source, locked.output)]
+    return Spread(locked, fetched, Path("/"), _this_run(), locked.output, errands)
 
 
 def test_without_a_lock_nothing_is_checked() -> None:
