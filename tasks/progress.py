@@ -48,18 +48,30 @@ _ended: ContextVar[threading.Event | None] = ContextVar("ended", default=None)
 
 
 @contextmanager
-def ending_together() -> Iterator[None]:
+def ending_together(ended: threading.Event) -> Iterator[None]:
     """End the work that follows when the block ends, also what goes on in other threads by then.
 
     A cancelled run must not go on with its transfers: nothing else could stop a thread.
+
+    Args:
+        ended: Set when the block ends; whoever sets it before ends the work then.
     """
-    ended = threading.Event()
     token = _ended.set(ended)
     try:
         yield
     finally:
         ended.set()
         _ended.reset(token)
+
+
+def check_running(what: str) -> None:
+    """Make sure that the run goes on, before work begins that has waited for its turn.
+
+    Raises:
+        StageFailed: The run has ended meanwhile; see `ending_together`.
+    """
+    if (ended := _ended.get()) and ended.is_set():
+        raise StageFailed(f"{what}: it was ended with its run")
 
 
 class Progress:

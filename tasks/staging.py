@@ -247,7 +247,8 @@ def movie_folder(scratch: Path, movie: MovieSource) -> Iterator[Path]:
     lie elsewhere and are never touched.
     """
     folder = scratch / str(movie.number)
-    (folder / INPUT).mkdir(parents=True)
+    folder.mkdir()  # not without the run's own: what nobody holds is never swept
+    (folder / INPUT).mkdir()
     try:
         yield folder
     finally:
