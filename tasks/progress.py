@@ -88,7 +88,7 @@ class Progress:
         self._started = time.monotonic()
         self._logged = self._started - LOG_INTERVAL + _FIRST_LOG
         self._done = 0
-        self._bound = ""
+        self._bound, self._combines = "", False
 
     def __call__(self, done: int | Pace) -> None:
         """Tell that `done` units are done, and perhaps what bounds the work.
@@ -99,7 +99,7 @@ class Progress:
         if self._ended and self._ended.is_set():
             raise StageFailed(f"{self._what}: it was ended with its run")
         if isinstance(done, Pace):
-            self._bound, done = done.bound, done.done
+            self._bound, self._combines, done = done.bound, done.combines, done.done
         self._done = done
         self._tell()
         now = time.monotonic()
@@ -134,7 +134,9 @@ class Progress:
             parts.insert(0, f"{100 * self._done / self._total:.0f} %")
             if speed > 0 and self._done <= self._total:
                 parts.append(f"{duration((self._total - self._done) / speed)} left")
-        if self._bound:
+        if self._combines:
+            parts.append("poses are put together")
+        elif self._bound:
             parts.append(f"bound by {self._bound}" if self._done else f"waits for {self._bound}")
         return ", ".join(parts)
 
