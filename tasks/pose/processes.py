@@ -206,6 +206,9 @@ class StageProcess:
         if self._child is None or self._child.poll() is not None or self._connection is None:
             self._kill()
             self._launch()
+            if self._ended:  # while it was started: whoever ended it has not seen it
+                self._kill()
+                raise self._told_of_the_end()
         assert self._connection is not None
         return self._connection
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import pytest
@@ -319,6 +319,27 @@ class TestEnd:
         parent.kill()
         parent.wait()
         until(lambda: not any(map(is_alive, started)))
+
+
+class EndsIt(PosixPath):
+    """A log at whose opening, while a child is started, the run ends."""
+
+    end: Callable[[], None]
+
+    def open(self, *args: Any, **options: Any) -> Any:
+        if "a" in args[0]:
+            self.end()
+        return super().open(*args, **options)
+
+
+def test_a_child_that_is_started_while_its_run_ends_is_ended(tmp_path: Path) -> None:
+    log = EndsIt(tmp_path / "log")
+    process = StageProcess("finishing", log, {})
+    log.end = process.end
+    assert str(failure(process, in_child.add, 2, 3)) == (
+        "the finishing process was ended with its run"
+    )
+    assert process._child is None
 
 
 class TestHungChild:
