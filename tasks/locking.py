@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext, TaskRunContext
@@ -44,6 +45,7 @@ class Writer:
         self._claim: Claim | None = None
         self._ended = threading.Event()
         self._left = False
+        self._starts: int | None = None
 
     def lock(
         self, output: Location, waiting: Callable[[Holder], None], lost: Callable[[], None]
@@ -60,7 +62,7 @@ class Writer:
         """
         store, folder = store_for(output), hidden(output, LOCK)
         claim = Claim(store, folder, _this_run(), has_ended)
-        self._output, self._claim = output, claim
+        self._output, self._claim, self._starts = output, claim, _starts_of(_this_run().id)
         try:
             claim.take(waiting)
         except OSError as error:
@@ -105,7 +107,7 @@ class Writer:
         if self._claim is not None and not self._left:
             try:
                 self._claim.release()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 get_run_logger().warning(
                     "%s: its lock could not be removed: %s", self._output, error
                 )
@@ -118,8 +120,12 @@ class Writer:
     @property
     def lost_to_itself(self) -> bool:
         """Whether this run was taken for dead and has been started again, elsewhere."""
-        successor = self._claim.successor if self._claim else None
-        return successor is not None and successor.id == _this_run().id
+        if self._claim is None or not self._claim.lost:
+            return False
+        if (successor := self._claim.successor) is not None:
+            return successor.id == _this_run().id
+        now = _starts_of(_this_run().id)
+        return None not in (now, self._starts) and now != self._starts
 
     def _renew(self, claim: Claim, lost: Callable[[], None], log: Any) -> None:
         """Give signs of life until the run ends; a store may be away for a while."""
@@ -131,7 +137,7 @@ class Writer:
                     lost()
                     return
                 renewed, told = monotonic(), False
-            except OSError as error:
+            except (OSError, ValueError) as error:  # settings that break meanwhile may be mended
                 if not told and monotonic() - renewed > STALE_AFTER:
                     log.warning("The lock has not been renewed for a minute: %s", error)
                     told = True
@@ -260,7 +266,7 @@ def lock_output(
     """
     wait = _Wait(request.output)
     try:
-        with store_errors_but_unsupported():
+        with _store_errors_but_unsupported():
             writer.lock(request.output, wait.look, workers.end)
     except OSError as error:
         warning = (
@@ -311,7 +317,7 @@ def _show(text: str) -> bool:
 
 
 @contextmanager
-def store_errors_but_unsupported() -> Iterator[None]:
+def _store_errors_but_unsupported() -> Iterator[None]:
     """Let pass what a store says that cannot do what is asked; see `store_errors` for the rest."""
     try:
         yield
@@ -320,6 +326,14 @@ def store_errors_but_unsupported() -> Iterator[None]:
             raise
         with store_errors():
             raise
+
+
+def _starts_of(run: str) -> int | None:
+    """How often a run has been started; one that has ended counts as started once more."""
+    with suppress(Exception), get_client(sync_client=True) as client:
+        found = client.read_flow_run(UUID(run))
+        return found.run_count + bool(found.state and found.state.is_final())
+    return None
 
 
 def _this_run() -> Holder:
