@@ -23,7 +23,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelling, Crashed
 
 from tasks.cancelling import is_cancelled
-from tasks.hidden import hidden, removed
+from tasks.hidden import hidden, remove_empty, removed
 from tasks.locking import check_lock, claims_folder, leave_lock
 from tasks.naming import request_name
 from tasks.parts import Place, read_part
@@ -314,4 +314,6 @@ def _cancel(spread: Spread) -> None:
 @stage("Remove parts", "remove parts", "store")
 def remove_parts(request: ResolvedRequest) -> tuple[None, str]:
     """Remove what the movies' runs have handed over, once it is part of the results."""
-    return None, f"{removed(_parts(request, _this_run()))} parts"
+    count = removed(_parts(request, _this_run()))
+    remove_empty(hidden(request.output, "parts/"))
+    return None, f"{count} parts"
