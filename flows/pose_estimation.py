@@ -28,7 +28,7 @@ from tasks.kept import (
     reusable,
 )
 from tasks.live import live_bar, live_bars
-from tasks.locking import lock_output, sole_writer
+from tasks.locking import check_lock, lock_output, sole_writer
 from tasks.naming import named_for_movie, named_for_request
 from tasks.one_movie import hands_over, resolve_movie
 from tasks.parts import Place
@@ -107,7 +107,7 @@ def pose_estimation(
             check_can_spread()
         loaded = None if spread or kept else load_model(ready, workers)
         workers.finishers.start()
-        earlier = withdraw_record(request.output, alone=not spread)
+        earlier = withdraw_record(request, scratch, alone=not spread)
         if spread:
             found = spread_movies(request, archive, scratch)
         else:
@@ -174,6 +174,7 @@ def analyse_movie(
     workers: Workers,
 ) -> tuple[Analysed, str]:
     """Take one movie from its store through every stage to the output location."""
+    check_lock(ask=False)
     check_running(movie.name)
     settings = request.given.settings
     with (
