@@ -28,12 +28,13 @@ from tasks.kept import (
     reusable,
 )
 from tasks.live import live_bar, live_bars
-from tasks.locking import lock_output, sole_writer
+from tasks.locking import check_lock, lock_output, sole_writer
 from tasks.naming import named_for_movie, named_for_request
 from tasks.one_movie import hands_over, resolve_movie
 from tasks.parts import Place
 from tasks.pose.run_record import LABELED, POSES, RAW, now
 from tasks.pose.settings import PoseSettings, WrittenLocation
+from tasks.progress import check_running
 from tasks.publishing import (
     publish_annotations,
     publish_movie,
@@ -44,6 +45,7 @@ from tasks.publishing import (
 from tasks.recording import Analysed, RunFacts, conclusion, outcomes, parted
 from tasks.retries import ends_clearly, stage, timed_stages
 from tasks.scratch_room import check_scratch
+from tasks.side_by_side import side_by_side
 from tasks.spreading import check_can_spread, remove_parts, spread_movies, spreads
 from tasks.staging import (
     INPUT,
@@ -105,17 +107,15 @@ def pose_estimation(
             check_can_spread()
         loaded = None if spread or kept else load_model(ready, workers)
         workers.finishers.start()
-        earlier = withdraw_record(request.output, alone=not spread)
+        earlier = withdraw_record(request, scratch, alone=not spread)
         if spread:
             found = spread_movies(request, archive, scratch)
         else:
-            futures = [
+            movies_at_work = (
                 analyse_movie.submit(movie, request, ready, scratch, workers)
                 for movie in request.movies
-            ]
-            for future in futures:
-                future.wait()
-            found = outcomes(request, [future.state for future in futures])
+            )
+            found = outcomes(request, side_by_side(movies_at_work, workers.end))
         delivered, failed = parted(found)
         loaded = loaded or next((movie.found.loaded for movie in delivered), None)
         annotations = publish_annotations(request, delivered, scratch, workers)
@@ -174,6 +174,8 @@ def analyse_movie(
     workers: Workers,
 ) -> tuple[Analysed, str]:
     """Take one movie from its store through every stage to the output location."""
+    check_lock(ask=False)
+    check_running(movie.name)
     settings = request.given.settings
     with (
         live_bar(movie.name) as bar,

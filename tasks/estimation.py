@@ -4,7 +4,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
@@ -71,14 +71,17 @@ class Workers:
         estimator: Holds the model; one movie at a time is on the GPU.
         finishers: Filter, preview and label beside it.
         gpu: Held while a movie is estimated.
+        ended: Set once they are ended: no other work of the run goes on, either.
     """
 
     estimator: StageProcess
     finishers: StagePool
     gpu: threading.Lock
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def end(self) -> None:
-        """End them for good, whatever they are doing."""
+        """End them for good, whatever they are doing, and the run's transfers."""
+        self.ended.set()
         self.estimator.end()
         self.finishers.end()
 
@@ -154,7 +157,7 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
         scratch: Where their output goes.
 
     Yields:
-        The processes; the estimator is already loading DeepLabCut.
+        The processes; they start when that is asked of them, or at their first call.
     """
     estimator = _ahead.pop() if _ahead else _estimator(scratch)
     finishers = [
@@ -168,7 +171,7 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
     ]
     workers = Workers(estimator, StagePool(finishers), threading.Lock())
     try:
-        with ending_together():
+        with ending_together(workers.ended):
             yield workers
     finally:
         workers.end()

@@ -3,6 +3,7 @@
 Whoever removes it loses time, never a result: all of it is made again where it is missing.
 """
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,7 +54,19 @@ def removed(location: Location) -> int:
     except PoseError as error:
         warn(f"{location} could not be removed: {error}")
         return 0
+    remove_empty(location)
     return len(found)
+
+
+def remove_empty(location: Location) -> None:
+    """Remove local folders that have become empty, from the deepest up to this one.
+
+    Nobody else may be about to write there.
+    """
+    if location.is_local and location.key.endswith("/"):
+        for folder, _, _ in os.walk(location.path, topdown=False):
+            with suppress(OSError):  # something lies there
+                Path(folder).rmdir()
 
 
 def warn(sentence: str) -> None:

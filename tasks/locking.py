@@ -9,6 +9,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext, TaskRunContext
@@ -22,7 +23,7 @@ from tasks.pose.errors import PoseError
 from tasks.pose.run_record import now
 from tasks.retries import STORE_RETRIES, stage
 from tasks.staging import ResolvedRequest
-from tasks.storage.claims import RENEW_EVERY, STALE_AFTER, Claim, Holder
+from tasks.storage.claims import RENEW_EVERY, STALE_AFTER, Claim, Holder, is_held_by
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
 from tasks.store_errors import store_errors
@@ -43,6 +44,8 @@ class Writer:
         self._output: Location | None = None
         self._claim: Claim | None = None
         self._ended = threading.Event()
+        self._left = False
+        self._starts: int | None = None
 
     def lock(
         self, output: Location, waiting: Callable[[Holder], None], lost: Callable[[], None]
@@ -59,7 +62,7 @@ class Writer:
         """
         store, folder = store_for(output), hidden(output, LOCK)
         claim = Claim(store, folder, _this_run(), has_ended)
-        self._output, self._claim = output, claim
+        self._output, self._claim, self._starts = output, claim, _starts_of(_this_run().id)
         try:
             claim.take(waiting)
         except OSError as error:
@@ -69,8 +72,11 @@ class Writer:
         renew = (claim, lost, get_run_logger())
         threading.Thread(target=self._renew, args=renew, name="lock", daemon=True).start()
 
-    def check(self) -> None:
+    def check(self, *, ask: bool = True) -> None:
         """Make sure that the lock is still held.
+
+        Args:
+            ask: Whether to ask the store, or only whoever renews the lock.
 
         Raises:
             LockLost: It is not.
@@ -80,32 +86,46 @@ class Writer:
             return
         if self._ended.is_set():
             raise LockLost(f"{self._output}: this run ends; nothing more is written")
+        if not ask and not self._claim.lost:
+            return
         with store_errors():
             holds = self._claim.holds()
         if not holds:
             raise LockLost(self._told(self._claim))
 
+    def leave(self) -> None:
+        """Let the lock become stale when this run ends: others go on with its work.
+
+        Until somebody takes it over, it stands for them, and this run gets it back at once where it
+        is started again.
+        """
+        self._left = True
+
     def release(self) -> None:
         """Give the lock up; what the store refuses now is stale in a minute."""
         self._ended.set()
-        if self._claim is not None:
+        if self._claim is not None and not self._left:
             try:
                 self._claim.release()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 get_run_logger().warning(
                     "%s: its lock could not be removed: %s", self._output, error
                 )
 
     @property
-    def locks(self) -> bool:
-        """Whether it has a lock; not every store can give one."""
-        return self._claim is not None
+    def claims(self) -> Location | None:
+        """The folder that its claim lies in; None where it has none: not every store can do it."""
+        return hidden(self._output, LOCK) if self._output and self._claim else None
 
     @property
     def lost_to_itself(self) -> bool:
         """Whether this run was taken for dead and has been started again, elsewhere."""
-        successor = self._claim.successor if self._claim else None
-        return successor is not None and successor.id == _this_run().id
+        if self._claim is None or not self._claim.lost:
+            return False
+        if (successor := self._claim.successor) is not None:
+            return successor.id == _this_run().id
+        now = _starts_of(_this_run().id)
+        return None not in (now, self._starts) and now != self._starts
 
     def _renew(self, claim: Claim, lost: Callable[[], None], log: Any) -> None:
         """Give signs of life until the run ends; a store may be away for a while."""
@@ -117,7 +137,7 @@ class Writer:
                     lost()
                     return
                 renewed, told = monotonic(), False
-            except OSError as error:
+            except (OSError, ValueError) as error:  # settings that break meanwhile may be mended
                 if not told and monotonic() - renewed > STALE_AFTER:
                     log.warning("The lock has not been renewed for a minute: %s", error)
                     told = True
@@ -131,7 +151,32 @@ class Writer:
         )
 
 
-_writer: ContextVar[Writer | None] = ContextVar("writer", default=None)
+class Helper:
+    """A run that writes for another one, as long as that one has the lock.
+
+    Args:
+        run: Id of the run that has the lock.
+        claims: The folder of claims.
+    """
+
+    def __init__(self, run: str, claims: Location) -> None:
+        self._run, self.claims = run, claims
+
+    def check(self, *, ask: bool = True) -> None:
+        """Make sure that the other run still has the lock; see `Writer.check`."""
+        if not ask:
+            return
+        with store_errors():
+            holds = is_held_by(self._run, store_for(self.claims), self.claims)
+        if not holds:
+            raise LockLost(
+                f"{self.claims}: the request's run {self._run}, which this run works for, has no "
+                "lock on the output location any more; nothing more is written. Run the request "
+                "again if what is there is not what you want"
+            )
+
+
+_writer: ContextVar[Writer | Helper | None] = ContextVar("writer", default=None)
 
 
 @contextmanager
@@ -161,10 +206,33 @@ def sole_writer() -> Iterator[Writer]:
         writer.release()
 
 
-def check_lock() -> None:
+@contextmanager
+def writes_for(run: str | None, claims: str | None) -> Iterator[None]:
+    """Let what is written in the block be another run's, which has to have the lock.
+
+    Args:
+        run: The other run's id.
+        claims: Location of the folder of claims; None where the store cannot lock.
+    """
+    token = _writer.set(Helper(run, Location.parse(claims)) if run and claims else None)
+    try:
+        yield
+    finally:
+        _writer.reset(token)
+
+
+def leave_lock() -> None:
+    """Let this run's lock stand for those that go on with its work when it ends."""
+    writer = _writer.get()
+    if isinstance(writer, Writer):
+        writer.leave()
+
+
+def check_lock(*, ask: bool = True) -> None:
     """Make sure that this run may still write to its output location; ask before each change.
 
-    The runs of a spread request's movies have no lock of their own.
+    Args:
+        ask: Whether to ask the store, or only whoever renews the lock.
 
     Raises:
         LockLost: Another run writes there by now.
@@ -172,13 +240,19 @@ def check_lock() -> None:
     """
     writer = _writer.get()
     if writer is not None:
-        writer.check()
+        writer.check(ask=ask)
 
 
 def is_locked() -> bool:
     """Whether this run has a lock on its output location, so that no other one writes there."""
     writer = _writer.get()
-    return writer is not None and writer.locks
+    return isinstance(writer, Writer) and writer.claims is not None
+
+
+def claims_folder() -> Location | None:
+    """The folder that this run's claim lies in, if it has one."""
+    writer = _writer.get()
+    return writer.claims if writer else None
 
 
 @stage("Lock output", "lock output", "store", retries=STORE_RETRIES)
@@ -192,7 +266,7 @@ def lock_output(
     """
     wait = _Wait(request.output)
     try:
-        with store_errors_but_unsupported():
+        with _store_errors_but_unsupported():
             writer.lock(request.output, wait.look, workers.end)
     except OSError as error:
         warning = (
@@ -243,7 +317,7 @@ def _show(text: str) -> bool:
 
 
 @contextmanager
-def store_errors_but_unsupported() -> Iterator[None]:
+def _store_errors_but_unsupported() -> Iterator[None]:
     """Let pass what a store says that cannot do what is asked; see `store_errors` for the rest."""
     try:
         yield
@@ -252,6 +326,14 @@ def store_errors_but_unsupported() -> Iterator[None]:
             raise
         with store_errors():
             raise
+
+
+def _starts_of(run: str) -> int | None:
+    """How often a run has been started; one that has ended counts as started once more."""
+    with suppress(Exception), get_client(sync_client=True) as client:
+        found = client.read_flow_run(UUID(run))
+        return found.run_count + bool(found.state and found.state.is_final())
+    return None
 
 
 def _this_run() -> Holder:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from tasks.locking import LockLost, writes_for
 from tasks.parts import Place, write_part
 from tasks.pose.errors import BadInput, PoseError
 from tasks.pose.settings import PoseSettings
@@ -34,11 +35,16 @@ def resolve_movie(
 def hands_over(movie: str, place: Place, scratch: Path) -> Iterator[Callable[[Analysed], None]]:
     """Hand a movie's outcome over, also where the block fails: the request's run waits for it.
 
+    Where that run has lost its lock, nobody waits, and nothing is written.
+
     Yields:
         What takes the movie's results.
     """
     try:
-        yield lambda analysed: publish_part(analysed, place, scratch)
+        with writes_for(place.run, place.claims):
+            yield lambda analysed: publish_part(analysed, place, scratch)
+    except LockLost:
+        raise
     except PoseError as error:
         info = ObjectInfo(Location.parse(movie), 0, None, None, None, None)
         source = MovieSource(place.number, place.name, info)

@@ -22,6 +22,9 @@ class Place(BaseModel):
         part: Location that its outcome is handed over at.
         model_etag: The model archive that the request found.
         movie_etag: The movie that the request found.
+        run: The request's run.
+        claims: Location of the folder in which that run must have a claim for this one to write;
+            None where the store cannot lock.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +34,8 @@ class Place(BaseModel):
     part: str
     model_etag: str | None
     movie_etag: str | None
+    run: str | None = None
+    claims: str | None = None
 
 
 def write_part(outcome: Outcome, target: Path) -> None:

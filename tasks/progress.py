@@ -48,18 +48,30 @@ _ended: ContextVar[threading.Event | None] = ContextVar("ended", default=None)
 
 
 @contextmanager
-def ending_together() -> Iterator[None]:
+def ending_together(ended: threading.Event) -> Iterator[None]:
     """End the work that follows when the block ends, also what goes on in other threads by then.
 
     A cancelled run must not go on with its transfers: nothing else could stop a thread.
+
+    Args:
+        ended: Set when the block ends; whoever sets it before ends the work then.
     """
-    ended = threading.Event()
     token = _ended.set(ended)
     try:
         yield
     finally:
         ended.set()
         _ended.reset(token)
+
+
+def check_running(what: str) -> None:
+    """Make sure that the run goes on, before work begins that has waited for its turn.
+
+    Raises:
+        StageFailed: The run has ended meanwhile; see `ending_together`.
+    """
+    if (ended := _ended.get()) and ended.is_set():
+        raise StageFailed(f"{what}: it was ended with its run")
 
 
 class Progress:
@@ -76,7 +88,7 @@ class Progress:
         self._started = time.monotonic()
         self._logged = self._started - LOG_INTERVAL + _FIRST_LOG
         self._done = 0
-        self._bound = ""
+        self._bound, self._combines = "", False
 
     def __call__(self, done: int | Pace) -> None:
         """Tell that `done` units are done, and perhaps what bounds the work.
@@ -87,7 +99,7 @@ class Progress:
         if self._ended and self._ended.is_set():
             raise StageFailed(f"{self._what}: it was ended with its run")
         if isinstance(done, Pace):
-            self._bound, done = done.bound, done.done
+            self._bound, self._combines, done = done.bound, done.combines, done.done
         self._done = done
         self._tell()
         now = time.monotonic()
@@ -122,7 +134,9 @@ class Progress:
             parts.insert(0, f"{100 * self._done / self._total:.0f} %")
             if speed > 0 and self._done <= self._total:
                 parts.append(f"{duration((self._total - self._done) / speed)} left")
-        if self._bound:
+        if self._combines:
+            parts.append("poses are put together")
+        elif self._bound:
             parts.append(f"bound by {self._bound}" if self._done else f"waits for {self._bound}")
         return ", ".join(parts)
 

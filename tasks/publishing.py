@@ -1,9 +1,9 @@
 """Results, run record and report: from the scratch folder to the output location."""
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from tasks.artifacts import key_of, show
 from tasks.estimation import CheckedMovie, Workers
-from tasks.hidden import hidden, removed
+from tasks.hidden import HIDDEN, hidden, remove_empty, removed
 from tasks.links import links_of
-from tasks.locking import check_lock, is_locked
+from tasks.locking import LOCK, check_lock, is_locked
 from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.output_metadata import LabeledMovie, output_metadata
 from tasks.pose.report import MoviePictures, render_report
@@ -23,6 +23,7 @@ from tasks.pose.run_record import (
     LABELED,
     LARGEST_RECORD,
     POSES,
+    PREVIEWS,
     RAW,
     RUN_RECORD,
     MovieRecord,
@@ -39,7 +40,7 @@ from tasks.recording import (
     run_record,
 )
 from tasks.retries import STORE_RETRIES, Seconds, explained, stage
-from tasks.staging import ResolvedRequest
+from tasks.staging import RUN_FILES, ResolvedRequest
 from tasks.storage.files import sha256_of
 from tasks.storage.location import Location
 from tasks.storage.store import store_for
@@ -58,29 +59,33 @@ _CONTENT_TYPES = {
 
 
 @stage("Withdraw old record", "withdraw old record", "store", retries=STORE_RETRIES)
-def withdraw_record(output: Location, *, alone: bool) -> tuple[RunRecord | None, str]:
+def withdraw_record(
+    request: ResolvedRequest, scratch: Path, *, alone: bool
+) -> tuple[RunRecord | None, str]:
     """Take an earlier run's record away: what lies beside it is about to change.
 
     It is put aside until this run has one of its own: a run that is started again must know, too,
     which files of an earlier run to remove.
 
     Args:
-        output: Where results go.
+        request: The request.
+        scratch: Its scratch folder.
         alone: Whether nobody but this run writes there, as long as it holds the lock.
 
     Returns:
         The earlier record, where there is one that this version can read.
     """
     check_lock()
+    output = request.output
     store, location, aside = store_for(output), output.child(RUN_RECORD), _aside(output)
+    path = scratch / "earlier.json"
     with store_errors():
-        with suppress(FileNotFoundError), tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, RUN_RECORD)
+        with suppress(FileNotFoundError):
             store.download(store.stat(location), path)
             store.upload(path, aside)
             store.remove(location)
         earlier = _record(aside)
-    _abort_unfinished(output, timedelta() if alone and is_locked() else UNFINISHED)
+    _abort_unfinished(request, timedelta() if alone and is_locked() else UNFINISHED)
     return earlier, f"no {RUN_RECORD} at {output} until this run is finished"
 
 
@@ -95,15 +100,35 @@ def _record(location: Location) -> RunRecord | None:
     return None
 
 
-def _abort_unfinished(output: Location, age: timedelta) -> None:
+def _abort_unfinished(request: ResolvedRequest, age: timedelta) -> None:
     """Free what a run that was killed has left; who may write might not be allowed to look."""
+    output = request.output
     try:
-        found = store_for(output).abort_unfinished(output, age)
+        chosen = partial(is_ours, request)
+        found = store_for(output).abort_unfinished(output, chosen, age)
     except (OSError, ValueError) as error:
         get_run_logger().warning("Unfinished uploads below %s stay: %s", output, error)
         return
     if found:
         get_run_logger().info("%d unfinished uploads below %s were aborted", found, output)
+
+
+def is_ours(request: ResolvedRequest, location: Location) -> bool:
+    """Whether nobody but a run of this request's output location writes to a location.
+
+    Below it may lie anything: movies that somebody is just uploading, the output locations of other
+    requests, their scratch folders. Claims are those of runs that wait, too.
+    """
+    below = f"{str(request.output).rstrip('/')}/"
+    match str(location).removeprefix(below).split("/") if str(location).startswith(below) else []:
+        case [name]:
+            return name in RUN_FILES
+        case [folder, *names] if folder == HIDDEN:
+            return names[0] != LOCK.rstrip("/")
+        case [folder, name]:
+            movies = {movie.name for movie in request.movies}
+            return folder in movies and name in {LABELED, POSES, RAW, *PREVIEWS}
+    return False
 
 
 UNFINISHED = timedelta(hours=6)
@@ -124,7 +149,6 @@ def publish_movie(
 
     What is there already, as it should be, stays.
     """
-    check_lock()
     files = {POSES: poses, LABELED: labeled}
     files |= {path.name: path for path in previews.values()}
     if raw != poses:
@@ -156,6 +180,8 @@ def _total(paths: Any) -> int:
 def _publish(
     path: Path, target: Location, progress: Progress | None = None, *, cropped: bool = False
 ) -> Output:
+    """Put a file where it belongs, if nobody else writes there by now."""
+    check_lock()
     with store_errors():
         info = store_for(target).upload(
             path, target, _CONTENT_TYPES[path.suffix], progress.add if progress else None
@@ -189,7 +215,6 @@ def publish_annotations(
     patience = Patience(f"{len(tables)} movies", frames)
     with workers.finishers.lease() as process:
         rows = process.call(write_annotations, tables, target, form, patience=patience)
-    check_lock()
     output = _publish(target, request.output.child(target.name))
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 
@@ -205,7 +230,6 @@ def publish_record(
     scratch: Path,
 ) -> tuple[RunRecord, str]:
     """Publish metadata, report and, last of all, the run record: the mark that all is there."""
-    check_lock()
     rows, outputs = annotations
     output = facts.request.output
     movies = movie_records(facts, delivered, failed, rows)
@@ -219,15 +243,16 @@ def publish_record(
     outputs = outputs | {report.name: _publish(report, output.child(report.name))}
     record = record.model_copy(update={"outputs": outputs})
     for location in outdated(earlier, record, output):
+        check_lock()
         with store_errors():
             store_for(location).remove(location)
     for warning in record.warnings[:MOST_LOGGED]:
         get_run_logger().warning("%s", warning)
     final = scratch / RUN_RECORD
     final.write_text(record.to_json(), encoding="utf-8")
-    check_lock()
     _publish(final, output.child(RUN_RECORD))
     removed(_aside(output))
+    remove_empty(hidden(output, "checkpoints/"))
     return record, f"{record.status.value}: {output.child(RUN_RECORD)}"
 
 

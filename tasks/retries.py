@@ -20,7 +20,7 @@ from prefect.tasks import exponential_backoff
 
 from tasks.cancelling import note_end
 from tasks.pose.errors import PoseError, Retriable, StageFailed
-from tasks.pose.room import full_disk
+from tasks.pose.room import full_somewhere
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -177,7 +177,7 @@ def explained(error: BaseException) -> PoseError:
     """The error as one that can be shown to a user: one sentence, typed by what to do."""
     if isinstance(error, PoseError):
         return error
-    if isinstance(error, OSError) and (full := full_disk(error, Path(gettempdir()))):
+    if isinstance(error, OSError) and (full := full_somewhere(error, Path(gettempdir()))):
         return full
     sentence = " ".join(f"{type(error).__name__}: {error}".split())
     told = (Retriable if isinstance(error, OSError) else StageFailed)(sentence)

@@ -23,7 +23,8 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelling, Crashed
 
 from tasks.cancelling import is_cancelled
-from tasks.hidden import hidden, removed
+from tasks.hidden import hidden, remove_empty, removed
+from tasks.locking import check_lock, claims_folder, leave_lock
 from tasks.naming import request_name
 from tasks.parts import Place, read_part
 from tasks.pose.errors import BadInput, PoseError, Retriable, StageFailed
@@ -171,6 +172,8 @@ def _run_of(errand: Errand, spread: Spread) -> FlowRun:
         part=str(errand.part),
         model_etag=spread.model.input.etag,
         movie_etag=movie.info.etag,
+        run=str(spread.run.id),
+        claims=str(claims) if (claims := claims_folder()) else None,
     )
     run: Any = run_deployment(
         ONE_MOVIE,
@@ -193,6 +196,7 @@ def _until_all_have_ended(spread: Spread) -> Iterator[str]:
     """Look at the runs until every movie has an outcome; tells whenever something has changed."""
     told = ""
     while waiting := [errand for errand in spread.errands if errand.outcome is None]:
+        check_lock(ask=False)  # their own runs look before they write
         states = _states([errand.run for errand in waiting if errand.run])
         for errand in waiting:
             state = states.get(errand.run, _DELETED) if errand.run else None
@@ -284,6 +288,8 @@ def _ended_together(spread: Spread) -> Iterator[None]:
         if not isinstance(error, TerminationSignal) or _is_cancelled(spread.run):
             _cancel(spread)
             removed(spread.folder)
+        else:
+            leave_lock()
         raise
 
 
@@ -308,4 +314,6 @@ def _cancel(spread: Spread) -> None:
 @stage("Remove parts", "remove parts", "store")
 def remove_parts(request: ResolvedRequest) -> tuple[None, str]:
     """Remove what the movies' runs have handed over, once it is part of the results."""
-    return None, f"{removed(_parts(request, _this_run()))} parts"
+    count = removed(_parts(request, _this_run()))
+    remove_empty(hidden(request.output, "parts/"))
+    return None, f"{count} parts"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from tasks.hidden import HIDDEN
 from tasks.inspection import find_model
 from tasks.movie_order import check_one_format, in_recording_order
 from tasks.pose.errors import BadInput
@@ -177,16 +178,19 @@ def _as_folder(stem: str) -> str:
     """A stem that can be a folder: not this one, not the one above, not a file of the run's."""
     if not stem.strip(". "):
         return "movie"
-    return f"{stem}-movie" if stem.casefold() in _RUN_FILES else stem
+    return f"{stem}-movie" if stem.casefold() in {*RUN_FILES, HIDDEN} else stem
 
 
-_RUN_FILES = {
-    RUN_RECORD,
-    "annotations.parquet",
-    "annotations.csv",
-    "report.html",
-    "output_metadata.json",
-}
+RUN_FILES = frozenset(
+    {
+        RUN_RECORD,
+        "annotations.parquet",
+        "annotations.csv",
+        "report.html",
+        "output_metadata.json",
+    }
+)
+"""Names that a run publishes beside its movies' folders."""
 
 
 @contextmanager
@@ -207,10 +211,22 @@ def scratch_folder() -> Iterator[Path]:
 def _removed(folder: Path) -> None:
     """Remove a folder into which a thread that is being ended may still write."""
     for _ in range(_MOST_REMOVALS):
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         if not folder.exists():
             return
         time.sleep(0.1)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a scratch folder, its mark last: a kill on the way leaves one that can be swept."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name != _HELD:
+                path.unlink()
+        if [path.name for path in folder.iterdir()] in ([_HELD], []):
+            shutil.rmtree(folder)
 
 
 _MOST_REMOVALS = 20
@@ -236,7 +252,23 @@ def sweep() -> None:
     for file in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*/{_HELD}"):
         with suppress(OSError), file.open("r+") as held:  # others' are none of ours
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(file.parent, ignore_errors=True)
+            _remove(file.parent)
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}{'?' * _RANDOM}"):
+        with suppress(OSError):
+            if not (folder / _HELD).exists() and _age(folder) > _UNMARKED:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _age(folder: Path) -> float:
+    """Seconds since anything in a folder was last changed."""
+    return time.time() - max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+
+
+_RANDOM = 8
+"""Letters that `tempfile.mkdtemp` adds to a name."""
+
+_UNMARKED = 3600.0
+"""Seconds after which a scratch folder without a mark is one whose run was killed as it began."""
 
 
 @contextmanager
@@ -247,7 +279,8 @@ def movie_folder(scratch: Path, movie: MovieSource) -> Iterator[Path]:
     lie elsewhere and are never touched.
     """
     folder = scratch / str(movie.number)
-    (folder / INPUT).mkdir(parents=True)
+    folder.mkdir()  # not without the run's own: what nobody holds is never swept
+    (folder / INPUT).mkdir()
     try:
         yield folder
     finally:

@@ -120,7 +120,7 @@ def estimate(
     """
     kind = _devices(project, device)[0].name.partition(":")[0]
     reader, past = open_movie(movie), read_past(checkpoints, kind) if checkpoints else Past()
-    shots = _cropped(_unknown(reader.shots(), past), crop)
+    shots = _cropped(_unknown(reader.shots(), past, progress), crop)
     first = next(shots, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
@@ -132,6 +132,7 @@ def estimate(
         kept = Checkpoints(checkpoints, batch_size, kind, past.frames)
         found = _predictions(network, chain([first], shots), kept, progress)
         seconds = time.monotonic() - started
+    progress(Pace(reader.frames, "", combines=True))
     predictions = [*past.found, *(found[1:] if past.frames else found)]
     done = sum(size for size, _ in predictions)
     if done != reader.frames:
@@ -224,14 +225,21 @@ def cropped_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, i
     return left, right, top, bottom
 
 
-def _unknown(shots: Iterable[Shot], past: Past) -> Iterator[Shot]:
+def _unknown(shots: Iterable[Shot], past: Past, progress: Callable[[Pace], None]) -> Iterator[Shot]:
     """A movie's frames, without those whose poses are known.
 
-    The first batch comes again: the network is prepared with it, and so in the same way.
+    The first batch comes again: the network is prepared with it, and so in the same way. That the
+    others are passed over is told: it may take minutes, in which no pose is found.
     """
     for index, shot in enumerate(shots):
         if index < past.batch_size or index >= past.frames:
             yield shot
+        elif index % _TOLD_EVERY == 0:
+            progress(Pace(past.frames, "decoding"))
+
+
+_TOLD_EVERY = 50
+"""Frames that are passed over between two signs of life."""
 
 
 def _cropped(shots: Iterator[Shot], crop: Crop | None) -> Iterator[Shot]:

@@ -18,10 +18,13 @@ class Pace:
     Attributes:
         done: Frames that have a pose.
         bound: What it waits for most: ``decoding``, ``the network``, or ``a free GPU``.
+        combines: Whether all frames are through, so that nothing more is told until poses of the
+            whole movie have been put together.
     """
 
     done: int
     bound: str
+    combines: bool = False
 
 
 QUEUED = Pace(0, "a free GPU")

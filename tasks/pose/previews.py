@@ -14,6 +14,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from tasks.pose.keypoints import Keypoints
 from tasks.pose.preview_axes import Subject, Track
 from tasks.pose.preview_figures import coordinates, histogram, likelihood, trajectory
+from tasks.pose.run_record import PREVIEWS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,12 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_FIGURES: dict[str, Callable[[Subject], Figure]] = {
-    "histogram.svg": histogram,
-    "likelihood.svg": likelihood,
-    "coordinates.svg": coordinates,
-    "trajectory.png": trajectory,
-}
+_FIGURES: dict[str, Callable[[Subject], Figure]] = dict(
+    zip(PREVIEWS, (histogram, likelihood, coordinates, trajectory), strict=True)
+)
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 # Resolutions of what is made of pixels, from the finest, and the bytes that a file may take.
 _DPI = {"svg": (150, 100, 60), "png": (100, 70, 50)}

@@ -14,6 +14,9 @@ REMEDY = "make room there, or let TMPDIR name a folder on a larger disk where wo
 NOTHING = 1 << 20
 """Bytes free that are as good as none: what did not fit was a larger piece."""
 
+LITTLE = 64 << 20
+"""Bytes free that are too few for what a stage writes."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -53,6 +56,28 @@ def full_disk(error: BaseException, folder: Path) -> Retriable | None:
         f"{what} of the scratch folder {folder} is full, {free:,} bytes are free now{more}; "
         f"{REMEDY}"
     )
+
+
+def full_somewhere(error: OSError, scratch: Path) -> Retriable | None:
+    """What to tell of an error that came of a full disk, perhaps not of the scratch folder's.
+
+    Args:
+        error: Whatever was raised.
+        scratch: The scratch folder.
+
+    Returns:
+        The error in a sentence, or None where it does not tell which disk is full.
+    """
+    name = error.filename
+    named = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None
+    if named and not named.is_relative_to(scratch):
+        if error.errno not in _FULL:
+            return None
+        said = os.strerror(error.errno)
+        return Retriable(f"{named} could not be written: {said}; make room on that disk")
+    if named or error.errno not in _FULL or shutil.disk_usage(scratch).free < LITTLE:
+        return full_disk(error, scratch)
+    return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -22,6 +22,7 @@ RUN_RECORD = "run.json"
 LABELED = "labeled.mp4"
 POSES = "pose_estimates.h5"
 RAW = "pose_estimates_raw.h5"
+PREVIEWS = ("histogram.svg", "likelihood.svg", "coordinates.svg", "trajectory.png")
 """Published names in a movie's folder."""
 
 LARGEST_RECORD = 2**28

@@ -16,11 +16,14 @@ PATIENCE = "DLCFLOW_PATIENCE"
 DEFAULT_PATIENCE = 300.0
 """Enough for the libraries and a large model to come from a cold disk, on a busy machine."""
 
-PER_FRAME = 0.05
+PER_FRAME = 0.002
 """Seconds more for each frame, where work on a whole movie says nothing until it is done.
 
-Filtering takes some microseconds a frame, following several animals some milliseconds.
+Filtering, judging and drawing take some ten microseconds a frame.
 """
+
+PER_COMBINED_FRAME = 0.05
+"""The same where poses are put together: following several animals takes some milliseconds."""
 
 TICK = 0.5
 """Seconds between two looks at how long a process has been silent."""
@@ -41,13 +44,16 @@ class Patience:
     def limit(self, last: Any) -> float:
         """Seconds of silence that are too many.
 
-        Before the first frame a movie may have to be read up to where work goes on, and after the
-        last one animals are followed and tables written: both take the longer the movie is.
+        Before the first frame, after the last one, and where no frames are told, files are read and
+        written that are the larger the longer the movie is.
 
         Args:
             last: The last progress that was told, frames or a `Pace`; None where none was.
         """
         done = last.done if isinstance(last, Pace) else last
+        if isinstance(last, Pace) and last.combines:
+            # As many as there are, not as many as the movie says that it has.
+            return _base() + PER_COMBINED_FRAME * last.done
         between = done is not None and 0 < done < self.frames
         return _base() + (0 if between else PER_FRAME * self.frames)
 

@@ -234,18 +234,10 @@ class Claim:
 
     def _of(self, found: _Found) -> Holder | None:
         """Whose claim it is; None where it has just been given up."""
-        return None if found.claim is None else self._read(found.claim.location)
-
-    def _read(self, location: Location) -> Holder | None:
-        try:
-            return Holder(**json.loads(self._store.read(location, _LARGEST)))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError):
-            return _UNKNOWN
+        return None if found.claim is None else _read(self._store, found.claim.location)
 
     def _is_mine(self, location: Location) -> bool:
-        holder = self._read(location)
+        holder = _read(self._store, location)
         return holder is not None and holder.token == self._holder.token
 
     def _enter(self, number: int, gone: set[_Mark]) -> bool:
@@ -311,3 +303,48 @@ class Claim:
         self.successor = next(iter(others), None)
         with suppress(OSError):
             self._store.remove(self._own_sign)
+
+
+def is_held_by(
+    run: str,
+    store: Objects,
+    folder: Location,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> bool:
+    """Whether a run's claim stands, as those see it who work for that run and have none.
+
+    Where somebody came later, it is waited until that is decided, as in `Claim.holds`.
+
+    Args:
+        run: The run's id; it has the claim, too, where it was started again and claimed anew.
+        store: Where it is agreed on.
+        folder: The claims' folder.
+        clock: Seconds that never go back.
+        pause: Waits so many seconds.
+    """
+    until = clock() + STALE_AFTER
+    while True:
+        holders = _holders(store, folder)
+        if run not in holders or holders[-1] == run:
+            return run in holders
+        if clock() >= until:
+            return False
+        pause(LOOK_EVERY)
+
+
+def _holders(store: Objects, folder: Location) -> list[str]:
+    """Ids of the runs that have a claim, the latest last."""
+    names = {info.location.name: info.location for info in store.list(folder)}
+    claims = [names[name] for name in sorted(filter(str.isdecimal, names))]
+    return [holder.id for claim in claims if (holder := _read(store, claim))]
+
+
+def _read(store: Objects, location: Location) -> Holder | None:
+    """Whose claim lies there; None where it has just been given up."""
+    try:
+        return Holder(**json.loads(store.read(location, _LARGEST)))
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError):
+        return _UNKNOWN

@@ -78,8 +78,26 @@ _ONE_NAME = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 
 def _beside(path: Path) -> Path:
-    """A temporary name in the same folder."""
-    return path.with_name(f".{secrets.token_hex(8)}{PARTIAL}")
+    """A temporary name in the same folder; it tells the name to be where that leaves it room."""
+    name = f".{path.name}" if len(path.name.encode(errors="replace")) <= _LONGEST_TOLD else ""
+    return path.with_name(f".{secrets.token_hex(8)}{name}{PARTIAL}")
+
+
+_LONGEST_TOLD = 200
+"""Bytes of a name that is part of a longer one: a file's name has 255 at the most."""
+
+
+def target_of(partial: Path) -> Path:
+    """What a file was to become that is being written by `replacing`.
+
+    Args:
+        partial: Its temporary name.
+
+    Returns:
+        The name to be; the temporary one where that does not tell.
+    """
+    _, _, name = partial.name[1:].removesuffix(PARTIAL).partition(".")
+    return partial.with_name(name) if name else partial
 
 
 def is_partial(name: str) -> bool:

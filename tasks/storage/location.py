@@ -122,7 +122,7 @@ def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
         secrets: What is cut out wherever it is, as it stands and as it stands in an address.
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, HIDDEN).replace(quote(secret, safe=""), HIDDEN)
+        text = text.replace(secret, _CUT_OUT).replace(quote(secret, safe=""), _CUT_OUT)
     return re.sub(r"\?[^\s\"'<>]+", "", _USER.sub("", text))
 
 
@@ -132,7 +132,7 @@ def displayable(text: str) -> str:
     return without_secrets(text) if web else _USER.sub("", text)
 
 
-HIDDEN = "***"
+_CUT_OUT = "***"
 """What stands in a text in the place of a secret."""
 
 

@@ -6,7 +6,7 @@ import os
 import random
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -198,7 +198,12 @@ class S3Store(ObjectStore):
             upload = _client().create_multipart_upload(**where)
             _client().abort_multipart_upload(**where, UploadId=upload["UploadId"])
 
-    def abort_unfinished(self, prefix: Location, older_than: timedelta = timedelta()) -> int:
+    def abort_unfinished(
+        self,
+        prefix: Location,
+        chosen: Callable[[Location], bool],
+        older_than: timedelta = timedelta(),
+    ) -> int:
         """Abort multipart uploads that were never completed."""
         last = datetime.now(UTC) - older_than
         with _explained(prefix):
@@ -208,6 +213,7 @@ class S3Store(ObjectStore):
                 for page in pages.paginate(Bucket=prefix.bucket, Prefix=_below(prefix))
                 for upload in page.get("Uploads", ())
                 if upload["Initiated"] <= last or not older_than
+                if chosen(Location(prefix.bucket, upload["Key"]))
             ]
             for upload in uploads:
                 where = Location(prefix.bucket, upload["Key"])

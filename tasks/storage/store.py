@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from tasks.storage.files import (
     existing_folder,
     is_partial,
     replacing,
+    target_of,
 )
 from tasks.storage.location import Location
 from tasks.storage.matching import fixed_folder, matches, natural_order, with_whole_stars
@@ -157,13 +158,19 @@ class ObjectStore(Protocol):
             PermissionError: They can't, with the present credentials.
         """
 
-    def abort_unfinished(self, prefix: Location, older_than: timedelta = timedelta()) -> int:
+    def abort_unfinished(
+        self,
+        prefix: Location,
+        chosen: Callable[[Location], bool],
+        older_than: timedelta = timedelta(),
+    ) -> int:
         """Abort uploads below a prefix that never came to an end: their parts take room, unseen.
 
-        Only for who alone writes there: an upload that is still under way is aborted too.
+        One that is still under way is aborted, too.
 
         Args:
             prefix: Nothing beyond it is touched.
+            chosen: Whether an upload to this location may be aborted.
             older_than: Leave those that began, or were last written to, less long ago.
 
         Returns:
@@ -283,12 +290,18 @@ class LocalStore(ObjectStore):
                 "its owner grant the right to write."
             ) from None
 
-    def abort_unfinished(self, prefix: Location, older_than: timedelta = timedelta()) -> int:
+    def abort_unfinished(
+        self,
+        prefix: Location,
+        chosen: Callable[[Location], bool],
+        older_than: timedelta = timedelta(),
+    ) -> int:
         """Remove files that were to take a name and never did."""
         last = time.time() - older_than.total_seconds()
         found = 0
         for folder, _, names in os.walk(prefix.path):
-            for path in (Path(folder, name) for name in names if is_partial(name)):
+            partials = (Path(folder, name) for name in names if is_partial(name))
+            for path in (one for one in partials if chosen(Location("", str(target_of(one))))):
                 with suppress(FileNotFoundError):
                     if path.stat().st_mtime <= last:
                         path.unlink()

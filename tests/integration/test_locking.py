@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,24 +11,28 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
-from prefect.exceptions import Abort
+from prefect.exceptions import Abort, TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
+from prefect.states import Completed
 
 from tasks import locking
 from tasks.estimation import Workers
-from tasks.locking import LockLost, Writer, check_lock, lock_output, sole_writer
-from tasks.pose.errors import Retriable
+from tasks.locking import LockLost, Writer, check_lock, lock_output, sole_writer, writes_for
+from tasks.pose.errors import Retriable, StageFailed
 from tasks.pose.processes import StagePool, StageProcess
 from tasks.pose.run_record import Request
 from tasks.pose.settings import PoseSettings
+from tasks.progress import check_running, ending_together
 from tasks.retries import ends_clearly
-from tasks.staging import ResolvedRequest
+from tasks.spreading import Errand, Spread, _ended_together, _this_run, _until_all_have_ended
+from tasks.staging import Fetched, MovieSource, ResolvedRequest
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo, store_for
 from tests.integration.lab import eventually
 from tests.integration.storage.faults import Answer, FaultyProxy, faulty, on
+from tests.records import an_input
 from tests.stores import Settings, client
 from tests.unit.pose import in_child
 
@@ -205,6 +210,84 @@ class TestLock:
             state = server.read_flow_run(UUID(run_id[0])).state
         assert state
         assert state.is_running()
+
+    def test_that_is_lost_lets_no_other_movie_begin(
+        self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(locking, "RENEW_EVERY", 0.05)
+
+        def work(writer: Writer) -> None:
+            lock_output(request(output), writer, workers)
+            take_away(output)
+            with ending_together(workers.ended):
+                assert workers.ended.wait(60)
+                with pytest.raises(StageFailed, match="m2: it was ended with its run"):
+                    check_running("m2")
+            check_lock(ask=False)
+
+        assert isinstance(run(work).result(raise_on_failure=False), LockLost)
+
+    def test_that_is_lost_ends_the_wait_for_movies_runs(
+        self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(locking, "RENEW_EVERY", 0.05)
+
+        def work(writer: Writer) -> None:
+            locked = lock_output(request(output), writer, workers)
+            take_away(output)
+            for _ in _until_all_have_ended(spread_of(locked)):
+                pass
+
+        assert "taken over" in run(work).message
+
+    def test_stays_for_those_that_go_on_where_the_run_s_worker_ends(
+        self, output: Location, workers: Workers
+    ) -> None:
+        @flow
+        def a_flow() -> str:
+            # Beyond the flow, Prefect would end this process by the signal.
+            with suppress(TerminationSignal), sole_writer() as writer:
+                locked = lock_output(request(output), writer, workers)
+                with _ended_together(spread_of(locked)):
+                    raise TerminationSignal(signal=15)
+            return str(flow_run.id)
+
+        run_id = a_flow()
+        folder = str(output.child(".dlcflow", "lock/"))
+        with writes_for(run_id, folder):
+            check_lock()
+            take_away(output)
+            with pytest.raises(LockLost, match=f"{run_id}, which this run works for, has no"):
+                check_lock()
+
+    def test_whose_successor_has_ended_already_ends_without_a_word(
+        self, output: Location, workers: Workers
+    ) -> None:
+        """Nobody is left to tell that it was this same run, started again elsewhere."""
+        run_id: list[str] = []
+
+        def work(writer: Writer) -> None:
+            lock_output(request(output), writer, workers)
+            take_away(output, run_id[0]).release()
+            with get_client(sync_client=True) as server:
+                done: Any = Completed(message="elsewhere")
+                server.set_flow_run_state(UUID(run_id[0]), done, force=True)
+            check_lock()
+
+        with pytest.raises(Abort):
+            run(work, run_id.append)
+        with get_client(sync_client=True) as server:
+            state = server.read_flow_run(UUID(run_id[0])).state
+        assert state
+        assert state.message == "elsewhere"
+
+
+def spread_of(locked: ResolvedRequest) -> Spread:
+    """A request whose movie's run has not begun."""
+    source = MovieSource(0, "m1", locked.model)
+    fetched = Fetched(Path("/m.zip"), an_input("/m.zip"))
+    errands = [Errand(source, locked.output)]
+    return Spread(locked, fetched, Path("/"), _this_run(), locked.output, errands)
 
 
 def test_without_a_lock_nothing_is_checked() -> None:

@@ -1,6 +1,7 @@
 """Progress: what listeners and the log are told."""
 
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -113,7 +114,7 @@ def test_durations_are_told_as_people_say_them(seconds: float, text: str) -> Non
 
 
 def test_work_that_outlives_its_run_is_ended() -> None:
-    with ending_together():
+    with ending_together(threading.Event()):
         work = Progress("fetch · m1", 100, "bytes")
         work.add(10)
     with pytest.raises(StageFailed, match="fetch · m1: it was ended with its run"):

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import shutil
+from pathlib import Path
+from tempfile import gettempdir
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from prefect.states import Completed, Failed
 
 from tasks.pose.errors import BadInput, PoseError, Retriable, StageFailed
+from tasks.pose.room import LITTLE
 from tasks.retries import explained, is_retriable, timed_stages
 from tasks.store_errors import store_errors
 
@@ -128,6 +132,32 @@ def test_other_errors_are_explained_in_one_line_with_their_traceback_beside_it()
     assert str(told) == "KeyError: 'nose\\ntail'"
     assert told.output is not None
     assert told.output.startswith("Traceback")
+
+
+def full(path: object = None) -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
+def test_a_full_disk_is_that_of_the_file_that_was_written(tmp_path: Path) -> None:
+    told = explained(full(f"{tmp_path.root}data/out/labeled.mp4"))
+    assert type(told) is Retriable
+    assert str(told) == (
+        "/data/out/labeled.mp4 could not be written: No space left on device; make room on that "
+        "disk"
+    )
+
+
+def test_the_scratch_folder_is_blamed_for_what_lies_there() -> None:
+    told = explained(full(f"{gettempdir()}/dlcflow-run-x/m.mp4"))
+    assert f"the disk of the scratch folder {gettempdir()} is full" in str(told)
+
+
+def test_the_scratch_folder_is_not_blamed_while_it_has_room() -> None:
+    assert shutil.disk_usage(gettempdir()).free > LITTLE
+    told = explained(full())
+    assert type(told) is Retriable
+    assert "No space left" in str(told)
+    assert "scratch" not in str(told)
 
 
 def test_stage_times_are_collected_by_whoever_asks() -> None:

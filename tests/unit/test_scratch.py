@@ -1,5 +1,6 @@
 """Scratch folders: gone after success, failure, and, at the next run, after a kill."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,22 @@ with scratch_folder() as folder:
     (folder / "movie.mp4").write_text("large")
     print(folder, flush=True)
     sys.stdin.read()
+"""
+
+KILLED_WHILE_IT_REMOVES = """
+import os, signal, sys
+from tasks.staging import scratch_folder
+removals = []
+def look(event, args):
+    if event in {"os.remove", "os.rmdir"}:
+        removals.append(args)
+        if len(removals) == int(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+with scratch_folder() as folder:
+    (folder / "0").mkdir()
+    for name in ("movie.mp4", "0/movie.mp4"):
+        (folder / name).touch()
+    sys.addaudithook(look)
 """
 
 
@@ -71,7 +88,33 @@ def test_the_folder_of_a_run_that_lives_stays(place: Path) -> None:
 
 
 def test_folders_of_others_stay(place: Path) -> None:
-    (place / "dlcflow-run-of-a-person").mkdir()
-    (place / "something").mkdir()
+    for name in ("dlcflow-run-of-a-person", "something"):
+        (place / name).mkdir()
+        os.utime(place / name, (0, 0))
     sweep()
     assert len(list(place.iterdir())) == 2
+
+
+def test_what_a_run_left_that_was_killed_before_it_had_its_mark_goes_in_the_end(
+    place: Path,
+) -> None:
+    unmarked = [Path(tempfile.mkdtemp(prefix=SCRATCH)) for _ in range(3)]
+    for folder in unmarked:
+        (folder / ".held.new").touch()
+    for path in (unmarked[0] / ".held.new", unmarked[0], unmarked[1]):
+        os.utime(path, (0, 0))
+    sweep()
+    assert set(place.iterdir()) == set(unmarked[1:])
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_what_is_left_by_a_kill_during_the_removal_goes_with_the_next_run(
+    place: Path, step: int
+) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_IT_REMOVES, str(step)], cwd=ROOT, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(place.iterdir())) == 1
+    sweep()
+    assert list(place.iterdir()) == []

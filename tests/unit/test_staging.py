@@ -143,6 +143,7 @@ class TestFolderNames:
             (["", "movie"], ["movie", "movie-2"]),
             (["run.json", "run.json-movie"], ["run.json-movie", "run.json-movie-2"]),
             (["Report.HTML", "annotations.csv"], ["Report.HTML-movie", "annotations.csv-movie"]),
+            ([".dlcflow", ".DLCflow"], [".dlcflow-movie", ".DLCflow-movie-2"]),
             ([".hidden", "a b", "ä", "a.b"], [".hidden", "a b", "ä", "a.b"]),
         ],
     )

@@ -119,7 +119,7 @@ def say_and_die(text: str) -> None:
     signal.raise_signal(signal.SIGABRT)
 
 
-def report_and_hang(done: list[int], progress: Callable[[int], None]) -> None:
+def report_and_hang(done: list[Any], progress: Callable[[Any], None]) -> None:
     """Tell all of these at once, of which the last matters, and then nothing more."""
     for value in done:
         progress(value)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tasks.pose import estimate
+from tasks.pose.checkpoints import Past
 from tasks.pose.errors import BadInput
-from tasks.pose.estimate import _cropped, cropped_edges
+from tasks.pose.estimate import _cropped, _unknown, cropped_edges
 from tasks.pose.movies import Image, open_movie
 from tasks.pose.network import Lanes, Loaded
 from tasks.pose.pace import Pace
@@ -212,13 +213,23 @@ class TestGoingOn:
         assert len(network.seen) == self.FRAMES - after + again
         assert found.batch_size == (3 if after else 7)
         np.testing.assert_array_equal(found.timing.seconds, whole.timing.seconds)
-        assert told[-1].done == self.FRAMES
+        assert told[-1] == Pace(self.FRAMES, "", combines=True)
 
     def test_all_frames_may_be_known(self, movie: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         _, expected, _ = self.run(Numbering(), movie, "same", monkeypatch)
         network = Numbering()
         found, poses, _ = self.run(network, movie, "same", monkeypatch)
         assert (poses, found.resumed, len(network.seen)) == (expected, self.FRAMES, 3)
+
+    def test_is_heard_of_while_known_frames_are_passed_over(self) -> None:
+        told: list[Pace] = []
+        shots: Any = range(1000)
+        past = Past(frames=900, batch_size=4)
+        reached: list[Any] = [(shot, len(told)) for shot in _unknown(shots, past, told.append)]
+        assert [shot for shot, _ in reached] == [*range(4), *range(900, 1000)]
+        assert dict(reached)[3] == 0
+        assert dict(reached)[900] == len(told) >= 900 // 100
+        assert {pace.done for pace in told} == {900}
 
 
 def test_loading_the_module_loads_no_network() -> None:

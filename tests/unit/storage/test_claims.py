@@ -8,7 +8,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from tasks.storage.claims import LOOK_EVERY, RENEW_EVERY, STALE_AFTER, Claim, Holder
+from tasks.storage.claims import (
+    LOOK_EVERY,
+    RENEW_EVERY,
+    STALE_AFTER,
+    Claim,
+    Holder,
+    is_held_by,
+)
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 
@@ -391,3 +398,41 @@ def test_a_race_has_one_winner_at_a_time_and_no_loser(store: MemoryStore) -> Non
         thread.join()
     assert (most, sorted(entered)) == (1, list(range(10)))
     assert store.objects == {}
+
+
+class TestWhoWorksForAHolder:
+    """Runs of a spread request's movies have no claim of their own."""
+
+    def test_may_write_while_its_run_has_the_claim(self, store: MemoryStore, time: Time) -> None:
+        assert not is_held_by("one", store, FOLDER, time, time.pause)
+        holder = taken(store, "one", time)
+        assert is_held_by("one", store, FOLDER, time, time.pause)
+        assert not is_held_by("other", store, FOLDER, time, time.pause)
+        holder.release()
+        assert not is_held_by("one", store, FOLDER, time, time.pause)
+
+    def test_may_write_while_its_run_is_away_and_when_it_is_there_again(
+        self, store: MemoryStore, time: Time
+    ) -> None:
+        taken(store, "one", time)
+        time.now += 10 * STALE_AFTER
+        assert is_held_by("one", store, FOLDER, time, time.pause)
+        taken(store, "one", time)
+        assert is_held_by("one", store, FOLDER, time, time.pause)
+
+    def test_may_not_write_once_another_run_has_it(self, store: MemoryStore, time: Time) -> None:
+        taken(store, "one", time)
+        _, waited_for, _ = waits(store, "two", time)
+        assert waited_for == ["one"]
+        assert not is_held_by("one", store, FOLDER, time, time.pause)
+
+    @pytest.mark.parametrize("gives_way", [True, False])
+    def test_waits_for_what_becomes_of_a_challenger(
+        self, store: MemoryStore, time: Time, gives_way: bool
+    ) -> None:
+        taken(store, "one", time)
+        challenger = FOLDER.child("00000002")
+        store.put(challenger, b"of another version")
+        if gives_way:
+            time.meanwhile = lambda: store.remove(challenger)
+        assert is_held_by("one", store, FOLDER, time, time.pause) == gives_way

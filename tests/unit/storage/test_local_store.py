@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.storage.files import is_partial, replacing, target_of
 from tasks.storage.location import Location
 from tasks.storage.store import LocalStore, expand, store_for
 
@@ -232,15 +233,30 @@ def test_a_part_of_what_is_no_file(movie: Path) -> None:
 
 def test_what_killed_copies_have_left_is_removed(tmp_path: Path) -> None:
     whole = tmp_path / "out" / "m1" / "labeled.mp4"
-    left = whole.with_name(f".{'0' * 16}.partial")
+    left = whole.with_name(f".{'0' * 16}.labeled.mp4.partial")
     other = tmp_path / "out2" / left.name
     for path in (whole, left, other):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    assert STORE.abort_unfinished(at(tmp_path / "out"), timedelta(hours=1)) == 0
-    assert STORE.abort_unfinished(at(tmp_path / "out")) == 1
+    assert STORE.abort_unfinished(at(tmp_path / "out"), anything, timedelta(hours=1)) == 0
+    assert STORE.abort_unfinished(at(tmp_path / "out"), at(whole).__ne__) == 0
+    assert STORE.abort_unfinished(at(tmp_path / "out"), at(whole).__eq__) == 1
     assert [whole.exists(), left.exists(), other.exists()] == [True, False, True]
-    assert STORE.abort_unfinished(at(tmp_path / "absent")) == 0
+    assert STORE.abort_unfinished(at(tmp_path / "absent"), anything) == 0
+
+
+def test_a_copy_tells_what_it_becomes_where_its_name_has_room(tmp_path: Path) -> None:
+    for name in ("labeled.mp4", "m" * 250):
+        with replacing(tmp_path / name) as file:
+            (partial,) = tmp_path.iterdir()
+            assert is_partial(partial.name)
+            assert target_of(partial).name == (name if len(name) < 200 else partial.name)
+            file.write(b"whole")
+        (tmp_path / name).unlink()
+
+
+def anything(_location: Location) -> bool:
+    return True
 
 
 def test_a_file_system_without_links_says_so(
