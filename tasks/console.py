@@ -20,11 +20,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from tasks.briefly import briefly
+from tasks.locking import release_locks
 from tasks.pose.errors import BadInput, MoviesFailed, PoseError
 from tasks.pose.run_record import RUN_RECORD
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Update, listeners
-from tasks.staging import resolve
+from tasks.staging import remove_scratch, resolve
 from tasks.storage.location import Location
 
 COMPLETE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -82,6 +84,8 @@ GRACE = 5.0
 
 def _give_up(clean_up: Callable[[], None]) -> None:
     clean_up()
+    remove_scratch()
+    briefly(release_locks)
     status = tell_interrupted()
     sys.stderr.flush()
     os._exit(status)

@@ -192,6 +192,7 @@ def sole_writer() -> Iterator[Writer]:
     """
     writer = Writer()
     token = _writer.set(writer)
+    _own.append(writer)
     try:
         yield writer
     except PoseError as error:
@@ -203,6 +204,17 @@ def sole_writer() -> Iterator[Writer]:
         raise
     finally:
         _writer.reset(token)
+        writer.release()
+        _own.remove(writer)
+
+
+_own: list[Writer] = []
+"""Who holds, or wants, a lock in this process."""
+
+
+def release_locks() -> None:
+    """Give this process' locks up: it ends now, whatever its threads are at."""
+    for writer in _own:
         writer.release()
 
 

@@ -202,10 +202,22 @@ def scratch_folder() -> Iterator[Path]:
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
     with _held(folder):
+        _own.add(folder)
         try:
             yield folder
         finally:
             _removed(folder)
+            _own.discard(folder)
+
+
+_own: set[Path] = set()
+"""The scratch folders that this process uses now."""
+
+
+def remove_scratch() -> None:
+    """Remove this process' scratch folders: it ends now, whatever its threads are at."""
+    for folder in list(_own):
+        _removed(folder)
 
 
 def _removed(folder: Path) -> None:
