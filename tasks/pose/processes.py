@@ -201,16 +201,18 @@ class StageProcess:
             raise self._lost() from error  # another thread has closed the pipe
 
     def _running(self) -> "Connection[Any, Any]":
-        if self._ended:
-            raise self._told_of_the_end()
+        self._check_not_ended()
         if self._child is None or self._child.poll() is not None or self._connection is None:
             self._kill()
             self._launch()
-            if self._ended:  # while it was started: whoever ended it has not seen it
-                self._kill()
-                raise self._told_of_the_end()
+            self._check_not_ended()  # whoever ended it meanwhile has not seen the child
         assert self._connection is not None
         return self._connection
+
+    def _check_not_ended(self) -> None:
+        if self._ended:
+            self._kill()
+            raise self._told_of_the_end()
 
     def _launch(self) -> None:
         ours, theirs = Pipe()
