@@ -8,6 +8,7 @@ import pytest
 
 from tasks import progress
 from tasks.pose.errors import StageFailed
+from tasks.pose.pace import Pace
 from tasks.progress import Progress, Update, duration, ending_together
 
 
@@ -120,3 +121,9 @@ def test_work_that_outlives_its_run_is_ended() -> None:
     with pytest.raises(StageFailed, match="fetch · m1: it was ended with its run"):
         work.add(10)
     Progress("fetch · m1", 100, "bytes").add(10)
+
+
+def test_it_is_told_that_poses_are_put_together() -> None:
+    progress = Progress("estimate · m1", 100)
+    progress(Pace(100, "", combines=True))
+    assert progress._text(10.0).endswith("10 frames/s, 0 s left, poses are put together")
