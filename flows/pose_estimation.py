@@ -97,14 +97,13 @@ def pose_estimation(
         request = resolve_request(model, movies, output, settings)
         spread = spreads(request)
         check_scratch(request, scratch, 0 if spread else MOVIES_AT_ONCE)
-        request = lock_output(request, writer, workers)
-        kept = all_kept(request)
-        if not spread and not kept:
-            workers.estimator.start()
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         if spread:
             check_can_spread()
+        # What cannot work is refused before it waits for others, and before it leaves a trace.
+        request = lock_output(request, writer, workers)
+        kept = all_kept(request)
         loaded = None if spread or kept else load_model(ready, workers)
         workers.finishers.start()
         earlier = withdraw_record(request, scratch, alone=not spread)
