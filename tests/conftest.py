@@ -1,13 +1,11 @@
 """Slow parts that the whole session shares: a Prefect server, an object store."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 
 from flows.__main__ import QUIET
 from tests.full_server import full_server
-from tests.servers import database
 from tests.stores import Settings, moto_store
 
 
@@ -31,9 +29,8 @@ def prefect_server(session_environment: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A server with all its services, behind a password: the environment of its clients."""
-    with ExitStack() as stack:
-        folder = tmp_path_factory.mktemp("lab-server")
-        yield stack.enter_context(full_server(folder, database(stack)))
+    with full_server(tmp_path_factory.mktemp("lab-server")) as environment:
+        yield environment
 
 
 @pytest.fixture(scope="session")
