@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.hidden import hidden, removed, warn
+from tasks.hidden import removed, warn
 from tasks.pose.checkpoints import is_checkpoint
 from tasks.pose.errors import PoseError
 from tasks.storage.location import Location
@@ -94,16 +94,3 @@ class CheckpointStore:
             with store_errors():
                 store_for(target).upload(self.folder / name, target)
             self._sent.add(name)
-
-
-def checkpoint_store(folder: Path, output: Location, movie: str, key: str) -> CheckpointStore:
-    """The checkpoints of a movie.
-
-    Args:
-        folder: A folder on the local disk, which need not exist.
-        output: Where the request's results go.
-        movie: The movie's folder below it.
-        key: What the estimate depends on.
-    """
-    everything = hidden(output, "checkpoints", f"{movie}/")
-    return CheckpointStore(folder, everything, everything.child(f"{key[:16]}/"))

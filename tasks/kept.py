@@ -15,7 +15,7 @@ from typing import TypeVar
 from pydantic import ConfigDict, TypeAdapter
 
 from tasks.archives import files_of, moved, pack, told_in, unpack
-from tasks.checkpoints import CheckpointStore, checkpoint_store
+from tasks.checkpoints import CheckpointStore
 from tasks.estimation import CheckedMovie, ReadyModel
 from tasks.hidden import brought, hidden, tell
 from tasks.pose.errors import BadInput, PoseError
@@ -223,8 +223,9 @@ def checkpoints_of(
     movie: MovieSource, reuse: Reuse, request: ResolvedRequest, folder: Path
 ) -> CheckpointStore:
     """Where an estimation that does not come to its end leaves what it has found."""
-    here = folder / "checkpoints"
-    return checkpoint_store(here, request.output, movie.name, reuse.keys.estimate)
+    everything = hidden(request.output, "checkpoints", f"{movie.name}/")
+    own = everything.child(f"{reuse.keys.estimate[:16]}/")
+    return CheckpointStore(folder / "checkpoints", everything, own)
 
 
 @stage("Keep poses", "keep poses · {movie.name}", "store", retries=STORE_RETRIES)

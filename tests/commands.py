@@ -1,4 +1,4 @@
-"""The command line, typed as a user does."""
+"""The command line, typed as a user does, and other processes."""
 
 import os
 import subprocess
@@ -17,3 +17,20 @@ def command(*words: object, **environment: str) -> "subprocess.CompletedProcess[
         cwd=ROOT,
         env=os.environ | environment,
     )
+
+
+def waiting(program: str) -> tuple["subprocess.Popen[str]", str]:
+    """Start Python with a program that prints a line and then waits for the end of its input.
+
+    Returns:
+        The process, and the line.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()

@@ -1,6 +1,8 @@
-"""Slow parts that the whole session shares: a Prefect server, an object store."""
+"""What many tests share: slow parts, once for the session, and a place for scratch folders."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +42,12 @@ def object_store(session_environment: pytest.MonkeyPatch) -> Iterator[Settings]:
         for name, value in settings.items():
             session_environment.setenv(name, value)
         yield settings
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where scratch folders of a test are made."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield tmp_path
+    tempfile.tempdir = None

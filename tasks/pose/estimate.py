@@ -126,25 +126,23 @@ def estimate(
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
     with _on_device(project, device, progress) as network:
         started = time.monotonic()
-        batch_size = network.batch_size(first(), precision)
-        if past.frames:
-            batch_size = past.batch_size
-        kept = Checkpoints(checkpoints, batch_size, kind, past.frames)
+        fitting = network.batch_size(first(), precision)
+        kept = Checkpoints(checkpoints, past.batch_size or fitting, kind, past.frames)
         found = _predictions(network, chain([first], shots), kept, progress)
         seconds = time.monotonic() - started
     progress(Pace(reader.frames, "", combines=True))
-    predictions = [*past.found, *(found[1:] if past.frames else found)]
-    done = sum(size for size, _ in predictions)
+    found = [*past.found, *found]
+    done = sum(size for size, _ in found)
     if done != reader.frames:
         raise StageFailed(f"{movie.name}: {reader.frames} frames decode, but {done} have a pose")
-    table, told = _table(network, [prediction for _, prediction in predictions])
+    table, told = _table(network, [prediction for _, prediction in found])
     write_poses(table, target)
     return Estimate(
         frames=done,
         timing=reader.timing(),
         decode_errors=tuple(reader.errors),
         loaded=network.loaded,
-        batch_size=batch_size,
+        batch_size=kept.batch_size,
         seconds=seconds,
         arithmetic=network.arithmetic,
         warnings=(*network.arithmetic.warnings, *told),
@@ -167,16 +165,17 @@ def _predictions(
 ) -> list[Found]:
     """What the network finds in each batch, with the number of its frames; it is kept, too.
 
-    Where an earlier try has found something, the first batch is known.
+    Where an earlier try has found something, the first batch is known, and left out.
     """
     found: list[Found] = []
     known, waits, lanes = kept.frames, Waits(), network.lanes
     done = max(0, known - kept.batch_size)
     with feeding(shots, kept.batch_size, lanes.buffer, converters()) as batches:
-        for count, prediction in in_lanes(network.predict, waits.over(batches), lanes):
-            if found or not known:
+        predicted = in_lanes(network.predict, waits.over(batches), lanes)
+        for index, (count, prediction) in enumerate(predicted):
+            if index or not known:
                 kept.add((count, prediction))
-            found.append((count, prediction))
+                found.append((count, prediction))
             done += count
             progress(Pace(done, waits.bound))
     if kept.frames:

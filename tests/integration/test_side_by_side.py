@@ -1,6 +1,5 @@
 """Movies beside each other in a flow that is interrupted: none begins or goes on after it."""
 
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +17,6 @@ from tasks.storage.store import ObjectInfo
 
 AT_ONCE = 2
 MOVIES = 8
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    yield tmp_path
-    tempfile.tempdir = None
 
 
 def movies() -> list[MovieSource]:

@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tasks.staging import SCRATCH, scratch_folder, sweep
+from tests.commands import waiting
 from tests.paths import ROOT
 
 HOLD = """
@@ -39,24 +39,9 @@ with scratch_folder() as folder:
 """
 
 
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    yield tmp_path
-    tempfile.tempdir = None
-
-
 def other_run() -> "subprocess.Popen[str]":
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert SCRATCH in process.stdout.readline()
+    process, told = waiting(HOLD)
+    assert SCRATCH in told
     return process
 
 

@@ -1,32 +1,17 @@
 """Notes of processes: of this one, of killed ones, of those of other machines."""
 
-import subprocess
-import sys
-
 import pytest
 
 from tasks.this_process import has_ended, note
-from tests.paths import ROOT
+from tests.commands import waiting
 
 NOTE = (
     "import sys; from tasks.this_process import note; print(note(), flush=True); sys.stdin.read()"
 )
 
 
-def other() -> tuple["subprocess.Popen[str]", str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", NOTE],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    return process, process.stdout.readline().strip()
-
-
 def test_a_process_that_lives_has_not_ended() -> None:
-    process, noted = other()
+    process, noted = waiting(NOTE)
     assert not has_ended(noted)
     assert not has_ended(note())
     process.communicate()
@@ -34,7 +19,7 @@ def test_a_process_that_lives_has_not_ended() -> None:
 
 @pytest.mark.parametrize("buried", [True, False])
 def test_a_killed_one_has(buried: bool) -> None:
-    process, noted = other()
+    process, noted = waiting(NOTE)
     process.kill()
     assert process.stdout is not None
     process.stdout.read()  # until it is gone
