@@ -16,6 +16,9 @@ T = TypeVar("T")
 
 _TEXT = "movie.json"
 
+_DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError)
+"""What zipfile raises where bytes of an archive have changed, whichever they are."""
+
 
 def pack(told: T, kind: TypeAdapter[T], files: Iterable[Path], target: Path) -> None:
     """Write an archive.
@@ -42,7 +45,7 @@ def told_in(source: Path, kind: TypeAdapter[T]) -> T:
         with zipfile.ZipFile(source) as archive:
             _check_whole(archive)
             return kind.validate_json(archive.read(_TEXT))
-    except (zipfile.BadZipFile, zlib.error, KeyError, ValidationError) as error:
+    except (*_DAMAGED, OSError, ValidationError) as error:
         raise StageFailed(
             f"{source.name}: expected one movie's results, written by this version; found "
             f"{type(error).__name__}"
@@ -65,7 +68,7 @@ def unpack(source: Path, files: Iterable[Path]) -> None:
             for path in files:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(path.name))
-    except (zipfile.BadZipFile, zlib.error, KeyError) as error:
+    except _DAMAGED as error:
         raise StageFailed(f"{source.name}: {error}; it is damaged") from error
 
 

@@ -42,7 +42,7 @@ NETWORK_MODULES = (
     "tasks.pose.torch_network",
     "deeplabcut.pose_estimation_pytorch.apis.utils",
 )
-"""What the estimator loads while the inputs are fetched; it takes seconds."""
+"""What the estimator loads before its first call; it takes seconds."""
 
 
 FINISHING_MODULES = (

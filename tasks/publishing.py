@@ -16,6 +16,7 @@ from tasks.hidden import HIDDEN, hidden, remove_empty, removed
 from tasks.links import links_of
 from tasks.locking import LOCK, check_lock, is_locked
 from tasks.pose.annotations import MoviePoses, write_annotations
+from tasks.pose.errors import PoseError
 from tasks.pose.output_metadata import LabeledMovie, output_metadata
 from tasks.pose.report import MoviePictures, render_report
 from tasks.pose.run_page import render_page
@@ -252,8 +253,20 @@ def publish_record(
     final.write_text(record.to_json(), encoding="utf-8")
     _publish(final, output.child(RUN_RECORD))
     removed(_aside(output))
-    remove_empty(hidden(output, "checkpoints/"))
+    _remove_checkpoints(output, [movie.source.name for movie in delivered])
     return record, f"{record.status.value}: {output.child(RUN_RECORD)}"
+
+
+def _remove_checkpoints(output: Location, movies: Sequence[str]) -> None:
+    """Remove checkpoints of delivered movies that a kill or the store has kept from going."""
+    folder = hidden(output, "checkpoints/")
+    there: set[str] = set()
+    with suppress(PoseError), store_errors():
+        found = [str(info.location) for info in store_for(folder).list(folder)]
+        there = {location.removeprefix(str(folder)).split("/")[0] for location in found}
+    for movie in there & set(movies):
+        removed(folder.child(f"{movie}/"))
+    remove_empty(folder)
 
 
 @stage("Show results", "show results", "store")

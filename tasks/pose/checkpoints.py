@@ -114,7 +114,7 @@ def read_past(folder: Path, kind: str) -> Past:
         try:
             found.append((stop - start, _prediction(path, stop - start)))
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
-            break
+            continue  # a shorter one with the same first frame may do
         frames, batch_size = stop, batch
     return Past(frames, batch_size, tuple(found))
 

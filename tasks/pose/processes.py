@@ -174,18 +174,19 @@ class StageProcess:
             connection.send(call)
         while True:
             with self._told_if_lost(watchdog):
-                kind, value = self._message(connection)
+                kind, value = self._message(connection, watchdog)
             if kind != "progress":
                 return kind, value
             with watchdog.heard(value):
                 if on_progress is not None:
                     on_progress(value)
 
-    def _message(self, connection: "Connection[Any, Any]") -> tuple[str, Any]:
+    def _message(self, connection: "Connection[Any, Any]", watchdog: Watchdog) -> tuple[str, Any]:
         # Polling, not a blocking read, lets signals and cancellation through. A dead child may
-        # leave others behind that hold the pipe open: its own state counts too.
+        # leave others behind that hold the pipe open: its own state counts too. One that hangs in
+        # a driver outlives even SIGKILL until that lets it go, and nobody waits for it that long.
         while not connection.poll(POLL_INTERVAL):
-            if self._child is None or self._child.poll() is not None:
+            if watchdog.has_bitten or self._child is None or self._child.poll() is not None:
                 raise EOFError
         return connection.recv()  # type: ignore[no-any-return]
 

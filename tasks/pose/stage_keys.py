@@ -29,7 +29,7 @@ _NETWORK = (
 )
 _DRAWING = ("matplotlib", "opencv-python-headless", "scikit-image", "pillow")
 
-_PLUMBING = frozenset({"pace", "processes", "quoting", "room", "slots", "watchdog"})
+_PLUMBING = frozenset({"errors", "pace", "processes", "quoting", "room", "slots", "watchdog"})
 """Modules that decide when and where work is done, and how it is told, not what comes out."""
 
 _LOOKS = frozenset({"name", "sha256", "size", "skeleton", "skeleton_color", "alpha", "snapshots"})

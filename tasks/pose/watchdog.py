@@ -77,6 +77,9 @@ class Watchdog:
     Args:
         patience: What is too long.
         end: Ends the process; called from a thread.
+
+    Attributes:
+        has_bitten: Whether it has been silent for too long, and was ended.
     """
 
     def __init__(self, patience: Patience, end: Callable[[], None]) -> None:
@@ -86,7 +89,7 @@ class Watchdog:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._limit = patience.limit(None)
-        self._bit = False
+        self.has_bitten = False
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -111,7 +114,7 @@ class Watchdog:
         Args:
             name: What the process is called.
         """
-        if not self._bit:
+        if not self.has_bitten:
             return None
         frames = f"{self._patience.what}, {self._patience.frames:,} frames".removeprefix(", ")
         whose = f" (the limit for {frames})" if self._patience.frames else ""
@@ -127,6 +130,6 @@ class Watchdog:
                 self._silent += TICK
             self._limit = self._patience.limit(self._last)
             if self._silent > self._limit:
-                self._bit = True
+                self.has_bitten = True
                 self._end()
                 return

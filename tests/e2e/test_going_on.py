@@ -129,6 +129,7 @@ def test_what_was_finished_is_not_done_again(
     found = results(client, "later")
     stages = RunRecord.model_validate_json(found["run.json"]).movies[0].stages
     assert stages["Estimate poses"].reused
+    assert not checkpoints(client, "later")
     assert not stages["Label movie"].reused
     assert_same(found, undisturbed)
 

@@ -1,6 +1,7 @@
 """A movie's outcome goes to another run, and comes out as it went in."""
 
 import zipfile
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -83,3 +84,18 @@ def test_a_part_writes_nowhere_but_into_its_folder(analysed: Analysed, tmp_path:
         archive.writestr("../outside", b"x")
     read_part(tmp_path / "part.zip", tmp_path / "read")
     assert not (tmp_path / "outside").exists()
+
+
+def test_whatever_byte_is_damaged_it_is_refused_or_of_no_account(
+    analysed: Analysed, tmp_path: Path
+) -> None:
+    part = tmp_path / "part.zip"
+    write_part(a_failed_movie(), part)
+    whole = part.read_bytes()
+    for place in range(len(whole)):
+        for flip in (1, 8, 255):
+            damaged = bytearray(whole)
+            damaged[place] ^= flip
+            part.write_bytes(damaged)
+            with suppress(StageFailed):
+                assert read_part(part, tmp_path / "read") == a_failed_movie()
