@@ -9,9 +9,11 @@ from prefect import flow, task
 
 
 @task(name="Estimate poses", persist_result=False)
-def sleep(seconds: float) -> None:
-    """Be busy."""
-    time.sleep(seconds)
+def sleep(seconds: float, enough: Path) -> None:
+    """Be busy until somebody has had enough."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not enough.exists():
+        time.sleep(0.1)
 
 
 @flow(name="pose-estimation", persist_result=False)
@@ -20,12 +22,12 @@ def pose_estimation(marks: str, seconds: float, fails: bool = False) -> None:
 
     Args:
         marks: Folder for the marks.
-        seconds: How long to be busy.
+        seconds: How long to be busy, at most: a file `enough` among the marks ends it.
         fails: Whether to fail instead.
     """
     if fails:
         raise ValueError("m1.mp4: Estimate poses: the movie is no movie")
     folder, mark = Path(marks), uuid4().hex
     (folder / f"{mark}.started").write_text(str(os.getpid()), encoding="ascii")
-    sleep(seconds)
+    sleep(seconds, folder / "enough")
     (folder / f"{mark}.ended").touch()

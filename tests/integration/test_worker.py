@@ -56,11 +56,6 @@ class Machine:
                 stderr=log,
             )  # fmt: skip
 
-    def end(self) -> int:
-        """The exit status, once it has been told to end and has."""
-        self.process.terminate()
-        return self.process.wait(120)
-
 
 @pytest.fixture
 def machine(
@@ -83,6 +78,11 @@ def start(
     return client.create_flow_run_from_deployment(deploy_stub(client, queue), parameters=parameters)
 
 
+def end(marks: Path) -> None:
+    """Let what is busy there end at once."""
+    (marks / "enough").touch()
+
+
 def is_in(client: SyncPrefectClient, run: FlowRun, state: str) -> bool:
     found = client.read_flow_run(run.id).state
     return found is not None and found.name == state
@@ -101,8 +101,9 @@ def process(marks: Path, number: int = 0) -> int:
 def test_a_killed_run_is_started_again(
     client: SyncPrefectClient, machine: Machine, marks: Path
 ) -> None:
-    run = start(client, marks, 3.0)
+    run = start(client, marks, LONG)
     os.kill(process(marks), signal.SIGKILL)
+    end(marks)
     eventually(lambda: is_in(client, run, "Completed"))
     told = states(client, run)
     assert names(told).count("AwaitingRetry") == 1
@@ -117,13 +118,16 @@ def test_service_runs_wait_for_nobody_and_the_end_waits_for_all(
     marks: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    busy = start(client, marks, 10.0)
+    busy = start(client, marks, LONG)
     process(marks)
     waits = start(client, tmp_path_factory.mktemp("waits"), 0.0)
     light = start(client, tmp_path_factory.mktemp("light"), 0.0, "service")
     eventually(lambda: is_in(client, light, "Completed"))
     assert not any(is_in(client, waits, state) for state in ("Running", "Completed"))
-    assert machine.end() == 0
+    machine.process.terminate()
+    eventually(lambda: "waiting for those under way" in machine.log.read_text())
+    end(marks)
+    assert machine.process.wait(120) == 0
     assert is_in(client, busy, "Completed")
     client.delete_flow_run(waits.id)
 
