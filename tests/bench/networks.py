@@ -8,7 +8,6 @@ import torch
 from deeplabcut.pose_estimation_pytorch.config.pose import PoseConfig, TestConfig
 from deeplabcut.pose_estimation_pytorch.models import DETECTORS, PoseModel
 
-from tasks.pose.torch_model import _no_downloads
 from tests.model_zips import text_of, write_zip
 from tests.torch_models import Kind, _calibrated, plain, project_of
 
@@ -18,7 +17,8 @@ PARTS = ("nose", "left_ear", "right_ear", "body", "tail_base")
 TOP_DOWN = "top_down_"
 """What DeepLabCut puts before the name of a network that sees one animal at a time."""
 
-DETECTOR = "fasterrcnn_mobilenet_v3_large_fpn"
+DETECTOR = "ssdlite"
+"""The one for which DeepLabCut does not look for weights elsewhere."""
 
 
 def make(network: str, target: str) -> None:
@@ -38,9 +38,8 @@ def make(network: str, target: str) -> None:
     models = {"snapshot-007.pt": _calibrated(PoseModel.build(config["model"]))}
     _spread(models["snapshot-007.pt"])
     if top_down:
-        config["detector"]["model"]["pretrained"] = False
-        with _no_downloads():
-            models["snapshot-detector-003.pt"] = DETECTORS.build(dict(config["detector"]["model"]))
+        detector = DETECTORS.build(dict(config["detector"]["model"]))
+        models["snapshot-detector-003.pt"] = _calibrated(detector)
     folder = "dlc-models-pytorch/iteration-0/smallNov1-trainset95shuffle1"
     files: dict[str, Any] = {
         "config.yaml": text_of(project),
