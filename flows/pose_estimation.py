@@ -105,9 +105,9 @@ def pose_estimation(
             check_can_spread()
         # What cannot work is refused before it waits for others, and before it leaves a trace.
         request = lock_output(request, writer, workers)
+        workers.finishers.start()
         kept = all_kept(request)
         loaded = None if spread or kept else load_model(ready, workers)
-        workers.finishers.start()
         earlier = withdraw_record(request, scratch, alone=not spread)
         if spread:
             found = spread_movies(request, archive, scratch)
@@ -158,9 +158,9 @@ def one_movie(
             workers.estimator.start()
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
+        workers.finishers.start()
         if not kept:
             load_model(ready, workers)
-        workers.finishers.start()
         analysed = analyse_movie(request.movies[0], request, ready, scratch, workers)
         hand_over(analysed)
     return place.part, analysed.in_short
