@@ -1,5 +1,6 @@
 """Top-down: a detector finds the animals of a frame, the network the body parts of each."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -16,7 +17,7 @@ from tasks.pose.torch_feed import Feed
 from tasks.pose.torch_pictures import Animals, Frames
 
 _DETECTOR_PIXELS = 800 * 1333
-"""Pixels that torchvision's detectors scale a frame up to, if it has fewer."""
+"""Pixels that most of torchvision's detectors scale a frame up to, if it has fewer."""
 
 
 class TopDown:
@@ -67,7 +68,8 @@ class TopDown:
         # A frozen network takes one animal at a time, and on a CPU more at a time are no faster.
         pixels, on_cpu = self._animals.begin(frame), self.feed.device.type == "cpu"
         self._animals_at_once = 1 if on_cpu else max(1, self._pixels_at_once // pixels)
-        most = self._pixels_at_once // max(self._frames.begin(frame), _DETECTOR_PIXELS)
+        scaled = _scaled_pixels(self._detector.model)
+        most = self._pixels_at_once // max(self._frames.begin(frame), scaled)
         return self.feed.frames_at_once(most, lambda: self._see_all(frame))
 
     def predict(self, batch: NDArray[np.uint8]) -> list[Found]:
@@ -114,6 +116,15 @@ class TopDown:
             part = pictures[start : start + size]
             heads = self._engine.heads(self._animals.inputs(part))
             yield from (of_picture(heads, index) for index in range(len(part)))
+
+
+def _scaled_pixels(detector: Any) -> int:
+    """Pixels to which a detector itself scales every frame."""
+    transform = getattr(getattr(detector, "model", None), "transform", None)
+    if transform is None:
+        return _DETECTOR_PIXELS
+    sides = transform.fixed_size or (transform.min_size[-1], transform.max_size)
+    return math.prod(sides)
 
 
 def _everywhere(frame: Image, animals: int) -> Found:

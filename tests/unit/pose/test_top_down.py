@@ -126,6 +126,19 @@ def test_a_detector_sees_more_than_there_is_in_a_small_frame(
 
 
 @pytest.mark.parametrize(
+    ("transform", "expected"),
+    [
+        ({"fixed_size": (320, 320)}, 20),
+        ({"fixed_size": None, "min_size": (800,), "max_size": 1333}, 5),
+    ],
+)
+def test_a_detector_scales_frames_itself(transform: dict[str, Any], expected: int) -> None:
+    runner = detector(Normalize())
+    runner.model.model = SimpleNamespace(transform=SimpleNamespace(**transform))
+    assert TopDown(runner, poses(Normalize()), 5 * PIXELS).batch_size(frame()) == expected
+
+
+@pytest.mark.parametrize(
     ("of_frames", "of_animals", "path"),
     [
         (Normalize(), Normalize(), "device"),
