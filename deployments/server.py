@@ -11,7 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flows.__main__ import QUIET
@@ -79,12 +79,36 @@ def application() -> "FastAPI":
     from prefect.server.api.server import create_app  # noqa: PLC0415
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
+    _wait_less_for_sqlite()
     # A list without an address is read from the installed package at once.
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, ""))
     app = create_app(final=True)
     api, store = get_current_settings().server.ui.api_url, os.environ.get("AWS_ENDPOINT_URL")
     app.add_middleware(AnswersWith, headers=headers(api, store))
     return app
+
+
+_SQLITE_WAIT_MS = 5_000
+"""How long a statement waits for another connection's, instead of Prefect's minute.
+
+Now and then a request of Prefect's holds SQLite while it waits for a second connection of its own,
+which waits for it in turn until it gives up: all runs stand still for as long. Whoever gives up is
+asked to try again, as Prefect's clients do.
+"""
+
+
+def _wait_less_for_sqlite() -> None:
+    from prefect.server.database.configurations import AioSqliteConfiguration  # noqa: PLC0415
+
+    set_up = AioSqliteConfiguration.setup_sqlite
+
+    def set_up_impatiently(self: Any, connection: Any, record: Any) -> None:
+        set_up(self, connection, record)
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_WAIT_MS}")
+        cursor.close()
+
+    AioSqliteConfiguration.setup_sqlite = set_up_impatiently  # type: ignore[method-assign]
 
 
 def headers(api: str | None, store: str | None) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """The service as a lab runs it: PostgreSQL, a password, two workers. Everything is real."""
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +17,7 @@ from deployments import definitions
 from deployments.server import headers
 from tests.integration.conftest import INBOX, Service
 from tests.integration.test_receiver import notification
+from tests.paths import ROOT
 from tests.servers import Prefect, answers, eventually, process
 from tests.stores import free_port
 
@@ -41,6 +44,31 @@ def test_other_sites_may_not_read_it_through_a_browser(service: Service) -> None
 def test_everything_is_in_postgresql(service: Service) -> None:
     assert service.prefect.get("/block_types/slug/slack-webhook")
     assert not list((service.folder / "home").glob("*.db"))
+
+
+def test_on_sqlite_nobody_waits_for_a_minute(tmp_path: Path) -> None:
+    program = """
+import asyncio, sys
+from deployments.server import application
+application()
+from prefect.server.database.configurations import AioSqliteConfiguration
+
+async def wait():
+    database = AioSqliteConfiguration(connection_url=f"sqlite+aiosqlite:///{sys.argv[1]}")
+    async with (await database.engine()).connect() as connection:
+        return (await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar()
+
+print(asyncio.run(wait()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "prefect.db")],
+        cwd=ROOT,
+        env=os.environ | {"PREFECT_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split()[-1] == "5000"
 
 
 def test_it_asks_nobody(service: Service) -> None:
