@@ -19,10 +19,11 @@ from tasks.estimation import (
     stage_processes,
 )
 from tasks.kept import (
-    all_kept,
+    KeptNames,
     checkpoints_of,
     keep_estimate,
     keep_results,
+    kept_names,
     look_back,
     restore,
     reusable,
@@ -97,7 +98,7 @@ def pose_estimation(
         request = resolve_request(model, movies, output, settings)
         spread = spreads(request)
         check_scratch(request, scratch, 0 if spread else MOVIES_AT_ONCE)
-        if not (spread or all_kept(request)):
+        if not (spread or kept_names(request).poses_of_all):
             workers.estimator.start()  # its libraries take seconds, in which the model is fetched
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
@@ -106,14 +107,14 @@ def pose_estimation(
         # What cannot work is refused before it waits for others, and before it leaves a trace.
         request = lock_output(request, writer, workers)
         workers.finishers.start()
-        kept = all_kept(request)
-        loaded = None if spread or kept else load_model(ready, workers)
+        kept = kept_names(request)
+        loaded = None if spread or kept.poses_of_all else load_model(ready, workers)
         earlier = withdraw_record(request, scratch, alone=not spread)
         if spread:
             found = spread_movies(request, archive, scratch)
         else:
             movies_at_work = (
-                analyse_movie.submit(movie, request, ready, scratch, workers)
+                analyse_movie.submit(movie, request, ready, kept, scratch, workers)
                 for movie in request.movies
             )
             found = outcomes(request, side_by_side(movies_at_work, workers.end))
@@ -152,14 +153,14 @@ def one_movie(
         hands_over(movie, place, scratch) as hand_over,
     ):
         request = resolve_movie(model, movie, output, settings, place)
-        kept = all_kept(request)
+        kept = kept_names(request)
         check_scratch(request, scratch, 1)
-        if not kept:
+        if not kept.poses_of_all:
             workers.estimator.start()
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         workers.finishers.start()
-        if not kept:
+        if not kept.poses_of_all:
             load_model(ready, workers)
         analysed = analyse_movie(request.movies[0], request, ready, scratch, workers)
         hand_over(analysed)
@@ -171,6 +172,7 @@ def analyse_movie(
     movie: MovieSource,
     request: ResolvedRequest,
     ready: ReadyModel,
+    kept: KeptNames,
     scratch: Path,
     workers: Workers,
 ) -> tuple[Analysed, str]:
@@ -184,12 +186,12 @@ def analyse_movie(
         timed_stages() as seconds,
     ):
         raw, filtered, labeled_file = (folder / name for name in (RAW, POSES, LABELED))
-        past = look_back(movie, request, ready, folder)
+        past = look_back(movie, kept, ready, folder)
         fetched = fetch_movie.unless(past.fetched, movie, folder / INPUT)
         reuse = reusable(past, movie, fetched, request, ready)
         restore(past, reuse, folder)
         checked = check_movie.unless(reuse.checked, movie.name, fetched, settings.crop, workers)
-        checkpoints = checkpoints_of(movie, reuse, request, folder)
+        checkpoints = checkpoints_of(movie, reuse, kept, folder)
         found = estimate_poses.unless(
             reuse.found, checked, ready, settings, raw, checkpoints, workers
         )

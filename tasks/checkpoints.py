@@ -15,6 +15,9 @@ from tasks.storage.location import Location
 from tasks.storage.store import store_for
 from tasks.store_errors import store_errors
 
+CHECKPOINTS = "checkpoints"
+"""The folder's name, in the hidden one and in a movie's scratch folder."""
+
 INTERVAL = 2.0
 """Seconds between two looks at whether there is a new checkpoint."""
 
@@ -30,11 +33,13 @@ class CheckpointStore:
         folder: Where the estimation writes and reads them.
         all: Location of all of the movie's checkpoints.
         own: Location of those of this movie's content, this model and these settings.
+        is_empty: Whether it is known that there are none in the store.
     """
 
     folder: Path
     all: Location
     own: Location
+    is_empty: bool = False
     _sent: set[str] = field(default_factory=set)
 
     @contextmanager
@@ -48,7 +53,8 @@ class CheckpointStore:
         """
         if not self.folder.exists():
             self.folder.mkdir(parents=True)
-            self._fetch()
+            if not self.is_empty:
+                self._fetch()
         ended = threading.Event()
         context = contextvars.copy_context()
         sending = (self._keep_sending, ended)
@@ -64,7 +70,8 @@ class CheckpointStore:
     def remove(self) -> None:
         """Remove them all: the estimation has come to its end, and its poses are kept."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        removed(self.all)
+        if not self.is_empty:
+            removed(self.all)
 
     def _fetch(self) -> None:
         try:
@@ -91,6 +98,7 @@ class CheckpointStore:
         names = sorted(path.name for path in self.folder.iterdir() if is_checkpoint(path.name))
         for name in [name for name in names if name not in self._sent]:
             target = self.own.child(name)
+            self.is_empty = False
             with store_errors():
                 store_for(target).upload(self.folder / name, target)
             self._sent.add(name)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from pydantic import ConfigDict, TypeAdapter
 
 from tasks.archives import files_of, moved, pack, told_in, unpack
-from tasks.checkpoints import CheckpointStore
+from tasks.checkpoints import CHECKPOINTS, CheckpointStore
 from tasks.estimation import CheckedMovie, ReadyModel
 from tasks.hidden import brought, hidden, tell
 from tasks.pose.errors import BadInput, PoseError
@@ -124,26 +124,58 @@ class Reuse:
     outputs: dict[str, Output] | None = None
 
 
-def all_kept(request: ResolvedRequest) -> bool:
-    """Whether poses of every movie are kept, so that perhaps no network is needed."""
-    one = [f"{movie.name}/" for movie in request.movies[:1] if len(request.movies) == 1]
-    folder = hidden(request.output, "movies", *one) if one else hidden(request.output, "movies/")
-    there: set[str] = set()
+@dataclass(frozen=True)
+class KeptNames:
+    """What earlier runs have left of a request's movies, as listings told when it began.
+
+    Asked for once: of two hundred new movies, none has to be looked for.
+
+    Attributes:
+        request: The request; while it has the lock, nobody else adds anything.
+        names: Locations of archives and checkpoints; None where the store did not tell.
+    """
+
+    request: ResolvedRequest
+    names: frozenset[str] | None
+
+    @property
+    def poses_of_all(self) -> bool:
+        """Whether poses of every movie are kept, so that perhaps no network is needed."""
+        return self.names is not None and all(
+            str(_place(self.request, movie.name, ESTIMATE)) in self.names
+            for movie in self.request.movies
+        )
+
+    def may_hold(self, place: Location) -> bool:
+        """Whether there may be this object, or something below this prefix."""
+        if self.names is None or not place.is_prefix:
+            return self.names is None or str(place) in self.names
+        return any(name.startswith(str(place)) for name in self.names)
+
+
+def kept_names(request: ResolvedRequest) -> KeptNames:
+    """List what earlier runs have left of a request's movies."""
+    one = [movie.name for movie in request.movies if len(request.movies) == 1]
+    folders = [
+        hidden(request.output, "/".join((kind, *one)) + "/") for kind in ("movies", CHECKPOINTS)
+    ]
     with suppress(PoseError), store_errors():
-        there = {str(info.location) for info in store_for(folder).list(folder)}
-    return all(str(_place(request, movie.name, ESTIMATE)) in there for movie in request.movies)
+        found = [info for folder in folders for info in store_for(folder).list(folder)]
+        return KeptNames(request, frozenset(str(info.location) for info in found))
+    return KeptNames(request, None)
 
 
 @stage("Look back", "look back · {movie.name}", "store", retries=STORE_RETRIES)
 def look_back(
-    movie: MovieSource, request: ResolvedRequest, ready: ReadyModel, folder: Path
+    movie: MovieSource, names: KeptNames, ready: ReadyModel, folder: Path
 ) -> tuple[Kept, str]:
     """See what earlier runs have kept of a movie at the output location."""
-    past = _results(movie, request, folder)
+    request = names.request
+    past = _results(movie, names, folder)
     same = _unchanged(past, movie, folder)
     if same and reusable(past, movie, same, request, ready).outputs:
         return replace(past, fetched=same), "all of it is there"
-    kept = _read(_ESTIMATE, _place(request, movie.name, ESTIMATE), folder / ESTIMATE)
+    kept = _read(_ESTIMATE, names, movie, folder / ESTIMATE)
     past = replace(past, estimate=kept)
     if same and _spares_the_movie(reusable(past, movie, same, request, ready)):
         past = replace(past, fetched=same)
@@ -220,12 +252,13 @@ def restore(past: Kept, reuse: Reuse, folder: Path) -> None:
 
 
 def checkpoints_of(
-    movie: MovieSource, reuse: Reuse, request: ResolvedRequest, folder: Path
+    movie: MovieSource, reuse: Reuse, names: KeptNames, folder: Path
 ) -> CheckpointStore:
     """Where an estimation that does not come to its end leaves what it has found."""
-    everything = hidden(request.output, "checkpoints", f"{movie.name}/")
+    everything = hidden(names.request.output, CHECKPOINTS, f"{movie.name}/")
     own = everything.child(f"{reuse.keys.estimate[:16]}/")
-    return CheckpointStore(folder / "checkpoints", everything, own)
+    there = names.may_hold(everything)
+    return CheckpointStore(folder / CHECKPOINTS, everything, own, is_empty=not there)
 
 
 @stage("Keep poses", "keep poses · {movie.name}", "store", retries=STORE_RETRIES)
@@ -263,19 +296,20 @@ def _place(request: ResolvedRequest, movie: str, name: str) -> Location:
     return hidden(request.output, "movies", movie, name)
 
 
-def _results(movie: MovieSource, request: ResolvedRequest, folder: Path) -> Kept:
-    kept = _read(_RESULTS, _place(request, movie.name, RESULTS), folder / RESULTS)
+def _results(movie: MovieSource, names: KeptNames, folder: Path) -> Kept:
+    kept = _read(_RESULTS, names, movie, folder / RESULTS)
     if kept is None:
         return Kept()
     here = replace(kept, analysed=moved(kept.analysed, folder))
-    published = request.output.child(movie.name)
+    published = names.request.output.child(movie.name)
     outputs = here.analysed.outputs.items()
     return Kept(here, intact={n: o for n, o in outputs if _is_intact(o, published.child(n))})
 
 
-def _read(kind: TypeAdapter[T], source: Location, path: Path) -> T | None:
+def _read(kind: TypeAdapter[T], names: KeptNames, movie: MovieSource, path: Path) -> T | None:
     """What an archive tells; None where there is none that this version can read."""
-    if brought(source, path) is None:
+    source = _place(names.request, movie.name, path.name)
+    if not names.may_hold(source) or brought(source, path) is None:
         return None
     try:
         return told_in(path, kind)

@@ -89,14 +89,16 @@ class Progress:
         self._logged = self._started - LOG_INTERVAL + _FIRST_LOG
         self._done = 0
         self._bound, self._combines = "", False
+        self._stopped = False
+        self._adding = threading.Lock()
 
     def __call__(self, done: int | Pace) -> None:
         """Tell that `done` units are done, and perhaps what bounds the work.
 
         Raises:
-            StageFailed: The run has ended meanwhile; see `ending_together`.
+            StageFailed: The run has ended meanwhile; see `ending_together` and `stop`.
         """
-        if self._ended and self._ended.is_set():
+        if self._stopped or (self._ended and self._ended.is_set()):
             raise StageFailed(f"{self._what}: it was ended with its run")
         if isinstance(done, Pace):
             self._bound, self._combines, done = done.bound, done.combines, done.done
@@ -112,8 +114,13 @@ class Progress:
             self._log(f"{self._what}: {text}")
 
     def add(self, more: int) -> None:
-        """Tell that `more` units are done."""
-        self(self._done + more)
+        """Tell that `more` units are done; several threads may."""
+        with self._adding:
+            self(self._done + more)
+
+    def stop(self) -> None:
+        """End the work at its next call: another part of it has failed, or was interrupted."""
+        self._stopped = True
 
     def __enter__(self) -> Self:
         return self

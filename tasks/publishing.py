@@ -1,6 +1,7 @@
 """Results, run record and report: from the scratch folder to the output location."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
 from tasks.artifacts import key_of, show
+from tasks.checkpoints import CHECKPOINTS
 from tasks.estimation import CheckedMovie, Workers
 from tasks.hidden import HIDDEN, hidden, remove_empty, removed
 from tasks.links import links_of
@@ -158,10 +160,7 @@ def publish_movie(
     new = {name: path for name, path in files.items() if name not in there}
     folder = output.child(movie.name)
     with Progress(f"publish · {movie.name}", _total(new.values()), "bytes") as progress:
-        made = {
-            name: _publish(path, folder.child(name), progress, cropped=movie.is_cropped)
-            for name, path in new.items()
-        }
+        made = _publish_all(new, folder, progress, cropped=movie.is_cropped) if new else {}
     # In an order that does not tell what was there before.
     outputs = {name: (made | there)[name] for name in files}
     return outputs, f"{len(made)} files below {folder}, {len(there)} were there"
@@ -178,11 +177,37 @@ def _total(paths: Any) -> int:
     return sum(path.stat().st_size for path in paths)
 
 
-def _publish(
-    path: Path, target: Location, progress: Progress | None = None, *, cropped: bool = False
-) -> Output:
+def _publish_all(
+    files: dict[str, Path], folder: Location, progress: Progress, *, cropped: bool
+) -> dict[str, Output]:
+    """Put a movie's files where they belong, all at once: the lock is asked for once, just before.
+
+    The largest goes in this thread, which is the one that is interrupted when the run ends.
+    """
+    *others, largest = sorted(files, key=lambda name: files[name].stat().st_size)
+
+    def put(name: str) -> Output:
+        return _put(files[name], folder.child(name), progress, cropped=cropped)
+
+    check_lock()
+    with ThreadPoolExecutor(len(files)) as threads:
+        sent = {name: threads.submit(put, name) for name in others}
+        try:
+            return {largest: put(largest)} | {name: one.result() for name, one in sent.items()}
+        except BaseException:
+            progress.stop()
+            raise
+
+
+def _publish(path: Path, target: Location) -> Output:
     """Put a file where it belongs, if nobody else writes there by now."""
     check_lock()
+    return _put(path, target)
+
+
+def _put(
+    path: Path, target: Location, progress: Progress | None = None, *, cropped: bool = False
+) -> Output:
     with store_errors():
         info = store_for(target).upload(
             path, target, _CONTENT_TYPES[path.suffix], progress.add if progress else None
@@ -259,7 +284,7 @@ def publish_record(
 
 def _remove_checkpoints(output: Location, movies: Sequence[str]) -> None:
     """Remove checkpoints of delivered movies that a kill or the store has kept from going."""
-    folder = hidden(output, "checkpoints/")
+    folder = hidden(output, f"{CHECKPOINTS}/")
     there: set[str] = set()
     with suppress(PoseError), store_errors():
         found = [str(info.location) for info in store_for(folder).list(folder)]

@@ -6,7 +6,7 @@ import os
 import random
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -15,10 +15,11 @@ from http import HTTPStatus
 from itertools import count
 from pathlib import Path
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import boto3
 import botocore.session
+from botocore.auth import AUTH_TYPE_MAPS, S3SigV4Auth
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -29,17 +30,20 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
-from s3transfer.exceptions import (
-    RetriesExceededError,
-    S3DownloadFailedError,
-    S3ValidationError,
-)
-from s3transfer.manager import TransferConfig, TransferManager
-from s3transfer.subscribers import BaseSubscriber
 from urllib3.exceptions import HTTPError
 
-from tasks.storage.files import HashedFile, Progress, check_room, replacing, sha256_of
+from tasks.storage.files import HashedFile, Progress, check_room, replacing
 from tasks.storage.location import Location, without_secrets
+from tasks.storage.parts import (
+    AT_ONCE,
+    Part,
+    PartBody,
+    StopTransfer,
+    Transfer,
+    parts_to_fetch,
+    parts_to_send,
+    sha256_of_parts,
+)
 from tasks.storage.s3_errors import GARBLED, explain
 from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
 
@@ -51,18 +55,9 @@ _LIBRARY_ERRORS = (
     BotoCoreError,
     ClientError,
     HTTPError,
-    RetriesExceededError,
-    S3DownloadFailedError,
-    S3ValidationError,
 )
+_T = TypeVar("_T")
 _MIB = 1 << 20
-_TRANSFER = TransferConfig(
-    multipart_threshold=16 * _MIB,
-    multipart_chunksize=16 * _MIB,
-    max_request_concurrency=8,
-)
-_PART = 16 * _MIB
-_PARTS_AT_ONCE = 8
 _FETCHES = 5
 """How often a part whose body breaks off is asked for in all."""
 
@@ -138,8 +133,13 @@ class S3Store(ObjectStore):
     ) -> ObjectInfo:
         """Send a file, in parallel parts where it is large, and look at what the store then has."""
         _check_object(target)
-        sent = ObjectInfo(target, path.stat().st_size, None, None, None, sha256_of(path))
-        _send(path, sent, content_type, progress)
+        with path.open("rb") as file:
+            parts = parts_to_send(os.fstat(file.fileno()).st_size)
+            sha256, digests = sha256_of_parts(file, parts)
+            sent = ObjectInfo(target, parts[-1].stop, None, None, None, sha256)
+            transfer = Transfer(progress)
+            bodies = [PartBody(file, *one, transfer) for one in zip(parts, digests, strict=True)]
+            _send(sent, bodies, transfer, content_type)
         stored = self.stat(target)
         _check_stored(sent, stored)
         return stored
@@ -234,17 +234,22 @@ class S3Store(ObjectStore):
         return _USER.sub("", link)
 
 
-class _Transfer(BaseSubscriber):
-    """Reports the bytes of an upload, one call at a time."""
+class _KnownDigest(S3SigV4Auth):
+    """Signs what is sent with the digest that is known of it, rather than read all of it again."""
 
-    def __init__(self, progress: Progress | None) -> None:
-        self._progress = progress
-        self._lock = Lock()
+    def payload(self, request: Any) -> str:
+        """The SHA-256 of what is sent, in hexadecimal digits."""
+        return getattr(request.body, "sha256", None) or super().payload(request)
 
-    def on_progress(self, bytes_transferred: int, **_: object) -> None:  # type: ignore[override]
-        with self._lock:
-            if self._progress:
-                self._progress(bytes_transferred)
+
+_KNOWN_DIGEST = "s3v4-known-digest"
+AUTH_TYPE_MAPS[_KNOWN_DIGEST] = _KnownDigest
+
+
+def _signer(signature_version: str, context: Mapping[str, Any], **_: object) -> str | None:
+    """How an upload is signed; None leaves what is signed in another way to botocore."""
+    usual = context.get("auth_type") or signature_version
+    return _KNOWN_DIGEST if usual == "s3v4" else None
 
 
 def _client(endpoint: str | None = None) -> "S3Client":
@@ -299,6 +304,8 @@ def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | 
     client = session.client("s3", region_name=region, config=config, endpoint_url=endpoint)
     soon: Any = partial(_soon, attempts)
     client.meta.events.register_first("needs-retry.s3", soon)
+    for operation in ("PutObject", "UploadPart"):
+        client.meta.events.register_first(f"choose-signer.s3.{operation}", _signer)
     return client
 
 
@@ -443,18 +450,30 @@ def _md5(source: ObjectInfo) -> str | None:
 def _fetch(source: ObjectInfo, file: HashedFile, progress: Progress | None) -> int:
     """Fetch an object into an open file; returns how many bytes came."""
     fetch = _Fetch(source, file, progress)
-    with _explained(source.location), ThreadPoolExecutor(_PARTS_AT_ONCE) as threads:
-        starts = range(0, max(source.size, 1), _PART)
-        parts = [threads.submit(fetch.part, start) for start in starts]
+    with _explained(source.location):
+        parts = parts_to_fetch(source.size)
+        _at_once([partial(fetch.part, part) for part in parts], fetch.stopped.set)
+    return fetch.received
+
+
+def _at_once(calls: Sequence[Callable[[], _T]], stop: Callable[[], None]) -> list[_T]:
+    """Make calls in several threads; their answers.
+
+    Args:
+        calls: The calls.
+        stop: Ends those that are under way, where one fails or this is interrupted.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        begun = [threads.submit(call) for call in calls]
         try:
-            for part in as_completed(parts):
-                part.result()
+            for call in as_completed(begun):
+                call.result()
         except BaseException:
-            # Failed, or interrupted: leaving the pool waits for what is under way.
-            fetch.stopped.set()
+            # Leaving the pool waits for what is under way.
+            stop()
             threads.shutdown(wait=False, cancel_futures=True)
             raise
-    return fetch.received
+    return [call.result() for call in begun]
 
 
 class _Fetch:
@@ -465,9 +484,9 @@ class _Fetch:
         self._source, self._file, self._progress = source, file, progress
         self._lock = Lock()
 
-    def part(self, start: int) -> None:
+    def part(self, part: Part) -> None:
         """Fetch one part; where its body breaks off, go on from there."""
-        stop = min(start + _PART, self._source.size)
+        start, stop = part.start, part.stop
         for attempt in count(1):
             try:
                 for data in self._pieces(start, stop):
@@ -503,15 +522,43 @@ class _Fetch:
 
 
 def _send(
-    path: Path, sent: ObjectInfo, content_type: str | None, progress: Progress | None
+    sent: ObjectInfo, bodies: Sequence[PartBody], transfer: Transfer, content_type: str | None
 ) -> None:
-    where = sent.location
-    guessed = mimetypes.guess_type(where.name)[0] or "application/octet-stream"
-    extra = {"ContentType": content_type or guessed, "Metadata": {"sha256": sent.sha256}}
-    with _explained(where), TransferManager(_client(), _TRANSFER) as manager:
-        manager.upload(
-            str(path), where.bucket, where.key, extra, subscribers=[_Transfer(progress)]
-        ).result()
+    """Send a file as one object, or in parts."""
+    name = sent.location.name
+    guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    where: Any = {"Bucket": sent.location.bucket, "Key": sent.location.key}
+    extra: Any = {"ContentType": content_type or guessed, "Metadata": {"sha256": sent.sha256}}
+    with _explained(sent.location):
+        try:
+            if len(bodies) == 1:
+                _client().put_object(**where, **extra, Body=bodies[0])
+            else:
+                _send_parts(sent.location, where, extra, bodies, transfer)
+        except StopTransfer:
+            assert transfer.failure is not None
+            raise transfer.failure from None
+
+
+def _send_parts(
+    location: Location, where: Any, extra: Any, bodies: Sequence[PartBody], transfer: Transfer
+) -> None:
+    """Send a file in parts; where that fails, nothing of it stays in the store."""
+    upload = _client().create_multipart_upload(**where, **extra)["UploadId"]
+
+    def send(number: int, body: Any) -> Any:
+        named: Any = {"UploadId": upload, "PartNumber": number}
+        etag = _client().upload_part(**where, **named, Body=body)["ETag"]
+        return {"ETag": etag, "PartNumber": number}
+
+    try:
+        calls = [partial(send, number, body) for number, body in enumerate(bodies, 1)]
+        parts: Any = {"Parts": _at_once(calls, transfer.stop)}
+        _client().complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts)
+    except BaseException:
+        with suppress(*_LIBRARY_ERRORS):  # what has failed first is told
+            _abort(location, upload)
+        raise
 
 
 def _check_object(location: Location) -> None:

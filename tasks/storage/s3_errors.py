@@ -96,7 +96,7 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     "InvalidBucketName": (ValueError, "'{bucket}' is no name of a bucket"),
     "KeyTooLongError": (ValueError, "the key is too long; S3 allows 1,024 bytes of UTF-8"),
     "EntityTooLarge": (_with_errno(errno.EFBIG), "the object is larger than the store allows"),
-    # Classes of botocore, s3transfer and urllib3. A class stands for those derived from it.
+    # Classes of botocore and urllib3. A class stands for those derived from it.
     "NoCredentialsError": (PermissionError, f"no credentials were found; {_KEYS}"),
     "PartialCredentialsError": (PermissionError, f"the credentials are not complete; {_KEYS}"),
     "CredentialRetrievalError": (PermissionError, f"the credentials can't be had; {_KEYS}"),
@@ -118,8 +118,6 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     "HTTPError": (ConnectionError, _CUT),
     "ChecksumError": (ConnectionError, GARBLED),
     "FlexibleChecksumError": (ConnectionError, GARBLED),
-    "S3ValidationError": (ConnectionError, GARBLED),
-    "S3DownloadFailedError": (_changed, CHANGED),
     "ProfileNotFound": (ValueError, "there is no such profile; check AWS_PROFILE ({detail})"),
     "ConfigParseError": (ValueError, "the AWS configuration file can't be read ({detail})"),
     "ConfigNotFound": (ValueError, "the AWS configuration file can't be found ({detail})"),
@@ -142,7 +140,6 @@ def explain(error: Exception, location: Location, secrets: Iterable[str] = ()) -
         location: What was asked for.
         secrets: What is kept out of the words, though the store may repeat it.
     """
-    error = getattr(error, "last_exception", None) or error
     entries = [MEANINGS[name] for name in _names(error) if name in MEANINGS] or [_UNKNOWN]
     make, words = entries[0]
     if _status(error):

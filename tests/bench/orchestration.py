@@ -1,22 +1,29 @@
 """What Prefect and our flow cost beside the work: the flow with stages that do nothing.
 
     python -m tests.bench.orchestration --movies 1 20 100
+    python -m tests.bench.orchestration --movies 1 20 100 --store s3://bucket/
 
 The child processes' answers are made up at once; the files that stages leave behind are tiny. What
-is left is Prefect, staging, publishing to a folder, the record and the report. Never asserts.
+is left is Prefect, staging, publishing, the record and the report; and, where all of it lies in a
+store (``AWS_ENDPOINT_URL`` and its keys), requests, which are counted by kind. Never asserts.
 """
 
 import argparse
 import logging
+import secrets
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+from botocore.client import BaseClient
 from PIL import Image
 
 from flows.__main__ import prepare_environment
@@ -28,6 +35,8 @@ from tasks.pose.poses import pose_table, write_poses
 from tasks.pose.processes import StageProcess
 from tasks.pose.quality import Quality, Verdict
 from tasks.pose.timing import Timing
+from tasks.storage.location import Location
+from tasks.storage.store import store_for
 from tests.paths import DEMO_MODEL
 
 LOADED = Loaded("scorer", "snapshot-1.pt", "cpu", "device", ())
@@ -38,31 +47,60 @@ def main(words: list[str] | None = None) -> int:
     """Run requests of several sizes and print what each took."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.orchestration")
     parser.add_argument("--movies", type=int, nargs="+", default=[1, 20, 100])
+    parser.add_argument("--store", help="a prefix that all lies below; by default a local folder")
     options = parser.parse_args(words)
     prepare_environment()
     logging.disable(logging.WARNING)
-    took = [(count, _run(count)) for count in (1, *options.movies)][1:]  # the first one warms up
+    _run(1, options.store)  # warms up
+    took = []
+    for count in options.movies:
+        seconds, requests = _run(count, options.store)
+        took.append((count, seconds))
+        sys.stdout.write(f"{count:5d} movies  {seconds:8.2f} s  {_told(requests)}\n")
     (few, least), (many, most) = took[0], took[-1]
-    for count, seconds in took:
-        sys.stdout.write(f"{count:5d} movies  {seconds:8.2f} s\n")
     if many > few:
         each = (most - least) / (many - few)
         sys.stdout.write(f"each movie  {each:.3f} s; the request  {least - few * each:.2f} s\n")
     return 0
 
 
-def _run(movies: int) -> float:
+def _told(requests: Counter[str]) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in requests.most_common())
+    return f"{requests.total()} requests: {kinds}" if kinds else ""
+
+
+def _run(movies: int, store: str | None) -> tuple[float, Counter[str]]:
+    """Seconds of a request, and what was asked of the store, by kind."""
     from flows.pose_estimation import pose_estimation  # after the environment
 
     with tempfile.TemporaryDirectory(prefix="dlcflow-bench-") as name:
-        folder = Path(name)
-        (folder / "movies").mkdir()
+        folder = f"{store.rstrip('/')}/{secrets.token_hex(4)}" if store else name
         for index in range(movies):
-            (folder / "movies" / f"m{index}.mp4").write_bytes(b"movie")
+            store_for(Location.parse(folder)).put(
+                Location.parse(f"{folder}/movies/m{index}.mp4"), b"movie"
+            )
         started = time.perf_counter()
-        with patch.object(StageProcess, "call", _answer), patch.object(StageProcess, "start"):
+        with (
+            patch.object(StageProcess, "call", _answer),
+            patch.object(StageProcess, "start"),
+            _counted() as requests,
+        ):
             pose_estimation(str(DEMO_MODEL), [f"{folder}/movies/"], f"{folder}/out/")
-        return time.perf_counter() - started
+        return time.perf_counter() - started, requests
+
+
+@contextmanager
+def _counted() -> Iterator[Counter[str]]:
+    """Count what is asked of a store, by kind; tries after the first are not seen."""
+    requests: Counter[str] = Counter()
+    ask = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def counted(client: BaseClient, kind: str, words: Any) -> Any:
+        requests[kind] += 1
+        return ask(client, kind, words)
+
+    with patch.object(BaseClient, "_make_api_call", counted):
+        yield requests
 
 
 def _answer(_process: StageProcess, function: Any, *args: Any, **_: Any) -> Any:

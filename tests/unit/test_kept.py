@@ -9,11 +9,26 @@ import pytest
 from tasks import kept
 from tasks.archives import files_of, pack
 from tasks.estimation import ReadyModel
-from tasks.kept import Kept, KeptEstimate, KeptResults, Reuse, _keys, restore, reusable
+from tasks.kept import (
+    ESTIMATE,
+    RESULTS,
+    Kept,
+    KeptEstimate,
+    KeptNames,
+    KeptResults,
+    Reuse,
+    _keys,
+    _read,
+    checkpoints_of,
+    kept_names,
+    restore,
+    reusable,
+)
 from tasks.pose.run_record import LABELED, POSES, RAW, Output, Request
 from tasks.pose.settings import PoseSettings
 from tasks.recording import Analysed
 from tasks.staging import Fetched, MovieSource, ResolvedRequest
+from tasks.storage.location import Location
 from tests.records import a_model, an_input, an_output
 
 MOVIE = "s3://lab/in/m.mp4"
@@ -159,3 +174,68 @@ def test_patience_needs_no_file(case: Case) -> None:
 
 def test_nothing_kept_is_nothing_reused(case: Case) -> None:
     assert reused(case.reuse(Kept())) == set()
+
+
+class TestNames:
+    """What a listing tells, so that nothing is looked for that is not there."""
+
+    @pytest.fixture
+    def request_here(self, case: Case, tmp_path: Path) -> ResolvedRequest:
+        two = [replace(case.movie, number=n, name=f"m{n}") for n in (1, 2)]
+        output = Location("", f"{tmp_path}/out/")
+        return replace(case.request(), movies=tuple(two), output=output)
+
+    @staticmethod
+    def put(request: ResolvedRequest, *names: str) -> None:
+        path = request.output.child(".dlcflow", *names).path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def test_tell_what_there_is(self, request_here: ResolvedRequest) -> None:
+        self.put(request_here, "movies", "m1", ESTIMATE)
+        self.put(request_here, "checkpoints", "m2", "0123", "a.npz")
+        names = kept_names(request_here)
+        hidden = request_here.output.child(".dlcflow")
+        assert names.may_hold(hidden.child("movies", "m1", ESTIMATE))
+        assert names.may_hold(hidden.child("checkpoints", "m2/"))
+        assert not names.may_hold(hidden.child("movies", "m1", RESULTS))
+        assert not names.may_hold(hidden.child("movies", "m2", ESTIMATE))
+        assert not names.may_hold(hidden.child("checkpoints", "m1/"))
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_tell_whether_all_poses_are_kept(
+        self, request_here: ResolvedRequest, count: int
+    ) -> None:
+        few = replace(request_here, movies=request_here.movies[:count])
+        for movie in few.movies:
+            assert not kept_names(few).poses_of_all
+            self.put(few, "movies", movie.name, ESTIMATE)
+        assert kept_names(few).poses_of_all
+
+    def test_of_a_store_that_does_not_tell_may_be_anything(
+        self, request_here: ResolvedRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(_: Location) -> None:
+            raise ConnectionError("away")
+
+        monkeypatch.setattr(kept, "store_for", away)
+        names = kept_names(request_here)
+        assert names.may_hold(request_here.output.child(".dlcflow", "movies", "m1", ESTIMATE))
+        assert names.may_hold(request_here.output.child(".dlcflow", "checkpoints", "m1/"))
+        assert not names.poses_of_all
+
+    def test_spare_the_store_what_it_has_not(
+        self, case: Case, request_here: ResolvedRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+        monkeypatch.setattr(kept, "brought", lambda source, _: asked.append(source.name))
+        movie, folder = request_here.movies[0], Path("/scratch")
+        nothing = KeptNames(request_here, frozenset())
+        assert _read(kept._ESTIMATE, nothing, movie, folder / ESTIMATE) is None
+        assert asked == []
+        _read(kept._RESULTS, KeptNames(request_here, None), movie, folder / RESULTS)
+        assert asked == [RESULTS]
+        assert checkpoints_of(movie, case.reuse(), nothing, folder).is_empty
+        assert not checkpoints_of(
+            movie, case.reuse(), KeptNames(request_here, None), folder
+        ).is_empty

@@ -123,6 +123,29 @@ def test_work_that_outlives_its_run_is_ended() -> None:
     Progress("fetch · m1", 100, "bytes").add(10)
 
 
+def test_several_threads_add_to_one_sum() -> None:
+    work = Progress("publish · m1", None, "bytes")
+
+    def add() -> None:
+        for _ in range(2_000):
+            work.add(1)
+
+    threads = [threading.Thread(target=add) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert work._done == 16_000
+
+
+def test_work_of_which_a_part_has_failed_is_ended() -> None:
+    work = Progress("publish · m1", 100, "bytes")
+    work.add(10)
+    work.stop()
+    with pytest.raises(StageFailed, match="publish · m1: it was ended"):
+        work.add(10)
+
+
 def test_it_is_told_that_poses_are_put_together() -> None:
     progress = Progress("estimate · m1", 100)
     progress(Pace(100, "", combines=True))

@@ -1,13 +1,19 @@
 """What of an output location is a run's own: only that may be cleared away without asking."""
 
+import hashlib
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from tasks import publishing
 from tasks.locking import LockLost, writes_for
+from tasks.pose.errors import Retriable
 from tasks.pose.run_record import Request
 from tasks.pose.settings import PoseSettings
-from tasks.publishing import _publish, is_ours
+from tasks.progress import Progress
+from tasks.publishing import _publish, _publish_all, is_ours
 from tasks.staging import MovieSource, ResolvedRequest
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
@@ -50,6 +56,62 @@ def test_only_what_this_request_writes_is_its_own(output: str, name: str, ours: 
 def test_what_lies_elsewhere_is_nobody_s() -> None:
     assert not is_ours(request("s3://lab/out/"), Location.parse("s3://lab/out2/run.json"))
     assert not is_ours(request("s3://lab/out/"), Location.parse("s3://other/out/run.json"))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """A movie's files, of which one is large."""
+    found = {name: tmp_path / name for name in ("labeled.mp4", "a.svg", "b.png", "c.h5")}
+    for path in found.values():
+        path.write_bytes(path.name.encode() * (1 if path.suffix != ".mp4" else 1 << 18))
+    return found
+
+
+def test_a_movie_s_files_are_published_at_once_while_the_lock_stands(
+    tmp_path: Path, files: dict[str, Path]
+) -> None:
+    output = Location.parse(f"{tmp_path}/out/")
+    claims = output.child(".dlcflow", "lock/")
+    claim = Claim(store_for(output), claims, Holder("one", "m1", "gpu-1", "noon"))
+    claim.take(lambda holder: None)
+    total = sum(path.stat().st_size for path in files.values())
+    with writes_for("one", str(claims)):
+        progress = Progress("publish · m1", total, "bytes")
+        made = _publish_all(files, output.child("m1/"), progress, cropped=True)
+        assert progress._done == total
+        claim.release()
+        with pytest.raises(LockLost):
+            _publish_all(files, output.child("m2/"), progress, cropped=False)
+    for name, path in files.items():
+        assert (output.path / "m1" / name).read_bytes() == path.read_bytes()
+        assert made[name].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert {name: one.coordinates for name, one in made.items() if one.coordinates} == {
+        "c.h5": "crop"
+    }
+    assert not (output.path / "m2").exists()
+
+
+def test_where_one_file_fails_the_others_are_not_sent_to_their_end(
+    tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day's movie must not go on for minutes when nobody waits for it any more."""
+    begun = threading.Event()
+
+    class Store:
+        def upload(self, path: Path, *_: object) -> None:
+            progress = _[-1]
+            assert callable(progress)
+            if path.suffix == ".mp4":
+                assert begun.wait(60)
+                raise ConnectionError("broken")
+            begun.set()
+            while True:
+                progress(0)
+                time.sleep(0.001)
+
+    monkeypatch.setattr(publishing, "store_for", lambda _: Store())
+    with pytest.raises(Retriable, match="broken"):
+        _publish_all(files, Location("b", "m1/"), Progress("publish", 1), cropped=False)
 
 
 def test_each_file_is_published_only_while_the_lock_stands(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.storage.location import Location
+from tasks.storage.parts import PartBody
 from tasks.storage.s3 import S3Store
 from tasks.storage.store import expand, store_for
 from tests.integration.storage.conftest import Bucket, names_in
@@ -74,6 +75,25 @@ def test_a_large_file_goes_and_comes_in_parts(bucket: Bucket, large: Path, tmp_p
     assert sha256 == uploaded.sha256
     assert (tmp_path / "back").read_bytes() == large.read_bytes()
     assert names_in(tmp_path) == ["back", "large.mp4"]
+
+
+@pytest.mark.parametrize("length", [1000, MULTIPART])
+def test_what_is_sent_is_read_once_beside_its_hash(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    """Requests are signed with digests that are known by then."""
+    (tmp_path / "sent").write_bytes(os.urandom(length))
+    read: list[int] = []
+
+    def counted(body: PartBody, size: int | None = -1) -> bytes:
+        data = original(body, size)
+        read.append(len(data))
+        return data
+
+    original = PartBody.read
+    monkeypatch.setattr(PartBody, "read", counted)
+    STORE.upload(tmp_path / "sent", bucket.at("a"))
+    assert sum(read) == length
 
 
 def test_an_empty_object(bucket: Bucket, tmp_path: Path) -> None:

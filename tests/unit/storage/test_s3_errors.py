@@ -5,7 +5,6 @@ from typing import Any
 
 import botocore.exceptions as boto
 import pytest
-import s3transfer.exceptions as transfer
 import urllib3.exceptions as http
 
 from tasks.storage.location import Location
@@ -67,12 +66,6 @@ def answer(status: int, code: str = "", message: str = "") -> boto.ClientError:
         (boto.UnknownServiceError(service_name="x", known_service_names="y"), OSError, "unfores"),
         (http.ProtocolError("broken"), ConnectionError, "broke"),
         (http.SSLError("broken"), ConnectionError, "AWS_CA_BUNDLE"),
-        (transfer.S3ValidationError("range"), ConnectionError, "what arrived"),
-        (
-            transfer.RetriesExceededError(boto.ReadTimeoutError(endpoint_url=URL)),
-            TimeoutError,
-            "in time",
-        ),
     ],
 )
 def test_each_error_gets_its_class_and_its_remedy(
@@ -93,7 +86,6 @@ def test_each_error_gets_its_class_and_its_remedy(
     ("error", "number"),
     [
         (answer(412, "PreconditionFailed"), errno.ESTALE),
-        (transfer.S3DownloadFailedError("did not match"), errno.ESTALE),
         (answer(507), errno.ENOSPC),
         (answer(501, "NotImplemented"), errno.ENOTSUP),
         (answer(400, "EntityTooLarge"), errno.EFBIG),
@@ -115,4 +107,4 @@ def test_the_table_names_classes_that_exist() -> None:
     codes = {"InternalError", "KeyTooLongError"}
     classes = {name for name in MEANINGS if isinstance(name, str) and name.endswith("Error")}
     for name in classes - codes:
-        assert any(hasattr(module, name) for module in (boto, transfer, http)), name
+        assert any(hasattr(module, name) for module in (boto, http)), name
