@@ -41,7 +41,7 @@ def write_labeled_movie(
 
     Args:
         frames: RGB, uint8, (height, width, 3) each, or a decoder's planes, which spares the
-            conversions; never read for a keypoints-only movie. They may be drawn on in place.
+            conversions; never read for a keypoints-only movie. Images may be drawn on in place.
         poses: DeepLabCut's table, one row for each frame.
         path: The MP4 file; removed again if anything fails.
         style: How to draw.
@@ -66,7 +66,8 @@ def write_labeled_movie(
             pictures = _pictures_of_keypoints(poses, style)
         else:
             decoded = stack.enter_context(ahead(iter(frames), _AHEAD, "decoder"))
-            painter = FramePainter(poses, style, offset)
+            # Those that wait, the one that is drawn on, and the one that is encoded.
+            painter = FramePainter(poses, style, offset, kept=_AHEAD + 2)
             pictures = _pictures_on_frames(decoded, painter, len(poses))
         for picture in stack.enter_context(ahead(pictures, _AHEAD, "painter")):
             writer.write(picture)

@@ -7,13 +7,16 @@ longer than decoding and encoding, and what is not drawn on stays exactly as it 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import cycle, pairwise
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.pose.pixels import Pixels, quarters
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from av.video.frame import VideoFrame
 
@@ -32,22 +35,6 @@ _STANDARD = {1: 1, 2: 6, 5: 5, 6: 6}
 """What to call each in the labelled movie."""
 
 _FULL_RANGE = 2
-_LARGEST_SHARE = 4
-"""Strokes of more than this part of the picture have many pixels twice: these are looked for."""
-
-
-class Stroke(NamedTuple):
-    """Pixels to be colored.
-
-    Attributes:
-        rows: Shape (pixels,).
-        columns: The same.
-        colors: Index of each pixel's color; or one for all.
-    """
-
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    colors: NDArray[np.intp] | int
 
 
 @dataclass(frozen=True)
@@ -75,20 +62,21 @@ class Colors:
 
 
 class Planes:
-    """A frame of its own that can be drawn on: yuv420p, both sides even.
+    """A frame that can be drawn on: with all its colors as numbers on planes, both sides even.
 
     Args:
-        frame: What the decoder gave, which is left as it is: later frames refer to it.
+        frame: What a decoder gave, which must be left as it is, for later frames refer to it; or
+            a copy of it.
         colors: What its numbers mean.
 
     Attributes:
         colors: What its numbers mean.
-        frame: What is drawn on.
+        frame: The frame.
     """
 
     def __init__(self, frame: VideoFrame, colors: Colors) -> None:
         self.colors = colors
-        self.frame = _owned(frame)
+        self.frame = frame
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Self | None:
@@ -110,91 +98,128 @@ class Planes:
         return self.frame.height, self.frame.width, 3
 
 
+class Marks(NamedTuple):
+    """What is drawn on one frame, as it is on planes.
+
+    Attributes:
+        pixels: Place of each pixel that is covered, on the plane of brightness.
+        brightness: Its brightness.
+        squares: Place of each square of four pixels that are covered or some of which are, on the
+            planes of color differences.
+        bare: How many of the four are not covered.
+        differences: Sum of each color difference over those that are, shape (2, squares).
+    """
+
+    pixels: NDArray[np.intp]
+    brightness: NDArray[np.uint8]
+    squares: NDArray[np.intp]
+    bare: NDArray[np.uint16]
+    differences: NDArray[np.uint16]
+
+
+class Canvas:
+    """A yuv420p frame of our own that others are copied to, and that is drawn on.
+
+    Args:
+        shape: Its height and width, both even.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        import av  # noqa: PLC0415 - a form or a scheduler needs no codecs
+
+        self.frame = av.VideoFrame(shape[1], shape[0], "yuv420p")
+        self._planes = [_memory(self.frame, index) for index in range(3)]
+        self._flat = [plane.reshape(-1) for plane in self._planes]
+
+    @property
+    def line_sizes(self) -> list[int]:
+        """Bytes from one row of a plane to the next."""
+        return [plane.shape[1] for plane in self._planes]
+
+    def copy(self, frame: VideoFrame) -> None:
+        """Become like a decoder's frame, whatever the range of its values."""
+        name = frame.format.name
+        if "420" not in name:
+            frame = frame.reformat(format=name.replace("422", "420").replace("444", "420"))
+        for index, plane in enumerate(self._planes):
+            source = _memory(frame, index)
+            width = frame.width >> (index > 0)
+            plane[:, :width] = source[:, :width]
+
+    def draw(self, marks: Marks) -> None:
+        """Color pixels; each color difference covers four, and becomes the mean of theirs."""
+        brightness, *differences = self._flat
+        brightness[marks.pixels] = marks.brightness
+        for plane, covered in zip(differences, marks.differences, strict=True):
+            mean = plane[marks.squares] * marks.bare
+            mean += covered
+            mean += 2
+            mean >>= 2
+            plane[marks.squares] = mean
+
+
 class Brush:
-    """Draws strokes of a few colors on planes; one for a movie, whose frames have one size.
+    """Draws in a few colors on planes; one for a movie, whose frames have one size.
 
     Args:
         palette: RGB, shape (colors, 3).
+        canvases: How many frames are kept: a frame that is given is drawn over when so many more
+            have been given.
     """
 
-    def __init__(self, palette: NDArray[np.uint8]) -> None:
+    def __init__(self, palette: NDArray[np.uint8], canvases: int) -> None:
         self._palette = palette
-        self._values: dict[Colors, NDArray[np.int32]] = {}
-        self._cover = np.zeros((0, 0), np.uint16)
+        self._count = canvases
+        self._shape: tuple[int, ...] = ()
+        self._canvases: Iterator[Canvas] = iter(())
 
-    def draw(self, planes: Planes, strokes: Iterable[Stroke]) -> None:
-        """Color pixels; each color difference covers four, and becomes the mean of theirs.
+    def drawn(self, planes: Planes, marks: Marks) -> Planes:
+        """A copy of a frame, drawn on."""
+        canvas = self._next(planes.shape)
+        canvas.copy(planes.frame)
+        canvas.draw(marks)
+        return Planes(canvas.frame, planes.colors)
+
+    def marks(self, pixels: Pixels, frames: int, planes: Planes) -> list[Marks]:
+        """What colored pixels are on the planes of frames.
 
         Args:
-            planes: What is drawn on.
-            strokes: What comes later covers what was before.
+            pixels: Each once, those of all frames.
+            frames: How many.
+            planes: One of them.
         """
-        drawn = [stroke for stroke in strokes if len(stroke.rows)]
-        if not drawn:
-            return
-        cover = self._covered(planes.shape[:2], drawn)
-        rows, columns = _places(drawn, cover)
-        values = self._values_in(planes.colors)
-        brightness, *differences = (_array(planes.frame, index) for index in range(3))
-        brightness[rows, columns] = values[cover[rows, columns] - 1, 0]
-        _blend(differences, cover, (rows >> 1, columns >> 1), values[:, 1:])
-        cover[rows, columns] = 0
+        values = planes.colors.of(self._palette)
+        lines = self._next(planes.shape).line_sizes
+        squares, starts = quarters(pixels, planes.shape)
+        covered = np.diff(np.append(starts, len(squares.colors)))
+        sums = [_sums(of_color[squares.colors], starts) for of_color in values.T[1:]]
+        where = squares.rows * lines[1] + squares.columns
+        ends = np.searchsorted(squares.frames, np.arange(frames + 1)).tolist()
+        parts = [slice(start, end) for start, end in pairwise(ends)]
+        return [
+            Marks(
+                of_frame.rows * lines[0] + of_frame.columns,
+                values[of_frame.colors, 0].astype(np.uint8),
+                where[part],
+                (4 - covered[part]).astype(np.uint16),
+                np.stack([s[part] for s in sums]).astype(np.uint16),
+            )
+            for of_frame, part in zip(pixels.by_frame(frames), parts, strict=True)
+        ]
 
-    def _covered(self, shape: tuple[int, ...], drawn: list[Stroke]) -> NDArray[np.uint16]:
-        """What color each pixel has in the end, counted from 1; 0 where there is none."""
-        if self._cover.shape != shape:
-            self._cover = np.zeros(shape, np.uint16)
-        for stroke in drawn:
-            self._cover[stroke.rows, stroke.columns] = stroke.colors + 1
-        return self._cover
-
-    def _values_in(self, colors: Colors) -> NDArray[np.int32]:
-        if colors not in self._values:
-            self._values[colors] = colors.of(self._palette)
-        return self._values[colors]
-
-
-def _places(drawn: list[Stroke], cover: NDArray[np.uint16]) -> tuple[NDArray[np.intp], ...]:
-    """Rows and columns of all that is covered, some of them more than once."""
-    if sum(len(stroke.rows) for stroke in drawn) > cover.size // _LARGEST_SHARE:
-        return np.nonzero(cover)
-    return (
-        np.concatenate([stroke.rows for stroke in drawn]),
-        np.concatenate([stroke.columns for stroke in drawn]),
-    )
+    def _next(self, shape: tuple[int, ...]) -> Canvas:
+        if self._shape != shape:
+            self._shape = shape
+            self._canvases = cycle([Canvas(shape) for _ in range(self._count)])
+        return next(self._canvases)
 
 
-def _blend(
-    planes: list[NDArray[np.uint8]],
-    cover: NDArray[np.uint16],
-    where: tuple[NDArray[np.intp], NDArray[np.intp]],
-    values: NDArray[np.int32],
-) -> None:
-    """Make color differences the mean of what covers their four pixels and what is uncovered."""
-    height, width = cover.shape
-    four = cover.reshape(height // 2, 2, width // 2, 2)[where[0], :, where[1], :].reshape(-1, 4)
-    bare = (four == 0).sum(axis=1, dtype=np.int32)
-    for plane, of_color in zip(planes, values.T, strict=True):
-        covered = np.concatenate([[0], of_color])[four].sum(axis=1)
-        plane[where] = (covered + bare * plane[where] + 2) >> 2
+def _sums(values: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.int32]:
+    """Sums of runs of values; NumPy's own function wants at least one run."""
+    return np.add.reduceat(values, starts) if len(starts) else values
 
 
-def _owned(frame: VideoFrame) -> VideoFrame:
-    """A copy as yuv420p, whatever the range of its values."""
-    import av  # noqa: PLC0415 - a form or a scheduler needs no codecs
-
-    name = frame.format.name
-    # To itself, and without a copy, where it has this many color differences already.
-    source = frame.reformat(format=name.replace("422", "420").replace("444", "420"))
-    copy = av.VideoFrame(frame.width, frame.height, "yuv420p")
-    for index in range(3):
-        _array(copy, index)[...] = _array(source, index)
-    return copy
-
-
-def _array(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
-    """One of a frame's planes, to be read and written."""
+def _memory(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
+    """One of a frame's planes, to be read and written, shape (rows, bytes of a row)."""
     plane = frame.planes[index]
-    memory = np.frombuffer(memoryview(plane), np.uint8)
-    rows: NDArray[np.uint8] = memory.reshape(plane.height, plane.line_size)
-    return rows[:, : plane.width]
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
