@@ -171,11 +171,13 @@ class Brush:
         self._palette = palette
         self._count = canvases
         self._shape: tuple[int, ...] = ()
-        self._canvases: Iterator[Canvas] = iter(())
+        self._canvases: list[Canvas] = []
+        self._turns: Iterator[Canvas] = iter(())
 
     def drawn(self, planes: Planes, marks: Marks) -> Planes:
         """A copy of a frame, drawn on."""
-        canvas = self._next(planes.shape)
+        self._prepare(planes.shape)
+        canvas = next(self._turns)
         canvas.copy(planes.frame)
         canvas.draw(marks)
         return Planes(canvas.frame, planes.colors)
@@ -189,7 +191,8 @@ class Brush:
             planes: One of them.
         """
         values = planes.colors.of(self._palette)
-        lines = self._next(planes.shape).line_sizes
+        self._prepare(planes.shape)
+        lines = self._canvases[0].line_sizes
         squares, starts = quarters(pixels, planes.shape)
         covered = np.diff(np.append(starts, len(squares.colors)))
         sums = [_sums(of_color[squares.colors], starts) for of_color in values.T[1:]]
@@ -207,11 +210,11 @@ class Brush:
             for of_frame, part in zip(pixels.by_frame(frames), parts, strict=True)
         ]
 
-    def _next(self, shape: tuple[int, ...]) -> Canvas:
+    def _prepare(self, shape: tuple[int, ...]) -> None:
         if self._shape != shape:
             self._shape = shape
-            self._canvases = cycle([Canvas(shape) for _ in range(self._count)])
-        return next(self._canvases)
+            self._canvases = [Canvas(shape) for _ in range(self._count)]
+            self._turns = cycle(self._canvases)
 
 
 def _sums(values: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.int32]:
