@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose.drawing import FramePainter, LabelStyle
+from tasks.pose.encoders import FINEST, SAMPLE, quantizer_for
 from tasks.pose.errors import StageFailed
 from tasks.pose.labeled_movie import write_labeled_movie
 from tasks.pose.model import Model
@@ -153,7 +154,8 @@ def label_file(
         times=None if timing.constant or output_frame_rate else timing.seconds,
         offset=offset,
         progress=progress,
-        threads=max(1, usable_cpus() - 1),  # one processor is busy with decoding
+        threads=usable_cpus(),
+        quantizer=FINEST if style.keypoints_only else _quantizer(movie),
     )
     # Counted in the file, not by the encoder that wrote it.
     counted = probe(target).declared_frames
@@ -196,6 +198,11 @@ def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
     shift = {"x": offset[0], "y": offset[1], "likelihood": 0}
     by_column: NDArray[np.float64] = np.array([shift[label[-1]] for label in poses.columns])
     return poses + by_column
+
+
+def _quantizer(movie: Path) -> int:
+    first = islice(open_movie(movie).pictures(), SAMPLE)
+    return quantizer_for(image() if planes is None else planes for planes, image in first)
 
 
 def _keeping(

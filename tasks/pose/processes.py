@@ -449,6 +449,9 @@ def _serve(fd: int, parent: int, preload: Sequence[str]) -> None:
     _end_with_parent(parent, fd)
     for module in preload:
         importlib.import_module(module)
+    # What is loaded stays: garbage is not looked for among hundreds of thousands of its objects.
+    gc.collect()
+    gc.freeze()
     connection: Connection[Any, Any] = Connection(fd)
     while True:
         try:
