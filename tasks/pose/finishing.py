@@ -155,7 +155,7 @@ def label_file(
         offset=offset,
         progress=progress,
         threads=usable_cpus(),
-        quantizer=FINEST if style.keypoints_only else _quantizer(movie),
+        quantizer=FINEST if style.keypoints_only else quantizer_of(movie),
     )
     # Counted in the file, not by the encoder that wrote it.
     counted = probe(target).declared_frames
@@ -200,7 +200,8 @@ def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
     return poses + by_column
 
 
-def _quantizer(movie: Path) -> int:
+def quantizer_of(movie: Path) -> int:
+    """How finely a movie's labelled one is encoded, judged by its first frames."""
     first = islice(open_movie(movie).pictures(), SAMPLE)
     return quantizer_for(image() if planes is None else planes for planes, image in first)
 

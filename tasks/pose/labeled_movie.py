@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _AHEAD = 4
 """Frames that are decoded before they are drawn on, and drawn on before they are encoded."""
 
+_KEPT = _AHEAD + 2
+"""Pictures in use at a time: those that wait, the one that is drawn, the one that is encoded."""
+
 
 def write_labeled_movie(
     frames: Iterable[np.ndarray | Planes],
@@ -69,8 +72,7 @@ def write_labeled_movie(
             pictures = _pictures_of_keypoints(poses, style)
         else:
             decoded = stack.enter_context(ahead(iter(frames), _AHEAD, "decoder"))
-            # Those that wait, the one that is drawn on, and the one that is encoded.
-            painter = FramePainter(poses, style, offset, kept=_AHEAD + 2)
+            painter = FramePainter(poses, style, offset, _KEPT)
             pictures = _pictures_on_frames(decoded, painter, len(poses))
         for picture in stack.enter_context(ahead(pictures, _AHEAD, "painter")):
             writer.write(picture)
@@ -89,11 +91,11 @@ def _clock(poses: int, frame_rate: Fraction, times: np.ndarray | None) -> Clock:
     return Clock.from_times(times, frame_rate)
 
 
-def _pictures_of_keypoints(poses: pd.DataFrame, style: LabelStyle) -> Iterator[np.ndarray]:
+def _pictures_of_keypoints(poses: pd.DataFrame, style: LabelStyle) -> Iterator[Planes]:
     # Half of what this module takes to load, and seldom asked for.
-    from tasks.pose.keypoint_canvas import KeypointCanvas  # noqa: PLC0415
+    from tasks.pose.keypoint_planes import keypoint_planes  # noqa: PLC0415
 
-    return map(KeypointCanvas(poses, style).paint_opaque, range(len(poses)))
+    return keypoint_planes(poses, style, _KEPT)
 
 
 def _pictures_on_frames(

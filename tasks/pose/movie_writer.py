@@ -36,9 +36,6 @@ _LARGEST_DENOMINATOR = 65_535
 _LONGEST_GOP = 250
 _MOST_THREADS = 16
 
-_FORMATS = {3: "rgb24", 4: "rgba"}
-"""FFmpeg's name for pictures of so many channels."""
-
 
 @dataclass(frozen=True)
 class Clock:
@@ -137,8 +134,7 @@ class MovieWriter:
         """Append one picture.
 
         Args:
-            picture: RGB, uint8, (height, width, 3), with a fourth channel that is ignored, or
-                planes, whose colors stay as they are.
+            picture: RGB, uint8, (height, width, 3), or planes, whose colors stay as they are.
         """
         if self._stream is None:
             self._size = picture.shape
@@ -162,7 +158,7 @@ class MovieWriter:
         assert self._stream is not None
         context = self._stream.codec_context
         return self._to_planes.reformat(
-            av.VideoFrame.from_ndarray(_even(picture), format=_FORMATS[picture.shape[2]]),
+            av.VideoFrame.from_ndarray(_even(picture), format="rgb24"),
             format="yuv420p",
             src_color_range=ColorRange.JPEG,
             dst_color_range=context.color_range,

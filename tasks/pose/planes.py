@@ -122,26 +122,30 @@ class Canvas:
 
     Args:
         shape: Its height and width, both even.
+
+    Attributes:
+        frame: The frame.
+        planes: Its memory, shape (rows, bytes of a row) each; a row may be longer than the frame.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         import av  # noqa: PLC0415 - a form or a scheduler needs no codecs
 
         self.frame = av.VideoFrame(shape[1], shape[0], "yuv420p")
-        self._planes = [_memory(self.frame, index) for index in range(3)]
-        self._flat = [plane.reshape(-1) for plane in self._planes]
+        self.planes = [_memory(self.frame, index) for index in range(3)]
+        self._flat = [plane.reshape(-1) for plane in self.planes]
 
     @property
     def line_sizes(self) -> list[int]:
         """Bytes from one row of a plane to the next."""
-        return [plane.shape[1] for plane in self._planes]
+        return [plane.shape[1] for plane in self.planes]
 
     def copy(self, frame: VideoFrame) -> None:
         """Become like a decoder's frame, whatever the range of its values."""
         name = frame.format.name
         if "420" not in name:
             frame = frame.reformat(format=name.replace("422", "420").replace("444", "420"))
-        for index, plane in enumerate(self._planes):
+        for index, plane in enumerate(self.planes):
             source = _memory(frame, index)
             width = frame.width >> (index > 0)
             plane[:, :width] = source[:, :width]

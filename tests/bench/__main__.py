@@ -30,7 +30,9 @@ from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 Costs = dict[str, list[Cost]]
 
 COMPARED = ("start", "count", "estimate", "filter", "quality", "previews", "label", "annotations")
-ALONE = ("decoding alone", "network alone")
+ALONE = ("decoding alone", "network alone", "movie alone")
+"""Limits: decoding, the network, and decoding and encoding a labelled movie without labels."""
+
 WHOLE = "whole request"
 
 
