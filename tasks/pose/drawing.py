@@ -147,7 +147,7 @@ class FramePainter:
         drawn = self._skeletons(frames, shape)
         for disk, rows, columns in disk_pixels(centers, self._style.dot_size, shape):
             dots = Pixels(of_disk[disk], rows, columns, colors[disk])
-            drawn = self._last.seen(drawn.and_over_them(dots), shape)
+            drawn = self._last.seen(drawn.and_over_them(dots))
         return drawn
 
     def _skeletons(self, frames: range, shape: tuple[int, ...]) -> Pixels:

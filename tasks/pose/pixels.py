@@ -57,22 +57,28 @@ class Last:
     def __init__(self) -> None:
         self._turns = np.empty(0, np.int32)
 
-    def seen(self, pixels: Pixels, shape: tuple[int, ...]) -> Pixels:
-        """Each pixel once, as it is in the end, frame by frame.
-
-        Args:
-            pixels: All that are drawn.
-            shape: Height and width of the frames.
-        """
-        place = (pixels.frames * shape[0] + pixels.rows) * shape[1] + pixels.columns
-        size = int(place.max(initial=-1)) + 1
-        if len(self._turns) < size:
-            self._turns = np.empty(size, np.int32)
+    def seen(self, pixels: Pixels) -> Pixels:
+        """Each pixel once, as it is in the end, frame by frame."""
+        if not len(pixels.rows):
+            return pixels
+        place = _numbered(pixels)
+        turns = self._memory(int(place.max()) + 1)
         turn = np.arange(len(place), dtype=np.int32)
-        self._turns[place] = turn
-        last = np.flatnonzero(self._turns[place] == turn)
+        turns[place] = turn
+        last = np.flatnonzero(turns[place] == turn)
         last = last[np.argsort(pixels.frames[last].astype(np.uint16), kind="stable")]
         return Pixels(*(values[last] for values in pixels))
+
+    def _memory(self, size: int) -> NDArray[np.int32]:
+        if len(self._turns) < size:
+            self._turns = np.empty(2 * size, np.int32)
+        return self._turns
+
+
+def _numbered(pixels: Pixels) -> NDArray[np.intp]:
+    """A number for each place within what is drawn on of all frames, which is a small part."""
+    rows, columns = pixels.rows - pixels.rows.min(), pixels.columns - pixels.columns.min()
+    return (pixels.frames * (rows.max() + 1) + rows) * (columns.max() + 1) + columns
 
 
 def _sorted_pairs(

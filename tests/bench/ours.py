@@ -66,18 +66,19 @@ def run(
             measured, finishing.preview_files, filtered, folder, opened, settings, (0, 0), size
         )
         style = finishing.label_style(opened, settings)
-        _, costs["label"] = finisher.call(
-            with_progress,
-            finishing.label_file,
-            movie,
-            filtered,
-            folder / "labeled.mp4",
-            style,
-            found.timing,
-            None,
-            (0, 0),
-            quality.worst_frames,
-        )
+        for name, alone in (("label", False), ("keypoints only", True)):
+            _, costs[name] = finisher.call(
+                with_progress,
+                finishing.label_file,
+                movie,
+                filtered,
+                folder / f"{name}.mp4",
+                replace(style, keypoints_only=alone),
+                found.timing,
+                None,
+                (0, 0),
+                () if alone else quality.worst_frames,
+            )
         _, costs["annotations"] = finisher.call(
             measured, annotate, filtered, found.timing, folder / "annotations.parquet"
         )

@@ -31,7 +31,7 @@ def picture(pixels: Pixels) -> np.ndarray:
 def test_each_pixel_is_seen_once_in_its_last_color(first: Pixels, second: Pixels) -> None:
     last = Last()
     for pixels in (first.and_over_them(second), second, first.and_over_them(first)):
-        seen = last.seen(pixels, SHAPE)
+        seen = last.seen(pixels)
         np.testing.assert_array_equal(picture(seen), picture(pixels))
         assert len(seen.rows) == (picture(pixels) >= 0).sum()
         assert (np.diff(seen.frames) >= 0).all()
@@ -39,7 +39,7 @@ def test_each_pixel_is_seen_once_in_its_last_color(first: Pixels, second: Pixels
 
 @given(pixels=drawn)
 def test_pixels_are_parted_by_frame(pixels: Pixels) -> None:
-    seen = Last().seen(pixels, SHAPE)
+    seen = Last().seen(pixels)
     parts = seen.by_frame(FRAMES)
     assert len(parts) == FRAMES
     for frame, part in enumerate(parts):
@@ -50,7 +50,7 @@ def test_pixels_are_parted_by_frame(pixels: Pixels) -> None:
 
 @given(pixels=drawn)
 def test_squares_have_the_colors_of_their_pixels(pixels: Pixels) -> None:
-    seen = Last().seen(pixels, SHAPE)
+    seen = Last().seen(pixels)
     squares, starts = quarters(seen, SHAPE)
     four = picture(pixels).reshape(FRAMES, 4, 2, 3, 2).swapaxes(2, 3).reshape(FRAMES, 4, 3, 4)
     expected = [sorted(colors[colors >= 0]) for colors in four.reshape(-1, 4)]
