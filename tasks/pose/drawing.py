@@ -9,15 +9,17 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_rgb
 
+from tasks.pose.brush import Brush, Marks
 from tasks.pose.disks import MASK_PIXELS, disk_pixels
 from tasks.pose.keypoints import Keypoints
 from tasks.pose.pixels import MEMORY, Last, Pixels, lines
-from tasks.pose.planes import Brush, Marks, Planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pandas as pd
+
+    from tasks.pose.planes import Planes
 
 _MOST_AHEAD = 32
 """Frames whose pixels are worked out together: what numpy needs for each call is then little."""

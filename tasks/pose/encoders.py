@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -89,9 +88,8 @@ def quantizer_for(pictures: Iterable[np.ndarray | Planes]) -> int:
 
 
 def _quantizer_of(packet: Any) -> int:
-    data = bytes(memoryview(PacketSideData.from_packet(packet, "quality_stats")))  # type: ignore[arg-type]
-    (quality,) = struct.unpack_from("<I", data)
-    return round(quality / _LAMBDA)
+    data = bytes(memoryview(PacketSideData.from_packet(packet, "quality_stats")))
+    return round(int.from_bytes(data[:4], "little") / _LAMBDA)
 
 
 def _frame(picture: np.ndarray | Planes) -> Any:

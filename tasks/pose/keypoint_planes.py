@@ -12,8 +12,9 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
+from tasks.pose.brush import Canvas
 from tasks.pose.keypoint_canvas import KeypointCanvas, Region
-from tasks.pose.planes import Canvas, Colors, Planes
+from tasks.pose.planes import Colors, Planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

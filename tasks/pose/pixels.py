@@ -78,7 +78,8 @@ class Last:
 def _numbered(pixels: Pixels) -> NDArray[np.intp]:
     """A number for each place within what is drawn on of all frames, which is a small part."""
     rows, columns = pixels.rows - pixels.rows.min(), pixels.columns - pixels.columns.min()
-    return (pixels.frames * (rows.max() + 1) + rows) * (columns.max() + 1) + columns
+    number: NDArray[np.intp] = pixels.frames * (rows.max() + 1) + rows
+    return number * int(columns.max() + 1) + columns
 
 
 def _sorted_pairs(

@@ -113,7 +113,7 @@ def read_poses(source: Path) -> pd.DataFrame:
     """
     with pd.HDFStore(source, "r") as store:
         key = _key(store, source.name)
-        storer: Any = store.get_storer(key)
+        storer: Any = store.get_storer(key)  # type: ignore[operator] # it is a method
         if not (storer.is_table and storer.nrows):
             table = store[key]
             assert isinstance(table, pd.DataFrame)
@@ -125,7 +125,7 @@ def read_poses(source: Path) -> pd.DataFrame:
 def _joined(parts: Iterator[pd.DataFrame], rows: int) -> pd.DataFrame:
     first = next(parts)
     values = np.empty((rows, first.shape[1]), first.to_numpy().dtype)
-    index = np.empty(rows, first.index.dtype)
+    index = np.empty(rows, first.index.to_numpy().dtype)
     begin = 0
     for part in chain([first], parts):
         here = slice(begin, begin + len(part))

@@ -108,4 +108,4 @@ def test_what_is_tried_is_what_an_encoder_gives() -> None:
     options = encoder_for(64, 48).options
     assert encoders._encoded("libx264", options, 64, 48) == 3
     with pytest.raises((av.FFmpegError, ValueError)):
-        encoders._encoded("libx264", options | {"preset": "none such"}, 64, 48)
+        encoders._encoded("libx264", {**options, "preset": "none such"}, 64, 48)

@@ -163,18 +163,3 @@ def test_both_kinds_may_be_in_one_movie(tmp_path: Path) -> None:
     ]
     mixed = labeled(both, tmp_path / "both.mp4", PLAIN)
     assert np.abs(mixed - labeled(planes_of(movie), tmp_path / "p.mp4", PLAIN)).mean() < 2
-
-
-@pytest.mark.parametrize("kept", [1, 3])
-def test_a_frame_stays_as_it_is_while_it_is_kept(tmp_path: Path, kept: int) -> None:
-    movie = write_movie(tmp_path / "m.mp4", 40)
-    style = replace(PLAIN, dot_size=20, p_cutoff=0.0)
-    poses = scattered_poses(SINGLE, 40, SIZE)
-    alone, painter = FramePainter(poses, style), FramePainter(poses, style, kept=kept)
-    expected, in_use = [], []
-    for index, (planes, _) in enumerate(open_movie(movie).pictures()):
-        assert planes is not None
-        expected.append(alone.paint_planes(planes, index).frame.to_ndarray())
-        in_use = [*in_use, painter.paint_planes(planes, index)][-kept:]
-        for shown, wanted in zip(in_use, expected[-kept:], strict=True):
-            np.testing.assert_array_equal(shown.frame.to_ndarray(), wanted)
