@@ -78,8 +78,9 @@ class Last:
 def _numbered(pixels: Pixels) -> NDArray[np.intp]:
     """A number for each place within what is drawn on of all frames, which is a small part."""
     rows, columns = pixels.rows - pixels.rows.min(), pixels.columns - pixels.columns.min()
-    number: NDArray[np.intp] = pixels.frames * (rows.max() + 1) + rows
-    return number * int(columns.max() + 1) + columns
+    line = pixels.frames * int(rows.max() + 1) + rows
+    place: NDArray[np.intp] = line * int(columns.max() + 1) + columns
+    return place
 
 
 def _sorted_pairs(
