@@ -63,8 +63,13 @@ class Look:
         return tuple(zip(self.names, self.names[1:], strict=False)) if self.skeleton else ()
 
     def __str__(self) -> str:
-        drawn = (f"{self.parts} parts", self.skeleton and "skeleton", self.trail and "trails")
-        return ", ".join([*filter(None, drawn), *(["keypoints only"] if self.alone else [])])
+        told = {
+            f"{self.parts} parts": True,
+            "skeleton": self.skeleton,
+            "trails": self.trail,
+            "keypoints only": self.alone,
+        }
+        return ", ".join(name for name, drawn in told.items() if drawn)
 
 
 LOOKS = (
