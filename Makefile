@@ -46,8 +46,9 @@ deploy: setup ## bring the server that PREFECT_API_URL names to what this checko
 worker: setup ## run on this machine what the server that PREFECT_API_URL names hands out
 	$(PYTHON) -m deployments.worker $(if $(RUNS),--runs $(RUNS))
 
-test: setup ## run all tests
-	$(PYTHON) -m pytest
+# Most of the time a test waits: for a server, a store, a child process.
+test: setup ## run all tests, two files at a time
+	$(PYTHON) -m pytest --numprocesses 2 --dist loadfile
 
 test-tensorflow: setup-tensorflow ## run the tests of TensorFlow models
 	$(TENSORFLOW_PYTHON) -m pytest $(shell find tests -name 'test_tensorflow*.py')

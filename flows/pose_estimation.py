@@ -97,6 +97,8 @@ def pose_estimation(
         request = resolve_request(model, movies, output, settings)
         spread = spreads(request)
         check_scratch(request, scratch, 0 if spread else MOVIES_AT_ONCE)
+        if not (spread or all_kept(request)):
+            workers.estimator.start()  # its libraries take seconds, in which the model is fetched
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         if spread:

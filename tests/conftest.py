@@ -2,12 +2,14 @@
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from flows.__main__ import QUIET
 from tests.full_server import full_server
+from tests.servers import database
 from tests.stores import Settings, moto_store
 
 
@@ -31,8 +33,9 @@ def prefect_server(session_environment: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A server with all its services, behind a password: the environment of its clients."""
-    with full_server(tmp_path_factory.mktemp("lab-server")) as environment:
-        yield environment
+    with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("lab-server")
+        yield stack.enter_context(full_server(folder, database(stack)))
 
 
 @pytest.fixture(scope="session")

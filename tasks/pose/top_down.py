@@ -1,80 +1,128 @@
 """Top-down: a detector finds the animals of a frame, the network the body parts of each."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.pose.bottom_up import Found
 from tasks.pose.movies import Image
 from tasks.pose.network import Lanes
 from tasks.pose.precision import Arithmetic
 from tasks.pose.settings import Precision
-from tasks.pose.torch_precision import Reduced
+from tasks.pose.torch_engine import Engine, Found, Heads, of_picture
+from tasks.pose.torch_feed import Feed
+from tasks.pose.torch_pictures import Animals, Frames
 
 _DETECTOR_PIXELS = 800 * 1333
 """Pixels that torchvision's detectors scale a frame up to, if it has fewer."""
 
 
 class TopDown:
-    """DeepLabCut's runners for a detector and for poses, one batch of frames after the other."""
+    """DeepLabCut's detector and its network for poses, fed with batches of frames in lanes.
 
-    path = "deeplabcut"
+    Args:
+        detector: DeepLabCut's runner that finds animals.
+        runner: DeepLabCut's runner for poses.
+        pixels_at_once: Pixels that go to either network at a time.
+        most_animals: How many animals there are in a frame, at most.
 
-    def __init__(self, detector: Any, runner: Any, pixels_at_once: int) -> None:
+    Attributes:
+        feed: The way to the device and back.
+    """
+
+    def __init__(
+        self, detector: Any, runner: Any, pixels_at_once: int, most_animals: int = 1
+    ) -> None:
         import torch  # noqa: PLC0415 - seconds, and only an estimator needs it
 
         self._detector, self._runner = detector, runner
-        self._reduced = Reduced(torch, runner.model, torch.device(runner.device))
-        self._pixels_at_once = pixels_at_once
+        self._pixels_at_once, self._most_animals = pixels_at_once, most_animals
+        self.feed = Feed(torch, torch.device(runner.device))
+        self._frames = Frames(torch, detector, self.feed)
+        self._animals = Animals(torch, runner, self.feed)
+        self._engine = Engine(torch, runner.model, self.feed)
+        self._animals_at_once = 1
+
+    @property
+    def path(self) -> str:
+        """Who prepares frames and animals; see `tasks.pose.network.Loaded`."""
+        together = self._frames.on_device and self._animals.on_device
+        return "device" if together else "deeplabcut"
 
     @property
     def lanes(self) -> Lanes:
-        """One: DeepLabCut's runners keep what they are at."""
-        return Lanes(prepare=lambda batch: self._reduced.measure(self.predict, batch))
+        """How batches go through both networks side by side."""
+        return Lanes(self.feed.lanes, self.feed.begin_lane, self._prepare, self.feed.buffer)
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """How the movie that was begun is computed; boxes are always found in full precision."""
-        return self._reduced.arithmetic
+        """How the movie that was begun is computed; the detector is never in half precision."""
+        return self._engine.reduced.arithmetic
 
     def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
-        """How many frames of this size are looked at at a time, and how many animals."""
-        self._reduced.begin(precision)
-        rows, columns = frame.shape[:2]
-        everything = {"bboxes": np.array([[0, 0, columns, rows]])}
-        self._runner.batch_size = self._fitting(_pixels(self._runner, frame, everything))
-        seen = max(rows * columns, _pixels(self._detector, frame, {}))
-        self._detector.batch_size = self._fitting(max(seen, _DETECTOR_PIXELS))
-        return self._fitting(seen)
-
-    def _fitting(self, pixels: int) -> int:
-        return max(1, int(self._pixels_at_once // pixels))
+        """How many frames of this size are looked at at a time."""
+        self._engine.reduced.begin(precision)
+        # A frozen network takes one animal at a time, and on a CPU more at a time are no faster.
+        pixels, on_cpu = self._animals.begin(frame), self.feed.device.type == "cpu"
+        self._animals_at_once = 1 if on_cpu else max(1, self._pixels_at_once // pixels)
+        most = self._pixels_at_once // max(self._frames.begin(frame), _DETECTOR_PIXELS)
+        return self.feed.frames_at_once(most, lambda: self._see_all(frame))
 
     def predict(self, batch: NDArray[np.uint8]) -> list[Found]:
         """Predict a batch of RGB frames, shape (frames, height, width, 3)."""
-        boxes = [_visible(found) for found in _run(self._detector, list(batch))]
-        found = _run(self._runner, list(zip(batch, boxes, strict=True)))
-        return [{"bodyparts": one["bodyparts"]} for one in found]
+        with self.feed.lane():
+            return self._poses(batch, self._boxes(batch))
+
+    def _prepare(self, batch: NDArray[np.uint8]) -> None:
+        """On a CPU, freeze the network for one animal, which comes again and again."""
+        self._engine.reduced.measure(self.predict, batch)
+        pictures, _ = self._animals.cut(batch[0], _everywhere(batch[0], 1))
+        self._engine.prepare(lambda: self._animals.inputs(pictures))
+
+    def _see_all(self, frame: Image) -> None:
+        """What a frame with as many animals as there may be needs of the device."""
+        with self.feed.lane():
+            self._boxes(frame[None])
+            self._poses(frame[None], [_everywhere(frame, self._most_animals)])
+
+    def _boxes(self, batch: NDArray[np.uint8]) -> list[Found]:
+        """Where the animals of each frame are."""
+        inputs, contexts = self._frames.inputs(batch)
+        _, raw = self._detector.model(inputs)
+        here = iter(self.feed.download([one[name] for one in raw for name in ("boxes", "scores")]))
+        found = [{"bboxes": next(here).reshape(-1, 4), "scores": next(here)} for _ in raw]
+        post = self._detector.postprocessor
+        return [
+            _visible(post([{"detection": one}], context)[0])
+            for one, context in zip(found, contexts, strict=True)
+        ]
+
+    def _poses(self, batch: NDArray[np.uint8], boxes: Sequence[Found]) -> list[Found]:
+        """The body parts of all animals of each frame."""
+        cut = [self._animals.cut(*one) for one in zip(batch, boxes, strict=True)]
+        found = self._found([picture for pictures, _ in cut for picture in pictures])
+        post = self._runner.postprocessor
+        frames = [post(list(islice(found, len(pictures))), context)[0] for pictures, context in cut]
+        return [{"bodyparts": frame["bodyparts"]} for frame in frames]
+
+    def _found(self, pictures: Sequence[Any]) -> Iterator[Heads]:
+        """What the network finds in pictures of animals, one after the other."""
+        size = self._animals_at_once
+        for start in range(0, len(pictures), size):
+            part = pictures[start : start + size]
+            heads = self._engine.heads(self._animals.inputs(part))
+            yield from (of_picture(heads, index) for index in range(len(part)))
 
 
-def _pixels(runner: Any, frame: Image, context: dict[str, Any]) -> int:
-    """Pixels of what a network sees of a frame, or of one animal that fills it."""
-    inputs, _ = runner.preprocessor(frame, context)
-    return math.prod(inputs.shape[-2:])
+def _everywhere(frame: Image, animals: int) -> Found:
+    """Boxes of animals that fill a frame."""
+    rows, columns = frame.shape[:2]
+    return {"bboxes": np.tile([0, 0, columns, rows], (animals, 1)), "bbox_scores": np.ones(animals)}
 
 
 def _visible(found: Found) -> Found:
     """Leave out boxes of less than one pixel, at which DeepLabCut's cropping fails."""
     large = found["bboxes"][:, 2:].max(axis=1, initial=0) >= 1
     return {name: values[large] for name, values in found.items()}
-
-
-def _run(runner: Any, inputs: Sequence[Any]) -> list[Found]:
-    """Run one of DeepLabCut's runners, without what a failed run before it may have left over."""
-    runner._batch_list, runner._model_kwargs = [], {}  # noqa: SLF001
-    runner._contexts, runner._image_batch_sizes, runner._predictions = [], [], []  # noqa: SLF001
-    found: list[Found] = runner.inference(inputs)
-    return found

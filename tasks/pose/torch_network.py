@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.bottom_up import BottomUp, Found
+from tasks.pose.bottom_up import BottomUp
 from tasks.pose.errors import BadInput, Retriable
 from tasks.pose.movies import Image
 from tasks.pose.network import Lanes, Loaded
@@ -17,15 +17,13 @@ from tasks.pose.poses import pose_table
 from tasks.pose.precision import Arithmetic
 from tasks.pose.settings import Precision
 from tasks.pose.top_down import TopDown
+from tasks.pose.torch_engine import Found
 from tasks.pose.torch_model import TorchModel, load_model
 from tasks.pose.tracking import Predictions, tracked_table, tracking_of
 
 _PIXELS_AT_ONCE = {"cpu": 640 * 480, "cuda": 32 * 640 * 480}
 """Pixels that go to the network at a time. More is slower on a CPU, where activations then leave
 the processor's cache, and no faster on a GPU."""
-
-_PIXELS_OF_RUNNERS = {"cpu": 4 * 640 * 480, "cuda": 32 * 640 * 480}
-"""The same for DeepLabCut's own runners, whose one batch has all of the device."""
 
 
 class TorchNetwork:
@@ -51,7 +49,9 @@ class TorchNetwork:
         self._finder: BottomUp | TopDown = (
             BottomUp(model.runner, _PIXELS_AT_ONCE[kind])
             if model.detector is None
-            else TopDown(model.detector, model.runner, _PIXELS_OF_RUNNERS[kind])
+            else TopDown(
+                model.detector, model.runner, _PIXELS_AT_ONCE[kind], len(metadata["individuals"])
+            )
         )
         self._most = sys.maxsize
         self.loaded = _loaded(model, self._finder.path)

@@ -2,7 +2,8 @@
 
 Each side runs in processes of its own, one side after the other, as often as asked for; figures
 are medians. Loading the model counts to estimation on both sides, importing libraries to neither,
-but both to the whole request: for the reference its process, for us `python -m flows run`.
+but both to the whole request: for the reference its process, for us `python -m flows run` with a
+Prefect server that is already there, as in a lab.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import ExitStack
 from pathlib import Path
 
 from tasks.pose.estimate import Estimate
@@ -26,6 +28,7 @@ from tests.bench.inputs import clip, network_model
 from tests.bench.measuring import MIB, Cost
 from tests.bench.request import run_request
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
+from tests.servers import Prefect, database, prefect_server
 
 Costs = dict[str, list[Cost]]
 
@@ -42,17 +45,21 @@ WHOLE = "whole request"
 def main(words: list[str] | None = None) -> int:
     """Run the benchmark and print its table."""
     options = _parser().parse_args(words)
-    with tempfile.TemporaryDirectory(prefix="dlcflow-bench-") as name:
+    with ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcflow-bench-"))
         folder = Path(name)
+        server = stack.enter_context(prefect_server(folder, database(stack)))
         model, movie = _inputs(options, folder)
-        theirs, mine, found = _in_turns(options, model, movie, folder)
+        theirs, mine, found = _in_turns(options, model, movie, folder, server)
         agreements = {
             kind: compare(folder / "ours" / kind, folder / "theirs" / kind)
             for kind in ("raw.h5", "filtered.h5")
         }
         frames = _frames(movie)
         _print(_heading(options, probe(movie), frames), theirs, mine, frames, agreements)
-        sys.stdout.write(f"{_computed(found)}\n{_many(options, model, movie, folder, mine)}")
+        sys.stdout.write(
+            f"{_computed(found)}\n{_many(options, model, movie, folder, mine, server)}"
+        )
     return 0
 
 
@@ -93,7 +100,7 @@ def _frames(movie: Path) -> int:
 
 
 def _in_turns(
-    options: argparse.Namespace, model: Path, movie: Path, folder: Path
+    options: argparse.Namespace, model: Path, movie: Path, folder: Path, server: Prefect
 ) -> tuple[Costs, Costs, Estimate]:
     theirs: Costs = defaultdict(list)
     mine: Costs = defaultdict(list)
@@ -103,7 +110,7 @@ def _in_turns(
         costs = _reference(model, movie, folder / "theirs", options.device)
         _add(theirs, "DeepLabCut", costs | {WHOLE: Cost(time.perf_counter() - started)})
         _empty(folder / "request")
-        request = run_request(model, movie, folder / "request", *how)
+        request = run_request(server, model, movie, folder / "request", *how)
         _add(mine, "ours", {WHOLE: Cost(request)})
         _empty(folder / "ours")
         costs, found = ours.run(model, movie, folder / "ours", *how)
@@ -118,13 +125,20 @@ def _add(costs: Costs, side: str, found: dict[str, Cost]) -> None:
         sys.stderr.write(f"{side}: {name} {cost.seconds:.2f} s\n")
 
 
-def _many(options: argparse.Namespace, model: Path, movie: Path, folder: Path, mine: Costs) -> str:
+def _many(
+    options: argparse.Namespace,
+    model: Path,
+    movie: Path,
+    folder: Path,
+    mine: Costs,
+    server: Prefect,
+) -> str:
     """One request with many movies against one with a single one, in seconds a movie."""
     if not options.many:
         return ""
     _empty(folder / "many")
     how = (options.device, options.precision, options.many)
-    each = run_request(model, movie, folder / "many", *how) / options.many
+    each = run_request(server, model, movie, folder / "many", *how) / options.many
     alone = _median(mine[WHOLE]).seconds
     return (
         f"{options.many} movies in one request: {each:.2f} s a movie, {each / alone:.2f} of what "

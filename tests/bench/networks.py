@@ -1,11 +1,12 @@
 """Make a model of any of DeepLabCut's networks, untrained; loads torch and DeepLabCut."""
 
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 from deeplabcut.pose_estimation_pytorch.config.pose import PoseConfig, TestConfig
-from deeplabcut.pose_estimation_pytorch.models import PoseModel
+from deeplabcut.pose_estimation_pytorch.models import DETECTORS, PoseModel
 
 from tests.model_zips import text_of, write_zip
 from tests.torch_models import Kind, _calibrated, plain, project_of
@@ -13,28 +14,47 @@ from tests.torch_models import Kind, _calibrated, plain, project_of
 PARTS = ("nose", "left_ear", "right_ear", "body", "tail_base")
 
 
+TOP_DOWN = "top_down_"
+"""What DeepLabCut puts before the name of a network that sees one animal at a time."""
+
+DETECTOR = "ssdlite"
+"""The one for which DeepLabCut does not look for weights elsewhere."""
+
+
 def make(network: str, target: str) -> None:
-    """Write a single-animal model of a network (``resnet_50``, ``hrnet_w32`` …)."""
+    """Write a single-animal model of a network (``resnet_50``, ``top_down_hrnet_w32`` …)."""
     torch.manual_seed(1)
     kind = Kind(individuals=("only",), parts=PARTS, multi_animal=False)
+    top_down, name = network.startswith(TOP_DOWN), network.removeprefix(TOP_DOWN)
     project = project_of(kind) | {"default_net_type": network, "batch_size": 8}
     config = PoseConfig.build(
-        project, "pytorch_config.yaml", top_down=False, net_type=network
+        project,
+        "pytorch_config.yaml",
+        top_down=top_down,
+        net_type=name,
+        detector_type=DETECTOR if top_down else None,
     ).to_dict()
     config["model"]["backbone"]["pretrained"] = False
-    model = _calibrated(PoseModel.build(config["model"]))
-    _spread(model)
+    models = {"snapshot-007.pt": _calibrated(PoseModel.build(config["model"]))}
+    _spread(models["snapshot-007.pt"])
+    if top_down:
+        detector = DETECTORS.build(dict(config["detector"]["model"]))
+        models["snapshot-detector-003.pt"] = _calibrated(detector)
     folder = "dlc-models-pytorch/iteration-0/smallNov1-trainset95shuffle1"
-    path = Path(target).with_suffix(".pt")
-    torch.save({"model": model.state_dict(), "metadata": {"epoch": 1}}, path)
     files: dict[str, Any] = {
         "config.yaml": text_of(project),
         f"{folder}/train/pytorch_config.yaml": text_of(plain(config)),
         f"{folder}/test/pose_cfg.yaml": text_of(plain(TestConfig.build(config).to_dict())),
-        f"{folder}/train/snapshot-007.pt": path.read_bytes(),
     }
-    path.unlink()
+    for snapshot, model in models.items():
+        files[f"{folder}/train/{snapshot}"] = _weights(model)
     write_zip(Path(target), files)
+
+
+def _weights(model: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save({"model": model.state_dict(), "metadata": {"epoch": 1}}, file)
+    return file.getvalue()
 
 
 def _spread(model: Any) -> None:

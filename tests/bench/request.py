@@ -7,14 +7,22 @@ import time
 from pathlib import Path
 
 from tests.paths import ROOT
+from tests.servers import Prefect
 
 
 def run_request(
-    model: Path, movie: Path, folder: Path, device: str, precision: str, copies: int = 1
+    server: Prefect,
+    model: Path,
+    movie: Path,
+    folder: Path,
+    device: str,
+    precision: str,
+    copies: int = 1,
 ) -> float:
     """Run our flow on a movie, or on several movies with the same frames.
 
     Args:
+        server: The Prefect server that it is seen on.
         model: The model's zip.
         movie: The movie.
         folder: An empty folder for movies and results.
@@ -23,7 +31,7 @@ def run_request(
         copies: How many movies the request has.
 
     Returns:
-        Seconds, with the start of Python, Prefect and its server.
+        Seconds, with the start of Python and all imports.
     """
     movies = folder / "movies"
     movies.mkdir(parents=True)
@@ -38,7 +46,7 @@ def run_request(
             [str(word) for word in command],
             check=True,
             cwd=ROOT,
-            env=os.environ | hidden,
+            env={**os.environ, **server.environment, **hidden},
             stdout=log,
             stderr=log,
         )

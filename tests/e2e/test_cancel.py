@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -125,6 +126,24 @@ def all_devices_taken() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def signs_of_life(claim: Claim) -> Iterator[None]:
+    """Let a claim's holder be alive in the block: a run does not wait for a dead one."""
+    ended = threading.Event()
+
+    def live() -> None:
+        while not ended.wait(5):
+            claim.holds()
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def test_while_it_estimates(machine: Machine, tmp_path: Path) -> None:
     run = machine.start(DEMO_MOVIE, tmp_path / "out")
     eventually(lambda: machine.is_at(run, "estimate"), PATIENCE)
@@ -151,9 +170,10 @@ def test_while_it_waits_for_another_run(machine: Machine, tmp_path: Path) -> Non
     folder = Location("", f"{output}/.dlcflow/lock/")
     other = Claim(LocalStore(), folder, Holder("1", "m1 · openfield", "gpu-2", "noon"))
     other.take(lambda holder: None)
-    run = machine.start(DEMO_MOVIE, output)
-    eventually(lambda: machine.is_at(run, "lock output", "Waiting"), PATIENCE)
-    assert "its work had ended" in machine.cancel(run)
+    with signs_of_life(other):
+        run = machine.start(DEMO_MOVIE, output)
+        eventually(lambda: machine.is_at(run, "lock output", "Waiting"), PATIENCE)
+        assert "its work had ended" in machine.cancel(run)
     assert machine.left() == []
     assert other.holds()
     other.release()
