@@ -162,6 +162,7 @@ def _write_parquet(tables: Iterator[pd.DataFrame], target: Path, rows: int) -> N
     finally:
         if writer is not None:
             writer.close()
+        pa.default_memory_pool().release_unused()
 
 
 _REPEATED = ["Movie number"]

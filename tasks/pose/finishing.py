@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.drawing import FramePainter, LabelStyle
+from tasks.pose.drawing import FramePainter, LabelStyle, trail
 from tasks.pose.encoders import FINEST, SAMPLE, quantizer_for
 from tasks.pose.errors import StageFailed
 from tasks.pose.labeled_movie import write_labeled_movie
@@ -139,8 +140,8 @@ def label_file(
     """
     table = read_poses(poses)
     worst = {index: target.with_name(f"worst-{index}.jpg") for index in worst_frames}
-    painter = FramePainter(table, style, offset)
-    frames = _keeping(open_movie(movie), worst, painter)
+    paint = partial(_painted, table, style, offset)
+    frames = _keeping(open_movie(movie), worst, paint)
     if style.keypoints_only:
         # The movie is not shown, so that nothing else would read its worst frames.
         deque(islice(frames, max(worst, default=-1) + 1), maxlen=0)
@@ -206,14 +207,22 @@ def quantizer_of(movie: Path) -> int:
     return quantizer_for(image() if planes is None else planes for planes, image in first)
 
 
+def _painted(
+    poses: pd.DataFrame, style: LabelStyle, offset: tuple[int, int], image: Image, index: int
+) -> Image:
+    """One frame's poses on its image, without a copy of all others'."""
+    shown = trail(style, index)
+    return FramePainter(poses.iloc[shown], style, offset).paint(image, index - shown.start)
+
+
 def _keeping(
-    frames: MovieReader, worst: dict[int, Path], painter: FramePainter
+    frames: MovieReader, worst: dict[int, Path], paint: Callable[[Image, int], Image]
 ) -> Iterator[Image | Planes]:
     """Pass frames on, saving a labelled copy of the worst ones."""
     from PIL import Image as Picture  # noqa: PLC0415
 
     for index, (planes, image) in enumerate(frames.pictures()):
         if index in worst:
-            labeled = painter.paint(image().copy(), index)
+            labeled = paint(image().copy(), index)
             Picture.fromarray(labeled).save(worst[index], quality=WORST_QUALITY)
         yield image() if planes is None else planes
