@@ -156,11 +156,17 @@ def _write_parquet(tables: Iterator[pd.DataFrame], target: Path, rows: int) -> N
             table = pa.Table.from_pandas(frame, preserve_index=False)
             if writer is None:
                 schema = table.schema.with_metadata(_range_index(table.schema.metadata, rows))
-                writer = pq.ParquetWriter(target, schema)
+                # Coordinates hardly repeat: a dictionary of each would only take memory.
+                writer = pq.ParquetWriter(target, schema, use_dictionary=_REPEATED)
             writer.write_table(table.replace_schema_metadata(schema.metadata))
     finally:
         if writer is not None:
             writer.close()
+        pa.default_memory_pool().release_unused()
+
+
+_REPEATED = ["Movie number"]
+"""Columns with few different values."""
 
 
 def _range_index(metadata: dict[bytes, bytes], rows: int) -> dict[bytes, bytes]:

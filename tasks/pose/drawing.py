@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_rgb
-from skimage.draw import line_aa
 
+from tasks.pose.brush import Brush, Marks
 from tasks.pose.disks import MASK_PIXELS, disk_pixels
 from tasks.pose.keypoints import Keypoints
-from tasks.pose.planes import Brush, Planes, Stroke
+from tasks.pose.pixels import MEMORY, Last, Pixels, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     import pandas as pd
 
+    from tasks.pose.planes import Planes
+
 _MOST_AHEAD = 32
-"""Frames whose dots are worked out together: what numpy needs for each call is then little."""
+"""Frames whose pixels are worked out together: what numpy needs for each call is then little."""
 
 
 @dataclass(frozen=True)
@@ -74,25 +76,31 @@ class FramePainter:
         poses: DeepLabCut's table, one row for each frame.
         style: How to draw.
         offset: Left and top of the crop that the poses are relative to, in pixels.
+        kept: How many frames of `paint_planes` are in use at a time.
     """
 
     def __init__(
-        self, poses: pd.DataFrame, style: LabelStyle, offset: tuple[int, int] = (0, 0)
+        self,
+        poses: pd.DataFrame,
+        style: LabelStyle,
+        offset: tuple[int, int] = (0, 0),
+        kept: int = 1,
     ) -> None:
         self._style = style
         self._keypoints = Keypoints(poses)
         # In place, so that float32 poses are shifted as float32 (as DeepLabCut does).
         self._keypoints.xy += np.asarray(offset, dtype=self._keypoints.xy.dtype)
         self._displayed = self._keypoints.of_parts(style.displayed_body_parts)
-        self._edges = style.edges(self._keypoints)
+        self._edges = np.array(style.edges(self._keypoints), np.intp).reshape(-1, 2)
         indices, count = style.color_indices(self._keypoints)
         self._colors = np.array(indices, dtype=np.intp)
         colors = _bytes(mpl.colormaps[style.color_map](np.linspace(0, 1, count)))
         # The skeleton's color comes last.
         self._palette = np.vstack([colors, _bytes(np.array([to_rgb(style.skeleton_color)]))])
-        self._brush = Brush(self._palette)
-        self._dots: dict[int, list[Stroke]] = {}
-        self._shape: tuple[int, ...] = ()
+        self._brush = Brush(self._palette, kept)
+        self._last = Last()
+        self._images: _Group[Pixels] = _Group()
+        self._planes: _Group[Marks] = _Group()
 
     def paint(self, image: np.ndarray, index: int) -> np.ndarray:
         """Draw one frame's poses, in place where the image allows.
@@ -105,73 +113,83 @@ class FramePainter:
             The same picture with the skeleton below and the dots on top.
         """
         image = np.require(image, requirements="W")
-        for stroke in self._strokes(image.shape, index):
-            image[stroke.rows, stroke.columns] = self._palette[stroke.colors]
+        shape = image.shape[:2]
+        frames = self._frames_from(index, shape)
+        seen = self._images.get(
+            shape, frames, lambda: self._pixels(frames, shape).by_frame(len(frames))
+        )
+        image[seen.rows, seen.columns] = self._palette[seen.colors]
         return image
 
     def paint_planes(self, planes: Planes, index: int) -> Planes:
-        """Draw one frame's poses on a decoder's planes, in place: the same pixels and colors."""
-        self._brush.draw(planes, self._strokes(planes.shape, index))
-        return planes
+        """Draw one frame's poses on a copy of a decoder's planes: the same pixels and colors.
 
-    def _strokes(self, shape: tuple[int, ...], index: int) -> Iterator[Stroke]:
-        for edge in self._edges:
-            yield from self._edge(shape, index, edge)
-        yield from self._dots_of(shape, index)
-
-    def _edge(self, shape: tuple[int, ...], index: int, edge: tuple[int, int]) -> Iterator[Stroke]:
-        if not np.all(self._keypoints.likelihood[index, edge] > self._style.p_cutoff):
-            return
-        (x1, y1), (x2, y2) = self._keypoints.xy[index, edge, :]
-        if np.isnan((x1, y1, x2, y2)).any():
-            return
-        height, width = shape[:2]
-        # The second end starts at 1, not at 0: DeepLabCut's line does.
-        rows, columns, _ = line_aa(
-            int(np.clip(y1, 0, height - 1)),
-            int(np.clip(x1, 0, width - 1)),
-            int(np.clip(y2, 1, height - 1)),
-            int(np.clip(x2, 1, width - 1)),
+        The copy is drawn over as soon as so many more as are kept have been asked for.
+        """
+        shape = planes.shape[:2]
+        frames = self._frames_from(index, shape)
+        marks = self._planes.get(
+            (planes.colors, *shape),
+            frames,
+            lambda: self._brush.marks(self._pixels(frames, shape), len(frames), planes),
         )
-        yield Stroke(rows, columns, len(self._palette) - 1)
+        return self._brush.drawn(planes, marks)
 
-    def _dots_of(self, shape: tuple[int, ...], index: int) -> list[Stroke]:
-        """A frame's dots, worked out with those of the frames after it."""
-        if index not in self._dots or shape != self._shape:
-            self._shape, self._dots = shape, self._dots_from(shape, index)
-        return self._dots[index]
-
-    def _dots_from(self, shape: tuple[int, ...], first: int) -> dict[int, list[Stroke]]:
-        frames = range(first, min(first + self._frames_ahead(), len(self._keypoints.xy)))
-        found = [self._disks(index) for index in frames]
-        centers = np.concatenate([centers for centers, _ in found])
-        colors = np.concatenate([colors for _, colors in found])
-        ends = np.cumsum([len(centers) for centers, _ in found])
-        dots: dict[int, list[Stroke]] = {index: [] for index in frames}
-        for disk, rows, columns in disk_pixels(centers, self._style.dot_size, shape):
-            bounds = [0, *np.searchsorted(disk, ends).tolist()]
-            for index, start, stop in zip(frames, bounds, bounds[1:], strict=False):
-                if start < stop:
-                    part = slice(start, stop)
-                    dots[index].append(Stroke(rows[part], columns[part], colors[disk[part]]))
-        return dots
-
-    def _frames_ahead(self) -> int:
-        """Frames whose dots are worked out together: as many as the memory for them allows."""
+    def _frames_from(self, first: int, shape: tuple[int, ...]) -> range:
+        """Frames whose pixels are worked out together: as many as the memory for them allows."""
         disks = max(1, len(self._displayed) * max(1, self._style.trail_points))
         pixels = disks * (2 * self._style.dot_size + 1) ** 2
-        return max(1, min(_MOST_AHEAD, MASK_PIXELS // pixels))
+        allowed = min(MASK_PIXELS // pixels, MEMORY // (shape[0] * shape[1]))
+        together = max(1, min(_MOST_AHEAD, allowed))
+        return range(first, min(first + together, len(self._keypoints.xy)))
 
-    def _disks(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Centers and colors of a frame's dots and their trails, in the order of drawing.
+    def _pixels(self, frames: range, shape: tuple[int, ...]) -> Pixels:
+        """What is drawn on some frames: skeletons below, dots on top, numbered from the first."""
+        of_disk, centers, colors = self._disks(frames)
+        drawn = self._skeletons(frames, shape)
+        for disk, rows, columns in disk_pixels(centers, self._style.dot_size, shape):
+            dots = Pixels(of_disk[disk], rows, columns, colors[disk])
+            drawn = self._last.seen(drawn.and_over_them(dots))
+        return drawn
+
+    def _skeletons(self, frames: range, shape: tuple[int, ...]) -> Pixels:
+        rows = slice(frames.start, frames.stop)
+        ends = self._keypoints.xy[rows][:, self._edges, ::-1]
+        likely = self._keypoints.likelihood[rows][:, self._edges] > self._style.p_cutoff
+        drawn = likely.all(axis=2) & ~np.isnan(ends).any(axis=(2, 3))
+        # The second end starts at 1, not at 0: DeepLabCut's line does.
+        inside = np.clip(ends[drawn], [[0, 0], [1, 1]], np.array(shape) - 1)
+        return lines(np.nonzero(drawn)[0], inside.astype(np.intp), len(self._palette) - 1)
+
+    def _disks(self, frames: range) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Frame, center and color of the dots and trails of some frames, in the order of drawing.
 
         A dot has its trail whatever the likelihood was then, as DeepLabCut draws it.
         """
-        likely = self._keypoints.likelihood[index, self._displayed] > self._style.p_cutoff
-        shown = self._displayed[likely]
-        centers = self._keypoints.xy[trail(self._style, index)][:, shown].swapaxes(0, 1)
-        colors = np.repeat(self._colors[shown], centers.shape[1])
-        return centers.reshape(-1, 2), colors
+        shown = self._keypoints.likelihood[frames.start : frames.stop, self._displayed]
+        frame, point = np.nonzero(shown > self._style.p_cutoff)
+        point = self._displayed[point]
+        past = frame[:, None] + frames.start + np.arange(1 - max(self._style.trail_points, 1), 1)
+        dot, step = np.nonzero(past >= 0)
+        centers = self._keypoints.xy[past[dot, step], point[dot]]
+        return frame[dot], centers, self._colors[point[dot]]
+
+
+T = TypeVar("T")
+
+
+class _Group(Generic[T]):
+    """What was worked out for some frames that follow each other."""
+
+    def __init__(self) -> None:
+        self._kind: object = None
+        self._found: dict[int, T] = {}
+
+    def get(self, kind: object, frames: range, work_out: Callable[[], list[T]]) -> T:
+        """What there is for the first of some frames, else what is worked out for all of them."""
+        if kind != self._kind or frames.start not in self._found:
+            self._kind, self._found = kind, dict(zip(frames, work_out(), strict=True))
+        return self._found[frames.start]
 
 
 def trail(style: LabelStyle, index: int) -> slice:

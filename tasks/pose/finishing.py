@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.drawing import FramePainter, LabelStyle
+from tasks.pose.drawing import FramePainter, LabelStyle, trail
+from tasks.pose.encoders import FINEST, SAMPLE, quantizer_for
 from tasks.pose.errors import StageFailed
 from tasks.pose.labeled_movie import write_labeled_movie
 from tasks.pose.model import Model
@@ -138,8 +140,8 @@ def label_file(
     """
     table = read_poses(poses)
     worst = {index: target.with_name(f"worst-{index}.jpg") for index in worst_frames}
-    painter = FramePainter(table, style, offset)
-    frames = _keeping(open_movie(movie), worst, painter)
+    paint = partial(_painted, table, style, offset)
+    frames = _keeping(open_movie(movie), worst, paint)
     if style.keypoints_only:
         # The movie is not shown, so that nothing else would read its worst frames.
         deque(islice(frames, max(worst, default=-1) + 1), maxlen=0)
@@ -153,7 +155,8 @@ def label_file(
         times=None if timing.constant or output_frame_rate else timing.seconds,
         offset=offset,
         progress=progress,
-        threads=max(1, usable_cpus() - 1),  # one processor is busy with decoding
+        threads=usable_cpus(),
+        quantizer=FINEST if style.keypoints_only else quantizer_of(movie),
     )
     # Counted in the file, not by the encoder that wrote it.
     counted = probe(target).declared_frames
@@ -198,14 +201,28 @@ def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
     return poses + by_column
 
 
+def quantizer_of(movie: Path) -> int:
+    """How finely a movie's labelled one is encoded, judged by its first frames."""
+    first = islice(open_movie(movie).pictures(), SAMPLE)
+    return quantizer_for(image() if planes is None else planes for planes, image in first)
+
+
+def _painted(
+    poses: pd.DataFrame, style: LabelStyle, offset: tuple[int, int], image: Image, index: int
+) -> Image:
+    """One frame's poses on its image, without a copy of all others'."""
+    shown = trail(style, index)
+    return FramePainter(poses.iloc[shown], style, offset).paint(image, index - shown.start)
+
+
 def _keeping(
-    frames: MovieReader, worst: dict[int, Path], painter: FramePainter
+    frames: MovieReader, worst: dict[int, Path], paint: Callable[[Image, int], Image]
 ) -> Iterator[Image | Planes]:
     """Pass frames on, saving a labelled copy of the worst ones."""
     from PIL import Image as Picture  # noqa: PLC0415
 
     for index, (planes, image) in enumerate(frames.pictures()):
         if index in worst:
-            labeled = painter.paint(image().copy(), index)
+            labeled = paint(image().copy(), index)
             Picture.fromarray(labeled).save(worst[index], quality=WORST_QUALITY)
         yield image() if planes is None else planes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -25,12 +26,18 @@ _DPI = 200
 _SMALLEST_SIDE = 64
 _LARGEST_SIDE = 8192
 _TRAIL_FADING = 0.4
+_REACH = 8
+"""Pixels beyond a dot's own radius to which its rim, and lines to its center, may reach."""
+
+Region = tuple[slice, slice]
+"""Rows and columns of a picture."""
 
 
 class KeypointCanvas:
-    """One matplotlib figure that is drawn anew for each frame, without pyplot's global state.
+    """One matplotlib figure, without pyplot's global state: points are drawn, and wiped off again.
 
-    Unlike frames, it has no crop offset: as in DeepLabCut, the poses themselves span the canvas.
+    What matplotlib does beside that for each figure takes ten times longer. Unlike frames, it has
+    no crop offset: as in DeepLabCut, the poses themselves span the canvas.
 
     Args:
         poses: DeepLabCut's table, one row for each frame.
@@ -48,22 +55,64 @@ class KeypointCanvas:
         # A point at the cutoff itself is drawn here, as DeepLabCut draws it here.
         self._xy[keypoints.likelihood < style.p_cutoff] = np.nan
         self._edges = np.array(style.edges(keypoints), dtype=int).reshape(-1, 2)
-        self._canvas, axes = _black_axes(*extent)
+        canvas, axes = _black_axes(*extent)
         self._add_artists(axes, _colors(style, keypoints))
+        canvas.draw()  # type: ignore[no-untyped-call]
+        self._renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
+        self._buffer: np.ndarray = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+        self._ground = self._buffer.copy()
+        self._scale = np.divide(self._buffer.shape[1::-1], extent)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the pictures, both even."""
+        return self._buffer.shape[0], self._buffer.shape[1]
 
     def paint(self, index: int) -> np.ndarray:
-        """Draw one frame's poses: RGB, uint8, (height, width, 3), both sides even."""
-        return self.paint_opaque(index)[..., :3]
+        """Draw one frame's poses: RGB, uint8, (height, width, 3)."""
+        self.draw(index)
+        picture = self._buffer[..., :3].copy()
+        self._buffer[...] = self._ground
+        return picture
 
-    def paint_opaque(self, index: int) -> np.ndarray:
-        """The same with the canvas' fourth channel, which is full everywhere, and one copy less."""
+    def draw(self, index: int) -> Region | None:
+        """Draw one frame's poses over what is there.
+
+        Returns:
+            The rows and columns that hold all of it; None where there is nothing.
+        """
         now = self._xy[index]
-        self._dots.set_offsets(now)
-        self._lines.set_segments(list(now[self._edges]))
+        points = now
         if self._style.trail_points > 1:
-            self._trail.set_offsets(self._past(index).reshape(-1, 2))
-        self._canvas.draw()  # type: ignore[no-untyped-call]
-        return np.array(self._canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+            past = self._past(index).reshape(-1, 2)
+            points = np.concatenate([now, past])
+            self._trail.set_offsets(past)
+            self._trail.draw(self._renderer)
+        self._dots.set_offsets(now)
+        self._dots.draw(self._renderer)
+        if len(self._edges):
+            self._lines.set_segments(list(now[self._edges]))
+            self._lines.draw(self._renderer)
+        return self._around(points)
+
+    def wiped(self, region: Region) -> np.ndarray:
+        """What is drawn in a region, RGB and full opacity; it is black again afterwards."""
+        picture = self._buffer[region].copy()
+        self._buffer[region] = self._ground[region]
+        return picture
+
+    def _around(self, points: np.ndarray) -> Region | None:
+        """The region of points, their dots and the lines between them."""
+        points = points[np.isfinite(points).all(axis=1)]
+        if not len(points):
+            return None
+        reach = math.ceil(self._style.dot_size * _DPI / 144) + _REACH
+        limits = self._buffer.shape[1::-1]
+        first = np.clip(points.min(axis=0) * self._scale - reach, 0, limits).astype(int)
+        last = np.clip(points.max(axis=0) * self._scale + reach, 0, limits).astype(int)
+        if not (first < last).all():
+            return None
+        return slice(first[1], last[1]), slice(first[0], last[0])
 
     def _past(self, index: int) -> np.ndarray:
         """Earlier positions of the points that are visible now, (past frames, keypoints, 2)."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tasks.pose.ahead import ahead
 from tasks.pose.drawing import FramePainter, LabelStyle
+from tasks.pose.encoders import FINEST
 from tasks.pose.movie_writer import Clock, MovieWriter
 from tasks.pose.planes import Planes
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 _AHEAD = 4
 """Frames that are decoded before they are drawn on, and drawn on before they are encoded."""
 
+_KEPT = _AHEAD + 2
+"""Pictures in use at a time: those that wait, the one that is drawn, the one that is encoded."""
+
 
 def write_labeled_movie(
     frames: Iterable[np.ndarray | Planes],
@@ -34,6 +38,7 @@ def write_labeled_movie(
     offset: tuple[int, int] = (0, 0),
     progress: Callable[[int], None] | None = None,
     threads: int = 0,
+    quantizer: int = FINEST,
 ) -> int:
     """Draw every pose on its frame and encode the movie, a few frames in memory at a time.
 
@@ -41,7 +46,7 @@ def write_labeled_movie(
 
     Args:
         frames: RGB, uint8, (height, width, 3) each, or a decoder's planes, which spares the
-            conversions; never read for a keypoints-only movie. They may be drawn on in place.
+            conversions; never read for a keypoints-only movie. Images may be drawn on in place.
         poses: DeepLabCut's table, one row for each frame.
         path: The MP4 file; removed again if anything fails.
         style: How to draw.
@@ -51,6 +56,7 @@ def write_labeled_movie(
         offset: Left and top of the crop that the poses are relative to, in pixels.
         progress: Called after each frame with the number of frames written.
         threads: Encoder threads; 0 for as many as the process may use.
+        quantizer: How finely it is encoded; see `tasks.pose.encoders`.
 
     Returns:
         The number of frames written, which is the number of poses.
@@ -60,13 +66,13 @@ def write_labeled_movie(
     """
     clock = _clock(len(poses), frame_rate, times)
     with ExitStack() as stack:
-        writer = stack.enter_context(MovieWriter(path, clock, threads))
+        writer = stack.enter_context(MovieWriter(path, clock, threads, quantizer))
         pictures: Iterator[np.ndarray | Planes]
         if style.keypoints_only:
             pictures = _pictures_of_keypoints(poses, style)
         else:
             decoded = stack.enter_context(ahead(iter(frames), _AHEAD, "decoder"))
-            painter = FramePainter(poses, style, offset)
+            painter = FramePainter(poses, style, offset, _KEPT)
             pictures = _pictures_on_frames(decoded, painter, len(poses))
         for picture in stack.enter_context(ahead(pictures, _AHEAD, "painter")):
             writer.write(picture)
@@ -85,11 +91,11 @@ def _clock(poses: int, frame_rate: Fraction, times: np.ndarray | None) -> Clock:
     return Clock.from_times(times, frame_rate)
 
 
-def _pictures_of_keypoints(poses: pd.DataFrame, style: LabelStyle) -> Iterator[np.ndarray]:
+def _pictures_of_keypoints(poses: pd.DataFrame, style: LabelStyle) -> Iterator[Planes]:
     # Half of what this module takes to load, and seldom asked for.
-    from tasks.pose.keypoint_canvas import KeypointCanvas  # noqa: PLC0415
+    from tasks.pose.keypoint_planes import keypoint_planes  # noqa: PLC0415
 
-    return map(KeypointCanvas(poses, style).paint_opaque, range(len(poses)))
+    return keypoint_planes(poses, style, _KEPT)
 
 
 def _pictures_on_frames(

@@ -16,7 +16,9 @@ def filter_file(raw: Path, target: Path, window_length: int) -> None:
         target: H5 to write.
         window_length: Frames that the median is taken over, an odd number above 1.
     """
-    write_poses(median_filter(read_poses(raw), window_length), target)
+    poses = read_poses(raw)
+    _filter(poses, window_length)
+    write_poses(poses, target)
 
 
 def median_filter(poses: pd.DataFrame, window_length: int) -> pd.DataFrame:
@@ -33,14 +35,19 @@ def median_filter(poses: pd.DataFrame, window_length: int) -> pd.DataFrame:
     Returns:
         A table of the same shape.
     """
+    filtered = poses.copy()
+    _filter(filtered, window_length)
+    return filtered
+
+
+def _filter(poses: pd.DataFrame, window_length: int) -> None:
+    """The same in place and column by column: a long movie's table is there once."""
     from scipy import signal  # noqa: PLC0415 - most of a second, and only a finisher needs it
 
-    filtered = poses.copy()
-    moves = poses.columns.get_level_values("coords") != "likelihood"
     with warnings.catch_warnings():
         # The caller is told by `ledger.window_warnings`, in the run record.
         warnings.filterwarnings("ignore", message="kernel_size exceeds volume extent")
-        filtered.loc[:, moves] = poses.loc[:, moves].apply(
-            signal.medfilt, args=(window_length,), axis=0
-        )
-    return filtered
+        for index, label in enumerate(poses.columns):
+            if label[-1] != "likelihood":
+                column = poses.iloc[:, index].to_numpy()
+                poses.iloc[:, index] = signal.medfilt(column, window_length)

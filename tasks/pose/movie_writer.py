@@ -18,6 +18,7 @@ from av.video.reformatter import (
     VideoReformatter,
 )
 
+from tasks.pose.encoders import FINEST, encoder_for
 from tasks.pose.planes import Planes
 
 if TYPE_CHECKING:
@@ -34,24 +35,6 @@ _LARGEST_DENOMINATOR = 65_535
 # x264's own longest distance between key frames; longer ones make seeking slow.
 _LONGEST_GOP = 250
 _MOST_THREADS = 16
-
-_ENCODER = {
-    # Encoding is what a labelled movie takes longest for. Against "veryfast" at factor 20, on two
-    # real movies: 0.75 ms of processor a frame in place of 2.4 (640×480), the same 48.5 dB, and
-    # 2.4 kB a frame in place of 1.5; with a camera's noise 39 dB for 38.6, and 10 to 17 kB for 12.
-    "preset": "ultrafast",
-    # Single-pixel skeleton lines and small dots stay crisp; a larger factor smears them.
-    "crf": "22",
-    # Without frames out of order each packet's time is its picture's time: no edit list is needed,
-    # every player starts at the first frame, and the last frame of a variable rate keeps its time.
-    "bf": "0",
-    # Its messages would go to Python, for which each of its threads would have to wait.
-    "x264-params": "log=-1",
-}
-
-
-_FORMATS = {3: "rgb24", 4: "rgba"}
-"""FFmpeg's name for pictures of so many channels."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +93,14 @@ class MovieWriter:
         path: The MP4 file.
         clock: When each picture is shown.
         threads: Encoder threads; 0 for as many as the process may use.
+        quantizer: How finely it is encoded; see `tasks.pose.encoders`.
     """
 
-    def __init__(self, path: Path, clock: Clock, threads: int = 0) -> None:
+    def __init__(self, path: Path, clock: Clock, threads: int = 0, quantizer: int = FINEST) -> None:
         self._path = path
         self._clock = clock
         self._threads = threads or min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+        self._quantizer = quantizer
         self._stream: VideoStream | None = None
         self._size: tuple[int, ...] = ()
         self._to_planes = VideoReformatter()
@@ -149,8 +134,7 @@ class MovieWriter:
         """Append one picture.
 
         Args:
-            picture: RGB, uint8, (height, width, 3), with a fourth channel that is ignored, or
-                planes, whose colors stay as they are.
+            picture: RGB, uint8, (height, width, 3), or planes, whose colors stay as they are.
         """
         if self._stream is None:
             self._size = picture.shape
@@ -174,7 +158,7 @@ class MovieWriter:
         assert self._stream is not None
         context = self._stream.codec_context
         return self._to_planes.reformat(
-            av.VideoFrame.from_ndarray(_even(picture), format=_FORMATS[picture.shape[2]]),
+            av.VideoFrame.from_ndarray(_even(picture), format="rgb24"),
             format="yuv420p",
             src_color_range=ColorRange.JPEG,
             dst_color_range=context.color_range,
@@ -186,8 +170,12 @@ class MovieWriter:
             self._container.mux(self._stream.encode(frame))
 
     def _add_stream(self, height: int, width: int) -> VideoStream:
-        stream = self._container.add_stream("libx264", rate=self._clock.rate, options=_ENCODER)
-        stream.width, stream.height = width + width % 2, height + height % 2
+        width, height = width + width % 2, height + height % 2
+        encoder = encoder_for(width, height, self._quantizer)
+        stream: VideoStream = self._container.add_stream(
+            encoder.name, rate=self._clock.rate, options=dict(encoder.options)
+        )  # type: ignore[assignment] # of any encoder's name
+        stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p"
         stream.time_base = self._clock.time_base
         context = stream.codec_context

@@ -7,14 +7,12 @@ longer than decoding and encoding, and what is not drawn on stays exactly as it 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from av.video.frame import VideoFrame
 
 _FORMATS = {
@@ -32,22 +30,6 @@ _STANDARD = {1: 1, 2: 6, 5: 5, 6: 6}
 """What to call each in the labelled movie."""
 
 _FULL_RANGE = 2
-_LARGEST_SHARE = 4
-"""Strokes of more than this part of the picture have many pixels twice: these are looked for."""
-
-
-class Stroke(NamedTuple):
-    """Pixels to be colored.
-
-    Attributes:
-        rows: Shape (pixels,).
-        columns: The same.
-        colors: Index of each pixel's color; or one for all.
-    """
-
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    colors: NDArray[np.intp] | int
 
 
 @dataclass(frozen=True)
@@ -75,20 +57,21 @@ class Colors:
 
 
 class Planes:
-    """A frame of its own that can be drawn on: yuv420p, both sides even.
+    """A frame that can be drawn on: with all its colors as numbers on planes, both sides even.
 
     Args:
-        frame: What the decoder gave, which is left as it is: later frames refer to it.
+        frame: What a decoder gave, which must be left as it is, for later frames refer to it; or
+            a copy of it.
         colors: What its numbers mean.
 
     Attributes:
         colors: What its numbers mean.
-        frame: What is drawn on.
+        frame: The frame.
     """
 
     def __init__(self, frame: VideoFrame, colors: Colors) -> None:
         self.colors = colors
-        self.frame = _owned(frame)
+        self.frame = frame
 
     @classmethod
     def of(cls, frame: VideoFrame) -> Self | None:
@@ -108,93 +91,3 @@ class Planes:
     def shape(self) -> tuple[int, int, int]:
         """Height, width and channels of the picture, as an RGB image has them."""
         return self.frame.height, self.frame.width, 3
-
-
-class Brush:
-    """Draws strokes of a few colors on planes; one for a movie, whose frames have one size.
-
-    Args:
-        palette: RGB, shape (colors, 3).
-    """
-
-    def __init__(self, palette: NDArray[np.uint8]) -> None:
-        self._palette = palette
-        self._values: dict[Colors, NDArray[np.int32]] = {}
-        self._cover = np.zeros((0, 0), np.uint16)
-
-    def draw(self, planes: Planes, strokes: Iterable[Stroke]) -> None:
-        """Color pixels; each color difference covers four, and becomes the mean of theirs.
-
-        Args:
-            planes: What is drawn on.
-            strokes: What comes later covers what was before.
-        """
-        drawn = [stroke for stroke in strokes if len(stroke.rows)]
-        if not drawn:
-            return
-        cover = self._covered(planes.shape[:2], drawn)
-        rows, columns = _places(drawn, cover)
-        values = self._values_in(planes.colors)
-        brightness, *differences = (_array(planes.frame, index) for index in range(3))
-        brightness[rows, columns] = values[cover[rows, columns] - 1, 0]
-        _blend(differences, cover, (rows >> 1, columns >> 1), values[:, 1:])
-        cover[rows, columns] = 0
-
-    def _covered(self, shape: tuple[int, ...], drawn: list[Stroke]) -> NDArray[np.uint16]:
-        """What color each pixel has in the end, counted from 1; 0 where there is none."""
-        if self._cover.shape != shape:
-            self._cover = np.zeros(shape, np.uint16)
-        for stroke in drawn:
-            self._cover[stroke.rows, stroke.columns] = stroke.colors + 1
-        return self._cover
-
-    def _values_in(self, colors: Colors) -> NDArray[np.int32]:
-        if colors not in self._values:
-            self._values[colors] = colors.of(self._palette)
-        return self._values[colors]
-
-
-def _places(drawn: list[Stroke], cover: NDArray[np.uint16]) -> tuple[NDArray[np.intp], ...]:
-    """Rows and columns of all that is covered, some of them more than once."""
-    if sum(len(stroke.rows) for stroke in drawn) > cover.size // _LARGEST_SHARE:
-        return np.nonzero(cover)
-    return (
-        np.concatenate([stroke.rows for stroke in drawn]),
-        np.concatenate([stroke.columns for stroke in drawn]),
-    )
-
-
-def _blend(
-    planes: list[NDArray[np.uint8]],
-    cover: NDArray[np.uint16],
-    where: tuple[NDArray[np.intp], NDArray[np.intp]],
-    values: NDArray[np.int32],
-) -> None:
-    """Make color differences the mean of what covers their four pixels and what is uncovered."""
-    height, width = cover.shape
-    four = cover.reshape(height // 2, 2, width // 2, 2)[where[0], :, where[1], :].reshape(-1, 4)
-    bare = (four == 0).sum(axis=1, dtype=np.int32)
-    for plane, of_color in zip(planes, values.T, strict=True):
-        covered = np.concatenate([[0], of_color])[four].sum(axis=1)
-        plane[where] = (covered + bare * plane[where] + 2) >> 2
-
-
-def _owned(frame: VideoFrame) -> VideoFrame:
-    """A copy as yuv420p, whatever the range of its values."""
-    import av  # noqa: PLC0415 - a form or a scheduler needs no codecs
-
-    name = frame.format.name
-    # To itself, and without a copy, where it has this many color differences already.
-    source = frame.reformat(format=name.replace("422", "420").replace("444", "420"))
-    copy = av.VideoFrame(frame.width, frame.height, "yuv420p")
-    for index in range(3):
-        _array(copy, index)[...] = _array(source, index)
-    return copy
-
-
-def _array(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
-    """One of a frame's planes, to be read and written."""
-    plane = frame.planes[index]
-    memory = np.frombuffer(memoryview(plane), np.uint8)
-    rows: NDArray[np.uint8] = memory.reshape(plane.height, plane.line_size)
-    return rows[:, : plane.width]

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def _check_written(table: pd.DataFrame, target: Path) -> None:
         os.fsync(file.fileno())  # a network's file system tells only now
     begin = 0
     try:
-        for part in read_in_parts(target, _ROWS_CHECKED):
+        for part in read_in_parts(target, _ROWS_AT_ONCE):
             same = part.equals(table.iloc[begin : begin + len(part)])
             begin += len(part) if same else 0
     except Exception as error:
@@ -96,8 +97,8 @@ def _check_written(table: pd.DataFrame, target: Path) -> None:
         raise OSError(errno.EIO, f"{target.name}: {_NOT_WRITTEN}")
 
 
-_ROWS_CHECKED = 65_536
-"""Rows that are read back at a time."""
+_ROWS_AT_ONCE = 16_384
+"""Rows that are read at a time."""
 
 _NOT_WRITTEN = "what was written is not what is on the disk; see that it has room and is sound"
 
@@ -105,13 +106,32 @@ _NOT_WRITTEN = "what was written is not what is on the disk; see that it has roo
 def read_poses(source: Path) -> pd.DataFrame:
     """Read a table of poses that DeepLabCut or `write_poses` wrote.
 
+    It is put together piece by piece: pandas itself would hold a long one three times meanwhile.
+
     Raises:
         BadInput: The file has neither of DeepLabCut's keys.
     """
     with pd.HDFStore(source, "r") as store:
-        table = store[_key(store, source.name)]
-    assert isinstance(table, pd.DataFrame)
-    return table
+        key = _key(store, source.name)
+        storer: Any = store.get_storer(key)  # type: ignore[operator] # it is a method
+        if not (storer.is_table and storer.nrows):
+            table = store[key]
+            assert isinstance(table, pd.DataFrame)
+            return table
+        rows = int(storer.nrows)
+    return _joined(read_in_parts(source, _ROWS_AT_ONCE), rows)
+
+
+def _joined(parts: Iterator[pd.DataFrame], rows: int) -> pd.DataFrame:
+    first = next(parts)
+    values = np.empty((rows, first.shape[1]), first.to_numpy().dtype)
+    index = np.empty(rows, first.index.to_numpy().dtype)
+    begin = 0
+    for part in chain([first], parts):
+        here = slice(begin, begin + len(part))
+        values[here], index[here] = part.to_numpy(), part.index
+        begin = here.stop
+    return pd.DataFrame(values, index=pd.Index(index), columns=first.columns, copy=False)
 
 
 def read_in_parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:

@@ -6,6 +6,8 @@ one call after the other (a loaded model is kept between calls), sends progress,
 group of its own, and ends when its parent does.
 """
 
+import ctypes
+import gc
 import importlib
 import inspect
 import os
@@ -447,6 +449,9 @@ def _serve(fd: int, parent: int, preload: Sequence[str]) -> None:
     _end_with_parent(parent, fd)
     for module in preload:
         importlib.import_module(module)
+    # What is loaded stays: garbage is not looked for among hundreds of thousands of its objects.
+    gc.collect()
+    gc.freeze()
     connection: Connection[Any, Any] = Connection(fd)
     while True:
         try:
@@ -458,6 +463,18 @@ def _serve(fd: int, parent: int, preload: Sequence[str]) -> None:
             connection.send(answer)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             connection.send(("failure", f"its result cannot be sent back: {error}"))
+        del call, answer
+        _give_back()
+
+
+def _give_back() -> None:
+    """Give memory that is free back to the system: what a long movie took, the next need not.
+
+    While a stage runs it is kept (see `SMALL_HEAP`).
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 if __name__ == "__main__":

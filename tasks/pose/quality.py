@@ -1,7 +1,7 @@
 """The quality verdict on a movie's poses: pass, look or fail, with reasons. Never changes data."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,10 +89,12 @@ def assess(
     Returns:
         The verdict, its reasons, and figures for each body part.
     """
-    values = poses.to_numpy(dtype=np.float64).reshape(len(poses), -1, 3)
+    jump_length = thresholds.jump_length
+    # As it is, of a long movie: each body part is made float64 when its turn comes.
+    values = poses.to_numpy().reshape(len(poses), -1, 3)
     parts = tuple(
-        _part(name, values[:, index], p_cutoff, frame_size, thresholds.jump_length)
-        for index, name in enumerate(Keypoints(poses).names)
+        _part(name, values[:, index].astype(np.float64), p_cutoff, frame_size, jump_length)
+        for index, name in enumerate(Keypoints(poses[:0]).names)
     )
     found = _findings(parts, thresholds) + _lost(lost, lost + len(poses), thresholds.lost_fail)
     findings = sorted(found, key=lambda finding: finding[0], reverse=True)
@@ -167,9 +169,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"  # noqa: PLR2004
 
 
-def _worst(likelihood: NDArray[np.float64], apart: int) -> tuple[int, ...]:
+def _worst(likelihood: NDArray[Any], apart: int) -> tuple[int, ...]:
     """The frames with the lowest mean likelihood, none within `apart` frames of another."""
-    mean = np.where(np.isfinite(likelihood), likelihood, 0).mean(axis=1)
+    mean = np.where(np.isfinite(likelihood), likelihood, 0).mean(axis=1, dtype=np.float64)
     chosen: list[int] = []
     while len(chosen) < WORST_FRAMES and np.isfinite(mean).any():
         index = int(np.nanargmin(np.where(np.isfinite(mean), mean, np.nan)))

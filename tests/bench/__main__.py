@@ -33,7 +33,12 @@ from tests.servers import Prefect, database, prefect_server
 Costs = dict[str, list[Cost]]
 
 COMPARED = ("start", "count", "estimate", "filter", "quality", "previews", "label", "annotations")
-ALONE = ("decoding alone", "network alone")
+BESIDE = "keypoints only"
+"""A labelled movie without its frames, which is no part of a request."""
+
+ALONE = ("decoding alone", "network alone", "movie alone")
+"""Limits: decoding, the network, and decoding and encoding a labelled movie without labels."""
+
 WHOLE = "whole request"
 
 
@@ -189,9 +194,11 @@ def _print(
         *(_row(name, _sum(theirs, (name,)), _sum(mine, parts[name]), frames) for name in COMPARED),
         _row("all but start", _all_but_start(theirs), _all_but_start(mine), frames),
         _row(WHOLE, _sum(theirs, (WHOLE,)), _sum(mine, (WHOLE,)), frames),
+        _row(BESIDE, _sum(theirs, (BESIDE,)), _sum(mine, (BESIDE,)), frames),
         *(_row(name, Cost(0), _sum(mine, (name,)), frames) for name in ALONE),
     ]
     told = [f"{kind}: {_told(found)}" for kind, found in agreements.items()]
+    told.append(_share_of_limit(mine))
     sys.stdout.write("\n".join(["", heading, "", *_aligned(rows), "", *told, ""]))
 
 
@@ -206,7 +213,9 @@ def _aligned(rows: list[Row]) -> list[str]:
 
 
 def _all_but_start(costs: Costs) -> Cost:
-    return _sum(costs, tuple(name for name in costs if name not in ("start", WHOLE, *ALONE)))
+    return _sum(
+        costs, tuple(name for name in costs if name not in ("start", WHOLE, BESIDE, *ALONE))
+    )
 
 
 def _sum(costs: Costs, names: tuple[str, ...]) -> Cost:
@@ -236,6 +245,14 @@ def _row(name: str, theirs: Cost, mine: Cost, frames: int) -> Row:
         *_cells(mine, frames),
         _ratio(theirs.seconds, mine.seconds),
         _ratio(theirs.busy, mine.busy),
+    )
+
+
+def _share_of_limit(mine: Costs) -> str:
+    label, alone = _sum(mine, ("label",)), _sum(mine, ("movie alone",))
+    return (
+        f"labelled movie: {100 * alone.seconds / label.seconds:.0f} % of the frames/s of decoding "
+        f"and encoding alone, {100 * label.busy / alone.busy - 100:.0f} % more of the processor"
     )
 
 

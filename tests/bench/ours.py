@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from tasks.estimation import stage_processes
@@ -15,9 +16,11 @@ from tasks.pose import estimate, finishing
 from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.estimate import Estimate
 from tasks.pose.feeding import Batch, feeding
+from tasks.pose.finishing import quantizer_of
 from tasks.pose.lanes import in_lanes
 from tasks.pose.median_filter import filter_file
 from tasks.pose.model_archive import open_model
+from tasks.pose.movie_writer import Clock, MovieWriter
 from tasks.pose.movies import open_movie, probe
 from tasks.pose.processes import StageProcess, usable_cpus
 from tasks.pose.settings import AnnotationsFormat, PoseSettings, Precision
@@ -63,22 +66,24 @@ def run(
             measured, finishing.preview_files, filtered, folder, opened, settings, (0, 0), size
         )
         style = finishing.label_style(opened, settings)
-        _, costs["label"] = finisher.call(
-            with_progress,
-            finishing.label_file,
-            movie,
-            filtered,
-            folder / "labeled.mp4",
-            style,
-            found.timing,
-            None,
-            (0, 0),
-            quality.worst_frames,
-        )
+        for name, alone in (("label", False), ("keypoints only", True)):
+            _, costs[name] = finisher.call(
+                with_progress,
+                finishing.label_file,
+                movie,
+                filtered,
+                folder / f"{name}.mp4",
+                replace(style, keypoints_only=alone),
+                found.timing,
+                None,
+                (0, 0),
+                () if alone else quality.worst_frames,
+            )
         _, costs["annotations"] = finisher.call(
             measured, annotate, filtered, found.timing, folder / "annotations.parquet"
         )
         _, costs["decoding alone"] = finisher.call(measured, decode, movie)
+        _, costs["movie alone"] = finisher.call(measured, recode, movie, folder / "alone.mp4")
         per_frame = workers.estimator.call(network_alone, project, movie, device, precision)
     costs["network alone"] = Cost(per_frame * found.frames)
     return costs, found
@@ -108,6 +113,17 @@ def decode(movie: Path) -> int:
     shots, converters = open_movie(movie).shots(), estimate.converters()
     with feeding(shots, DECODED_AT_ONCE, reused, converters) as batches:
         return sum(len(batch) for batch in batches)
+
+
+def recode(movie: Path, target: Path) -> None:
+    """Decode every frame and encode it as a labelled movie's, with nothing drawn on it."""
+    rate = Clock.constant(Fraction(probe(movie).frame_rate))
+    found = open_movie(movie).pictures()
+    with MovieWriter(target, rate, quantizer=quantizer_of(movie)) as writer:
+        for planes, image in found:
+            if planes is not None:
+                planes.frame.pict_type = PictureType.NONE  # its own choice, not the movie's
+            writer.write(image() if planes is None else planes)
 
 
 def network_alone(project: Path, movie: Path, device: str, precision: Precision) -> float:

@@ -60,7 +60,7 @@ def _stages(
         for kind in (".svg", ".png"):
             call("plot_trajectories", filtered=True, imagetype=kind)()
 
-    return [
+    stages: list[tuple[str, Callable[[], Any]]] = [
         ("start", start),
         ("count", lambda: count_frames(movie)),
         ("estimate", call("analyze_videos", device=device)),
@@ -69,6 +69,10 @@ def _stages(
         ("label", call("create_labeled_video", filtered=True)),
         ("annotations", lambda: annotate(_files(target)[1], target / "annotations.parquet")),
     ]
+    if shutil.which("ffmpeg"):  # matplotlib, which draws it, encodes with that program
+        again = {"filtered": True, "keypoints_only": True, "overwrite": True}
+        stages.append(("keypoints only", call("create_labeled_video", **again)))
+    return stages
 
 
 def count_frames(movie: str) -> int:

@@ -207,3 +207,18 @@ def test_each_picture_of_keypoints_is_new() -> None:
     canvas.paint(1)
     np.testing.assert_array_equal(first, kept)
     np.testing.assert_array_equal(canvas.paint(0), kept)
+
+
+@pytest.mark.parametrize("dot_size", [1, 5, 30])
+@pytest.mark.parametrize("trail_points", [0, 4])
+def test_all_keypoints_are_in_the_region_that_is_drawn_on(dot_size: int, trail_points: int) -> None:
+    style = replace(PLAIN, dot_size=dot_size, trail_points=trail_points, draw_skeleton=True)
+    poses = scattered_poses(SINGLE, 12, (400, 300))
+    canvas = KeypointCanvas(poses, style)
+    for index in range(len(poses)):
+        picture = canvas.paint(index)
+        region = canvas.draw(index)
+        if region is not None:
+            np.testing.assert_array_equal(canvas.wiped(region)[..., :3], picture[region])
+            picture[region] = 0
+        assert not picture.any()

@@ -1,0 +1,178 @@
+"""Labelled movies alone, against DeepLabCut's: `python -m tests.bench.label`.
+
+Poses are made up, so that nothing is estimated. DeepLabCut's side is what `create_labeled_video`
+calls for each movie; its keypoints-only movie needs the program ffmpeg. The last column is a limit:
+the movie decoded and encoded as ours is, with nothing drawn on it. Sides take turns; figures are
+the least of all turns: what else the machine does only adds to them.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.estimation import stage_processes
+from tasks.pose import finishing
+from tasks.pose.movies import probe
+from tasks.pose.poses import write_poses
+from tasks.pose.processes import StageProcess
+from tasks.pose.timing import constant_timing
+from tests.bench import ours
+from tests.bench.inputs import clip
+from tests.bench.label_reference import label
+from tests.bench.measuring import Cost, measured, with_progress
+from tests.paths import DEMO_MOVIE
+from tests.pose_tables import PLAIN, pose_table
+
+RATE = Fraction(30)
+SIDES = ("DeepLabCut", "ours", "limit")
+
+Calls = dict[str, Callable[[], Cost]]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is drawn.
+
+    Attributes:
+        parts: Number of body parts.
+        skeleton: Whether each is joined with the next.
+        trail: Positions drawn of each.
+        alone: Whether on black.
+    """
+
+    parts: int
+    skeleton: bool = False
+    trail: int = 0
+    alone: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"part {index}" for index in range(self.parts))
+
+    @property
+    def edges(self) -> tuple[tuple[str, str], ...]:
+        return tuple(zip(self.names, self.names[1:], strict=False)) if self.skeleton else ()
+
+    def __str__(self) -> str:
+        told = {
+            f"{self.parts} parts": True,
+            "skeleton": self.skeleton,
+            "trails": self.trail,
+            "keypoints only": self.alone,
+        }
+        return ", ".join(name for name, drawn in told.items() if drawn)
+
+
+LOOKS = (
+    Look(5),
+    Look(20, skeleton=True),
+    Look(20, trail=15),
+    Look(5, alone=True),
+    Look(20, skeleton=True, alone=True),
+)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Print milliseconds a frame of both sides and the limit."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.label", description=__doc__)
+    parser.add_argument("--movie", type=Path, default=DEMO_MOVIE)
+    parser.add_argument("--frames", type=int, default=2000)
+    parser.add_argument("--size", nargs="+", default=["640x480", "1280x1024"])
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args(words)
+    head = (*(f"{side} ms" for side in SIDES), "ratio", "of limit", *(f"{s} CPU" for s in SIDES))
+    sys.stdout.write(f"{'':44}" + "".join(f"{name:>15}" for name in head) + "\n")
+    for size in options.size:
+        width, height = map(int, size.split("x"))
+        with tempfile.TemporaryDirectory(prefix="dlcflow-bench-") as name, _children(name) as run:
+            movie = clip(options.movie, Path(name, "movie.mp4"), options.frames, (width, height))
+            for look in LOOKS:
+                costs = _in_turns(_calls(run, movie, look), options.repeats)
+                sys.stdout.write(f"{f'{size}, {look}':44}{_told(costs, options.frames)}\n")
+                sys.stdout.flush()
+    return 0
+
+
+@contextmanager
+def _children(folder: str) -> Iterator[tuple[StageProcess, StageProcess]]:
+    """DeepLabCut's process, with its own ways of using memory and processors, and a run's."""
+    theirs = StageProcess("DeepLabCut", Path(folder, "log"), {"MPLBACKEND": "agg"})
+    with stage_processes(Path(folder)) as workers, workers.finishers.lease() as finisher:
+        try:
+            yield theirs, finisher
+        finally:
+            theirs.close()
+
+
+def _in_turns(calls: Calls, repeats: int) -> dict[str, Cost]:
+    turns = [{side: call() for side, call in calls.items()} for _ in range(repeats)]
+    return {
+        side: Cost(
+            seconds=min(turn[side].seconds for turn in turns),
+            busy=min(turn[side].busy for turn in turns),
+        )
+        for side in calls
+    }
+
+
+def _told(costs: dict[str, Cost], frames: int) -> str:
+    seconds = [costs[side].seconds if side in costs else None for side in SIDES]
+    busy = [costs[side].busy if side in costs else None for side in SIDES]
+    theirs, mine, limit = seconds
+    ratio = theirs / mine if theirs and mine else None
+    share = 100 * limit / mine if limit and mine else None
+    per_frame = [None if value is None else 1000 * value / frames for value in (*seconds, *busy)]
+    cells = (*per_frame[:3], ratio, share, *per_frame[3:])
+    return "".join(f"{'' if cell is None else f'{cell:.2f}':>15}" for cell in cells)
+
+
+def _calls(run: tuple[StageProcess, StageProcess], movie: Path, look: Look) -> Calls:
+    theirs, finisher = run
+    info, folder = probe(movie), movie.parent
+    frames = info.declared_frames or ours.decode(movie)
+    table = wandering(frames, (info.width, info.height), look.names)
+    poses = folder / "poses.h5"
+    write_poses(table, poses)
+    style = replace(
+        PLAIN,
+        keypoints_only=look.alone,
+        draw_skeleton=look.skeleton,
+        trail_points=look.trail,
+        skeleton=look.edges,
+    )
+    mine = (movie, poses, folder / "ours.mp4", style, constant_timing(frames, RATE), None, (0, 0))
+    calls: Calls = {}
+    if not look.alone or shutil.which("ffmpeg"):
+        calls["DeepLabCut"] = lambda: theirs.call(measured, label, movie, poses, style)[1]
+    calls["ours"] = lambda: finisher.call(with_progress, finishing.label_file, *mine, (1,))[1]
+    if not look.alone:
+        calls["limit"] = lambda: finisher.call(measured, ours.recode, movie, folder / "alone.mp4")[
+            1
+        ]
+    for call in calls.values():
+        call()  # imports
+    return calls
+
+
+def wandering(frames: int, size: tuple[int, int], parts: tuple[str, ...]) -> Any:
+    """Poses of an animal a third of the picture in size that walks about, mostly confident."""
+    rng = np.random.default_rng(0)
+    walk = np.cumsum(rng.normal(0, 2, (frames, 1, 2)), axis=0) / 200
+    place = rng.normal(0, 1 / 16, (1, len(parts), 2)) + rng.normal(0, 2e-3, (frames, len(parts), 2))
+    values = np.empty((frames, len(parts), 3), np.float32)
+    values[..., :2] = np.array(size) * (0.5 + 0.35 * np.sin(walk) + place)
+    values[..., 2] = rng.normal(0.95, 0.1, values.shape[:2]).clip(0, 1)
+    return pose_table(values, {"": parts})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
