@@ -108,7 +108,7 @@ def _wait_less_for_sqlite() -> None:
         cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_WAIT_MS}")
         cursor.close()
 
-    AioSqliteConfiguration.setup_sqlite = set_up_impatiently  # type: ignore[method-assign]
+    AioSqliteConfiguration.setup_sqlite = set_up_impatiently  # type: ignore[method-assign,assignment]
 
 
 def headers(api: str | None, store: str | None) -> dict[str, str]:

@@ -162,7 +162,7 @@ def one_movie(
         workers.finishers.start()
         if not kept.poses_of_all:
             load_model(ready, workers)
-        analysed = analyse_movie(request.movies[0], request, ready, scratch, workers)
+        analysed = analyse_movie(request.movies[0], request, ready, kept, scratch, workers)
         hand_over(analysed)
     return place.part, analysed.in_short
 

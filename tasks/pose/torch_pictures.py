@@ -63,9 +63,9 @@ class Frames(_Pictures):
         rows, columns = frame.shape[:2]
         self.on_device = self._as_it_is(frame)
         if self.on_device:
-            return rows * columns
+            return int(rows * columns)
         inputs, _ = self._prepare(frame, {"image_size": (columns, rows)})
-        return max(rows * columns, inputs.shape[-2] * inputs.shape[-1])
+        return int(max(rows * columns, inputs.shape[-2] * inputs.shape[-1]))
 
     def inputs(self, batch: Batch) -> tuple[Any, list[Context]]:
         """What the network sees of a batch of RGB frames, shape (frames, height, width, 3).
@@ -111,7 +111,8 @@ class Animals(_Pictures):
         if not self.on_device:
             found: tuple[Sequence[Any], Context] = self._prepare(frame, dict(boxes))
             return found
-        pictures, context = frame, dict(boxes)
+        pictures: Any = frame
+        context = dict(boxes)
         for step in self._before:
             pictures, context = step(pictures, context)
         return pictures, context
