@@ -167,7 +167,7 @@ def one_movie(
     return place.part, analysed.in_short
 
 
-@stage("Movie", "movie · {movie.name}", "movie")
+@stage("Movie", "movie · {movie.name}")
 def analyse_movie(
     movie: MovieSource,
     request: ResolvedRequest,

@@ -215,7 +215,7 @@ def _environment(scratch: Path, *, threads: int) -> dict[str, str]:
     return SMALL_HEAP | OFFLINE | folders | thread_limits(threads)
 
 
-@stage("Check model", "check model · {name}", "cpu")
+@stage("Check model", "check model · {name}")
 def check_model(
     archive: Fetched, name: str, settings: PoseSettings, scratch: Path
 ) -> tuple[ReadyModel, str]:
@@ -238,7 +238,7 @@ def load_model(ready: ReadyModel, workers: Workers) -> tuple[Loaded, str]:
     return loaded, f"{loaded.scorer} on {loaded.device}"
 
 
-@stage("Check movie", "check · {name}", "cpu", retries=WORKER_RETRIES)
+@stage("Check movie", "check · {name}", retries=WORKER_RETRIES)
 def check_movie(
     name: str, movie: Fetched, crop: Crop | None, workers: Workers
 ) -> tuple[CheckedMovie, str]:
@@ -306,7 +306,7 @@ def _told(found: estimate.Estimate) -> str:
     return f"{earlier}{now} frames in {found.seconds:.1f} s ({speed:.1f} frames/s)"
 
 
-@stage("Filter poses", "filter · {name}", "cpu", retries=WORKER_RETRIES)
+@stage("Filter poses", "filter · {name}", retries=WORKER_RETRIES)
 def filter_poses(
     name: str,
     raw: Path,
@@ -321,7 +321,7 @@ def filter_poses(
     return target, f"median over {window_length} frames"
 
 
-@stage("Judge quality", "judge · {movie.name}", "cpu", retries=WORKER_RETRIES)
+@stage("Judge quality", "judge · {movie.name}", retries=WORKER_RETRIES)
 def judge_quality(
     movie: CheckedMovie,
     found: estimate.Estimate,
@@ -343,7 +343,7 @@ def judge_quality(
     return quality, "; ".join((quality.verdict.value, *quality.reasons[:3]))
 
 
-@stage("Draw previews", "preview · {movie.name}", "cpu", retries=WORKER_RETRIES)
+@stage("Draw previews", "preview · {movie.name}", retries=WORKER_RETRIES)
 def draw_previews(
     movie: CheckedMovie,
     poses: Path,
@@ -368,7 +368,7 @@ def draw_previews(
     return files, ", ".join(files)
 
 
-@stage("Label movie", "label · {movie.name}", "cpu", retries=WORKER_RETRIES)
+@stage("Label movie", "label · {movie.name}", retries=WORKER_RETRIES)
 def label_movie(
     movie: CheckedMovie,
     found: estimate.Estimate,

@@ -65,7 +65,7 @@ def parse_inbox(text: str) -> Location:
         return Location.parse(f"{text.rstrip('/')}/")
 
 
-@stage("Look at inbox", "look · {inbox}", "store", retries=STORE_RETRIES)
+@stage("Look at inbox", "look · {inbox}", retries=STORE_RETRIES)
 def look(inbox: Location, defaults: FolderRequest, quiet: float) -> tuple[Look, str]:
     """Find every batch of movies in the inbox, and where it stands.
 
@@ -92,7 +92,7 @@ def look(inbox: Location, defaults: FolderRequest, quiet: float) -> tuple[Look, 
     return Look(told, Memory(seen=seen, made=made), before), in_one_sentence(told)
 
 
-@stage("Look at arrivals", "look · {inbox}", "store", retries=STORE_RETRIES)
+@stage("Look at arrivals", "look · {inbox}", retries=STORE_RETRIES)
 def look_at_arrivals(
     inbox: Location, defaults: FolderRequest, arrived: Sequence[Location], quiet: float
 ) -> tuple[Look, str]:
@@ -280,7 +280,7 @@ def _remembered(inbox: Location) -> Memory:
         return Memory()
 
 
-@stage("Remember", "remember", "store", retries=STORE_RETRIES)
+@stage("Remember", "remember", retries=STORE_RETRIES)
 def remember(inbox: Location, found: Look) -> tuple[None, str]:
     """Write down for the next look what this one found, where that has changed.
 

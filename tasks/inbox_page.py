@@ -24,7 +24,7 @@ _FIRST = (
 )
 
 
-@stage("Tell", "tell · {inbox}", "prefect")
+@stage("Tell", "tell · {inbox}")
 def tell(inbox: Location, found: Sequence[Batch]) -> tuple[str, str]:
     """Show what was found, started and skipped; each look's page is a version of the inbox' own.
 

@@ -38,7 +38,7 @@ REFUSED = 409
 """HTTP status of a run whose parameters do not fit its deployment."""
 
 
-@stage("Ask for runs", "ask for runs", "prefect", retries=STORE_RETRIES)
+@stage("Ask for runs", "ask for runs", retries=STORE_RETRIES)
 def recall(found: Sequence[Batch], deployment: str) -> tuple[list[Batch], str]:
     """Ask the Prefect server which batches have been started already."""
     open_ = [b for b in found if b.standing in {Standing.DUE, Standing.WAITING}]
@@ -110,7 +110,7 @@ def _run(run: FlowRun) -> Run:
     return Run(str(run.id), state.type.value, state.message or "", comes_back=lately)
 
 
-@stage("Start runs", "start runs", "prefect", retries=STORE_RETRIES)
+@stage("Start runs", "start runs", retries=STORE_RETRIES)
 def start(found: Sequence[Batch], deployment: str) -> tuple[list[Batch], str]:
     """Start one flow run for every batch that is due; a batch that has one gets no other."""
     count_due = sum(batch.standing is Standing.DUE for batch in found)

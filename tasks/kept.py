@@ -165,7 +165,7 @@ def kept_names(request: ResolvedRequest) -> KeptNames:
     return KeptNames(request, None)
 
 
-@stage("Look back", "look back · {movie.name}", "store", retries=STORE_RETRIES)
+@stage("Look back", "look back · {movie.name}", retries=STORE_RETRIES)
 def look_back(
     movie: MovieSource, names: KeptNames, ready: ReadyModel, folder: Path
 ) -> tuple[Kept, str]:
@@ -261,7 +261,7 @@ def checkpoints_of(
     return CheckpointStore(folder / CHECKPOINTS, everything, own, is_empty=not there)
 
 
-@stage("Keep poses", "keep poses · {movie.name}", "store", retries=STORE_RETRIES)
+@stage("Keep poses", "keep poses · {movie.name}", retries=STORE_RETRIES)
 def keep_estimate(
     movie: CheckedMovie, found: Estimate, raw: Path, keys: StageKeys, request: ResolvedRequest
 ) -> tuple[None, str]:
@@ -270,7 +270,7 @@ def keep_estimate(
     return None, _keep(kept, _ESTIMATE, [raw], _place(request, movie.name, ESTIMATE), raw.parent)
 
 
-@stage("Keep results", "keep results · {made.source.name}", "store", retries=STORE_RETRIES)
+@stage("Keep results", "keep results · {made.source.name}", retries=STORE_RETRIES)
 def keep_results(
     made: Analysed, keys: StageKeys, request: ResolvedRequest, folder: Path
 ) -> tuple[None, str]:

@@ -267,7 +267,7 @@ def claims_folder() -> Location | None:
     return writer.claims if writer else None
 
 
-@stage("Lock output", "lock output", "store", retries=STORE_RETRIES)
+@stage("Lock output", "lock output", retries=STORE_RETRIES)
 def lock_output(
     request: ResolvedRequest, writer: Writer, workers: Workers
 ) -> tuple[ResolvedRequest, str]:

@@ -17,7 +17,7 @@ from tasks.storage.store import CHANGED, ObjectInfo, store_for
 from tasks.store_errors import store_errors
 
 
-@stage("Resolve movie", "resolve · {place.name}", "store", retries=STORE_RETRIES)
+@stage("Resolve movie", "resolve · {place.name}", retries=STORE_RETRIES)
 def resolve_movie(
     model: str, movie: str, output: str, settings: PoseSettings, place: Place
 ) -> tuple[ResolvedRequest, str]:
@@ -52,7 +52,7 @@ def hands_over(movie: str, place: Place, scratch: Path) -> Iterator[Callable[[An
         raise
 
 
-@stage("Hand over", "hand over · {place.name}", "store", retries=STORE_RETRIES)
+@stage("Hand over", "hand over · {place.name}", retries=STORE_RETRIES)
 def publish_part(outcome: Outcome, place: Place, scratch: Path) -> tuple[None, str]:
     """Put a movie's outcome where its request's run looks for it."""
     path = scratch / "part.zip"

@@ -61,7 +61,7 @@ _CONTENT_TYPES = {
 }
 
 
-@stage("Withdraw old record", "withdraw old record", "store", retries=STORE_RETRIES)
+@stage("Withdraw old record", "withdraw old record", retries=STORE_RETRIES)
 def withdraw_record(
     request: ResolvedRequest, scratch: Path, *, alone: bool
 ) -> tuple[RunRecord | None, str]:
@@ -138,7 +138,7 @@ UNFINISHED = timedelta(hours=6)
 """How long ago an upload must have begun to be aborted where another run may still be at it."""
 
 
-@stage("Publish movie", "publish · {movie.name}", "store", retries=STORE_RETRIES)
+@stage("Publish movie", "publish · {movie.name}", retries=STORE_RETRIES)
 def publish_movie(
     movie: CheckedMovie,
     raw: Path,
@@ -225,7 +225,7 @@ def _put(
     )
 
 
-@stage("Write annotations", "annotations", "cpu", "store", retries=STORE_RETRIES)
+@stage("Write annotations", "annotations", retries=STORE_RETRIES)
 def publish_annotations(
     request: ResolvedRequest, delivered: Sequence[Analysed], scratch: Path, workers: Workers
 ) -> tuple[tuple[dict[int, int], dict[str, Output]], str]:
@@ -245,7 +245,7 @@ def publish_annotations(
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 
 
-@stage("Publish record", "publish record", "store", retries=STORE_RETRIES)
+@stage("Publish record", "publish record", retries=STORE_RETRIES)
 def publish_record(
     facts: RunFacts,
     delivered: Sequence[Analysed],
@@ -294,7 +294,7 @@ def _remove_checkpoints(output: Location, movies: Sequence[str]) -> None:
     remove_empty(folder)
 
 
-@stage("Show results", "show results", "store")
+@stage("Show results", "show results")
 def show_results(
     record: RunRecord, delivered: Sequence[Analysed], output: Location
 ) -> tuple[None, str]:

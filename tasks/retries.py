@@ -17,6 +17,7 @@ from prefect.exceptions import MissingContextError, TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
 from prefect.tasks import exponential_backoff
+from prefect.utilities.annotations import quote
 
 from tasks.cancelling import note_end
 from tasks.pose.errors import PoseError, Retriable, StageFailed
@@ -69,11 +70,13 @@ class Stage(Generic[P, R]):
             **plain,
             **options,
         )
-        self._reuse: Task[P, State[Any]] = Task(reuse, **plain, **options | {"retries": 0})
+        aside: Any = {"retries": 0, "tags": ()}
+        self._reuse: Task[P, State[Any]] = Task(reuse, **plain, **options | aside)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the task here and now; its errors are raised."""
         started = time.monotonic()
+        args, kwargs = _as_they_are(args, kwargs)
         state: State[Any] = self.task(*args, **kwargs, return_state=True)
         if (seconds := _stage_seconds.get()) is not None:
             seconds[self.task.name] = time.monotonic() - started
@@ -87,6 +90,7 @@ class Stage(Generic[P, R]):
         """Run the task, unless an earlier run's result is known: then the UI shows it as reused."""
         if known is None:
             return self(*args, **kwargs)
+        args, kwargs = _as_they_are(args, kwargs)
         self._reuse(*args, **kwargs, return_state=True)
         if (seconds := _stage_seconds.get()) is not None:
             seconds[self.task.name] = None
@@ -107,7 +111,16 @@ class Stage(Generic[P, R]):
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the task beside others; returns Prefect's future."""
+        args, kwargs = _as_they_are(args, kwargs)
         return self.task.submit(*args, **kwargs)
+
+
+def _as_they_are(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Arguments in which Prefect looks for no futures, which no stage is given.
+
+    It would look through a request's every movie, for each stage of each of them.
+    """
+    return tuple(map(quote, args)), {name: quote(value) for name, value in kwargs.items()}
 
 
 REUSED = "Reused"
@@ -163,7 +176,7 @@ def stage(
     Args:
         name: The task's name in the UI.
         run_name: The name of each of its runs; ``{argument}`` stands for an argument.
-        *tags: What it needs or touches.
+        *tags: What it needs, where that may be limited: the server is asked for a place each time.
         retries: Tries after the first, where the error is worth one.
     """
 

@@ -28,7 +28,7 @@ POSES_FRAME = 1_500
 """Bytes of a frame's poses, filtered poses and annotations, for some twenty body parts."""
 
 
-@stage("Check scratch room", "check scratch room", "cpu")
+@stage("Check scratch room", "check scratch room")
 def check_scratch(request: ResolvedRequest, scratch: Path, at_once: int) -> tuple[None, str]:
     """Refuse a request that does not fit the scratch disk, before anything is fetched.
 

@@ -119,7 +119,7 @@ class Spread:
     errands: list[Errand]
 
 
-@stage("Spread movies", "spread movies", "prefect", "store")
+@stage("Spread movies", "spread movies")
 def spread_movies(
     request: ResolvedRequest, model: Fetched, scratch: Path
 ) -> tuple[list[Outcome], str]:
@@ -311,7 +311,7 @@ def _cancel(spread: Spread) -> None:
                     client.set_flow_run_state(errand.run, cancelling)
 
 
-@stage("Remove parts", "remove parts", "store")
+@stage("Remove parts", "remove parts")
 def remove_parts(request: ResolvedRequest) -> tuple[None, str]:
     """Remove what the movies' runs have handed over, once it is part of the results."""
     count = removed(_parts(request, _this_run()))

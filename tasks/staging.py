@@ -304,7 +304,7 @@ INPUT = "input"
 """Where a fetched movie lies in its scratch folder, apart from results of the same name."""
 
 
-@stage("Resolve request", "resolve request", "store", retries=STORE_RETRIES)
+@stage("Resolve request", "resolve request", retries=STORE_RETRIES)
 def resolve_request(
     model: str, movies: Sequence[str], output: str, settings: PoseSettings
 ) -> tuple[ResolvedRequest, str]:
@@ -314,13 +314,13 @@ def resolve_request(
     return request, f"{count}, model {request.model.location.name}"
 
 
-@stage("Fetch model", "fetch model · {info.location.name}", "store", retries=STORE_RETRIES)
+@stage("Fetch model", "fetch model · {info.location.name}", retries=STORE_RETRIES)
 def fetch_model(info: ObjectInfo, folder: Path) -> tuple[Fetched, str]:
     """Bring the model's zip to the local disk, verified."""
     return _fetch(info, folder / "model.zip", f"fetch {info.location.name}")
 
 
-@stage("Fetch movie", "fetch · {movie.name}", "store", retries=STORE_RETRIES)
+@stage("Fetch movie", "fetch · {movie.name}", retries=STORE_RETRIES)
 def fetch_movie(movie: MovieSource, folder: Path) -> tuple[Fetched, str]:
     """Bring a movie to the local disk, verified."""
     name = movie.name if len(movie.name.encode()) <= LONGEST_NAME else "movie"

@@ -50,7 +50,8 @@ def parts_to_fetch(size: int) -> list[Part]:
     Returns:
         At least one part, also of an empty object.
     """
-    parts, start = [], 0
+    parts: list[Part] = []
+    start = 0
     while start < size or not parts:
         length = min(max((size - start) // (2 * AT_ONCE), LEAST), MOST)
         stop = min(start + -(-length // _STEP) * _STEP, size)

@@ -304,8 +304,9 @@ def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | 
     client = session.client("s3", region_name=region, config=config, endpoint_url=endpoint)
     soon: Any = partial(_soon, attempts)
     client.meta.events.register_first("needs-retry.s3", soon)
+    signer: Any = _signer
     for operation in ("PutObject", "UploadPart"):
-        client.meta.events.register_first(f"choose-signer.s3.{operation}", _signer)
+        client.meta.events.register_first(f"choose-signer.s3.{operation}", signer)
     return client
 
 
@@ -532,7 +533,7 @@ def _send(
     with _explained(sent.location):
         try:
             if len(bodies) == 1:
-                _client().put_object(**where, **extra, Body=bodies[0])
+                _client().put_object(**where, **extra | {"Body": bodies[0]})
             else:
                 _send_parts(sent.location, where, extra, bodies, transfer)
         except StopTransfer:
