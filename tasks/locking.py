@@ -276,7 +276,7 @@ def lock_output(
     Returns:
         The request, with a warning where the store cannot lock.
     """
-    wait = _Wait(request.output)
+    wait = _Wait(request.output, workers)
     try:
         with _store_errors_but_unsupported():
             writer.lock(request.output, wait.look, workers.end)
@@ -293,18 +293,22 @@ def lock_output(
 class _Wait:
     """What is told of a wait for other runs."""
 
-    def __init__(self, output: Location) -> None:
-        self._output = output
+    def __init__(self, output: Location, workers: Workers) -> None:
+        self._output, self._workers = output, workers
         self._started, self._shown = monotonic(), False
         self._holders: dict[str, Holder] = {}
 
     def look(self, holder: Holder) -> None:
-        """Tell whom it waits for, in the log and beside the stage, once for each holder."""
+        """Tell whom it waits for, in the log and beside the stage, once for each holder.
+
+        What was started ahead is ended: a run that waits for hours needs no memory for it.
+        """
         text = f"Waits for {holder}, which writes to {self._output}"
         if holder.token not in self._holders:
             self._holders[holder.token] = holder
             self._shown = False
             get_run_logger().info("%s", text)
+            self._workers.estimator.close()
         self._shown = self._shown or _show(text)
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -186,16 +187,26 @@ def _publish_all(
     """
     *others, largest = sorted(files, key=lambda name: files[name].stat().st_size)
 
+    failures: list[BaseException] = []
+
     def put(name: str) -> Output:
-        return _put(files[name], folder.child(name), progress, cropped=cropped)
+        try:
+            check_lock(ask=False)
+            return _put(files[name], folder.child(name), progress, cropped=cropped)
+        except BaseException as error:
+            failures.append(error)
+            progress.stop()  # the stage is tried again with all of them
+            raise
 
     check_lock()
     with ThreadPoolExecutor(len(files)) as threads:
-        sent = {name: threads.submit(put, name) for name in others}
+        sent = {name: threads.submit(copy_context().run, put, name) for name in others}
         try:
             return {largest: put(largest)} | {name: one.result() for name, one in sent.items()}
         except BaseException:
             progress.stop()
+            if failures:  # the first one tells more than what it ended
+                raise failures[0] from None
             raise
 
 

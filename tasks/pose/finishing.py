@@ -12,12 +12,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import av
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose.drawing import FramePainter, LabelStyle, trail
-from tasks.pose.encoders import FINEST, SAMPLE, quantizer_for
+from tasks.pose.encoders import leave_gpu
 from tasks.pose.errors import StageFailed
 from tasks.pose.labeled_movie import write_labeled_movie
 from tasks.pose.model import Model
@@ -138,6 +139,26 @@ def label_file(
     Returns:
         What was written.
     """
+    what = (movie, poses, target, style, timing, output_frame_rate, offset, worst_frames, progress)
+    try:
+        return _labeled(*what)
+    except av.FFmpegError:
+        if not leave_gpu():
+            raise
+    return _labeled(*what)
+
+
+def _labeled(
+    movie: Path,
+    poses: Path,
+    target: Path,
+    style: LabelStyle,
+    timing: Timing,
+    output_frame_rate: float | None,
+    offset: tuple[int, int],
+    worst_frames: tuple[int, ...],
+    progress: Callable[[int], None],
+) -> Labeled:
     table = read_poses(poses)
     worst = {index: target.with_name(f"worst-{index}.jpg") for index in worst_frames}
     paint = partial(_painted, table, style, offset)
@@ -156,7 +177,6 @@ def label_file(
         offset=offset,
         progress=progress,
         threads=usable_cpus(),
-        quantizer=FINEST if style.keypoints_only else quantizer_of(movie),
     )
     # Counted in the file, not by the encoder that wrote it.
     counted = probe(target).declared_frames
@@ -199,12 +219,6 @@ def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
     shift = {"x": offset[0], "y": offset[1], "likelihood": 0}
     by_column: NDArray[np.float64] = np.array([shift[label[-1]] for label in poses.columns])
     return poses + by_column
-
-
-def quantizer_of(movie: Path) -> int:
-    """How finely a movie's labelled one is encoded, judged by its first frames."""
-    first = islice(open_movie(movie).pictures(), SAMPLE)
-    return quantizer_for(image() if planes is None else planes for planes, image in first)
 
 
 def _painted(

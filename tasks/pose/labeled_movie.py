@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from tasks.pose.ahead import ahead
 from tasks.pose.drawing import FramePainter, LabelStyle
-from tasks.pose.encoders import FINEST
 from tasks.pose.movie_writer import Clock, MovieWriter
 from tasks.pose.planes import Planes
 
@@ -38,7 +37,6 @@ def write_labeled_movie(
     offset: tuple[int, int] = (0, 0),
     progress: Callable[[int], None] | None = None,
     threads: int = 0,
-    quantizer: int = FINEST,
 ) -> int:
     """Draw every pose on its frame and encode the movie, a few frames in memory at a time.
 
@@ -56,7 +54,6 @@ def write_labeled_movie(
         offset: Left and top of the crop that the poses are relative to, in pixels.
         progress: Called after each frame with the number of frames written.
         threads: Encoder threads; 0 for as many as the process may use.
-        quantizer: How finely it is encoded; see `tasks.pose.encoders`.
 
     Returns:
         The number of frames written, which is the number of poses.
@@ -66,7 +63,7 @@ def write_labeled_movie(
     """
     clock = _clock(len(poses), frame_rate, times)
     with ExitStack() as stack:
-        writer = stack.enter_context(MovieWriter(path, clock, threads, quantizer))
+        writer = stack.enter_context(MovieWriter(path, clock, threads))
         pictures: Iterator[np.ndarray | Planes]
         if style.keypoints_only:
             pictures = _pictures_of_keypoints(poses, style)

@@ -18,7 +18,7 @@ from av.video.reformatter import (
     VideoReformatter,
 )
 
-from tasks.pose.encoders import FINEST, encoder_for
+from tasks.pose.encoders import encoder_for
 from tasks.pose.planes import Planes
 
 if TYPE_CHECKING:
@@ -93,14 +93,12 @@ class MovieWriter:
         path: The MP4 file.
         clock: When each picture is shown.
         threads: Encoder threads; 0 for as many as the process may use.
-        quantizer: How finely it is encoded; see `tasks.pose.encoders`.
     """
 
-    def __init__(self, path: Path, clock: Clock, threads: int = 0, quantizer: int = FINEST) -> None:
+    def __init__(self, path: Path, clock: Clock, threads: int = 0) -> None:
         self._path = path
         self._clock = clock
         self._threads = threads or min(len(os.sched_getaffinity(0)), _MOST_THREADS)
-        self._quantizer = quantizer
         self._stream: VideoStream | None = None
         self._size: tuple[int, ...] = ()
         self._to_planes = VideoReformatter()
@@ -171,7 +169,7 @@ class MovieWriter:
 
     def _add_stream(self, height: int, width: int) -> VideoStream:
         width, height = width + width % 2, height + height % 2
-        encoder = encoder_for(width, height, self._quantizer)
+        encoder = encoder_for(width, height)
         stream: VideoStream = self._container.add_stream(
             encoder.name, rate=self._clock.rate, options=dict(encoder.options)
         )  # type: ignore[assignment] # of any encoder's name

@@ -20,6 +20,10 @@ _DETECTOR_PIXELS = 800 * 1333
 """Pixels that most of torchvision's detectors scale a frame up to, if it has fewer."""
 
 
+_MOST_CPU_LANES = 2
+"""Each holds a detector's activations: of three times the pixels that another network sees."""
+
+
 class TopDown:
     """DeepLabCut's detector and its network for poses, fed with batches of frames in lanes.
 
@@ -40,7 +44,7 @@ class TopDown:
 
         self._detector, self._runner = detector, runner
         self._pixels_at_once, self._most_animals = pixels_at_once, most_animals
-        self.feed = Feed(torch, torch.device(runner.device))
+        self.feed = Feed(torch, torch.device(runner.device), _MOST_CPU_LANES)
         self._frames = Frames(torch, detector, self.feed)
         self._animals = Animals(torch, runner, self.feed)
         self._engine = Engine(torch, runner.model, self.feed)

@@ -31,17 +31,18 @@ class Feed:
     Args:
         torch: The module.
         device: The torch device.
+        most_cpu_lanes: How many batches there are at a time on a CPU, at most.
 
     Attributes:
         lanes: How many batches are on their way at a time.
         device: The torch device.
     """
 
-    def __init__(self, torch: Any, device: Any) -> None:
+    def __init__(self, torch: Any, device: Any, most_cpu_lanes: int = _MOST_CPU_LANES) -> None:
         self._torch, self.device = torch, device
         self._is_cuda = device.type == "cuda"
         threads = torch.get_num_threads()
-        others = 1 if device.type != "cpu" else min(threads, _MOST_CPU_LANES)
+        others = 1 if device.type != "cpu" else min(threads, most_cpu_lanes)
         self.lanes = _GPU_LANES if self._is_cuda else others
         self._threads = max(1, threads // self.lanes)
         self._own = threading.local()

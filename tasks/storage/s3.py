@@ -535,14 +535,14 @@ def _send(
             if len(bodies) == 1:
                 _client().put_object(**where, **extra | {"Body": bodies[0]})
             else:
-                _send_parts(sent.location, where, extra, bodies, transfer)
+                _send_parts(sent, where, extra, bodies, transfer)
         except StopTransfer:
             assert transfer.failure is not None
             raise transfer.failure from None
 
 
 def _send_parts(
-    location: Location, where: Any, extra: Any, bodies: Sequence[PartBody], transfer: Transfer
+    sent: ObjectInfo, where: Any, extra: Any, bodies: Sequence[PartBody], transfer: Transfer
 ) -> None:
     """Send a file in parts; where that fails, nothing of it stays in the store."""
     upload = _client().create_multipart_upload(**where, **extra)["UploadId"]
@@ -555,11 +555,32 @@ def _send_parts(
     try:
         calls = [partial(send, number, body) for number, body in enumerate(bodies, 1)]
         parts: Any = {"Parts": _at_once(calls, transfer.stop)}
-        _client().complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts)
+        _complete(sent, where | {"UploadId": upload, "MultipartUpload": parts})
     except BaseException:
         with suppress(*_LIBRARY_ERRORS):  # what has failed first is told
-            _abort(location, upload)
+            _abort(sent.location, upload)
         raise
+
+
+def _complete(sent: ObjectInfo, upload: Any) -> None:
+    """Put an upload's parts together.
+
+    That of a large one may take longer than is waited for; it is asked for again, and then the
+    store knows no such upload any more, for there is the object.
+    """
+    try:
+        _client().complete_multipart_upload(**upload)
+    except ClientError as error:
+        gone = error.response["Error"]["Code"] == "NoSuchUpload"
+        if not gone or not _is_there(sent):
+            raise
+
+
+def _is_there(sent: ObjectInfo) -> bool:
+    with suppress(*_LIBRARY_ERRORS):
+        head = _client().head_object(Bucket=sent.location.bucket, Key=sent.location.key)
+        return _sha256(head["Metadata"]) == sent.sha256
+    return False
 
 
 def _check_object(location: Location) -> None:

@@ -89,7 +89,12 @@ def _run(movies: int, store: str | None) -> tuple[float, Counter[str]]:
             _counted() as requests,
         ):
             pose_estimation(str(DEMO_MODEL), [f"{folder}/movies/"], f"{folder}/out/")
-        return time.perf_counter() - started, requests
+        seconds = time.perf_counter() - started
+        if store:
+            place = Location.parse(f"{folder}/")
+            for info in list(store_for(place).list(place)):
+                store_for(place).remove(info.location)
+        return seconds, requests
 
 
 @contextmanager

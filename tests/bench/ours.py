@@ -16,7 +16,6 @@ from tasks.pose import estimate, finishing
 from tasks.pose.annotations import MoviePoses, write_annotations
 from tasks.pose.estimate import Estimate
 from tasks.pose.feeding import Batch, feeding
-from tasks.pose.finishing import quantizer_of
 from tasks.pose.lanes import in_lanes
 from tasks.pose.median_filter import filter_file
 from tasks.pose.model_archive import open_model
@@ -119,7 +118,7 @@ def recode(movie: Path, target: Path) -> None:
     """Decode every frame and encode it as a labelled movie's, with nothing drawn on it."""
     rate = Clock.constant(Fraction(probe(movie).frame_rate))
     found = open_movie(movie).pictures()
-    with MovieWriter(target, rate, quantizer=quantizer_of(movie)) as writer:
+    with MovieWriter(target, rate) as writer:
         for planes, image in found:
             if planes is not None:
                 planes.frame.pict_type = PictureType.NONE  # its own choice, not the movie's

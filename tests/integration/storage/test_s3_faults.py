@@ -214,6 +214,36 @@ def test_an_upload_whose_completion_is_lost_is_whole_or_an_error(
     assert bucket.unfinished_uploads() == 0
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_upload_that_is_not_known_any_more_counts_if_its_object_is_there(
+    bucket: Bucket,
+    proxy: FaultyProxy,
+    monkeypatch: pytest.MonkeyPatch,
+    large: Path,
+    is_there: bool,
+) -> None:
+    """A gateway takes longer to complete a large one than is waited for, and forgets it then."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    forgotten = Answer(404, "NoSuchUpload")
+    completions: list[Request] = []
+
+    def follow(request: Request) -> Fault | None:
+        if request.method != "POST" or "uploadId" not in request.path:
+            return None
+        completions.append(request)
+        return Unanswered() if is_there and len(completions) == 1 else forgotten
+
+    proxy.follow(follow)
+    if is_there:
+        stored = STORE.upload(large, bucket.at("large.mp4"))
+        assert stored.sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
+    else:
+        with pytest.raises(ConnectionError, match="dropped this upload"):
+            STORE.upload(large, bucket.at("large.mp4"))
+    assert len(completions) == 1 + is_there
+    assert bucket.unfinished_uploads() == 0
+
+
 REFUSED = {
     "403": (Answer(403), "the store refused"),
     "denied": (Answer(403, "AccessDenied"), "ask the bucket's owner"),

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tasks.pose import encoders
 from tasks.pose.drawing import FramePainter
-from tasks.pose.finishing import _painted
+from tasks.pose.finishing import _painted, label_file
+from tasks.pose.movies import probe
+from tasks.pose.poses import write_poses
+from tasks.pose.timing import constant_timing
+from tests.movie_files import write_movie
 from tests.pose_tables import PLAIN, SINGLE, noise, scattered_poses
 
 
@@ -18,3 +25,22 @@ def test_one_frame_is_painted_as_all_of_them_are(trail_points: int) -> None:
     for index, frame in enumerate(frames):
         alone = _painted(poses, style, (3, 2), frame.copy(), index)
         np.testing.assert_array_equal(alone, painter.paint(frame.copy(), index))
+
+
+def test_a_movie_is_labelled_again_where_a_gpu_s_encoder_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one does that has been tried, and then has no room for another movie."""
+    monkeypatch.setattr(encoders, "_nvenc_works", lambda width, height: True)
+    poses = scattered_poses(SINGLE)
+    movie = write_movie(tmp_path / "m.mp4", len(poses))
+    write_poses(poses, tmp_path / "poses.h5")
+    target, timing = tmp_path / "labeled.mp4", constant_timing(len(poses), Fraction(30))
+    files = (movie, tmp_path / "poses.h5", target)
+    try:
+        found = label_file(*files, PLAIN, timing, None, (0, 0), (), lambda done: None)
+    finally:
+        encoders._gpu_used.clear()
+        encoders._gpu_failed.clear()
+    assert found.frames == len(poses)
+    assert (probe(target).codec, probe(target).declared_frames) == ("h264", len(poses))
