@@ -129,6 +129,10 @@ MEANINGS: Mapping[int | str, _Meaning] = {
 _UNKNOWN: _Meaning = (_with_errno(errno.EIO), "the store failed in an unforeseen way ({detail})")
 
 
+_DECIDING = {"NoSuchUpload"}
+"""Codes that decide the class, too: no object is missing, but an upload, which is made again."""
+
+
 def explain(error: Exception, location: Location, secrets: Iterable[str] = ()) -> Explained:
     """Turn an error of the client library into a built-in one that says what to do.
 
@@ -144,6 +148,8 @@ def explain(error: Exception, location: Location, secrets: Iterable[str] = ()) -
     make, words = entries[0]
     if _status(error):
         words = entries[-1][1]
+    if _answer(error).get("Code") in _DECIDING:
+        make = entries[-1][0]
     detail = without_secrets(str(error), secrets)[:300]
     words = words.format(bucket=location.bucket, detail=detail)
     return make(f"{location}: {words}{without_secrets(_as_answered(error), secrets)[:300]}.")
