@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,6 +80,15 @@ def _runs_of(workers: "list[subprocess.Popen[bytes]]") -> list[int]:
     return sorted(children)
 
 
+def _is_at_work(run: int) -> bool:
+    """Whether a flow run's process has a stage's process."""
+    with suppress(OSError):
+        found = [path.read_text() for path in Path(f"/proc/{run}/task").glob("*/children")]
+        stages = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in " ".join(found).split()]
+        return any(b"tasks.pose.processes" in stage for stage in stages)
+    return False
+
+
 @contextmanager
 def killing_one(workers: "list[subprocess.Popen[bytes]]") -> Iterator[list[int]]:
     """Kill the first flow run that a worker starts, once it is at work."""
@@ -88,12 +96,12 @@ def killing_one(workers: "list[subprocess.Popen[bytes]]") -> Iterator[list[int]]
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(0.2):
-            for pid in _runs_of(workers):
-                time.sleep(6)
-                os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
-                return
+        while not ended.wait(0.1):
+            for pid in filter(_is_at_work, _runs_of(workers)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+                    return
 
     thread = threading.Thread(target=watch)
     thread.start()
