@@ -1,5 +1,8 @@
 """Movies made for tests."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -36,7 +39,7 @@ def write_movie(
     container_options: dict[str, str] | None = None,
 ) -> Path:
     """Encode a small movie; `stamps` are presentation times in ticks of `clock`."""
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    with as_usual(), av.open(str(path), "w", options=container_options or {}) as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         if stamps is not None:
@@ -48,6 +51,20 @@ def write_movie(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+@contextmanager
+def as_usual() -> Iterator[None]:
+    """Keep this process as urgent as it was.
+
+    SVT-AV1 makes the thread that it is called from a real-time one where it may, and with it all
+    processes that are started later: nothing else gets to run while these have something to do.
+    """
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def cut_movie(source: Path, target: Path, frames: int) -> Path:

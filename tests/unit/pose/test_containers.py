@@ -202,6 +202,13 @@ class TestKindsOfMovies:
         times = reader.timing()
         assert_even(times, Fraction(30))
 
+    def test_making_one_for_a_test_leaves_this_process_as_urgent_as_it_was(
+        self, movie: Path
+    ) -> None:
+        before = os.sched_getscheduler(0)
+        write_movie(movie, 2, codec="libsvtav1", options={"preset": "12"})
+        assert os.sched_getscheduler(0) == before
+
     @pytest.mark.parametrize(("width", "height"), [(95, 63), (2, 2), (17, 64), (96, 1)])
     @pytest.mark.parametrize(("suffix", "codec"), [("avi", "ffv1"), ("mp4", "mpeg4")])
     def test_odd_sizes_are_kept(
