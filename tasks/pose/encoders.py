@@ -6,13 +6,15 @@ import threading
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import av
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 _X264 = {
     # Encoding is what a labelled movie takes longest for. Against "veryfast" at factor 20, on two
@@ -63,18 +65,22 @@ def encoder_for(width: int, height: int) -> Encoder:
 _gpu_used, _gpu_failed = threading.Event(), threading.Event()
 
 
-def leave_gpu() -> bool:
-    """Encode without a GPU from now on: its encoder has failed in the middle of a movie.
+def encoded(write: Callable[[], T]) -> T:
+    """Let a movie be written, and once more where a GPU's encoder fails in the middle of it.
 
-    The driver allows so many movies at a time, and the network may take its last memory.
+    The driver allows so many movies at a time, and the network may take its last memory. From
+    then on this process encodes without a GPU.
 
-    Returns:
-        Whether one has been used until now, so that trying again is worth it.
+    Args:
+        write: Writes the movie from its start, with what `encoder_for` gives.
     """
-    if not _gpu_used.is_set() or _gpu_failed.is_set():
-        return False
-    _gpu_failed.set()
-    return True
+    try:
+        return write()
+    except av.FFmpegError:
+        if not _gpu_used.is_set() or _gpu_failed.is_set():
+            raise
+        _gpu_failed.set()
+    return write()
 
 
 _TRIED = 3

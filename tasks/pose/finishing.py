@@ -12,13 +12,12 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import av
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose.drawing import FramePainter, LabelStyle, trail
-from tasks.pose.encoders import leave_gpu
+from tasks.pose.encoders import encoded
 from tasks.pose.errors import StageFailed
 from tasks.pose.labeled_movie import write_labeled_movie
 from tasks.pose.model import Model
@@ -139,45 +138,29 @@ def label_file(
     Returns:
         What was written.
     """
-    what = (movie, poses, target, style, timing, output_frame_rate, offset, worst_frames, progress)
-    try:
-        return _labeled(*what)
-    except av.FFmpegError:
-        if not leave_gpu():
-            raise
-    return _labeled(*what)
-
-
-def _labeled(
-    movie: Path,
-    poses: Path,
-    target: Path,
-    style: LabelStyle,
-    timing: Timing,
-    output_frame_rate: float | None,
-    offset: tuple[int, int],
-    worst_frames: tuple[int, ...],
-    progress: Callable[[int], None],
-) -> Labeled:
     table = read_poses(poses)
     worst = {index: target.with_name(f"worst-{index}.jpg") for index in worst_frames}
     paint = partial(_painted, table, style, offset)
-    frames = _keeping(open_movie(movie), worst, paint)
-    if style.keypoints_only:
-        # The movie is not shown, so that nothing else would read its worst frames.
-        deque(islice(frames, max(worst, default=-1) + 1), maxlen=0)
     rate = _rate(output_frame_rate, timing)
-    written = write_labeled_movie(
-        frames,
-        table,
-        target,
-        style,
-        frame_rate=rate,
-        times=None if timing.constant or output_frame_rate else timing.seconds,
-        offset=offset,
-        progress=progress,
-        threads=usable_cpus(),
-    )
+
+    def write() -> int:
+        frames = _keeping(open_movie(movie), worst, paint)
+        if style.keypoints_only:
+            # The movie is not shown, so that nothing else would read its worst frames.
+            deque(islice(frames, max(worst, default=-1) + 1), maxlen=0)
+        return write_labeled_movie(
+            frames,
+            table,
+            target,
+            style,
+            frame_rate=rate,
+            times=None if timing.constant or output_frame_rate else timing.seconds,
+            offset=offset,
+            progress=progress,
+            threads=usable_cpus(),
+        )
+
+    written = encoded(write)
     # Counted in the file, not by the encoder that wrote it.
     counted = probe(target).declared_frames
     if counted != written:

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from tasks.pose import encoders
-from tasks.pose.encoders import encoder_for, leave_gpu
+from tasks.pose.encoders import encoded, encoder_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -86,8 +86,25 @@ def test_what_is_tried_is_what_an_encoder_gives() -> None:
 
 def test_a_gpu_that_fails_later_is_left_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "_encoded", answering(3))
-    assert not leave_gpu(), "none has been used"
-    assert encoder_for(640, 480).name == "h264_nvenc"
-    assert leave_gpu()
-    assert encoder_for(640, 480).name == "libx264"
-    assert not leave_gpu()
+    tried: list[str] = []
+
+    def fail() -> None:
+        tried.append(encoder_for(640, 480).name)
+        raise av.error.ExternalError(-1, "Generic error in an external library")
+
+    for _ in range(2):
+        with pytest.raises(av.FFmpegError):
+            encoded(fail)
+    assert tried == ["h264_nvenc", "libx264", "libx264"]
+
+
+def test_what_fails_without_a_gpu_is_not_tried_again() -> None:
+    tried: list[int] = []
+
+    def fail() -> None:
+        tried.append(1)
+        raise av.error.InvalidDataError(-1, "Invalid data found when processing input")
+
+    with pytest.raises(av.FFmpegError):
+        encoded(fail)
+    assert tried == [1]
