@@ -14,7 +14,7 @@ from tasks.pose.precision import Arithmetic
 from tasks.pose.settings import Precision
 from tasks.pose.torch_engine import Engine, Found, Heads, of_picture
 from tasks.pose.torch_feed import Feed
-from tasks.pose.torch_pictures import Animals, Frames
+from tasks.pose.torch_pictures import Animals, Frames, everywhere
 
 _DETECTOR_PIXELS = 800 * 1333
 """Pixels that most of torchvision's detectors scale a frame up to, if it has fewer."""
@@ -84,14 +84,14 @@ class TopDown:
     def _prepare(self, batch: NDArray[np.uint8]) -> None:
         """On a CPU, freeze the network for one animal, which comes again and again."""
         self._engine.reduced.measure(self.predict, batch)
-        pictures, _ = self._animals.cut(batch[0], _everywhere(batch[0], 1))
+        pictures, _ = self._animals.cut(batch[0], everywhere(batch[0], 1))
         self._engine.prepare(lambda: self._animals.inputs(pictures))
 
     def _see_all(self, frame: Image) -> None:
         """What a frame with as many animals as there may be needs of the device."""
         with self.feed.lane():
             self._boxes(frame[None])
-            self._poses(frame[None], [_everywhere(frame, self._most_animals)])
+            self._poses(frame[None], [everywhere(frame, self._most_animals)])
 
     def _boxes(self, batch: NDArray[np.uint8]) -> list[Found]:
         """Where the animals of each frame are."""
@@ -129,12 +129,6 @@ def _scaled_pixels(detector: Any) -> int:
         return _DETECTOR_PIXELS
     sides = transform.fixed_size or (transform.min_size[-1], transform.max_size)
     return math.prod(sides)
-
-
-def _everywhere(frame: Image, animals: int) -> Found:
-    """Boxes of animals that fill a frame."""
-    rows, columns = frame.shape[:2]
-    return {"bboxes": np.tile([0, 0, columns, rows], (animals, 1)), "bbox_scores": np.ones(animals)}
 
 
 def _visible(found: Found) -> Found:

@@ -91,11 +91,9 @@ class Animals(_Pictures):
         Returns:
             Pixels of what the network sees of an animal.
         """
-        rows, columns = frame.shape[:2]
-        everything = {"bboxes": np.array([[0, 0, columns, rows]])}
-        self.on_device = self._normalize is not None
-        self.on_device = self.on_device and self._as_it_is(self.cut(frame, everything)[0][0])
-        (picture,), _ = self.cut(frame, everything)
+        whole = everywhere(frame, 1)
+        self.on_device = self._as_it_is(self._cropped(frame, whole)[0][0])
+        (picture,), _ = self.cut(frame, whole)
         return int(np.prod(picture.shape)) // 3
 
     def cut(self, frame: Image, boxes: Context) -> tuple[Sequence[Any], Context]:
@@ -108,9 +106,10 @@ class Animals(_Pictures):
         Returns:
             A picture of each animal, and what belongs to all of them.
         """
-        if not self.on_device:
-            found: tuple[Sequence[Any], Context] = self._prepare(frame, dict(boxes))
-            return found
+        return self._cropped(frame, boxes) if self.on_device else self._prepare(frame, dict(boxes))
+
+    def _cropped(self, frame: Image, boxes: Context) -> tuple[Sequence[Any], Context]:
+        """Animals as bytes, by those of DeepLabCut's steps that come before the normalization."""
         pictures: Any = frame
         context = dict(boxes)
         for step in self._before:
@@ -123,6 +122,12 @@ class Animals(_Pictures):
             return self._torch.stack(list(pictures)).to(self._feed.device)
         memory = self._feed.buffer((len(pictures), *pictures[0].shape))
         return self._normalized(np.stack(pictures, out=memory))
+
+
+def everywhere(frame: Image, animals: int) -> Context:
+    """Boxes of animals that fill a frame, as a detector gives them."""
+    rows, columns = frame.shape[:2]
+    return {"bboxes": np.tile([0, 0, columns, rows], (animals, 1)), "bbox_scores": np.ones(animals)}
 
 
 def _normalization(
