@@ -2,11 +2,12 @@
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.meanwhile import meanwhile
 
 ESTIMATION, FINISHING = "tasks.pose.estimate", "tasks.pose.finishing"
 """A module that the one kind of stage process loads ahead, and the other does not."""
@@ -63,16 +64,6 @@ def _is_ours(pid: int) -> bool:
 @contextmanager
 def injected(signals: dict[str, Signal]) -> Iterator[Injector]:
     """Send signals to this process' stages while the block runs."""
-    injector, ended = Injector(signals), threading.Event()
-
-    def watch() -> None:
-        while not ended.wait(0.005):
-            injector.look()
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    injector = Injector(signals)
+    with meanwhile(injector.look, 0.005):
         yield injector
-    finally:
-        ended.set()
-        thread.join()

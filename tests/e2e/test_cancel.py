@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
 from tasks.storage.store import LocalStore
 from tests.integration.lab import as_client, deploy_plainly, eventually
+from tests.meanwhile import meanwhile
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 
 PATIENCE = 400.0
@@ -126,24 +126,6 @@ def all_devices_taken() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def signs_of_life(claim: Claim) -> Iterator[None]:
-    """Let a claim's holder be alive in the block: a run does not wait for a dead one."""
-    ended = threading.Event()
-
-    def live() -> None:
-        while not ended.wait(5):
-            claim.holds()
-
-    thread = threading.Thread(target=live)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
 def test_while_it_estimates(machine: Machine, tmp_path: Path) -> None:
     run = machine.start(DEMO_MOVIE, tmp_path / "out")
     eventually(lambda: machine.is_at(run, "estimate"), PATIENCE)
@@ -170,7 +152,7 @@ def test_while_it_waits_for_another_run(machine: Machine, tmp_path: Path) -> Non
     folder = Location("", f"{output}/.dlcflow/lock/")
     other = Claim(LocalStore(), folder, Holder("1", "m1 · openfield", "gpu-2", "noon"))
     other.take(lambda holder: None)
-    with signs_of_life(other):
+    with meanwhile(other.holds, 5):  # a run does not wait for a holder without signs of life
         run = machine.start(DEMO_MOVIE, output)
         eventually(lambda: machine.is_at(run, "lock output", "Waiting"), PATIENCE)
         assert "its work had ended" in machine.cancel(run)

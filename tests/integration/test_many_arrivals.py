@@ -1,11 +1,8 @@
 """Many arrivals at once, told twice, out of order and not at all: each movie is done once."""
 
 import random
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import boto3
@@ -31,6 +28,7 @@ from tasks.storage.location import Location
 from tests.integration.test_deploy import INBOX, client
 from tests.integration.test_inbox import start, value
 from tests.integration.test_receiver import notification
+from tests.meanwhile import meanwhile
 from tests.servers import eventually
 from tests.stores import Settings
 
@@ -61,25 +59,12 @@ def runs(flow: str, *states: str) -> list[Any]:
         )
 
 
-@contextmanager
-def a_worker() -> Iterator[None]:
-    """Stands in for a worker: does what runs of `arrival` would, without a process for each."""
-    stop = threading.Event()
-
-    def work() -> None:
-        while not stop.wait(0.5):
-            for run in runs("arrival", "Scheduled", "Late"):
-                with get_client(sync_client=True) as client:
-                    client.set_flow_run_state(run.id, Completed(), force=True)
-                arrive(run.parameters["locations"])
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+def work() -> None:
+    """Stand in for a worker: do what runs of `arrival` would, without a process for each."""
+    for run in runs("arrival", "Scheduled", "Late"):
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(run.id, Completed(), force=True)
+        arrive(run.parameters["locations"])
 
 
 def arrive(locations: list[str]) -> None:
@@ -108,7 +93,7 @@ def test_each_is_started_once_and_none_is_lost(client: SyncPrefectClient, bucket
     chance.shuffle(notifications)
     gatherer = Gatherer[Location](lambda a: announce([Location.parse(INBOX)], a), pause=1)
     webhook = TestClient(receiver.application(gatherer))
-    with a_worker():
+    with meanwhile(work, 0.5):
         for key in MOVIES:
             boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=key.encode())
         for key in notifications:
