@@ -454,6 +454,8 @@ def test_a_request_that_arrives_last_starts_its_folder(bucket: str, deployment: 
 
 def test_a_part_of_a_folder_that_arrives_does_not_start_it(bucket: str, deployment: str) -> None:
     put(bucket, "inbox/day1/request.yaml", b"batch: folder")
+    # A request that is a second newer than all its movies would start them.
+    put(bucket, "inbox/day1/m2.mp4", b"movie 2")
     assert arrive(bucket, deployment, "day1/m1.mp4", "day1/m2.mp4") == "1 waiting"
 
 
