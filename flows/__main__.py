@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -170,21 +171,27 @@ def _run(options: argparse.Namespace) -> int:
     except ValidationError as error:
         return _refuse(_sentence(error))
     prepare_environment()
-    # Prefect takes seconds to load, which --help and a slip need not pay.
-    from flows.pose_estimation import pose_estimation  # noqa: PLC0415
-    from tasks import console  # noqa: PLC0415
-    from tasks.estimation import estimator_ahead  # noqa: PLC0415
-    from tasks.pose.errors import PoseError  # noqa: PLC0415
-    from tasks.retries import explained  # noqa: PLC0415
+    from tasks.estimator import estimator_ahead  # noqa: PLC0415 - not for --help, or for a slip
+
+    with estimator_ahead() as clean_up:
+        return _run_flow(options, settings, clean_up)
+
+
+def _run_flow(
+    options: argparse.Namespace, settings: PoseSettings, clean_up: Callable[[], None]
+) -> int:
+    from tasks.pose.loading import loading  # noqa: PLC0415
+
+    with loading():  # Prefect takes seconds
+        from flows.pose_estimation import pose_estimation  # noqa: PLC0415
+        from tasks import console  # noqa: PLC0415
+        from tasks.pose.errors import PoseError  # noqa: PLC0415
+        from tasks.retries import explained  # noqa: PLC0415
 
     request = (options.model, options.movies, options.output, settings)
     try:
         output = console.checked_output(*request)
-        with (
-            estimator_ahead() as clean_up,
-            console.ends_when_interrupted(clean_up),
-            console.live_progress(),
-        ):
+        with console.ends_when_interrupted(clean_up), console.live_progress():
             state = pose_estimation(*request, return_state=True)
     except PoseError as error:
         return console.tell_refused(error)

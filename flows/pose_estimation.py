@@ -45,6 +45,7 @@ from tasks.publishing import (
 )
 from tasks.recording import Analysed, RunFacts, conclusion, outcomes, parted
 from tasks.retries import ends_clearly, stage, timed_stages
+from tasks.scratch import scratch_folder
 from tasks.scratch_room import check_scratch
 from tasks.side_by_side import side_by_side
 from tasks.spreading import check_can_spread, remove_parts, spread_movies, spreads
@@ -56,7 +57,6 @@ from tasks.staging import (
     fetch_movie,
     movie_folder,
     resolve_request,
-    scratch_folder,
 )
 
 MOVIES_AT_ONCE = 3

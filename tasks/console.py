@@ -26,7 +26,8 @@ from tasks.pose.errors import BadInput, MoviesFailed, PoseError
 from tasks.pose.run_record import RUN_RECORD
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Update, listeners
-from tasks.staging import remove_scratch, resolve
+from tasks.scratch import remove_scratch
+from tasks.staging import resolve
 from tasks.storage.location import Location
 
 COMPLETE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130

@@ -1,17 +1,16 @@
 """Check, estimate, filter, judge, preview and label: the stages between two stores."""
 
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 
 from tasks import live
 from tasks.artifacts import key_of, show
 from tasks.checkpoints import CheckpointStore
+from tasks.estimator import environment, estimator_for
 from tasks.pose import estimate, finishing
 from tasks.pose.errors import BadInput
 from tasks.pose.inspection import as_markdown, inspect_archive
@@ -20,14 +19,7 @@ from tasks.pose.median_filter import filter_file
 from tasks.pose.model import Model
 from tasks.pose.movies import MovieInfo, probe
 from tasks.pose.network import Loaded
-from tasks.pose.processes import (
-    OFFLINE,
-    SMALL_HEAP,
-    StagePool,
-    StageProcess,
-    thread_limits,
-    usable_cpus,
-)
+from tasks.pose.processes import StagePool, StageProcess, usable_cpus
 from tasks.pose.quality import Quality
 from tasks.pose.settings import Crop, PoseSettings
 from tasks.pose.stage_keys import network_digest
@@ -35,15 +27,7 @@ from tasks.pose.watchdog import Patience
 from tasks.progress import Progress, ending_together
 from tasks.retries import WORKER_RETRIES, stage
 from tasks.scratch_room import check_outputs
-from tasks.staging import Fetched, scratch_folder
-
-NETWORK_MODULES = (
-    "tasks.pose.estimate",
-    "tasks.pose.torch_network",
-    "deeplabcut.pose_estimation_pytorch.apis.utils",
-)
-"""What the estimator loads before its first call; it takes seconds."""
-
+from tasks.staging import Fetched
 
 FINISHING_MODULES = (
     "tasks.pose.finishing",
@@ -159,12 +143,12 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
     Yields:
         The processes; they start when that is asked of them, or at their first call.
     """
-    estimator = _ahead.pop() if _ahead else _estimator(scratch)
+    estimator = estimator_for(scratch)
     finishers = [
         StageProcess(
             "finishing",
             scratch / f"finishing-{index}.log",
-            _environment(scratch, threads=1),
+            environment(scratch, threads=1),
             FINISHING_MODULES,
         )
         for index in range(max(1, min(MOST_FINISHERS, usable_cpus() // 4)))
@@ -175,44 +159,6 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
             yield workers
     finally:
         workers.end()
-
-
-@contextmanager
-def estimator_ahead() -> Iterator[Callable[[], None]]:
-    """Load DeepLabCut from now on, for the run that is made in the block.
-
-    It takes seconds, which otherwise begin when a Prefect server has been started.
-
-    Yields:
-        What removes its scratch folder, for whoever must end the process in the block.
-    """
-    with scratch_folder() as folder:
-        estimator = _estimator(folder)
-        estimator.start()
-        _ahead.append(estimator)
-        try:
-            yield partial(shutil.rmtree, folder, ignore_errors=True)
-        finally:
-            _ahead.clear()
-            estimator.close()
-
-
-_ahead: list[StageProcess] = []
-
-
-def _estimator(scratch: Path) -> StageProcess:
-    return StageProcess(
-        "estimation",
-        scratch / "estimation.log",
-        _environment(scratch, threads=usable_cpus()),
-        NETWORK_MODULES,
-    )
-
-
-def _environment(scratch: Path, *, threads: int) -> dict[str, str]:
-    # Whatever libraries leave behind (font caches, compiled code) goes with the scratch folder.
-    folders = {"TMPDIR": str(scratch), "MPLCONFIGDIR": str(scratch)}
-    return SMALL_HEAP | OFFLINE | folders | thread_limits(threads)
 
 
 @stage("Check model", "check model · {name}")

@@ -29,6 +29,7 @@ from tempfile import gettempdir
 from typing import Any, TypeVar
 
 from tasks.pose.errors import PoseError, Retriable, StageFailed
+from tasks.pose.loading import loading
 from tasks.pose.room import full_disk
 from tasks.pose.watchdog import Patience, Watchdog
 
@@ -447,11 +448,9 @@ def _parent_of(pid: int) -> int:
 
 def _serve(fd: int, parent: int, preload: Sequence[str]) -> None:
     _end_with_parent(parent, fd)
-    for module in preload:
-        importlib.import_module(module)
-    # What is loaded stays: garbage is not looked for among hundreds of thousands of its objects.
-    gc.collect()
-    gc.freeze()
+    with loading():
+        for module in preload:
+            importlib.import_module(module)
     connection: Connection[Any, Any] = Connection(fd)
     while True:
         try:

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
 from tasks.pose.slots import SLOTS, devices, slot
-from tasks.staging import SCRATCH
+from tasks.scratch import SCRATCH
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
 from tasks.storage.store import LocalStore

@@ -10,8 +10,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from tasks.progress import Progress, check_running, ending_together
 from tasks.retries import stage
+from tasks.scratch import scratch_folder
 from tasks.side_by_side import side_by_side
-from tasks.staging import MovieSource, movie_folder, scratch_folder
+from tasks.staging import MovieSource, movie_folder
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.staging import SCRATCH, scratch_folder, sweep
+from tasks.scratch import SCRATCH, scratch_folder, sweep
 from tests.commands import waiting
 from tests.paths import ROOT
 
 HOLD = """
 import sys
-from tasks.staging import scratch_folder
+from tasks.scratch import scratch_folder
 with scratch_folder() as folder:
     (folder / "movie.mp4").write_text("large")
     print(folder, flush=True)
@@ -24,7 +24,7 @@ with scratch_folder() as folder:
 
 KILLED_WHILE_IT_REMOVES = """
 import os, signal, sys
-from tasks.staging import scratch_folder
+from tasks.scratch import scratch_folder
 removals = []
 def look(event, args):
     if event in {"os.remove", "os.rmdir"}:

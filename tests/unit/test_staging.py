@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from tasks.pose.errors import BadInput
 from tasks.pose.settings import PoseSettings
-from tasks.staging import ResolvedRequest, folder_names, resolve, scratch_folder
+from tasks.scratch import scratch_folder
+from tasks.staging import ResolvedRequest, folder_names, resolve
 
 
 @pytest.fixture

