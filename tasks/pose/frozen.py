@@ -1,4 +1,6 @@
-"""A network frozen for one shape of input: batch normalization merged into its convolutions.
+"""A network frozen for one shape of input, which comes again and again.
+
+Batch normalization is merged into its convolutions, and these compute as oneDNN does it best.
 
 In a small network what follows a convolution (sum, activation) is merged into it too, where
 oneDNN's graph compiler can. On one core of an EPYC with AVX-512 the demo's network takes 30 ms a
@@ -9,7 +11,10 @@ channels first. Outputs differ by rounding only, which is checked before they ar
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+from tasks.pose.packed import Seen, packed, watched
 
 Outputs = dict[str, dict[str, Any]]
 
@@ -27,17 +32,8 @@ _WARMING_RUNS = 2
 """The first two calls profile and rewrite the network."""
 
 
-def is_worth_freezing(model: Any) -> bool:
-    """Whether there is batch normalization to merge; freezing takes as long as eight batches.
-
-    A ResNet-50 with group normalization takes 900 ms a frame, frozen or not.
-    """
-    torch: Any = importlib.import_module("torch")
-    return any(isinstance(part, torch.nn.BatchNorm2d) for part in model.modules())
-
-
 def freeze(model: Any, inputs: Any) -> Callable[[Any], Outputs] | None:
-    """Freeze a network for inputs of one shape.
+    """Freeze a network for inputs of one shape; it takes as long as four to eight batches.
 
     Args:
         model: DeepLabCut's network in evaluation mode, on the CPU.
@@ -50,45 +46,68 @@ def freeze(model: Any, inputs: Any) -> Callable[[Any], Outputs] | None:
     torch: Any = importlib.import_module("torch")  # seconds, and only an estimator needs it
     # A second picture, so that nothing that the first happens to have decides.
     pictures = [inputs, inputs.flip(-1).contiguous(memory_format=torch.channels_last)]
-    expected = [model(picture) for picture in pictures]
+    with watched(model) as seen:
+        expected = [model(picture) for picture in pictures]
     names = [(head, name) for head, values in expected[0].items() for name in values]
-
-    def run(network: Any, batch: Any) -> Outputs:
-        return _named(network(batch), names)
-
-    for fused in (True, False) if _is_small(model) else (False,):
-        network = _frozen(model, inputs, torch, fused=fused)
-        if network is not None and all(
-            _same(run(network, picture), right, torch)
+    makers = (partial(_fused, model, inputs, names, torch), partial(_packed, model, seen))
+    for make in makers:
+        run = make()
+        if run is not None and all(
+            _same(run(picture), right, torch)
             for picture, right in zip(pictures, expected, strict=True)
         ):
-            return lambda batch, network=network: run(network, batch)  # type: ignore[misc]
+            return run
     return None
 
 
-def _is_small(model: Any) -> bool:
-    count: int = sum(part.numel() for part in model.parameters())
-    return count <= _MOST_FUSED_PARAMETERS
-
-
-def _frozen(model: Any, inputs: Any, torch: Any, *, fused: bool) -> Any | None:
-    """The frozen network after the runs that rewrite it; None where there is no such network."""
+def _fused(
+    model: Any, inputs: Any, names: list[tuple[str, str]], torch: Any
+) -> Callable[[Any], Outputs] | None:
+    """A small network with batch normalization, after the runs that rewrite it."""
+    if not _is_worth_fusing(model, torch):
+        return None
     try:
-        with _fusion(torch, on=fused):
+        with _fusion(torch):
             traced = torch.jit.trace(_flat(model, torch), inputs, check_trace=False)
             network = torch.jit.freeze(traced)
+            if _has_norms(network):
+                return None
             for _ in range(_WARMING_RUNS):
                 network(inputs)
     except (RuntimeError, TypeError, ValueError):
         return None
+    return lambda batch: _named(network(batch), names)
+
+
+def _packed(model: Any, seen: Seen) -> Callable[[Any], Outputs] | None:
+    """Any network, with its convolutions as oneDNN wants them."""
+    try:
+        network: Callable[[Any], Outputs] = packed(model, seen)
+    except (RuntimeError, TypeError, ValueError, AttributeError):
+        return None
     return network
 
 
+def _is_worth_fusing(model: Any, torch: Any) -> bool:
+    count: int = sum(part.numel() for part in model.parameters())
+    has_norms = any(isinstance(part, torch.nn.BatchNorm2d) for part in model.modules())
+    return has_norms and count <= _MOST_FUSED_PARAMETERS
+
+
+def _has_norms(network: Any) -> bool:
+    """Whether batch normalization is left that could not be merged.
+
+    Where one follows a convolution and both results are added, oneDNN's graph compiler takes all
+    memory that there is (measured with PyTorch 2.11).
+    """
+    return any(node.kind() == "aten::batch_norm" for node in network.graph.nodes())
+
+
 @contextmanager
-def _fusion(torch: Any, *, on: bool) -> Iterator[None]:
+def _fusion(torch: Any) -> Iterator[None]:
     """Rewrite with oneDNN's graph compiler in the block; what is rewritten there stays so."""
     before = torch.jit.onednn_fusion_enabled()
-    torch.jit.enable_onednn_fusion(on)
+    torch.jit.enable_onednn_fusion(True)
     try:
         yield
     finally:

@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tasks.pose.frozen import Outputs, freeze, is_worth_freezing
+from tasks.pose.frozen import Outputs, freeze
 from tasks.pose.torch_feed import Feed
 from tasks.pose.torch_precision import Reduced
 
@@ -42,7 +42,7 @@ class Engine:
         Args:
             inputs: Makes a batch.
         """
-        if self._feed.device.type != "cpu" or not is_worth_freezing(self._model):
+        if self._feed.device.type != "cpu":
             return
         with self._torch.no_grad():  # what is traced in inference mode cannot be frozen
             batch = self._laid_out(inputs())
