@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -171,34 +170,32 @@ def _run(options: argparse.Namespace) -> int:
     except ValidationError as error:
         return _refuse(_sentence(error))
     prepare_environment()
-    from tasks.estimator import estimator_ahead  # noqa: PLC0415 - not for --help, or for a slip
+    # Not for --help, nor for a slip in a setting.
+    from tasks.estimator import estimator_ahead  # noqa: PLC0415
+    from tasks.exits import tell_interrupted, tell_refused  # noqa: PLC0415
 
-    with estimator_ahead() as clean_up:
-        return _run_flow(options, settings, clean_up)
+    try:
+        with estimator_ahead():
+            return _run_flow(options, settings)
+    except KeyboardInterrupt:
+        return tell_interrupted()
+    except Exception as error:  # noqa: BLE001 - also Prefect's own troubles: no server, no home
+        from tasks.retries import explained  # noqa: PLC0415
+
+        return tell_refused(explained(error))
 
 
-def _run_flow(
-    options: argparse.Namespace, settings: PoseSettings, clean_up: Callable[[], None]
-) -> int:
+def _run_flow(options: argparse.Namespace, settings: PoseSettings) -> int:
     from tasks.pose.loading import loading  # noqa: PLC0415
 
     with loading():  # Prefect takes seconds
         from flows.pose_estimation import pose_estimation  # noqa: PLC0415
         from tasks import console  # noqa: PLC0415
-        from tasks.pose.errors import PoseError  # noqa: PLC0415
-        from tasks.retries import explained  # noqa: PLC0415
 
     request = (options.model, options.movies, options.output, settings)
-    try:
-        output = console.checked_output(*request)
-        with console.ends_when_interrupted(clean_up), console.live_progress():
-            state = pose_estimation(*request, return_state=True)
-    except PoseError as error:
-        return console.tell_refused(error)
-    except KeyboardInterrupt:
-        return console.tell_interrupted()
-    except Exception as error:  # noqa: BLE001 - Prefect's own troubles: no server, no home
-        return console.tell_refused(explained(error))
+    output = console.checked_output(*request)
+    with console.ends_when_interrupted(), console.live_progress():
+        state = pose_estimation(*request, return_state=True)
     return console.tell(state, output)
 
 

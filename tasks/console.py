@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,17 +21,15 @@ from rich.progress import (
 )
 
 from tasks.briefly import briefly
+from tasks.exits import BAD_INPUT, COMPLETE, FAILED, tell_interrupted
 from tasks.locking import release_locks
-from tasks.pose.errors import BadInput, MoviesFailed, PoseError
+from tasks.pose.errors import BadInput, MoviesFailed
 from tasks.pose.run_record import RUN_RECORD
 from tasks.pose.settings import PoseSettings
 from tasks.progress import Update, listeners
 from tasks.scratch import remove_scratch
 from tasks.staging import resolve
 from tasks.storage.location import Location
-
-COMPLETE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses; the last is what shells give for a command that Ctrl-C ended."""
 
 
 def checked_output(
@@ -49,25 +47,16 @@ def checked_output(
     return resolve(model, movies, output, settings).output
 
 
-def tell_refused(error: PoseError) -> int:
-    """Say why nothing was done, and return the exit status."""
-    sys.stderr.write(f"error: {error}\n")
-    return BAD_INPUT if isinstance(error, BadInput) else FAILED
-
-
 @contextmanager
-def ends_when_interrupted(clean_up: Callable[[], None]) -> Iterator[None]:
+def ends_when_interrupted() -> Iterator[None]:
     """Let Ctrl-C end the process within seconds while the block runs.
 
     A terminal sends it to the run's own Prefect server too, and Prefect then tries for minutes to
     tell the server that is gone. The flow has cleaned up after itself before that.
-
-    Args:
-        clean_up: Removes what was made outside the flow.
     """
 
     def interrupt(_signal: int, _frame: object) -> None:
-        timer = threading.Timer(GRACE, _give_up, [clean_up])
+        timer = threading.Timer(GRACE, _give_up)
         timer.daemon = True
         timer.start()
         raise KeyboardInterrupt
@@ -83,19 +72,12 @@ GRACE = 5.0
 """Seconds for a Prefect server that is still there to hear of an interrupted run."""
 
 
-def _give_up(clean_up: Callable[[], None]) -> None:
-    clean_up()
+def _give_up() -> None:
     remove_scratch()
     briefly(release_locks)
     status = tell_interrupted()
     sys.stderr.flush()
     os._exit(status)
-
-
-def tell_interrupted() -> int:
-    """Say that the run was stopped by its user, and return the exit status."""
-    sys.stderr.write("error: interrupted; what is published without a run.json is unfinished\n")
-    return INTERRUPTED
 
 
 def tell(state: State[Any], output: Location) -> int:

@@ -3,10 +3,8 @@
 Nothing here loads Prefect: whoever has seconds to wait for that lets both be loaded side by side.
 """
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess, thread_limits, usable_cpus
@@ -21,20 +19,17 @@ NETWORK_MODULES = (
 
 
 @contextmanager
-def estimator_ahead() -> Iterator[Callable[[], None]]:
+def estimator_ahead() -> Iterator[None]:
     """Load DeepLabCut from now on, for the run that is made in the block.
 
     It takes seconds, as Prefect and its server do.
-
-    Yields:
-        What removes its scratch folder, for whoever must end the process in the block.
     """
     with scratch_folder() as folder:
         estimator = _estimator(folder)
-        estimator.start()
-        _ahead.append(estimator)
         try:
-            yield partial(shutil.rmtree, folder, ignore_errors=True)
+            estimator.start()
+            _ahead.append(estimator)
+            yield
         finally:
             _ahead.clear()
             estimator.close()
@@ -48,6 +43,9 @@ def estimator_for(scratch: Path) -> StageProcess:
 
     Args:
         scratch: The run's scratch folder.
+
+    Returns:
+        A process that the run ends.
     """
     return _ahead.pop() if _ahead else _estimator(scratch)
 
@@ -67,6 +65,9 @@ def environment(scratch: Path, *, threads: int) -> dict[str, str]:
     Args:
         scratch: Where all that libraries leave behind goes: font caches, compiled code.
         threads: How many a numerical library may use.
+
+    Returns:
+        Variables that are set beside those of this process.
     """
     folders = {"TMPDIR": str(scratch), "MPLCONFIGDIR": str(scratch)}
     return SMALL_HEAP | OFFLINE | folders | thread_limits(threads)

@@ -3,9 +3,9 @@
 Batch normalization is merged into its convolutions, and these compute as oneDNN does it best.
 
 In a small network what follows a convolution (sum, activation) is merged into it too, where
-oneDNN's graph compiler can. On one core of an EPYC with AVX-512 the demo's network takes 30 ms a
-frame where it took 42 ms frozen alone, and 83 ms as DeepLabCut runs it, four frames at a time with
-channels first. Outputs differ by rounding only, which is checked before they are used.
+oneDNN's graph compiler can. On one core of an EPYC with AVX-512 the demo's network takes 32 ms a
+frame where it takes 33 packed, 40 as it is, and 83 ms as DeepLabCut runs it, four frames at a time
+with channels first. Outputs differ by rounding only, which is checked before they are used.
 """
 
 import importlib
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from tasks.pose.packed import Seen, packed, watched
+from tasks.pose.packed import Seen, is_norm, packed, watched
 
 Outputs = dict[str, dict[str, Any]]
 
@@ -24,83 +24,83 @@ TOLERANCE = 3e-5
 The smallest among large ones are sums of large numbers, and no more exact than these.
 """
 
-_MOST_FUSED_PARAMETERS = 15_000_000
-"""Larger networks gain little from merging more, and oneDNN takes long to find out how. For
-HRNet-W32 it takes 20 s, and then gives something else altogether, which the check notices."""
+_MOST_FUSED = 150
+"""Convolutions of a network in which more is merged. For HRNets, which have 300, oneDNN takes 4 to
+20 s to find out how, and then gives something else altogether, which the check notices."""
+
+_LARGE = 15_000_000
+"""Parameters of a network that gains little from merging more."""
 
 _WARMING_RUNS = 2
 """The first two calls profile and rewrite the network."""
 
 
 def freeze(model: Any, inputs: Any) -> Callable[[Any], Outputs] | None:
-    """Freeze a network for inputs of one shape; it takes as long as four to eight batches.
+    """Freeze a network for inputs of one shape; it takes as long as three to eight batches.
 
     Args:
         model: DeepLabCut's network in evaluation mode, on the CPU.
         inputs: A batch; the frozen network takes others of the same shape only.
 
     Returns:
-        A function that gives what the network gives, from several threads at a time too; None
-        where it cannot be frozen, or where it would give something else.
+        A function that gives what the network gives, from several threads at a time too, with
+        weights of its own; None where it cannot be frozen, or where it would give something else.
     """
     torch: Any = importlib.import_module("torch")  # seconds, and only an estimator needs it
-    # A second picture, so that nothing that the first happens to have decides.
-    pictures = [inputs, inputs.flip(-1).contiguous(memory_format=torch.channels_last)]
     with watched(model) as seen:
-        expected = [model(picture) for picture in pictures]
-    names = [(head, name) for head, values in expected[0].items() for name in values]
-    makers = (partial(_fused, model, inputs, names, torch), partial(_packed, model, seen))
-    for make in makers:
+        known = [(inputs, model(inputs))]
+    if _is_worth_fusing(model, seen):
+        # A second picture, so that nothing decides that the traced one happens to have.
+        other = inputs.flip(-1).contiguous(memory_format=torch.channels_last)
+        both = [*known, (other, model(other))]
+        if fused := _checked(partial(_fused, model, *known[0], torch), both, torch):
+            return fused
+    makers = (partial(packed, model, seen, merges=merges) for merges in (True, False))
+    return next((run for make in makers if (run := _checked(make, known, torch))), None)
+
+
+def _checked(
+    make: Callable[[], Callable[[Any], Outputs] | None],
+    pairs: list[tuple[Any, Outputs]],
+    torch: Any,
+) -> Callable[[Any], Outputs] | None:
+    """What is made, if it gives what is expected."""
+    try:
         run = make()
-        if run is not None and all(
-            _same(run(picture), right, torch)
-            for picture, right in zip(pictures, expected, strict=True)
-        ):
-            return run
-    return None
+        right = run is not None and all(_same(run(one), other, torch) for one, other in pairs)
+    except Exception:  # noqa: BLE001 - whatever others' networks hold: they run as they are
+        return None
+    return run if right else None
 
 
 def _fused(
-    model: Any, inputs: Any, names: list[tuple[str, str]], torch: Any
+    model: Any, inputs: Any, expected: Outputs, torch: Any
 ) -> Callable[[Any], Outputs] | None:
     """A small network with batch normalization, after the runs that rewrite it."""
-    if not _is_worth_fusing(model, torch):
-        return None
-    try:
-        with _fusion(torch):
-            traced = torch.jit.trace(_flat(model, torch), inputs, check_trace=False)
-            network = torch.jit.freeze(traced)
-            if _has_norms(network):
-                return None
-            for _ in range(_WARMING_RUNS):
-                network(inputs)
-    except (RuntimeError, TypeError, ValueError):
-        return None
+    names = [(head, name) for head, values in expected.items() for name in values]
+    with _fusion(torch):
+        traced = torch.jit.trace(_flat(model, torch), inputs, check_trace=False)
+        network = torch.jit.freeze(traced)
+        if _has_unmerged(network):
+            return None
+        for _ in range(_WARMING_RUNS):
+            network(inputs)
     return lambda batch: _named(network(batch), names)
 
 
-def _packed(model: Any, seen: Seen) -> Callable[[Any], Outputs] | None:
-    """Any network, with its convolutions as oneDNN wants them."""
-    try:
-        network: Callable[[Any], Outputs] = packed(model, seen)
-    except (RuntimeError, TypeError, ValueError, AttributeError):
-        return None
-    return network
+def _is_worth_fusing(model: Any, seen: Seen) -> bool:
+    small = len(seen.sizes) <= _MOST_FUSED and sum(p.numel() for p in model.parameters()) <= _LARGE
+    return small and any(is_norm(part) for part in model.modules())
 
 
-def _is_worth_fusing(model: Any, torch: Any) -> bool:
-    count: int = sum(part.numel() for part in model.parameters())
-    has_norms = any(isinstance(part, torch.nn.BatchNorm2d) for part in model.modules())
-    return has_norms and count <= _MOST_FUSED_PARAMETERS
+def _has_unmerged(network: Any) -> bool:
+    """Whether a convolution's result still goes to batch normalization, as it goes elsewhere, too.
 
-
-def _has_norms(network: Any) -> bool:
-    """Whether batch normalization is left that could not be merged.
-
-    Where one follows a convolution and both results are added, oneDNN's graph compiler takes all
-    memory that there is (measured with PyTorch 2.11).
+    Where both results are then added, oneDNN's graph compiler takes all memory that there is
+    (measured with PyTorch 2.10).
     """
-    return any(node.kind() == "aten::batch_norm" for node in network.graph.nodes())
+    norms = (node for node in network.graph.nodes() if node.kind() == "aten::batch_norm")
+    return any("conv" in next(norm.inputs()).node().kind() for norm in norms)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ nothing exceeds, does 90 to 105.
 
 import copy
 import importlib
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -27,11 +28,31 @@ class Seen:
 
     sizes: dict[Any, tuple[int, ...]] = field(default_factory=dict)
     pairs: set[tuple[Any, Any]] = field(default_factory=set)
+    _last: tuple[Any, Any, int] = (None, None, 0)
 
-    def merged(self) -> list[tuple[Any, Any]]:
-        """The pairs of which neither part is in another one."""
-        parts = [part for pair in self.pairs for part in pair]
-        return [pair for pair in self.pairs if all(parts.count(part) == 1 for part in pair)]
+    def after_convolution(self, part: Any, inputs: Any, output: Any) -> None:
+        """A hook that is called with what a convolution was given, and gave."""
+        if inputs:
+            self.sizes[part] = tuple(inputs[0].shape)
+            self._last = part, output, _changes(output)
+
+    def before_norm(self, part: Any, inputs: Any) -> None:
+        """A hook that is called with what a batch normalization is given."""
+        convolution, output, changes = self._last
+        if inputs and inputs[0] is output and _changes(output) == changes:
+            self.pairs.add((convolution, part))
+
+    def mergeable(self) -> list[tuple[Any, Any]]:
+        """The pairs of which neither part is in another one, and whose norm has statistics."""
+        found = Counter(part for pair in self.pairs for part in pair)
+        alone = (pair for pair in self.pairs if found[pair[0]] == found[pair[1]] == 1)
+        return [(one, norm) for one, norm in alone if norm.running_mean is not None]
+
+
+def _changes(tensor: Any) -> int:
+    """How often a tensor was written to: an activation may have changed it in its place."""
+    count: int = tensor._version  # noqa: SLF001 - there is no other way to know
+    return count
 
 
 @contextmanager
@@ -42,62 +63,85 @@ def watched(model: Any) -> Iterator[Seen]:
     merges them has to compare what comes out in the end.
 
     Args:
-        model: The network.
+        model: The network, which must not run in PyTorch's inference mode.
+
+    Yields:
+        What it has done by the end of the block.
     """
-    nn: Any = importlib.import_module("torch").nn
-    seen, last = Seen(), [None, None]
-
-    def after_convolution(part: Any, inputs: Any, output: Any) -> None:
-        seen.sizes[part] = tuple(inputs[0].shape)
-        last[:] = part, output
-
-    def before_norm(part: Any, inputs: Any) -> None:
-        if inputs[0] is last[1]:
-            seen.pairs.add((last[0], part))
-
+    seen = Seen()
     with ExitStack() as stack:
         for part in model.modules():
-            # Kinds that are made from these may do more, such as an activation.
-            if type(part) is nn.Conv2d and _is_plain(part):
-                stack.callback(part.register_forward_hook(after_convolution).remove)
-            elif type(part) is nn.BatchNorm2d:
-                stack.callback(part.register_forward_pre_hook(before_norm).remove)
+            if _is_plain(part):
+                stack.callback(part.register_forward_hook(seen.after_convolution).remove)
+            elif is_norm(part):
+                stack.callback(part.register_forward_pre_hook(seen.before_norm).remove)
         yield seen
 
 
-def packed(model: Any, seen: Seen) -> Any:
+def packed(model: Any, seen: Seen, *, merges: bool = True) -> Any:
     """A copy of a network that computes the same, but for rounding.
 
     Args:
         model: A network in evaluation mode, on the CPU.
         seen: What it did with pictures of the size that is to come.
+        merges: Whether batch normalization is merged.
 
     Returns:
-        The copy, which may be run by several threads at a time.
+        The copy, which may be run by several threads at a time. It has weights of its own.
+
+    Raises:
+        ValueError: There is no convolution that could be packed.
     """
-    torch: Any = importlib.import_module("torch")
+    if not seen.sizes:
+        raise ValueError("The network has no convolution that could be packed.")
     network = copy.deepcopy(model)
-    names = {part: name for name, part in model.named_modules()}
-    for convolution, norm in seen.merged():
-        merged = torch.nn.utils.fuse_conv_bn_eval(
-            network.get_submodule(names[convolution]), network.get_submodule(names[norm])
-        )
-        network.set_submodule(names[convolution], merged)
-        network.set_submodule(names[norm], torch.nn.Identity())
-    kind = _packed_kind(torch)
+    names = _names(model)
+    if merges:
+        for convolution, norm in seen.mergeable():
+            _merge(network, names[convolution], names[norm])
+    kind = _packed_kind()
     for convolution, size in seen.sizes.items():
-        name = names[convolution]
-        network.set_submodule(name, kind(network.get_submodule(name), size))
+        plain = network.get_submodule(names[convolution][0])
+        _put(network, names[convolution], kind(plain, size))
     return network
 
 
-def _is_plain(convolution: Any) -> bool:
-    """Whether its padding is zeros, of a width that is a number."""
-    return convolution.padding_mode == "zeros" and not isinstance(convolution.padding, str)
+def _names(model: Any) -> dict[Any, list[str]]:
+    """All names of each part."""
+    names: dict[Any, list[str]] = defaultdict(list)
+    for name, part in model.named_modules(remove_duplicate=False):
+        names[part].append(name)
+    return names
 
 
-def _packed_kind(torch: Any) -> Any:
+def _merge(network: Any, convolution: list[str], norm: list[str]) -> None:
+    nn: Any = importlib.import_module("torch").nn
+    parts = (network.get_submodule(convolution[0]), network.get_submodule(norm[0]))
+    _put(network, convolution, nn.utils.fuse_conv_bn_eval(*parts))
+    _put(network, norm, nn.Identity())
+
+
+def _put(network: Any, names: list[str], part: Any) -> None:
+    for name in names:
+        network.set_submodule(name, part)
+
+
+def is_norm(part: Any) -> bool:
+    """Whether it is batch normalization and nothing else: kinds made from it may do more."""
+    nn: Any = importlib.import_module("torch").nn
+    return type(part) in (nn.BatchNorm2d, nn.SyncBatchNorm)
+
+
+def _is_plain(part: Any) -> bool:
+    """Whether it is a convolution and nothing else, padded with so many zeros."""
+    nn: Any = importlib.import_module("torch").nn
+    plain = type(part) is nn.Conv2d and part.padding_mode == "zeros"
+    return plain and not isinstance(part.padding, str)
+
+
+def _packed_kind() -> Any:
     """The class of a convolution whose weights lie as oneDNN wants them."""
+    torch: Any = importlib.import_module("torch")
     # What PyTorch's own compiler calls; it has no other way to them.
     lay_out = torch.ops.mkldnn._reorder_convolution_weight  # noqa: SLF001
     convolve = torch.ops.mkldnn._convolution_pointwise  # noqa: SLF001
@@ -107,7 +151,8 @@ def _packed_kind(torch: Any) -> Any:
             super().__init__()
             how = (plain.padding, plain.stride, plain.dilation, plain.groups)
             self._weight = lay_out(plain.weight.detach(), *how, size)
-            self._others: Any = (plain.bias, *how, "none", [], "")
+            bias = None if plain.bias is None else plain.bias.detach()
+            self._others: Any = (bias, *how, "none", [], "")
 
         def forward(self, inputs: Any) -> Any:
             return convolve(inputs, self._weight, *self._others)

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,7 @@ def full_disk(error: BaseException, folder: Path) -> Retriable | None:
         The error in a sentence, or None where there is room enough.
     """
     numbers = {getattr(each, "errno", None) for each in _chain(error)}
-    free = shutil.disk_usage(folder).free
+    free = _free(folder)
     if not _FULL & numbers and not (free < NOTHING and _is_of_files(error)):
         return None
     what = "this user's share of the disk" if errno.EDQUOT in numbers else "the disk"
@@ -56,6 +57,14 @@ def full_disk(error: BaseException, folder: Path) -> Retriable | None:
         f"{what} of the scratch folder {folder} is full, {free:,} bytes are free now{more}; "
         f"{REMEDY}"
     )
+
+
+def _free(folder: Path) -> int:
+    """Bytes; of a folder that is gone, none are known to be missing."""
+    try:
+        return shutil.disk_usage(folder).free
+    except FileNotFoundError:
+        return sys.maxsize
 
 
 def full_somewhere(error: OSError, scratch: Path) -> Retriable | None:
@@ -75,7 +84,7 @@ def full_somewhere(error: OSError, scratch: Path) -> Retriable | None:
             return None
         said = os.strerror(error.errno)
         return Retriable(f"{named} could not be written: {said}; make room on that disk")
-    if named or error.errno not in _FULL or shutil.disk_usage(scratch).free < LITTLE:
+    if named or error.errno not in _FULL or _free(scratch) < LITTLE:
         return full_disk(error, scratch)
     return None
 

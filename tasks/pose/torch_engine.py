@@ -47,6 +47,7 @@ class Engine:
         with self._torch.no_grad():  # what is traced in inference mode cannot be frozen
             batch = self._laid_out(inputs())
             if tuple(batch.shape) != self._frozen_shape:
+                self._frozen = None  # before there is another one: each has weights of its own
                 self._frozen, self._frozen_shape = freeze(self._model, batch), tuple(batch.shape)
 
     def heads(self, inputs: Any) -> Heads:

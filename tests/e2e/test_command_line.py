@@ -171,9 +171,15 @@ def test_bad_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--movies" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("moment", ["while libraries are loaded", "while it fetches"])
 def test_ctrl_c_ends_a_run_at_once_and_leaves_nothing_behind(
-    home: dict[str, str], tmp_path: Path
+    home: dict[str, str], tmp_path: Path, moment: str
 ) -> None:
+    def is_there() -> bool:
+        if moment == "while it fetches":
+            return "fetch ·" in log.read_text()
+        return any(Path(home["TMPDIR"]).glob("dlcflow-*/estimation.log"))
+
     output, log = tmp_path / "out", tmp_path / "log"
     words = ["-m", "flows", "run", *_words(tmp_path, movies=DEMO_MOVIE, output=output)]
     with log.open("w") as errors:
@@ -185,9 +191,9 @@ def test_ctrl_c_ends_a_run_at_once_and_leaves_nothing_behind(
             stderr=errors,
             start_new_session=True,
         )
-    while "fetch ·" not in log.read_text():
+    while not is_there():
         assert running.poll() is None, log.read_text()
-        time.sleep(0.2)
+        time.sleep(0.05)
     os.killpg(running.pid, signal.SIGINT)
     assert running.wait(60) == 130
     assert "error: interrupted; " in log.read_text().splitlines()[-1]

@@ -3,6 +3,8 @@
 import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -215,3 +217,13 @@ def test_it_can_be_run_as_a_module() -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("usage: python -m flows")
+
+
+def test_a_run_that_cannot_begin_says_why_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("flows.__main__.prepare_environment", lambda: None)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    assert main(REQUEST) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: FileNotFoundError: ")

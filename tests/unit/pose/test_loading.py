@@ -50,6 +50,8 @@ def test_whoever_looks_for_none_goes_on_so() -> None:
 
 
 def test_a_library_that_cannot_be_loaded_changes_nothing() -> None:
+    before = gc.get_freeze_count()
     with pytest.raises(ImportError, match="broken"), loading():
         raise ImportError("broken")
     assert gc.isenabled()
+    assert gc.get_freeze_count() == before
