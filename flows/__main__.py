@@ -7,9 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tasks.exits import BAD_INPUT, tell_interrupted, tell_refused
 from tasks.pose.settings import LONGEST_LINK, PoseSettings, option_of
-
-BAD_INPUT = 2
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -116,13 +115,12 @@ def _add_open(opened: argparse.ArgumentParser) -> None:
 
 def _open(options: argparse.Namespace) -> int:
     from tasks.links import addresses  # noqa: PLC0415 - not for --help
-    from tasks.pose.errors import BadInput, PoseError  # noqa: PLC0415
+    from tasks.pose.errors import PoseError  # noqa: PLC0415
 
     try:
         found = addresses(options.location, options.hours)
     except PoseError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return BAD_INPUT if isinstance(error, BadInput) else 1
+        return tell_refused(error)
     sys.stdout.writelines(f"{name}\t{address}\n" for name, address in found)
     return 0
 
@@ -170,9 +168,7 @@ def _run(options: argparse.Namespace) -> int:
     except ValidationError as error:
         return _refuse(_sentence(error))
     prepare_environment()
-    # Not for --help, nor for a slip in a setting.
-    from tasks.estimator import estimator_ahead  # noqa: PLC0415
-    from tasks.exits import tell_interrupted, tell_refused  # noqa: PLC0415
+    from tasks.estimator import estimator_ahead  # noqa: PLC0415 - not for --help, or for a slip
 
     try:
         with estimator_ahead():

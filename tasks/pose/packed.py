@@ -4,7 +4,7 @@ Batch normalization is merged into the convolution before it. Each convolution k
 the layout that oneDNN wants for pictures of one size, and goes to oneDNN whatever its kernel:
 PyTorch computes those of 1×1 by itself in a thread that works alone, as each of our lanes does, at
 half the speed. On one core of an EPYC with AVX-512 a ResNet-50 takes 0.82 s a frame of 640×480 in
-place of 0.92, which is 94 thousand million products a second; a product of large matrices, which
+place of 0.92, which is 94 thousand million operations a second; a product of large matrices, which
 nothing exceeds, does 90 to 105.
 """
 

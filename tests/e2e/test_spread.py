@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from deployments import definitions, deploy
 from tasks.pose.errors import MoviesFailed
 from tasks.pose.run_record import RunRecord, Status
 from tasks.pose.settings import PoseSettings
+from tests.meanwhile import meanwhile
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 
@@ -93,23 +93,18 @@ def _is_at_work(run: int) -> bool:
 def killing_one(workers: "list[subprocess.Popen[bytes]]") -> Iterator[list[int]]:
     """Kill the first flow run that a worker starts, once it is at work."""
     killed: list[int] = []
-    ended = threading.Event()
 
-    def watch() -> None:
-        while not ended.wait(0.1):
-            for pid in filter(_is_at_work, _runs_of(workers)):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-                    killed.append(pid)
-                    return
+    def look() -> None:
+        if killed:
+            return
+        for pid in filter(_is_at_work, _runs_of(workers)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+                return
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with meanwhile(look, 0.1):
         yield killed
-    finally:
-        ended.set()
-        thread.join()
 
 
 def run(movies: Path, output: Path, settings: PoseSettings) -> RunRecord:

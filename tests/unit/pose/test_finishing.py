@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -32,15 +33,13 @@ def test_a_movie_is_labelled_again_where_a_gpu_s_encoder_fails(
 ) -> None:
     """As one does that has been tried, and then has no room for another movie."""
     monkeypatch.setattr(encoders, "_nvenc_works", lambda width, height: True)
+    for name in ("_gpu_used", "_gpu_failed"):  # what this process has found out stays its own
+        monkeypatch.setattr(encoders, name, threading.Event())
     poses = scattered_poses(SINGLE)
     movie = write_movie(tmp_path / "m.mp4", len(poses))
     write_poses(poses, tmp_path / "poses.h5")
     target, timing = tmp_path / "labeled.mp4", constant_timing(len(poses), Fraction(30))
     files = (movie, tmp_path / "poses.h5", target)
-    try:
-        found = label_file(*files, PLAIN, timing, None, (0, 0), (), lambda done: None)
-    finally:
-        encoders._gpu_used.clear()
-        encoders._gpu_failed.clear()
+    found = label_file(*files, PLAIN, timing, None, (0, 0), (), lambda done: None)
     assert found.frames == len(poses)
     assert (probe(target).codec, probe(target).declared_frames) == ("h264", len(poses))
