@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 
@@ -10,7 +11,7 @@ def meanwhile(call: Callable[[], object], every: float) -> Iterator[None]:
     """Make a call again and again in a thread, which has ended at the end of the block.
 
     Args:
-        call: What is called.
+        call: What is called; the first error that it raises ends it, and is raised after the block.
         every: Seconds between two calls, and before the first one.
     """
     ended = threading.Event()
@@ -19,10 +20,10 @@ def meanwhile(call: Callable[[], object], every: float) -> Iterator[None]:
         while not ended.wait(every):
             call()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    with ThreadPoolExecutor(1, "meanwhile") as thread:
+        going_on = thread.submit(work)
+        try:
+            yield
+        finally:
+            ended.set()
+            going_on.result()

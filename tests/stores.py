@@ -31,6 +31,14 @@ _ALONE = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+_CEPH_SETTINGS = f"""\
+rgw_max_listing_results = {LISTED_AT_ONCE}
+
+[mon]
+# What it holds is in memory and a few megabytes of files: it need not refuse to start on a disk
+# of which a hundredth is free.
+mon_data_avail_crit = -1
+"""
 _session = boto3.Session()  # making one takes much longer than making a client
 _NEXT_TO_CHECKOUT = Path(__file__).parents[2] / "shared" / "tools" / "object-store.sh"
 
@@ -59,7 +67,7 @@ def ceph_store(folder: Path) -> Iterator[Settings]:
     Its script is OBJECT_STORE_SCRIPT, or shared/tools/object-store.sh beside the checkout.
     """
     settings = folder.with_suffix(".conf")
-    settings.write_text(f"rgw_max_listing_results = {LISTED_AT_ONCE}\n")
+    settings.write_text(_CEPH_SETTINGS)
     environment = {
         "OBJECT_STORE_RGW_CONF": str(settings),
         "OBJECT_STORE_BACKEND": "memstore",

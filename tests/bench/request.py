@@ -32,6 +32,9 @@ def run_request(
 
     Returns:
         Seconds, with the start of Python and all imports.
+
+    Raises:
+        RuntimeError: With the end of what the request said, if it fails.
     """
     movies = folder / "movies"
     movies.mkdir(parents=True)
@@ -41,13 +44,20 @@ def run_request(
     command += ["--movies", f"{movies}/", "--output", f"{folder}/out/"]
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
     started = time.perf_counter()
-    with (folder / "log").open("wb") as log:
-        subprocess.run(
-            [str(word) for word in command],
-            check=True,
-            cwd=ROOT,
-            env={**os.environ, **server.environment, **hidden},
-            stdout=log,
-            stderr=log,
-        )
-    return time.perf_counter() - started
+    done = subprocess.run(
+        [str(word) for word in command],
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, **server.environment, **hidden},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        raise RuntimeError(f"the request failed:\n{done.stdout[-_SHOWN:]}")
+    return seconds
+
+
+_SHOWN = 4000
+"""Characters of what a failed request said."""

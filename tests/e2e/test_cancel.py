@@ -21,11 +21,13 @@ from tasks.scratch import SCRATCH
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
 from tasks.storage.store import LocalStore
+from tests import servers
 from tests.integration.lab import as_client, deploy_plainly, eventually
 from tests.meanwhile import meanwhile
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 
 PATIENCE = 400.0
+SHOWN = 6000
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Machine:
 
     client: SyncPrefectClient
     folder: Path
+    log: Path
 
     def start(self, movies: Path, output: Path, **settings: Any) -> FlowRun:
         deployment = self.client.read_deployment_by_name("pose-estimation/pose-estimation")
@@ -46,9 +49,25 @@ class Machine:
         return self.client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
 
     def is_at(self, run: FlowRun, stage: str, state: str = "Running") -> bool:
+        return any(
+            name.startswith(stage) and found == state for name, found in self.stages(run).items()
+        )
+
+    def stages(self, run: FlowRun) -> dict[str, str | None]:
+        """A run's stages, and the state that each is in."""
         chosen = FlowRunFilter.model_validate({"id": {"any_": [run.id]}})
         found = self.client.read_task_runs(flow_run_filter=chosen)
-        return any(t.name.startswith(stage) and t.state and t.state.name == state for t in found)
+        return {task.name: task.state.name if task.state else None for task in found}
+
+    def wait_until(self, run: FlowRun, stage: str, state: str = "Running") -> None:
+        """Wait until a run's stage is in a state; where it never is, say where the run is."""
+        if not servers.eventually(lambda: self.is_at(run, stage, state), PATIENCE):
+            told = self.log.read_text(errors="replace")[-SHOWN:]
+            pytest.fail(
+                f"{stage!r} was never {state}; the run is "
+                f"{self.client.read_flow_run(run.id).state_name}, its stages are "
+                f"{self.stages(run)}; the worker says:\n{told}"
+            )
 
     def cancel(self, run: FlowRun) -> str:
         """Cancel a run as the UI does; what it says once it has said who and when."""
@@ -111,7 +130,7 @@ def machine(
                 stderr=file,
             )
         try:
-            yield Machine(client, folder)
+            yield Machine(client, folder, log)
         finally:
             worker.terminate()
             worker.terminate()
@@ -128,7 +147,7 @@ def all_devices_taken() -> Iterator[None]:
 
 def test_while_it_estimates(machine: Machine, tmp_path: Path) -> None:
     run = machine.start(DEMO_MOVIE, tmp_path / "out")
-    eventually(lambda: machine.is_at(run, "estimate"), PATIENCE)
+    machine.wait_until(run, "estimate")
     assert len(machine.left()) >= 2
     said = machine.cancel(run)
     assert "UTC in the Prefect UI, on a command line or through the API" in said
@@ -140,7 +159,7 @@ def test_while_it_estimates(machine: Machine, tmp_path: Path) -> None:
 def test_while_it_waits_for_a_gpu(machine: Machine, tmp_path: Path) -> None:
     with all_devices_taken():
         run = machine.start(DEMO_MOVIE, tmp_path / "out")
-        eventually(lambda: machine.is_at(run, "estimate"), PATIENCE)
+        machine.wait_until(run, "estimate")
         assert "its work had ended" in machine.cancel(run)
         assert machine.left() == []
     with all_devices_taken():
@@ -154,7 +173,7 @@ def test_while_it_waits_for_another_run(machine: Machine, tmp_path: Path) -> Non
     other.take(lambda holder: None)
     with meanwhile(other.holds, 5):  # a run does not wait for a holder without signs of life
         run = machine.start(DEMO_MOVIE, output)
-        eventually(lambda: machine.is_at(run, "lock output", "Waiting"), PATIENCE)
+        machine.wait_until(run, "lock output", "Waiting")
         assert "its work had ended" in machine.cancel(run)
     assert machine.left() == []
     assert other.holds()
