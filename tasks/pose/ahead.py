@@ -1,8 +1,9 @@
-"""Work that is done in a thread of its own, a few pieces ahead of whoever uses them."""
+"""Work that is done in threads of its own, a few pieces ahead of whoever uses them."""
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
@@ -19,6 +20,24 @@ class _Failure:
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
+
+
+@contextmanager
+def threads(
+    count: int, name: str, begin: Callable[[], object] | None = None
+) -> Iterator[ThreadPoolExecutor]:
+    """Threads that share work; at the end, also of a failure, none of them is at work any more.
+
+    Args:
+        count: How many.
+        name: What to call them.
+        begin: Called in each before its work.
+    """
+    pool = ThreadPoolExecutor(count, name, initializer=begin)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.pose.pixels import Pixels, quarters
-from tasks.pose.planes import Planes
+from tasks.pose.planes import Colors, Planes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,9 +54,9 @@ class Canvas:
         self._flat = [plane.reshape(-1) for plane in self.planes]
 
     @property
-    def line_sizes(self) -> list[int]:
+    def line_sizes(self) -> tuple[int, ...]:
         """Bytes from one row of a plane to the next."""
-        return [plane.shape[1] for plane in self.planes]
+        return tuple(plane.shape[1] for plane in self.planes)
 
     def copy(self, frame: VideoFrame) -> None:
         """Become like a decoder's frame, whatever the range of its values."""
@@ -104,18 +104,30 @@ class Brush:
         canvas.draw(marks)
         return Planes(canvas.frame, planes.colors)
 
-    def marks(self, pixels: Pixels, frames: int, planes: Planes) -> list[Marks]:
-        """What colored pixels are on the planes of frames.
+    def line_sizes(self, planes: Planes) -> tuple[int, ...]:
+        """Bytes from one row of a plane to the next, in the copies of a frame."""
+        self._prepare(planes.shape)
+        return self._canvases[0].line_sizes
+
+    def marks(
+        self,
+        pixels: Pixels,
+        frames: int,
+        shape: tuple[int, ...],
+        lines: tuple[int, ...],
+        colors: Colors,
+    ) -> list[Marks]:
+        """What colored pixels are on the planes of frames; may be called in any thread.
 
         Args:
             pixels: Each once, those of all frames.
             frames: How many.
-            planes: One of them.
+            shape: Their height and width.
+            lines: Their `line_sizes`.
+            colors: What the numbers on their planes mean.
         """
-        values = planes.colors.of(self._palette)
-        self._prepare(planes.shape)
-        lines = self._canvases[0].line_sizes
-        squares, starts = quarters(pixels, planes.shape)
+        values = colors.of(self._palette)
+        squares, starts = quarters(pixels, shape)
         covered = np.diff(np.append(starts, len(squares.colors)))
         sums = [_sums(of_color[squares.colors], starts) for of_color in values.T[1:]]
         where = squares.rows * lines[1] + squares.columns

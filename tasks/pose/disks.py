@@ -9,7 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Pixels examined at once: bounds the memory that a long trail of large dots takes (about 10 MB).
+# Pixels examined at once: bounds the memory that a long trail of large dots takes in each thread
+# (about 10 MB).
 MASK_PIXELS = 1 << 20
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
@@ -16,6 +17,7 @@ from tasks.pose.pixels import MEMORY, Last, Pixels, lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor, Future
 
     import pandas as pd
 
@@ -77,6 +79,8 @@ class FramePainter:
         style: How to draw.
         offset: Left and top of the crop that the poses are relative to, in pixels.
         kept: How many frames of `paint_planes` are in use at a time.
+        helpers: Threads that work out what is drawn on the next frames; None for no others.
+        ahead: For how many groups of frames they do so.
     """
 
     def __init__(
@@ -85,6 +89,8 @@ class FramePainter:
         style: LabelStyle,
         offset: tuple[int, int] = (0, 0),
         kept: int = 1,
+        helpers: Executor | None = None,
+        ahead: int = 0,
     ) -> None:
         self._style = style
         self._keypoints = Keypoints(poses)
@@ -99,8 +105,8 @@ class FramePainter:
         self._palette = np.vstack([colors, _bytes(np.array([to_rgb(style.skeleton_color)]))])
         self._brush = Brush(self._palette, kept)
         self._last = Last()
-        self._images: _Group[Pixels] = _Group()
-        self._planes: _Group[Marks] = _Group()
+        self._images: _Groups[Pixels] = _Groups(helpers, ahead)
+        self._planes: _Groups[Marks] = _Groups(helpers, ahead)
 
     def paint(self, image: np.ndarray, index: int) -> np.ndarray:
         """Draw one frame's poses, in place where the image allows.
@@ -114,9 +120,11 @@ class FramePainter:
         """
         image = np.require(image, requirements="W")
         shape = image.shape[:2]
-        frames = self._frames_from(index, shape)
         seen = self._images.get(
-            shape, frames, lambda: self._pixels(frames, shape).by_frame(len(frames))
+            shape,
+            index,
+            lambda first: self._frames_from(first, shape),
+            lambda frames: self._pixels(frames, shape).by_frame(len(frames)),
         )
         image[seen.rows, seen.columns] = self._palette[seen.colors]
         return image
@@ -126,12 +134,15 @@ class FramePainter:
 
         The copy is drawn over as soon as so many more as are kept have been asked for.
         """
-        shape = planes.shape[:2]
-        frames = self._frames_from(index, shape)
+        shape, colors = planes.shape[:2], planes.colors
+        lines = self._brush.line_sizes(planes)
         marks = self._planes.get(
-            (planes.colors, *shape),
-            frames,
-            lambda: self._brush.marks(self._pixels(frames, shape), len(frames), planes),
+            (colors, *shape),
+            index,
+            lambda first: self._frames_from(first, shape),
+            lambda frames: self._brush.marks(
+                self._pixels(frames, shape), len(frames), shape, lines, colors
+            ),
         )
         return self._brush.drawn(planes, marks)
 
@@ -178,18 +189,65 @@ class FramePainter:
 T = TypeVar("T")
 
 
-class _Group(Generic[T]):
-    """What was worked out for some frames that follow each other."""
+class _Groups(Generic[T]):
+    """What was worked out for some frames that follow each other, and is being for the next ones.
 
-    def __init__(self) -> None:
+    Args:
+        helpers: Threads that work out what is next; None to do so when it is asked for.
+        ahead: For how many groups they do so.
+    """
+
+    def __init__(self, helpers: Executor | None, ahead: int) -> None:
+        self._helpers, self._ahead = helpers, ahead
         self._kind: object = None
-        self._found: dict[int, T] = {}
+        self._begun: deque[tuple[range, Future[list[T]]]] = deque()
+        self._frames, self._found = range(0), list[T]()
 
-    def get(self, kind: object, frames: range, work_out: Callable[[], list[T]]) -> T:
-        """What there is for the first of some frames, else what is worked out for all of them."""
-        if kind != self._kind or frames.start not in self._found:
-            self._kind, self._found = kind, dict(zip(frames, work_out(), strict=True))
-        return self._found[frames.start]
+    def get(
+        self,
+        kind: object,
+        index: int,
+        together: Callable[[int], range],
+        work_out: Callable[[range], list[T]],
+    ) -> T:
+        """What there is for a frame, or is worked out now for it and those after it.
+
+        Args:
+            kind: What else it depends on.
+            index: The frame.
+            together: The frames from one on that are worked out at once; none after the last.
+            work_out: Does so, one result for each; called in any thread.
+        """
+        if kind != self._kind or index not in self._frames:
+            self._frames = range(0)  # until it is found, for that may fail
+            if kind != self._kind or not self._begun or self._begun[0][0].start != index:
+                self._forget(kind)
+            frames = together(index)
+            if self._helpers is None:
+                self._found = work_out(frames)
+            else:
+                self._go_ahead(self._helpers, frames, together, work_out)
+                self._found = self._begun.popleft()[1].result()
+            self._frames = frames
+        return self._found[index - self._frames.start]
+
+    def _forget(self, kind: object) -> None:
+        self._kind = kind
+        while self._begun:
+            self._begun.popleft()[1].cancel()
+
+    def _go_ahead(
+        self,
+        helpers: Executor,
+        frames: range,
+        together: Callable[[int], range],
+        work_out: Callable[[range], list[T]],
+    ) -> None:
+        """Begin what is not begun of some frames and of the groups after them."""
+        following = together(self._begun[-1][0].stop) if self._begun else frames
+        while following and len(self._begun) <= self._ahead:
+            self._begun.append((following, helpers.submit(work_out, following)))
+            following = together(following.stop)
 
 
 def trail(style: LabelStyle, index: int) -> slice:

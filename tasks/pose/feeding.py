@@ -12,7 +12,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.pose.ahead import ahead
+from tasks.pose.ahead import ahead, threads
 from tasks.pose.movies import Shot
 from tasks.pose.network import memory
 
@@ -51,12 +51,11 @@ def feeding(
     Yields:
         An iterator over batches, each of shape (at most `size`, height, width, 3).
     """
-    pool = ThreadPoolExecutor(converters, "converter")
-    try:
-        with ahead(_begun(shots, size, buffer, pool), _QUEUED_BATCHES, "decoder") as batches:
-            yield (begun.complete() for begun in batches)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with (
+        threads(converters, "converter") as pool,
+        ahead(_begun(shots, size, buffer, pool), _QUEUED_BATCHES, "decoder") as batches,
+    ):
+        yield (begun.complete() for begun in batches)
 
 
 def _begun(

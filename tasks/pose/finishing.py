@@ -24,7 +24,6 @@ from tasks.pose.model import Model
 from tasks.pose.movies import Image, MovieReader, open_movie, probe
 from tasks.pose.planes import Planes
 from tasks.pose.poses import read_poses
-from tasks.pose.processes import usable_cpus
 from tasks.pose.quality import Quality, assess
 from tasks.pose.settings import PoseSettings
 from tasks.pose.timing import Timing
@@ -157,7 +156,6 @@ def label_file(
             times=None if timing.constant or output_frame_rate else timing.seconds,
             offset=offset,
             progress=progress,
-            threads=usable_cpus(),
         )
 
     written = encoded(write)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tasks.pose.ahead import ahead
+from tasks.pose.ahead import ahead, threads
 from tasks.pose.drawing import FramePainter, LabelStyle
 from tasks.pose.movie_writer import Clock, MovieWriter
 from tasks.pose.planes import Planes
+from tasks.pose.processes import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,12 @@ _AHEAD = 4
 _KEPT = _AHEAD + 2
 """Pictures in use at a time: those that wait, the one that is drawn, the one that is encoded."""
 
+_PROCESSORS_FOR_EACH = 8
+"""Processors of a machine for each thread that works out what is drawn, beside the encoder's."""
+
+_MOST_HELPERS = 4
+"""More have not been tried; they take turns where they run Python."""
+
 
 def write_labeled_movie(
     frames: Iterable[np.ndarray | Planes],
@@ -36,7 +43,7 @@ def write_labeled_movie(
     times: np.ndarray | None = None,
     offset: tuple[int, int] = (0, 0),
     progress: Callable[[int], None] | None = None,
-    threads: int = 0,
+    processors: int = 0,
 ) -> int:
     """Draw every pose on its frame and encode the movie, a few frames in memory at a time.
 
@@ -53,7 +60,7 @@ def write_labeled_movie(
             the movie starts with the first of them.
         offset: Left and top of the crop that the poses are relative to, in pixels.
         progress: Called after each frame with the number of frames written.
-        threads: Encoder threads; 0 for as many as the process may use.
+        processors: For how many there are threads; 0 for all that the process may use.
 
     Returns:
         The number of frames written, which is the number of poses.
@@ -62,14 +69,17 @@ def write_labeled_movie(
         ValueError: There are no poses, or not exactly one frame and one time for each.
     """
     clock = _clock(len(poses), frame_rate, times)
+    processors = processors or usable_cpus()
     with ExitStack() as stack:
-        writer = stack.enter_context(MovieWriter(path, clock, threads))
+        writer = stack.enter_context(MovieWriter(path, clock, processors))
         pictures: Iterator[np.ndarray | Planes]
         if style.keypoints_only:
             pictures = _pictures_of_keypoints(poses, style)
         else:
             decoded = stack.enter_context(ahead(iter(frames), _AHEAD, "decoder"))
-            painter = FramePainter(poses, style, offset, _KEPT)
+            helpers = min(processors // _PROCESSORS_FOR_EACH, _MOST_HELPERS)
+            pool = stack.enter_context(threads(helpers, "helper")) if helpers else None
+            painter = FramePainter(poses, style, offset, _KEPT, pool, helpers)
             pictures = _pictures_on_frames(decoded, painter, len(poses))
         for picture in stack.enter_context(ahead(pictures, _AHEAD, "painter")):
             writer.write(picture)

@@ -2,14 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Future
 from itertools import chain
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.pose.ahead import threads
 from tasks.pose.network import Lanes
 
 R = TypeVar("R")
@@ -37,9 +37,9 @@ def in_lanes(
         yield from ((len(batch), predict(batch)) for batch in batches)
         return
     waiting: deque[tuple[int, Future[R]]] = deque()
-    with _threads(lanes) as threads:
+    with threads(lanes.count, "lane", lanes.begin) as pool:
         for batch in batches:
-            waiting.append((len(batch), threads.submit(predict, batch)))
+            waiting.append((len(batch), pool.submit(predict, batch)))
             if len(waiting) > lanes.count + _WAITING:
                 yield _ended(waiting)
         while waiting:
@@ -52,16 +52,6 @@ def _prepared(batches: Iterable[Batch], lanes: Lanes) -> Iterator[Batch]:
     if first is not None:
         lanes.prepare(first)
         yield from chain([first], remaining)
-
-
-@contextmanager
-def _threads(lanes: Lanes) -> Iterator[ThreadPoolExecutor]:
-    """The lanes' threads; at the end, also of a failure, none of them is at work any more."""
-    threads = ThreadPoolExecutor(lanes.count, "lane", initializer=lanes.begin)
-    try:
-        yield threads
-    finally:
-        threads.shutdown(cancel_futures=True)
 
 
 def _ended(waiting: deque[tuple[int, Future[R]]]) -> tuple[int, R]:

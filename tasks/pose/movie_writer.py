@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +19,7 @@ from av.video.reformatter import (
 
 from tasks.pose.encoders import encoder_for
 from tasks.pose.planes import Planes
+from tasks.pose.processes import usable_cpus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,7 @@ _LARGEST_DENOMINATOR = 65_535
 # x264's own longest distance between key frames; longer ones make seeking slow.
 _LONGEST_GOP = 250
 _MOST_THREADS = 16
+"""FFmpeg recommends no more; each works on a picture of its own."""
 
 
 @dataclass(frozen=True)
@@ -92,13 +93,13 @@ class MovieWriter:
     Args:
         path: The MP4 file.
         clock: When each picture is shown.
-        threads: Encoder threads; 0 for as many as the process may use.
+        threads: Encoder threads, 16 at most; 0 for as many as the process may use.
     """
 
     def __init__(self, path: Path, clock: Clock, threads: int = 0) -> None:
         self._path = path
         self._clock = clock
-        self._threads = threads or min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+        self._threads = min(threads or usable_cpus(), _MOST_THREADS)
         self._stream: VideoStream | None = None
         self._size: tuple[int, ...] = ()
         self._to_planes = VideoReformatter()

@@ -5,6 +5,7 @@ What numpy needs for each call is then little, whatever is drawn on each frame.
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from skimage.draw import line_aa
 
 MEMORY = 8 << 20
-"""Pixels of frames that are looked at together, four bytes each."""
+"""Pixels of frames that are looked at together, four bytes each, in each thread."""
 
 _LINES = 4096
 """Shapes of lines that are kept, a kilobyte each: from frame to frame an edge changes little."""
@@ -51,8 +52,11 @@ class Pixels(NamedTuple):
         return [Pixels(*(values[part] for values in self)) for part in parts]
 
 
-class Last:
-    """Finds what is seen of pixels that cover each other; one for a movie, for its memory."""
+class Last(threading.local):
+    """Finds what is seen of pixels that cover each other; one for a movie, for its memory.
+
+    Each thread has memory of its own.
+    """
 
     def __init__(self) -> None:
         self._turns = np.empty(0, np.int32)

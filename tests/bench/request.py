@@ -9,6 +9,9 @@ from pathlib import Path
 from tests.paths import ROOT
 from tests.servers import Prefect
 
+SHOWN = 4000
+"""Characters of what a failed request said."""
+
 
 def run_request(
     server: Prefect,
@@ -44,20 +47,17 @@ def run_request(
     command += ["--movies", f"{movies}/", "--output", f"{folder}/out/"]
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}
     started = time.perf_counter()
-    done = subprocess.run(
-        [str(word) for word in command],
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, **server.environment, **hidden},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with (folder / "log").open("wb") as log:
+        done = subprocess.run(
+            [str(word) for word in command],
+            check=False,
+            cwd=ROOT,
+            env={**os.environ, **server.environment, **hidden},
+            stdout=log,
+            stderr=log,
+        )
     seconds = time.perf_counter() - started
     if done.returncode:
-        raise RuntimeError(f"the request failed:\n{done.stdout[-_SHOWN:]}")
+        told = (folder / "log").read_text(errors="replace")
+        raise RuntimeError(f"the request failed:\n{told[-SHOWN:]}")
     return seconds
-
-
-_SHOWN = 4000
-"""Characters of what a failed request said."""

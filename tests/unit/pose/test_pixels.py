@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +37,17 @@ def test_each_pixel_is_seen_once_in_its_last_color(first: Pixels, second: Pixels
         np.testing.assert_array_equal(picture(seen), picture(pixels))
         assert len(seen.rows) == (picture(pixels) >= 0).sum()
         assert (np.diff(seen.frames) >= 0).all()
+
+
+def test_threads_do_not_write_to_each_others_memory() -> None:
+    last, pixels = Last(), Pixels(*np.zeros((4, 1), np.intp))
+
+    def memory() -> np.ndarray:
+        last.seen(pixels)
+        return last._turns
+
+    with ThreadPoolExecutor(1) as other:
+        assert not np.shares_memory(memory(), other.submit(memory).result())
 
 
 @given(pixels=drawn)

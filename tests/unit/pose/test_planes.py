@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
+from tasks.pose import drawing
+from tasks.pose.ahead import threads
+from tasks.pose.brush import Brush
 from tasks.pose.drawing import FramePainter
 from tasks.pose.labeled_movie import write_labeled_movie
 from tasks.pose.movies import open_movie
@@ -22,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tasks.pose.brush import Marks
     from tasks.pose.drawing import LabelStyle
+    from tasks.pose.pixels import Pixels
 
 FRAMES, SIZE = 6, (96, 64)
 STYLES = {
@@ -86,6 +92,57 @@ def test_what_is_drawn_is_drawn_on_the_same_pixels(tmp_path: Path, style: LabelS
         red, green, blue = painted[changed].astype(float).T
         expected = 16 + 219 / 255 * (0.299 * red + 0.587 * green + 0.114 * blue)
         assert np.abs(after[changed] - expected).max(initial=0) <= 0.51
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+@pytest.mark.parametrize("helpers", [1, 3])
+def test_helpers_draw_what_is_drawn_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, style: LabelStyle, helpers: int
+) -> None:
+    monkeypatch.setattr(drawing, "_MOST_AHEAD", 3)
+    movie = write_movie(tmp_path / "m.mp4", 40)
+    table = scattered_poses(SINGLE, 40, SIZE)
+    order = [*range(40), 7, 8, 9, 10, 39, 0, 20, 19]  # as a movie is shown, and then in any order
+    frames = [(index, planes) for index, planes in enumerate(planes_of(movie))]
+    alone = FramePainter(table, style)
+    with threads(helpers, "helper") as pool:
+        painter = FramePainter(table, style, helpers=pool, ahead=helpers)
+        for index, planes in (frames[index] for index in order):
+            image = planes.frame.to_ndarray(format="rgb24")
+            np.testing.assert_array_equal(
+                painter.paint(image.copy(), index), alone.paint(image.copy(), index)
+            )
+            np.testing.assert_array_equal(
+                painter.paint_planes(planes, index).frame.to_ndarray(),
+                alone.paint_planes(planes, index).frame.to_ndarray(),
+            )
+
+
+def test_a_helper_that_fails_ends_the_movie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drawing, "_MOST_AHEAD", 2)
+    failed: list[str] = []
+
+    def fail(self: Brush, pixels: Pixels, *_: object) -> list[Marks]:
+        failed.append(threading.current_thread().name.partition("_")[0])
+        raise MemoryError("no room for marks")
+
+    monkeypatch.setattr(Brush, "marks", fail)
+    movie = write_movie(tmp_path / "m.mp4", 40)
+    target = tmp_path / "labeled.mp4"
+    with pytest.raises(MemoryError, match="no room for marks"):
+        write_labeled_movie(
+            planes_of(movie),
+            scattered_poses(SINGLE, 40, SIZE),
+            target,
+            PLAIN,
+            frame_rate=Fraction(30),
+            processors=16,
+        )
+    assert not target.exists()
+    assert set(failed) == {"helper"}
+    assert "helper" not in {thread.name.partition("_")[0] for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
