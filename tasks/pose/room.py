@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,11 +59,9 @@ def full_disk(error: BaseException, folder: Path) -> Retriable | None:
 
 
 def _free(folder: Path) -> int:
-    """Bytes; of a folder that is gone, none are known to be missing."""
-    try:
-        return shutil.disk_usage(folder).free
-    except FileNotFoundError:
-        return sys.maxsize
+    """Bytes; where the folder is gone, those of the disk that it was on."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(there).free
 
 
 def full_somewhere(error: OSError, scratch: Path) -> Retriable | None:

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -162,3 +163,8 @@ def test_on_a_full_disk_a_wrong_argument_is_still_wrong(disk: Path) -> None:
     (disk / "file").write_bytes(bytes(PAGE))
     assert full_disk(KeyError("nose"), disk) is None
     assert full_disk(RuntimeError("HDF5 cannot write"), disk) is not None
+
+
+def test_of_a_folder_that_is_gone_its_disk_is_told(disk: Path) -> None:
+    told = full_disk(OSError(errno.ENOSPC, "no room"), disk / "run" / "movie")
+    assert f" is full, {shutil.disk_usage(disk).free:,} bytes are free now" in str(told)
