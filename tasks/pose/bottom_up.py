@@ -1,5 +1,6 @@
 """Bottom-up: the whole frame goes to the network, which finds the body parts of all animals."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,13 @@ class BottomUp:
     @property
     def lanes(self) -> Lanes:
         """How batches go through the network side by side."""
-        return Lanes(self.feed.lanes, self.feed.begin_lane, self._prepare, self.feed.buffer)
+        return Lanes(
+            self.feed.lanes,
+            self.feed.begin_lane,
+            self._prepare,
+            self.feed.buffer,
+            self._engine.reduced.compares,
+        )
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -62,10 +69,10 @@ class BottomUp:
             for index, context in enumerate(contexts)
         ]
 
-    def _prepare(self, batch: NDArray[np.uint8]) -> None:
-        """On a CPU, freeze the network for batches like this one, which comes again and again."""
-        self._engine.reduced.measure(self.predict, batch)
-        self._engine.prepare(lambda: self._frames.inputs(batch)[0])
+    def _prepare(self, batches: Sequence[NDArray[np.uint8]]) -> None:
+        """On a CPU, freeze the network for batches like the first, which comes again and again."""
+        self._engine.prepare(lambda: self._frames.inputs(batches[0])[0])
+        self._engine.reduced.measure(self.predict, batches)
 
 
 def _small(found: Found) -> Found:

@@ -94,15 +94,24 @@ def packed(model: Any, seen: Seen, *, merges: bool = True) -> Any:
     """
     if not seen.sizes:
         raise ValueError("The network has no convolution that could be packed.")
-    network = copy.deepcopy(model)
-    names = _names(model)
-    if merges:
-        for convolution, norm in seen.mergeable():
-            _merge(network, names[convolution], names[norm])
-    kind = _packed_kind()
+    network = merged(model, seen) if merges else copy.deepcopy(model)
+    names, kind = _names(model), _packed_kind()
     for convolution, size in seen.sizes.items():
         plain = network.get_submodule(names[convolution][0])
         _put(network, names[convolution], kind(plain, size))
+    return network
+
+
+def merged(model: Any, seen: Seen) -> Any:
+    """A copy of a network whose batch normalization is merged into the convolutions before it.
+
+    Args:
+        model: A network in evaluation mode.
+        seen: What it did with its pictures.
+    """
+    network, names = copy.deepcopy(model), _names(model)
+    for convolution, norm in seen.mergeable():
+        _merge(network, names[convolution], names[norm])
     return network
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,20 @@ MOST = 99.9
 """Percent of the points that are within `Arithmetic.most`."""
 
 
+Numbers = Literal["float32", "tfloat32", "float16", "bfloat16"]
+"""What a network computes with, by PyTorch's names.
+
+``tfloat32`` is float32 that is rounded to 10 binary digits on its way into a product.
+"""
+
+
 @dataclass(frozen=True)
 class Arithmetic:
     """The numbers that a network computed with, and what became of the first frames' points.
 
     Attributes:
-        numbers: Their type: ``float32`` in full precision, ``tfloat32`` where float32 is rounded
-            to 10 binary digits on its way into a product, or ``float16``.
+        numbers: Their type: ``float32`` in full precision, ``tfloat32`` or ``float16`` on a GPU,
+            ``bfloat16`` on a CPU.
         frames: Frames that were also estimated in full precision, to be compared.
         points: Confident points in them.
         most: Pixels that 99.9 % of these points are moved at most; None where none was compared.
@@ -30,7 +38,7 @@ class Arithmetic:
         warnings: What whoever uses the poses should know, one sentence each.
     """
 
-    numbers: str = "float32"
+    numbers: Numbers = "float32"
     frames: int = 0
     points: int = 0
     most: float | None = None
@@ -42,7 +50,7 @@ FULL = Arithmetic()
 
 
 def compared(
-    numbers: str,
+    numbers: Numbers,
     reduced: Sequence[NDArray[np.float32]],
     full: Sequence[NDArray[np.float32]],
     *,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.pose.ledger import FrameLedger
 from tasks.pose.model import Model
+from tasks.pose.precision import Numbers
 from tasks.pose.quality import Quality
 from tasks.pose.series import Clock
 from tasks.pose.settings import PoseSettings
@@ -84,7 +85,7 @@ class StageTime(Record):
 class PrecisionRecord(Record):
     """How exactly the network computed, and how far that moved points."""
 
-    numbers: Literal["float32", "tfloat32", "float16"] = Field(
+    numbers: Numbers = Field(
         description="What it computed with; tfloat32 is float32 rounded to 10 binary digits on "
         "its way into a product, which PyTorch does on a GPU."
     )

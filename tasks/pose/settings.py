@@ -223,9 +223,10 @@ class PoseSettings(BaseModel):
     precision: Precision = Field(
         default=Precision.STANDARD,
         title="Precision of the network",
-        description="How exactly the network computes on a GPU: standard is DeepLabCut's own "
-        "(float32, which PyTorch rounds to TF32 in convolutions), full is float32 throughout, "
-        "half is float16. The run record says how far points move. It has no effect on a CPU.",
+        description="How exactly the network computes: standard is DeepLabCut's own (float32, "
+        "which PyTorch rounds to TF32 in a GPU's convolutions), full is float32 throughout, half "
+        "is float16, or bfloat16 on a CPU that has instructions for it. The run record says how "
+        "far points move.",
     )
 
     @field_validator("window_length")

@@ -59,7 +59,13 @@ class TopDown:
     @property
     def lanes(self) -> Lanes:
         """How batches go through both networks side by side."""
-        return Lanes(self.feed.lanes, self.feed.begin_lane, self._prepare, self.feed.buffer)
+        return Lanes(
+            self.feed.lanes,
+            self.feed.begin_lane,
+            self._prepare,
+            self.feed.buffer,
+            self._engine.reduced.compares,
+        )
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -81,11 +87,12 @@ class TopDown:
         with self.feed.lane():
             return self._poses(batch, self._boxes(batch))
 
-    def _prepare(self, batch: NDArray[np.uint8]) -> None:
+    def _prepare(self, batches: Sequence[NDArray[np.uint8]]) -> None:
         """On a CPU, freeze the network for one animal, which comes again and again."""
-        self._engine.reduced.measure(self.predict, batch)
-        pictures, _ = self._animals.cut(batch[0], everywhere(batch[0], 1))
+        frame = batches[0][0]
+        pictures, _ = self._animals.cut(frame, everywhere(frame, 1))
         self._engine.prepare(lambda: self._animals.inputs(pictures))
+        self._engine.reduced.measure(self.predict, batches)
 
     def _see_all(self, frame: Image) -> None:
         """What a frame with as many animals as there may be needs of the device."""

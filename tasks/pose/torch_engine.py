@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tasks.pose.frozen import Outputs, freeze
 from tasks.pose.torch_feed import Feed
-from tasks.pose.torch_precision import Reduced
+from tasks.pose.torch_precision import BFLOAT16, Reduced
 
 Found = dict[str, NDArray[Any]]
 """What DeepLabCut's postprocessor gives for one frame, by its names."""
@@ -33,11 +33,11 @@ class Engine:
         self._model = model.to(memory_format=torch.channels_last)
         self._torch, self._feed = torch, feed
         self.reduced = Reduced(torch, self._model, feed.device)
-        self._frozen: Callable[[Any], Outputs] | None = None
-        self._frozen_shape: tuple[int, ...] = ()
+        self._ready: Callable[[Any], Outputs] | None = None
+        self._ready_for: tuple[tuple[int, ...], str] = ((), "")
 
     def prepare(self, inputs: Callable[[], Any]) -> None:
-        """On a CPU, freeze the network for inputs of this shape, which come again and again.
+        """On a CPU, make the network ready for inputs of this shape, which come again and again.
 
         Args:
             inputs: Makes a batch.
@@ -46,18 +46,28 @@ class Engine:
             return
         with self._torch.no_grad():  # what is traced in inference mode cannot be frozen
             batch = self._laid_out(inputs())
-            if tuple(batch.shape) != self._frozen_shape:
-                self._frozen = None  # before there is another one: each has weights of its own
-                self._frozen, self._frozen_shape = freeze(self._model, batch), tuple(batch.shape)
+            if self._ready_for != self._kind(batch):
+                self._ready = None  # before there is another one: each has weights of its own
+                self._ready = self.reduced.lowered(batch) or freeze(self._model, batch)
+                self._ready_for = self._kind(batch)
 
     def heads(self, inputs: Any) -> Heads:
         """Predict a batch that is on the device, in the calling thread's lane."""
         inputs = self._laid_out(inputs)
-        frozen = self._frozen if tuple(inputs.shape) == self._frozen_shape else None
-        raw = self._model.get_predictions((frozen or self._model)(inputs))
+        raw = self._model.get_predictions(self.network_for(inputs)(inputs))
         values = [value for of_head in raw.values() for value in of_head.values()]
         here = iter(self._feed.download(values))
         return {head: {name: next(here) for name in of_head} for head, of_head in raw.items()}
+
+    def network_for(self, inputs: Any) -> Callable[[Any], Outputs]:
+        """What computes a batch: the network that was made ready for such ones, or as it is."""
+        ready = self._ready if self._ready_for == self._kind(inputs) else None
+        return ready or self._model
+
+    def _kind(self, inputs: Any) -> tuple[tuple[int, ...], str]:
+        """What a network is made ready for: a shape, of which one of few digits takes any."""
+        numbers = self.reduced.numbers
+        return () if numbers == BFLOAT16 else tuple(inputs.shape), numbers
 
     def _laid_out(self, inputs: Any) -> Any:
         return inputs.contiguous(memory_format=self.reduced.memory_format)

@@ -18,7 +18,8 @@ from tasks.pose.median_filter import median_filter
 from tasks.pose.model_archive import open_model
 from tasks.pose.poses import H5_KEY, read_poses
 from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess
-from tasks.pose.settings import Crop
+from tasks.pose.settings import Crop, Precision
+from tasks.pose.torch_precision import has_bfloat16
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED, needs_shared
@@ -108,6 +109,25 @@ def run(process: StageProcess, model: Path, movie: Path, crop: Crop | None, fold
     open_model(model, model.name, project)
     process.call(estimate.estimate, project, movie, target, crop, "cpu")
     return target
+
+
+def test_half_precision_on_a_cpu_moves_points_little_and_says_how_much(
+    process: StageProcess, movie: Path, tmp_path: Path
+) -> None:
+    standard = table(run(process, DEMO_MODEL, movie, None, tmp_path))
+    target = tmp_path / "half.h5"
+    words = (tmp_path / "project", movie, target, None, "cpu", None, Precision.HALF)
+    found = process.call(estimate.estimate, *words).arithmetic
+    if not has_bfloat16():
+        assert found.numbers == "float32"
+        assert "no instructions for bfloat16" in found.warnings[0]
+        return
+    assert (found.numbers, found.frames, found.points) == ("bfloat16", 4, 20)
+    apart = np.abs(table(target).to_numpy() - standard.to_numpy()).reshape(FRAMES, -1, 3)
+    moved = apart[:, :, :2].max(axis=2)
+    assert 0.001 < np.median(moved) < 0.1
+    assert np.percentile(moved, 90) < 0.25
+    assert moved[:4].max() == pytest.approx(found.largest, abs=1e-6)
 
 
 def table(path: Path) -> pd.DataFrame:

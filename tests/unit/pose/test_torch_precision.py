@@ -12,9 +12,13 @@ from tasks.pose.settings import Precision
 
 torch: Any = pytest.importorskip("torch")
 
-from tasks.pose.torch_precision import Reduced  # noqa: E402 - after what it needs
+from tasks.pose import torch_precision  # noqa: E402 - after what it needs
+from tasks.pose.torch_engine import Engine  # noqa: E402
+from tasks.pose.torch_feed import Feed  # noqa: E402
+from tasks.pose.torch_precision import Reduced  # noqa: E402
 
 GPU = SimpleNamespace(type="cuda")
+CPU = SimpleNamespace(type="cpu")
 
 
 class Torch:
@@ -28,8 +32,8 @@ class Torch:
         return getattr(torch, name)
 
 
-def network(*, by_groups: bool = False) -> Any:
-    """A layer, and perhaps a group normalization, below a head as DeepLabCut has it."""
+def network(*, by_groups: bool = False, norm: str | None = None) -> Any:
+    """A layer, and perhaps normalization, below a head as DeepLabCut has it."""
     torch.manual_seed(1)
 
     class Network(torch.nn.Module):  # type: ignore[misc]
@@ -37,11 +41,16 @@ def network(*, by_groups: bool = False) -> Any:
             super().__init__()
             self.layer = torch.nn.Conv2d(3, 4, 3)
             self.normal = torch.nn.GroupNorm(2, 4) if by_groups else torch.nn.Identity()
+            if norm:
+                self.normal = torch.nn.BatchNorm2d(4)
+                self.normal.running_mean.uniform_()
             self.seen: list[Any] = []
 
         def forward(self, inputs: Any) -> dict[str, dict[str, Any]]:
             self.seen.append(inputs.dtype)
-            return {"bodypart": {"heatmap": self.normal(self.layer(inputs))}}
+            first = self.layer(inputs)
+            heatmap = self.normal(first) + (first if norm == "elsewhere too" else 0)
+            return {"bodypart": {"heatmap": heatmap}}
 
     return Network().eval()
 
@@ -88,7 +97,7 @@ def test_half_precision_is_measured_and_not_far_from_full() -> None:
     gpu, model = Torch(), network()
     reduced = Reduced(gpu, model, GPU)
     reduced.begin(Precision.HALF)
-    reduced.measure(predictor(model), pictures())
+    reduced.measure(predictor(model), [pictures()])
     found = reduced.arithmetic
     assert (found.numbers, found.frames, found.points) == ("float16", 16, 64)
     assert found.most is not None
@@ -116,7 +125,7 @@ def test_a_network_comes_back_from_half_precision() -> None:
 def test_full_precision_has_nothing_to_be_measured() -> None:
     reduced = Reduced(Torch(), network(), GPU)
     reduced.begin(Precision.FULL)
-    reduced.measure(lambda _: pytest.fail("nothing is compared"), pictures())
+    reduced.measure(lambda _: pytest.fail("nothing is compared"), [pictures()])
     assert reduced.arithmetic == FULL
 
 
@@ -140,14 +149,137 @@ def test_channels_lie_where_kernels_want_them(
     assert model.layer.weight.is_contiguous(memory_format=reduced.memory_format)
 
 
-def test_a_cpu_says_that_it_has_no_half_precision() -> None:
+def test_a_processor_without_bfloat16_says_that_it_has_no_half_precision(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch_precision, "has_bfloat16", lambda: False)
     model = network()
     before = model.forward
-    reduced = Reduced(Torch(), model, SimpleNamespace(type="cpu"))
+    reduced = Reduced(Torch(), model, CPU)
     reduced.begin(Precision.HALF)
-    assert reduced.arithmetic.numbers == "float32"
-    assert "no effect on a CPU" in reduced.arithmetic.warnings[0]
+    assert (reduced.arithmetic.numbers, reduced.compares) == ("float32", 1)
+    assert "no effect on this processor" in reduced.arithmetic.warnings[0]
+    assert reduced.lowered(inputs()) is None
     assert model.forward == before
+
+
+@pytest.fixture
+def bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that has instructions for it; others compute the same, slowly."""
+    monkeypatch.setattr(torch_precision, "has_bfloat16", lambda: True)
+
+
+@pytest.mark.usefixtures("bfloat16")
+def test_half_precision_on_a_cpu_is_measured_over_the_first_batches() -> None:
+    model = network()
+    engine = Engine(torch, model, Feed(torch, CPU))
+    engine.reduced.begin(Precision.HALF)
+    assert engine.reduced.compares == 4
+    engine.prepare(inputs)
+    with torch.inference_mode():
+        engine.reduced.measure(predictor(engine_of(engine)), [one[None] for one in pictures(6)])
+    found = engine.reduced.arithmetic
+    assert (found.numbers, found.frames, found.points) == ("bfloat16", 4, 16)
+    assert found.most is not None
+    assert found.largest is not None
+    assert 0 < found.most <= found.largest < 0.05
+
+
+@pytest.mark.usefixtures("bfloat16")
+@pytest.mark.parametrize("norm", ["merged", "elsewhere too", None])
+def test_a_network_in_bfloat16_gives_about_the_same_for_any_shape(norm: str | None) -> None:
+    model = network(norm=norm)
+    engine = Engine(torch, model, Feed(torch, CPU))
+    engine.reduced.begin(Precision.HALF)
+    engine.prepare(inputs)
+    run = engine_of(engine)
+    for batch in (inputs(), inputs(3), torch.rand(2, 3, 20, 30)):
+        with torch.inference_mode():
+            found, expected = run(batch), model(batch)
+        heatmap = found["bodypart"]["heatmap"]
+        assert heatmap.dtype == torch.float32
+        torch.testing.assert_close(heatmap, expected["bodypart"]["heatmap"], atol=0.05, rtol=0.05)
+        assert not torch.equal(heatmap, expected["bodypart"]["heatmap"])
+
+
+@pytest.mark.usefixtures("bfloat16")
+@pytest.mark.parametrize("features", [lambda x: x, lambda x: (x, x)[1:], lambda x: [x]])
+def test_heads_stay_in_full_precision(features: Any) -> None:
+    class Backbone(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Conv2d(3, 4, 3)
+
+        def forward(self, inputs: Any) -> Any:
+            assert inputs.dtype == self.layer.weight.dtype
+            return features(self.layer(inputs))
+
+    class WithHeads(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone, self.head = Backbone(), torch.nn.Conv2d(4, 2, 3)
+
+        def forward(self, inputs: Any) -> dict[str, dict[str, Any]]:
+            found = self.backbone(inputs)
+            found = found if isinstance(found, torch.Tensor) else found[0]
+            assert found.dtype == self.head.weight.dtype == torch.float32
+            return {"bodypart": {"heatmap": self.head(found)}}
+
+    torch.manual_seed(1)
+    model = WithHeads().eval()
+    engine = Engine(torch, model, Feed(torch, CPU))
+    engine.reduced.begin(Precision.HALF)
+    engine.prepare(inputs)
+    assert engine.reduced.numbers == "bfloat16"
+    with torch.inference_mode():
+        found = engine_of(engine)(inputs())["bodypart"]["heatmap"]
+        expected = model(inputs())["bodypart"]["heatmap"]
+    torch.testing.assert_close(found, expected, atol=0.01, rtol=0.01)
+    assert not torch.equal(found, expected)
+
+
+@pytest.mark.usefixtures("bfloat16")
+def test_a_movie_in_full_precision_after_one_in_half() -> None:
+    model = network()
+    engine = Engine(torch, model, Feed(torch, CPU))
+    for precision in (Precision.HALF, Precision.STANDARD, Precision.HALF, Precision.FULL):
+        engine.reduced.begin(precision)
+        run = engine_of(engine)
+        with torch.inference_mode():
+            before = run(inputs())["bodypart"]["heatmap"]
+            expected = model(inputs())["bodypart"]["heatmap"]
+        torch.testing.assert_close(before, expected)  # not the last movie's network
+        engine.prepare(inputs)
+        with torch.inference_mode():
+            found = run(inputs())["bodypart"]["heatmap"]
+        close = torch.allclose(found, expected, atol=1e-6)
+        assert close is (precision is not Precision.HALF)
+
+
+@pytest.mark.usefixtures("bfloat16")
+def test_a_network_that_cannot_be_lowered_runs_in_full_precision() -> None:
+    class Stubborn(torch.nn.Module):  # type: ignore[misc]
+        def forward(self, inputs: Any) -> dict[str, dict[str, Any]]:
+            return {"bodypart": {"heatmap": torch.special.zeta(inputs + 2, inputs + 1)}}
+
+    engine = Engine(torch, Stubborn().eval(), Feed(torch, CPU))
+    engine.reduced.begin(Precision.HALF)
+    engine.prepare(inputs)
+    found = engine.reduced.arithmetic
+    assert (found.numbers, engine.reduced.compares) == ("float32", 1)
+    assert "no effect on this network" in found.warnings[0]
+    with torch.inference_mode():
+        heatmap = engine_of(engine)(inputs())["bodypart"]["heatmap"]
+    torch.testing.assert_close(heatmap, Stubborn()(inputs())["bodypart"]["heatmap"])
+
+
+def inputs(count: int = 1) -> Any:
+    return torch.from_numpy(pictures(count)).float().permute(0, 3, 1, 2) / 255
+
+
+def engine_of(engine: Any) -> Any:
+    """What an engine computes a batch with."""
+    return lambda batch: engine.network_for(batch)(batch)
 
 
 class TestCompared:
