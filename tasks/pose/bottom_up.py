@@ -1,6 +1,5 @@
 """Bottom-up: the whole frame goes to the network, which finds the body parts of all animals."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,13 +38,7 @@ class BottomUp:
     @property
     def lanes(self) -> Lanes:
         """How batches go through the network side by side."""
-        return Lanes(
-            self.feed.lanes,
-            self.feed.begin_lane,
-            self._prepare,
-            self.feed.buffer,
-            self._engine.reduced.compares,
-        )
+        return self._engine.lanes(self._prepare)
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -69,10 +62,10 @@ class BottomUp:
             for index, context in enumerate(contexts)
         ]
 
-    def _prepare(self, batches: Sequence[NDArray[np.uint8]]) -> None:
-        """On a CPU, freeze the network for batches like the first, which comes again and again."""
-        self._engine.prepare(lambda: self._frames.inputs(batches[0])[0])
-        self._engine.reduced.measure(self.predict, batches)
+    def _prepare(self, batch: NDArray[np.uint8]) -> None:
+        """On a CPU, freeze the network for batches like this one, which comes again and again."""
+        self._engine.prepare(lambda: self._frames.inputs(batch)[0])
+        self._engine.reduced.measure(self.predict, batch)
 
 
 def _small(found: Found) -> Found:

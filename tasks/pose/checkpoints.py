@@ -57,7 +57,7 @@ class Checkpoints:
         folder: Where the files go; a file that is seen there under its own name is whole. None
             writes none.
         batch_size: Frames that go to the network at a time.
-        kind: The kind of device, ``cpu`` or ``cuda``.
+        kind: The kind of device, ``cpu``, ``cpubfloat`` (computing in bfloat16) or ``cuda``.
         frames: Frames whose predictions are in files.
     """
 

@@ -33,6 +33,7 @@ from tasks.pose.precision import FULL, Arithmetic
 from tasks.pose.processes import usable_cpus
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.timing import Timing
+from tasks.pose.torch_precision import has_bfloat16
 
 _MOST_CONVERTERS = 4
 """Threads that make pictures RGB; a decoder with its four threads gives no more."""
@@ -107,7 +108,7 @@ def estimate(
         device: A torch device; by default a GPU where there is one.
         checkpoints: Folder with what an earlier try has found, and where this one adds to it;
             without one, nothing is written down.
-        precision: How exactly the network computes on a GPU.
+        precision: How exactly the network computes.
         progress: Called with the number of frames that have a pose, and what bounds the work.
 
     Returns:
@@ -118,7 +119,7 @@ def estimate(
         Retriable: The device has too little free memory for a single frame.
         StageFailed: A decoded frame has no pose.
     """
-    kind = _devices(project, device)[0].name.partition(":")[0]
+    kind = _kind(project, device, precision)
     reader, past = open_movie(movie), read_past(checkpoints, kind) if checkpoints else Past()
     shots = _cropped(_unknown(reader.shots(), past, progress), crop)
     first = next(shots, None)
@@ -148,6 +149,13 @@ def estimate(
         warnings=(*network.arithmetic.warnings, *told),
         resumed=past.frames,
     )
+
+
+def _kind(project: Path, device: str | None, precision: Precision) -> str:
+    """On what kind of device, for checkpoints: what another one has found is not gone on from."""
+    name = _devices(project, device)[0].name.partition(":")[0]
+    lowers = name == "cpu" and precision is Precision.HALF and has_bfloat16()
+    return "cpubfloat" if lowers else name
 
 
 @contextmanager

@@ -80,12 +80,12 @@ def lower(model: Any, inputs: Any) -> Callable[[Any], Outputs] | None:
     with watched(model) as seen:
         known = [(inputs, model(inputs))]
     # Before numbers are rounded, not after: its statistics are merged in full.
-    network: Any = _checked(partial(merged, model, seen), known, torch) or copy.deepcopy(model)
-    if isinstance(getattr(network, "backbone", None), torch.nn.Module):
-        network.backbone = _lowered(network.backbone, torch)
-    else:
-        network = _lowered(network, torch)
     try:
+        network: Any = _checked(partial(merged, model, seen), known, torch) or copy.deepcopy(model)
+        if isinstance(getattr(network, "backbone", None), torch.nn.Module):
+            network.backbone = _lowered(network.backbone, torch)
+        else:
+            network = _lowered(network, torch)
         network(inputs)
     except Exception:  # noqa: BLE001 - whatever others' networks hold: they run as they are
         return None

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from itertools import chain, islice
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -47,12 +47,11 @@ def in_lanes(
 
 
 def _prepared(batches: Iterable[Batch], lanes: Lanes) -> Iterator[Batch]:
-    remaining, first = iter(batches), list[Batch]()
-    while sum(map(len, first)) < lanes.looked_at and (more := list(islice(remaining, 1))):
-        first += more
-    if first:
+    remaining = iter(batches)
+    first = next(remaining, None)
+    if first is not None:
         lanes.prepare(first)
-    yield from chain(first, remaining)
+        yield from chain([first], remaining)
 
 
 def _ended(waiting: deque[tuple[int, Future[R]]]) -> tuple[int, R]:

@@ -52,16 +52,14 @@ class Lanes:
     Attributes:
         count: How many are on their way at a time; one goes through in the caller's thread.
         begin: Called in each of these threads before its first batch.
-        prepare: Called with a movie's first batches, before any thread.
-        looked_at: Frames that these have together, if the movie has so many; one batch has one.
+        prepare: Called with a movie's first batch, before any thread.
         buffer: Makes the memory that a batch of a shape is put into.
     """
 
     count: int = 1
     begin: Callable[[], None] = _nothing
-    prepare: Callable[[Sequence[NDArray[np.uint8]]], None] = _nothing
+    prepare: Callable[[NDArray[np.uint8]], None] = _nothing
     buffer: Callable[[tuple[int, ...]], NDArray[np.uint8]] = memory
-    looked_at: int = 1
 
 
 class Network(Protocol):

@@ -59,13 +59,7 @@ class TopDown:
     @property
     def lanes(self) -> Lanes:
         """How batches go through both networks side by side."""
-        return Lanes(
-            self.feed.lanes,
-            self.feed.begin_lane,
-            self._prepare,
-            self.feed.buffer,
-            self._engine.reduced.compares,
-        )
+        return self._engine.lanes(self._prepare)
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -87,12 +81,11 @@ class TopDown:
         with self.feed.lane():
             return self._poses(batch, self._boxes(batch))
 
-    def _prepare(self, batches: Sequence[NDArray[np.uint8]]) -> None:
+    def _prepare(self, batch: NDArray[np.uint8]) -> None:
         """On a CPU, freeze the network for one animal, which comes again and again."""
-        frame = batches[0][0]
-        pictures, _ = self._animals.cut(frame, everywhere(frame, 1))
+        pictures, _ = self._animals.cut(batch[0], everywhere(batch[0], 1))
         self._engine.prepare(lambda: self._animals.inputs(pictures))
-        self._engine.reduced.measure(self.predict, batches)
+        self._engine.reduced.measure(self.predict, batch)
 
     def _see_all(self, frame: Image) -> None:
         """What a frame with as many animals as there may be needs of the device."""

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tasks.pose.frozen import Outputs, freeze
+from tasks.pose.network import Lanes
 from tasks.pose.torch_feed import Feed
 from tasks.pose.torch_precision import BFLOAT16, Reduced
 
@@ -35,6 +37,14 @@ class Engine:
         self.reduced = Reduced(torch, self._model, feed.device)
         self._ready: Callable[[Any], Outputs] | None = None
         self._ready_for: tuple[tuple[int, ...], str] = ((), "")
+
+    def lanes(self, prepare: Callable[[NDArray[np.uint8]], None]) -> Lanes:
+        """How batches go through the network side by side.
+
+        Args:
+            prepare: Called with a movie's first batch; see `Lanes`.
+        """
+        return Lanes(self._feed.lanes, self._feed.begin_lane, prepare, self._feed.buffer)
 
     def prepare(self, inputs: Callable[[], Any]) -> None:
         """On a CPU, make the network ready for inputs of this shape, which come again and again.

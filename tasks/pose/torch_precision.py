@@ -1,7 +1,7 @@
 """How exactly a network computes: what a request chooses, and never unmeasured."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from tasks.pose.precision import FULL, Arithmetic, Numbers, compared
 from tasks.pose.settings import Precision
 
 _COMPARED = 16
-"""Frames at a movie's start that are also estimated in full precision."""
+"""Frames of a movie's first batch that are also estimated in full precision, at the most."""
 
 _COMPARED_ON_A_CPU = 4
 """The same: a large network takes a second for each."""
@@ -98,13 +98,6 @@ class Reduced:
         """What the network computes with now."""
         return FULL.numbers if self._is_full else self.arithmetic.numbers
 
-    @property
-    def compares(self) -> int:
-        """How many frames at a movie's start `measure` wants."""
-        if self.arithmetic.numbers == FULL.numbers:
-            return 1
-        return _COMPARED if self._on_gpu else _COMPARED_ON_A_CPU
-
     def lowered(self, inputs: Any) -> Callable[[Any], Outputs] | None:
         """On a CPU, the network in half precision; None where it computes in full precision.
 
@@ -144,20 +137,18 @@ class Reduced:
             self._model.forward = replaced
 
     def measure(
-        self,
-        predict: Callable[[NDArray[np.uint8]], list[Found]],
-        batches: Sequence[NDArray[np.uint8]],
+        self, predict: Callable[[NDArray[np.uint8]], list[Found]], batch: NDArray[np.uint8]
     ) -> None:
         """Estimate a movie's first frames in full precision, too, and keep how far apart they are.
 
         Args:
             predict: Estimates a batch.
-            batches: The movie's first.
+            batch: The movie's first.
         """
         numbers = self.arithmetic.numbers
         if numbers == FULL.numbers:
             return
-        frames = np.concatenate([batch[: self.compares] for batch in batches])[: self.compares]
+        frames = batch[: _COMPARED if self._on_gpu else _COMPARED_ON_A_CPU]
         pairs: list[tuple[Any, Any]] = []
         for start in range(0, len(frames), _AT_ONCE):
             part = frames[start : start + _AT_ONCE]

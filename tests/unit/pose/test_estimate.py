@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tasks.pose import estimate
+from tasks.pose import checkpoints, estimate
 from tasks.pose.checkpoints import Past
 from tasks.pose.errors import BadInput
 from tasks.pose.estimate import _cropped, _unknown, cropped_edges
@@ -239,3 +239,14 @@ def test_loading_the_module_loads_no_network() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_checkpoints_in_bfloat16_are_told_from_those_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has: bool
+) -> None:
+    monkeypatch.setattr(estimate, "has_bfloat16", lambda: has)
+    kinds = [estimate._kind(tmp_path, "cpu", precision) for precision in Precision]
+    assert kinds == ["cpu", "cpu", "cpubfloat" if has else "cpu"]
+    name = f"000000000-000000004-1-{kinds[-1]}.npz"
+    assert checkpoints._NAME.fullmatch(name)

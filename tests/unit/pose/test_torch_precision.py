@@ -97,7 +97,7 @@ def test_half_precision_is_measured_and_not_far_from_full() -> None:
     gpu, model = Torch(), network()
     reduced = Reduced(gpu, model, GPU)
     reduced.begin(Precision.HALF)
-    reduced.measure(predictor(model), [pictures()])
+    reduced.measure(predictor(model), pictures())
     found = reduced.arithmetic
     assert (found.numbers, found.frames, found.points) == ("float16", 16, 64)
     assert found.most is not None
@@ -125,7 +125,7 @@ def test_a_network_comes_back_from_half_precision() -> None:
 def test_full_precision_has_nothing_to_be_measured() -> None:
     reduced = Reduced(Torch(), network(), GPU)
     reduced.begin(Precision.FULL)
-    reduced.measure(lambda _: pytest.fail("nothing is compared"), [pictures()])
+    reduced.measure(lambda _: pytest.fail("nothing is compared"), pictures())
     assert reduced.arithmetic == FULL
 
 
@@ -157,7 +157,7 @@ def test_a_processor_without_bfloat16_says_that_it_has_no_half_precision(
     before = model.forward
     reduced = Reduced(Torch(), model, CPU)
     reduced.begin(Precision.HALF)
-    assert (reduced.arithmetic.numbers, reduced.compares) == ("float32", 1)
+    assert reduced.arithmetic.numbers == "float32"
     assert "no effect on this processor" in reduced.arithmetic.warnings[0]
     assert reduced.lowered(inputs()) is None
     assert model.forward == before
@@ -170,14 +170,11 @@ def bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("bfloat16")
-def test_half_precision_on_a_cpu_is_measured_over_the_first_batches() -> None:
+def test_half_precision_on_a_cpu_is_measured() -> None:
     model = network()
-    engine = Engine(torch, model, Feed(torch, CPU))
-    engine.reduced.begin(Precision.HALF)
-    assert engine.reduced.compares == 4
-    engine.prepare(inputs)
+    engine = in_half(model)
     with torch.inference_mode():
-        engine.reduced.measure(predictor(engine_of(engine)), [one[None] for one in pictures(6)])
+        engine.reduced.measure(predictor(engine_of(engine)), pictures(6))
     found = engine.reduced.arithmetic
     assert (found.numbers, found.frames, found.points) == ("bfloat16", 4, 16)
     assert found.most is not None
@@ -189,9 +186,7 @@ def test_half_precision_on_a_cpu_is_measured_over_the_first_batches() -> None:
 @pytest.mark.parametrize("norm", ["merged", "elsewhere too", None])
 def test_a_network_in_bfloat16_gives_about_the_same_for_any_shape(norm: str | None) -> None:
     model = network(norm=norm)
-    engine = Engine(torch, model, Feed(torch, CPU))
-    engine.reduced.begin(Precision.HALF)
-    engine.prepare(inputs)
+    engine = in_half(model)
     run = engine_of(engine)
     for batch in (inputs(), inputs(3), torch.rand(2, 3, 20, 30)):
         with torch.inference_mode():
@@ -227,9 +222,7 @@ def test_heads_stay_in_full_precision(features: Any) -> None:
 
     torch.manual_seed(1)
     model = WithHeads().eval()
-    engine = Engine(torch, model, Feed(torch, CPU))
-    engine.reduced.begin(Precision.HALF)
-    engine.prepare(inputs)
+    engine = in_half(model)
     assert engine.reduced.numbers == "bfloat16"
     with torch.inference_mode():
         found = engine_of(engine)(inputs())["bodypart"]["heatmap"]
@@ -262,11 +255,9 @@ def test_a_network_that_cannot_be_lowered_runs_in_full_precision() -> None:
         def forward(self, inputs: Any) -> dict[str, dict[str, Any]]:
             return {"bodypart": {"heatmap": torch.special.zeta(inputs + 2, inputs + 1)}}
 
-    engine = Engine(torch, Stubborn().eval(), Feed(torch, CPU))
-    engine.reduced.begin(Precision.HALF)
-    engine.prepare(inputs)
+    engine = in_half(Stubborn().eval())
     found = engine.reduced.arithmetic
-    assert (found.numbers, engine.reduced.compares) == ("float32", 1)
+    assert found.numbers == "float32"
     assert "no effect on this network" in found.warnings[0]
     with torch.inference_mode():
         heatmap = engine_of(engine)(inputs())["bodypart"]["heatmap"]
@@ -277,7 +268,15 @@ def inputs(count: int = 1) -> Any:
     return torch.from_numpy(pictures(count)).float().permute(0, 3, 1, 2) / 255
 
 
-def engine_of(engine: Any) -> Any:
+def in_half(model: Any) -> Engine:
+    """An engine on a CPU that is ready for a movie in half precision."""
+    engine = Engine(torch, model, Feed(torch, CPU))
+    engine.reduced.begin(Precision.HALF)
+    engine.prepare(inputs)
+    return engine
+
+
+def engine_of(engine: Engine) -> Any:
     """What an engine computes a batch with."""
     return lambda batch: engine.network_for(batch)(batch)
 
