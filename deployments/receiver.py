@@ -20,8 +20,8 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from deployments.debounce import Gatherer
 from deployments.definitions import INBOX
-from deployments.gathering import Gatherer
 from flows.__main__ import prepare_environment
 from tasks.storage.location import Location
 from tasks.storage.notifications import arrivals
@@ -115,7 +115,7 @@ def receive(options: argparse.Namespace, inboxes: Sequence[Location]) -> None:
 
 
 def _announce(inboxes: Sequence[Location], found: Sequence[Location]) -> None:
-    from tasks.arrivals import announce  # noqa: PLC0415 - Prefect takes seconds to load
+    from tasks.inbox.arrivals import announce  # noqa: PLC0415 - Prefect takes seconds to load
 
     count = announce(inboxes, found)
     log.info("%d arrivals, %d events", len(found), count)

@@ -23,7 +23,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.workers.process import ProcessWorker, ProcessWorkerResult
 
-from tasks.cancelling import tell_who_cancelled
+from tasks.stages.cancellation import tell_who_cancelled
 
 _HELD = "already holding"
 """In the words of the error that a run raises which has its place."""

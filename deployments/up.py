@@ -11,39 +11,30 @@ import argparse
 import json
 import os
 import shlex
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from deployments.background import (
+    ROOT,
+    STATE,
+    Parts,
+    born,
+    find_free_port,
+    print_line,
+    stop_process,
+)
 from deployments.definitions import INBOX
-from deployments.demo.run import BUCKET, STORE
+from deployments.demo.inputs import BUCKET, STORE
 from flows.__main__ import QUIET
 
-ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / ".cache" / "up"
-STATE = "state.json"
-"""File in the folder that says what is up."""
 
 SETTINGS = "env"
 """File in the folder that a shell can source, to use what is up."""
 
 UI_PORT, STORE_PORT, RECEIVER_PORT = 4200, 4201, 4202
 """Where things are served, on loopback; the next free port where one is taken."""
-
-PATIENCE = 300.0
-"""Seconds that a part may take to answer: a busy machine is slow to start."""
-
-GRACE = 30.0
-"""Seconds that a part has to end by itself."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 def up(folder: Path) -> int:
     """Start every part, in the order in which they need each other, and say where to look."""
     if (folder / STATE).exists():
-        _say("it is up already, or was not ended with `make down`; doing that first")
+        print_line("it is up already, or was not ended with `make down`; doing that first")
         down(folder)
     folder.mkdir(parents=True, exist_ok=True)
     environment, store = _environment(folder)
@@ -70,10 +61,10 @@ def up(folder: Path) -> int:
         _start_all(parts, store)
     except (RuntimeError, KeyboardInterrupt) as error:
         down(folder)
-        _say(f"error: {error or 'interrupted'}; the logs are in {folder}/")
+        print_line(f"error: {error or 'interrupted'}; the logs are in {folder}/")
         return 1
     _write_settings(parts)
-    _say(_where(parts, embedded=store is not None))
+    print_line(_where(parts, embedded=store is not None))
     return 0
 
 
@@ -90,33 +81,33 @@ def down(folder: Path) -> int:
     """End every part, the last one first, and what each has started."""
     state = folder / STATE
     if not state.exists():
-        _say("nothing is up")
+        print_line("nothing is up")
         return 0
     for name, part in reversed(json.loads(state.read_text(encoding="utf-8")).items()):
         # Its number may be another's by now, after a restart of the machine above all.
         if (mark := part.get("born")) and mark == born(part["pid"]):
-            _say(f"ending {name}")
-            _end(part["pid"])
+            print_line(f"ending {name}")
+            stop_process(part["pid"])
         else:
-            _say(f"{name} has ended already")
+            print_line(f"{name} has ended already")
     state.unlink()
     return 0
 
 
 def drop(folder: Path, movies: Sequence[Path]) -> int:
     """Put movies into the inbox, as whoever films them would."""
-    from tasks.pose.errors import PoseError  # noqa: PLC0415
+    from tasks.errors import PoseError  # noqa: PLC0415
 
     if refusal := _no_drop(folder, movies):
-        _say(f"error: {refusal}")
+        print_line(f"error: {refusal}")
         return 1
     settings = _settings(folder)
     os.environ.update(settings)
     try:
         for movie in movies:
-            _say(f"{_dropped(movie, settings[INBOX])}; its run appears {_when(folder)}")
+            print_line(f"{_dropped(movie, settings[INBOX])}; its run appears {_when(folder)}")
     except PoseError as error:
-        _say(f"error: {error}")
+        print_line(f"error: {error}")
         return 1
     return 0
 
@@ -140,8 +131,8 @@ def _dropped(movie: Path, inbox: str) -> str:
         PoseError: The store does not take it.
     """
     from tasks.storage.location import Location  # noqa: PLC0415 - boto3 reads the environment
-    from tasks.storage.store import store_for  # noqa: PLC0415
-    from tasks.store_errors import store_errors  # noqa: PLC0415
+    from tasks.storage.lookup import store_for  # noqa: PLC0415
+    from tasks.storage.user_errors import store_errors  # noqa: PLC0415
 
     with store_errors():
         target = Location.parse(f"{inbox.rstrip('/')}/").child(movie.name)
@@ -160,75 +151,9 @@ def _settings(folder: Path) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
-@dataclass
-class Parts:
-    """The parts that are up.
-
-    Attributes:
-        folder: Where their logs go, and the file that says what is up.
-        environment: What each of them gets.
-        started: Process of each, when that began, and where it is served, by name.
-    """
-
-    folder: Path
-    environment: dict[str, str]
-    started: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def start(self, name: str, words: Sequence[str], url: str = "", answers: str = "") -> None:
-        """Start a part, and wait until it answers.
-
-        Args:
-            name: What to call it.
-            words: Its command.
-            url: Where it is served.
-            answers: Address that tells when it is ready; by default `url`.
-
-        Raises:
-            RuntimeError: It ends, or does not answer.
-        """
-        _say(f"starting {name}")
-        pid = self._launch(name, words)
-        self.started[name] = {"pid": pid, "born": born(pid), "url": url}
-        (self.folder / STATE).write_text(json.dumps(self.started), encoding="utf-8")
-        if answers or url:
-            _wait_for(answers or url, name, pid)
-
-    def _launch(self, name: str, words: Sequence[str]) -> int:
-        with (self.folder / f"{name}.log").open("wb") as log:
-            child = subprocess.Popen(
-                words,
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        return child.pid
-
-    def run(self, what: str, words: Sequence[str]) -> str:
-        """Run a command to its end.
-
-        Returns:
-            What it said.
-
-        Raises:
-            RuntimeError: It failed.
-        """
-        _say(what)
-        done = subprocess.run(
-            words, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
-        )
-        log = self.folder / f"{what.replace(' ', '-')}.log"
-        log.write_text(done.stdout + done.stderr, encoding="utf-8")
-        if done.returncode:
-            raise RuntimeError(f"{what} failed: {(done.stderr or done.stdout).strip()[-500:]}")
-        return done.stdout.strip()
-
-
 def _environment(folder: Path) -> tuple[dict[str, str], str | None]:
     """What every part gets, and the address of the embedded store where there is to be one."""
-    port = _free(UI_PORT)
+    port = find_free_port(UI_PORT)
     api = f"http://127.0.0.1:{port}/api"
     environment = (
         dict(os.environ)
@@ -242,7 +167,7 @@ def _environment(folder: Path) -> tuple[dict[str, str], str | None]:
     )
     if any(name in os.environ for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")):
         return environment, None
-    store = f"http://127.0.0.1:{_free(STORE_PORT)}"
+    store = f"http://127.0.0.1:{find_free_port(STORE_PORT)}"
     return environment | {
         **STORE,
         "AWS_ENDPOINT_URL": store,
@@ -266,80 +191,12 @@ def _start_all(parts: Parts, store: str | None) -> None:
         parts.run("filling in the form", (*python, "deployments.demo.form", BUCKET))
     # Runs have some seconds to end by themselves, and some to clean up: less than GRACE in all.
     parts.start("worker", (*python, "deployments.worker", "--grace", "8"))
-    receiver = f"http://127.0.0.1:{_free(RECEIVER_PORT)}"
+    receiver = f"http://127.0.0.1:{find_free_port(RECEIVER_PORT)}"
     parts.start("receiver", [*listen, "--port", _port_of(receiver)], receiver)
 
 
 def _port_of(url: str) -> str:
     return url.rpartition(":")[2]
-
-
-def _wait_for(url: str, name: str, pid: int) -> None:
-    """Wait until a part answers.
-
-    Raises:
-        RuntimeError: It has ended, or takes too long.
-    """
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        with suppress(urllib.error.HTTPError, OSError):
-            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - an address of our own
-            return
-        if not _alive(pid):
-            raise RuntimeError(f"{name} has ended by itself")
-        time.sleep(0.5)
-    raise RuntimeError(f"{name} does not answer at {url}")
-
-
-def born(pid: int) -> str | None:
-    """When a process began, by which it is told from another of the same number.
-
-    Returns:
-        The machine's boot and the process' start in clock ticks since then; None where it is gone.
-    """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    # The name in parentheses may hold anything; the start is the 20th word after it.
-    return f"{boot} {stat.rpartition(')')[2].split()[19]}"
-
-
-def _alive(pid: int) -> bool:
-    with suppress(ChildProcessError):
-        return os.waitpid(pid, os.WNOHANG) == (0, 0)
-    with suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
-
-
-def _end(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGTERM)
-    until = time.monotonic() + GRACE
-    while _alive(pid) and time.monotonic() < until:
-        time.sleep(0.2)
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
-
-
-_given: set[int] = set()
-"""Ports that have been given to a part, which may not listen yet."""
-
-
-def _free(port: int) -> int:
-    """The port, or the next one that nobody listens at, or will."""
-    while port in _given or _is_taken(port):
-        port += 1
-    _given.add(port)
-    return port
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _where(parts: Parts, *, embedded: bool) -> str:
@@ -365,11 +222,6 @@ def _inbox(location: str | None) -> str:
     if location:
         return f"{location} (make drop MOVIE=my-movie.mp4)"
     return f"none, runs start from the form only ({INBOX}=s3://bucket/inbox/ make up)"
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tasks.exits import BAD_INPUT, tell_interrupted, tell_refused
-from tasks.pose.settings import LONGEST_LINK, PoseSettings, option_of
+from tasks.command_line.exit_status import BAD_INPUT, tell_interrupted, tell_refused
+from tasks.pose.settings import LONGEST_LINK, PoseSettings
+from tasks.pose.settings_help import option_of
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -114,8 +115,8 @@ def _add_open(opened: argparse.ArgumentParser) -> None:
 
 
 def _open(options: argparse.Namespace) -> int:
-    from tasks.links import addresses  # noqa: PLC0415 - not for --help
-    from tasks.pose.errors import PoseError  # noqa: PLC0415
+    from tasks.errors import PoseError  # noqa: PLC0415
+    from tasks.output.links import addresses  # noqa: PLC0415 - not for --help
 
     try:
         found = addresses(options.location, options.hours)
@@ -134,7 +135,7 @@ def _add_inspect(inspect: argparse.ArgumentParser) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from tasks.inspection import report  # noqa: PLC0415 - not for --help
+    from tasks.command_line.inspect_model import report  # noqa: PLC0415 - not for --help
 
     status, shown, problems = report(options.model, as_object=options.json)
     sys.stdout.write(shown)
@@ -168,7 +169,7 @@ def _run(options: argparse.Namespace) -> int:
     except ValidationError as error:
         return _refuse(_sentence(error))
     prepare_environment()
-    from tasks.estimator import estimator_ahead  # noqa: PLC0415 - not for --help, or for a slip
+    from tasks.run.estimator import estimator_ahead  # noqa: PLC0415 - not for --help, or for a slip
 
     try:
         with estimator_ahead():
@@ -176,23 +177,23 @@ def _run(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         return tell_interrupted()
     except Exception as error:  # noqa: BLE001 - also Prefect's own troubles: no server, no home
-        from tasks.retries import explained  # noqa: PLC0415
+        from tasks.stages.stage import explained  # noqa: PLC0415
 
         return tell_refused(explained(error))
 
 
 def _run_flow(options: argparse.Namespace, settings: PoseSettings) -> int:
-    from tasks.pose.loading import loading  # noqa: PLC0415
+    from tasks.processes.fast_imports import loading  # noqa: PLC0415
 
     with loading():  # Prefect takes seconds
         from flows.pose_estimation import pose_estimation  # noqa: PLC0415
-        from tasks import console  # noqa: PLC0415
+        from tasks.command_line import terminal  # noqa: PLC0415
 
     request = (options.model, options.movies, options.output, settings)
-    output = console.checked_output(*request)
-    with console.ends_when_interrupted(), console.live_progress():
+    output = terminal.checked_output(*request)
+    with terminal.ends_when_interrupted(), terminal.live_progress():
         state = pose_estimation(*request, return_state=True)
-    return console.tell(state, output)
+    return terminal.tell(state, output)
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:

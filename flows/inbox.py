@@ -2,12 +2,13 @@
 
 from prefect import flow
 
-from tasks.inbox import look, look_at_arrivals, parse_arrivals, parse_inbox, remember
-from tasks.inbox_page import tell
-from tasks.inbox_plan import FolderRequest, in_one_sentence
-from tasks.inbox_runs import recall, start
+from tasks.inbox.batches import in_one_sentence
+from tasks.inbox.look import look, look_at_arrivals, parse_arrivals, parse_inbox, remember
+from tasks.inbox.page import tell
+from tasks.inbox.request_file import FolderRequest
+from tasks.inbox.start_runs import recall, start
 from tasks.pose.settings import PoseSettings
-from tasks.retries import ends_clearly
+from tasks.stages.stage import ends_clearly
 
 POSE_ESTIMATION = "pose-estimation/pose-estimation"
 

@@ -5,59 +5,46 @@ from pathlib import Path
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.estimation import (
-    ReadyModel,
-    Workers,
-    check_model,
-    check_movie,
-    draw_previews,
-    estimate_poses,
-    filter_poses,
-    judge_quality,
-    label_movie,
-    load_model,
-    stage_processes,
-)
-from tasks.kept import (
-    KeptNames,
-    checkpoints_of,
-    keep_estimate,
-    keep_results,
-    kept_names,
-    look_back,
-    restore,
-    reusable,
-)
-from tasks.live import live_bar, live_bars
-from tasks.locking import check_lock, lock_output, sole_writer
-from tasks.naming import named_for_movie, named_for_request
-from tasks.one_movie import hands_over, resolve_movie
-from tasks.parts import Place
-from tasks.pose.run_record import LABELED, POSES, RAW, now
-from tasks.pose.settings import PoseSettings, WrittenLocation
-from tasks.progress import check_running
-from tasks.publishing import (
+from tasks.output.kept_archives import KeptNames, keep_estimate, keep_results, kept_names
+from tasks.output.lock import check_lock, sole_writer
+from tasks.output.lock_stage import lock_output
+from tasks.output.publish import (
     publish_annotations,
     publish_movie,
     publish_record,
     show_results,
     withdraw_record,
 )
-from tasks.recording import Analysed, RunFacts, conclusion, outcomes, parted
-from tasks.retries import ends_clearly, stage, timed_stages
-from tasks.scratch import scratch_folder
-from tasks.scratch_room import check_scratch
-from tasks.side_by_side import side_by_side
-from tasks.spreading import check_can_spread, remove_parts, spread_movies, spreads
-from tasks.staging import (
-    INPUT,
-    MovieSource,
-    ResolvedRequest,
-    fetch_model,
-    fetch_movie,
-    movie_folder,
-    resolve_request,
+from tasks.output.record import conclusion, outcomes, parted
+from tasks.output.reuse import checkpoints_of, look_back, restore, reusable
+from tasks.pose.results.file_names import LABELED, POSES, RAW
+from tasks.pose.results.run_record import now
+from tasks.pose.settings import PoseSettings, WrittenLocation
+from tasks.processes.pool import Workers
+from tasks.run.fetch import fetch_model, fetch_movie, movie_folder
+from tasks.run.model import check_model, load_model
+from tasks.run.movie import (
+    check_movie,
+    draw_previews,
+    estimate_poses,
+    filter_poses,
+    judge_quality,
+    label_movie,
 )
+from tasks.run.request import resolve_request
+from tasks.run.scratch_folder import scratch_folder
+from tasks.run.scratch_space import check_scratch
+from tasks.run.workers import stage_processes
+from tasks.run_data import INPUT, Analysed, MovieSource, ReadyModel, ResolvedRequest, RunFacts
+from tasks.spread.handover import Place
+from tasks.spread.movie_run import hands_over, resolve_movie
+from tasks.spread.request_run import check_can_spread, remove_parts, spread_movies, spreads
+from tasks.stages.fan_out import side_by_side
+from tasks.stages.live_bars import live_bar, live_bars
+from tasks.stages.progress import check_running
+from tasks.stages.run_names import named_for_movie, named_for_request
+from tasks.stages.stage import ends_clearly, stage
+from tasks.stages.stage_times import timed_stages
 
 MOVIES_AT_ONCE = 3
 """One is fetched and one is labelled and pushed while one is on the GPU."""

@@ -4,8 +4,8 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from pydantic import NonNegativeInt
 
-from tasks.recovery import drop_late_looks, in_short, is_looked_after, recover_all
-from tasks.retries import ends_clearly
+from tasks.recovery.restart import drop_late_looks, in_short, is_looked_after, recover_all
+from tasks.stages.stage import ends_clearly
 
 RESTARTS = 3
 """A run that has crashed more often than that has a reason that another start does not mend."""

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.pose.errors import BadInput
-from tasks.pose.model import Model
-from tasks.pose.model_archive import open_model
+from tasks.errors import BadInput
+from tasks.pose.model.archive import open_model
+from tasks.pose.model.description import Model
 from tests.model_zips import Files, write_zip
 
 

@@ -27,7 +27,8 @@ from typing import Any
 
 import boto3
 
-from deployments.up import Parts, down
+from deployments.background import Parts
+from deployments.up import down
 from flows.__main__ import QUIET
 from tests.integration.test_receiver import notification
 from tests.paths import ROOT

@@ -2,7 +2,7 @@
 
 import re
 
-from tasks.pose.settings import settings_table
+from tasks.pose.settings_help import settings_table
 from tests.paths import ROOT
 
 README = ROOT / "README.md"

@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.pose.ledger import FrameLedger
-from tasks.pose.model import Model
-from tasks.pose.quality import PartQuality, Quality, Verdict
-from tasks.pose.run_record import (
+from tasks.pose.model.description import Model
+from tasks.pose.movies.frame_ledger import FrameLedger
+from tasks.pose.results.run_record import (
     Estimator,
     FlowRun,
     Host,
@@ -20,6 +19,7 @@ from tasks.pose.run_record import (
     status_of,
 )
 from tasks.pose.settings import PoseSettings
+from tasks.pose.tables.quality import PartQuality, Quality, Verdict
 
 DIGEST = "0123456789abcdef" * 4
 

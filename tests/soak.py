@@ -31,7 +31,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter
 
 from deployments import definitions, deploy
-from tasks.pose.slots import SLOTS
+from tasks.pose.network.device_locks import SLOTS
 from tests.full_server import full_server
 from tests.integration.lab import as_client
 from tests.movie_files import cut_movie

@@ -45,7 +45,7 @@ class Injector:
         for pid in (int(one.name) for one in Path("/proc").glob("[0-9]*")):
             with suppress(OSError):
                 command = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
-                if "tasks.pose.processes" in command and _is_ours(pid):
+                if "tasks.processes.child" in command and _is_ours(pid):
                     self._look_at(pid, command)
 
     def _look_at(self, pid: int, command: list[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.pose.tensorflow_config import is_installed
+from tasks.pose.model.tensorflow_config import is_installed
 
 needs_tensorflow = pytest.mark.skipif(
     not is_installed(),

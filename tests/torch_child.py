@@ -8,9 +8,9 @@ from unittest.mock import patch
 
 import pandas as pd
 
-from tasks.pose.errors import PoseWarning
-from tasks.pose.torch_model import _no_downloads
-from tasks.pose.tracking import Predictions, Tracking, tracked_table
+from tasks.errors import PoseWarning
+from tasks.pose.network.pytorch.model_loader import _no_downloads
+from tasks.pose.tables.tracking import Predictions, Tracking, tracked_table
 
 
 def tracked(

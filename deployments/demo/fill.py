@@ -5,9 +5,9 @@ from typing import Any
 
 import boto3
 
-from deployments.demo.run import HERE, MODEL, MOVIE
+from deployments.demo.inputs import HERE, MODEL, MOVIE
 from tasks.storage.location import Location
-from tasks.storage.store import store_for
+from tasks.storage.lookup import store_for
 
 
 def put_inputs(bucket: str) -> Location:

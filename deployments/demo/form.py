@@ -5,7 +5,7 @@ import sys
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentUpdate
 
-from deployments.demo.run import MODEL
+from deployments.demo.inputs import MODEL
 from flows.inbox import POSE_ESTIMATION
 
 

@@ -10,23 +10,13 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from deployments.demo.inputs import BUCKET, HERE, MODEL, STORE
 from flows.__main__ import prepare_environment
 
-HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RESULTS = ROOT / "demo-results"
-MODEL, MOVIE = HERE / "mouse-openfield-model.zip", HERE / "mouse-openfield.mp4"
-BUCKET = "dlcflow-demo"
-
-STORE = {
-    "AWS_ACCESS_KEY_ID": "demo",
-    "AWS_SECRET_ACCESS_KEY": "demo",
-    "AWS_DEFAULT_REGION": "us-east-1",
-}
-"""moto's server takes any key; a person's own settings must not reach it."""
 
 
 def main() -> int:
@@ -74,9 +64,9 @@ def _run(bucket: str) -> int:
 
 def _bring_back(prefix: str) -> Any:
     """Download every result to a fresh folder; returns the run record."""
-    from tasks.pose.run_record import RunRecord  # noqa: PLC0415
+    from tasks.pose.results.run_record import RunRecord  # noqa: PLC0415
     from tasks.storage.location import Location  # noqa: PLC0415
-    from tasks.storage.store import store_for  # noqa: PLC0415
+    from tasks.storage.lookup import store_for  # noqa: PLC0415
 
     shutil.rmtree(RESULTS, ignore_errors=True)
     location = Location.parse(prefix)

@@ -5,7 +5,7 @@ counts frames by the container's claim. Here frames are decoded in a thread, mov
 bytes, normalized there, and predicted with DeepLabCut's model and predictor; the answer is the
 same to within rounding (tests compare it with `analyze_videos`).
 
-These functions run in a child process of their own (`tasks.pose.processes`).
+These functions run in a child process of their own (`tasks.processes.stage_process`).
 """
 
 import time
@@ -20,20 +20,21 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.pose import slots
-from tasks.pose.checkpoints import Checkpoints, Found, Past, read_past
-from tasks.pose.errors import BadInput, PoseWarning, StageFailed
-from tasks.pose.feeding import feeding
-from tasks.pose.lanes import in_lanes
-from tasks.pose.movies import Image, Shot, open_movie
-from tasks.pose.network import Loaded, Network, is_torch, load_network
-from tasks.pose.pace import QUEUED, Pace, Waits
-from tasks.pose.poses import write_poses
-from tasks.pose.precision import FULL, Arithmetic
-from tasks.pose.processes import usable_cpus
+from tasks.errors import BadInput, PoseWarning, StageFailed
+from tasks.pose.movies.reader import Image, Shot, open_movie
+from tasks.pose.movies.timing import Timing
+from tasks.pose.network import device_locks
+from tasks.pose.network.batch_feed import feeding
+from tasks.pose.network.batch_lanes import in_lanes
+from tasks.pose.network.checkpoint_files import Checkpoints, Found, Past, read_past
+from tasks.pose.network.interface import Loaded, Network
+from tasks.pose.network.loader import is_torch, load_network
+from tasks.pose.network.precision_check import FULL, Arithmetic
+from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
 from tasks.pose.settings import Crop, Precision
-from tasks.pose.timing import Timing
-from tasks.pose.torch_precision import has_bfloat16
+from tasks.pose.tables.pose_table import write_poses
+from tasks.processes.bottleneck import QUEUED, Pace, Waits
+from tasks.processes.environment import usable_cpus
 
 _MOST_CONVERTERS = 4
 """Threads that make pictures RGB; a decoder with its four threads gives no more."""
@@ -163,7 +164,7 @@ def _on_device(
     project: Path, device: str | None, progress: Callable[[Pace], None]
 ) -> Iterator[Network]:
     """The model on a device that nobody else uses while the block runs."""
-    free = slots.slot(_devices(project, device), _home(project), lambda: progress(QUEUED))
+    free = device_locks.slot(_devices(project, device), _home(project), lambda: progress(QUEUED))
     with free as held:
         yield _network(project, held.name)
 
@@ -267,7 +268,7 @@ _networks: dict[tuple[Path, str], Network] = {}
 
 def network_on(project: Path, device: str | None) -> Network:
     """A project's model on a device, loaded where it is not there yet."""
-    return _network(project, slots.idle(_devices(project, device)).name)
+    return _network(project, device_locks.idle(_devices(project, device)).name)
 
 
 def _network(project: Path, device: str) -> Network:
@@ -283,5 +284,5 @@ def _home(project: Path) -> str | None:
     return next((device for held, device in _networks if held == project), None)
 
 
-def _devices(project: Path, wanted: str | None) -> list[slots.Device]:
-    return slots.devices(wanted, only_first=not is_torch(project))
+def _devices(project: Path, wanted: str | None) -> list[device_locks.Device]:
+    return device_locks.devices(wanted, only_first=not is_torch(project))

@@ -16,17 +16,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.drawing import FramePainter, LabelStyle, trail
-from tasks.pose.encoders import encoded
-from tasks.pose.errors import StageFailed
-from tasks.pose.labeled_movie import write_labeled_movie
-from tasks.pose.model import Model
-from tasks.pose.movies import Image, MovieReader, open_movie, probe
-from tasks.pose.planes import Planes
-from tasks.pose.poses import read_poses
-from tasks.pose.quality import Quality, assess
+from tasks.errors import StageFailed
+from tasks.pose.drawing.encoders import encoded
+from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle, trail
+from tasks.pose.drawing.labeled_movie import write_labeled_movie
+from tasks.pose.model.description import Model
+from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe
+from tasks.pose.movies.timing import Timing
+from tasks.pose.movies.yuv_frame import Planes
 from tasks.pose.settings import PoseSettings
-from tasks.pose.timing import Timing
+from tasks.pose.tables.pose_table import read_poses
+from tasks.pose.tables.quality import Quality, assess
 
 WORST_QUALITY = 85
 """JPEG quality of the report's pictures of the worst frames."""
@@ -97,7 +97,7 @@ def preview_files(
         The pictures' files by their published names.
     """
     # matplotlib's figures take a while to load, and the flow loads this module for its names.
-    from tasks.pose.previews import draw_previews  # noqa: PLC0415
+    from tasks.pose.previews.draw import draw_previews  # noqa: PLC0415
 
     return draw_previews(
         _shifted(read_poses(poses), offset),

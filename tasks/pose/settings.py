@@ -1,13 +1,9 @@
 """`PoseSettings`: one model that is the form, the command line, the validation and the docs."""
 
-import argparse
-from collections.abc import Iterator
 from enum import StrEnum
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from pydantic.fields import FieldInfo
 
 MAX_WINDOW = 101
 
@@ -269,79 +265,3 @@ def _closest(name: str, known: Any) -> str:
     close = get_close_matches(name.casefold(), list(by_small_letters), n=3)
     matches = [by_small_letters[one] for one in close]
     return f"; did you mean {' or '.join(matches)}?" if matches else ""
-
-
-def settings_table() -> str:
-    """Render the settings as the Markdown table that the README shows."""
-    lines = ["| setting | default | range | what it does |", "|---|---|---|---|"]
-    for name, field in _rows():
-        lines.append(f"| `{name}` | {_default(field)} | {_range(field)} | {field.description} |")
-    return "\n".join(lines)
-
-
-def _rows() -> Iterator[tuple[str, FieldInfo]]:
-    """Every setting, and in place of a group of them its members."""
-    for name, field in PoseSettings.model_fields.items():
-        if field.annotation is QualityThresholds:
-            for inner, of_group in QualityThresholds.model_fields.items():
-                yield f"{name}.{inner}", of_group
-        else:
-            yield name, field
-
-
-def _default(field: FieldInfo) -> str:
-    value = field.default
-    return "none" if value is None else str(value).lower() if value in (True, False) else str(value)
-
-
-def _range(field: FieldInfo) -> str:
-    """What a field accepts, in words: choices, or bounds."""
-    kind = next(_alternatives(field.annotation))
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return ", ".join(kind)
-    if kind is bool:
-        return "true, false"
-    bounds = {type(limit).__name__: limit for limit in field.metadata}
-    low = next((f"≥ {b.ge}" for k, b in bounds.items() if k == "Ge"), "")
-    low = next((f"> {b.gt}" for k, b in bounds.items() if k == "Gt"), low)
-    high = next((f"≤ {b.le}" for k, b in bounds.items() if k == "Le"), "")
-    return ", ".join(filter(None, (low, high))) or _FREE_TEXT.get(kind, "")
-
-
-def option_of(field: FieldInfo) -> dict[str, Any]:
-    """Describe a setting's flag to `argparse.ArgumentParser.add_argument`.
-
-    Without the flag the value is None, so that only the model knows defaults.
-    """
-    kind = next(_alternatives(field.annotation))
-    if kind is QualityThresholds:
-        known = ", ".join(f"{k}={v.default}" for k, v in QualityThresholds.model_fields.items())
-        text = f"{field.description} Known, with their defaults: {known}"
-        return {"default": None, "nargs": "+", "metavar": "NAME=SHARE", "help": text}
-    default = f"(default: {_default(field)})"
-    option: dict[str, Any] = {"default": None, "help": f"{field.description} {default}"}
-    if kind is bool:
-        return option | {"action": argparse.BooleanOptionalAction}
-    if kind is Crop:
-        names = tuple(map(str.upper, Crop.model_fields))
-        return option | {"nargs": 4, "type": int, "metavar": names}
-    if kind == Literal["all"]:
-        return option | {"nargs": "+", "metavar": "BODY_PART"}
-    if issubclass(kind, StrEnum):
-        return option | {"choices": [str(choice) for choice in kind]}
-    return option | {"type": kind, "metavar": kind.__name__.upper()}
-
-
-_FREE_TEXT: dict[Any, str] = {
-    Crop: "inside the frame",
-    str: "any matplotlib colormap",
-    Literal["all"]: "all, or names of the model's body parts",
-}
-
-
-def _alternatives(annotation: Any) -> Iterator[Any]:
-    """The members of a union that are not None; the annotation itself where it is no union."""
-    if get_origin(annotation) in (Union, UnionType):
-        yield from (kind for kind in get_args(annotation) if kind is not type(None))
-    else:
-        yield annotation

@@ -19,9 +19,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tasks.pose.estimate import Estimate
-from tasks.pose.movies import MovieInfo, probe
-from tasks.pose.processes import OFFLINE, usable_cpus
+from tasks.pose.movies.reader import MovieInfo, probe
 from tasks.pose.settings import Precision
+from tasks.processes.environment import OFFLINE, usable_cpus
 from tests.bench import ours
 from tests.bench.agreement import Agreement, compare
 from tests.bench.inputs import clip, network_model

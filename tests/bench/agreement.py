@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tasks.pose.poses import read_poses
+from tasks.pose.tables.pose_table import read_poses
 
 CONFIDENT, NEAR = 0.6, 0.01
 """The likelihood above which a point counts, and the pixels within which it is the same."""

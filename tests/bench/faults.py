@@ -23,11 +23,11 @@ from typing import Any
 
 import pytest
 
-from tasks.pose.errors import Retriable
-from tasks.retries import STORE_RETRIES
+from tasks.errors import Retriable
+from tasks.stages.stage import STORE_RETRIES
 from tasks.storage.location import Location
-from tasks.storage.store import store_for
-from tasks.store_errors import store_errors
+from tasks.storage.lookup import store_for
+from tasks.storage.user_errors import store_errors
 from tests.integration.storage.faults import (
     Answer,
     Cut,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-from tasks.pose.movies import open_movie, probe
+from tasks.pose.movies.reader import open_movie, probe
 from tests.paths import ROOT
 
 

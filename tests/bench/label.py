@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from tasks.estimation import stage_processes
 from tasks.pose import finishing
-from tasks.pose.movies import probe
-from tasks.pose.poses import write_poses
-from tasks.pose.processes import StageProcess
-from tasks.pose.timing import constant_timing
+from tasks.pose.movies.reader import probe
+from tasks.pose.movies.timing import constant_timing
+from tasks.pose.tables.pose_table import write_poses
+from tasks.processes.stage_process import StageProcess
+from tasks.run.workers import stage_processes
 from tests.bench import ours
 from tests.bench.inputs import clip
 from tests.bench.label_reference import label

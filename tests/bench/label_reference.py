@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.pose.drawing import LabelStyle
-from tasks.pose.movies import probe
+from tasks.pose.drawing.frame_painter import LabelStyle
+from tasks.pose.movies.reader import probe
 
 
 def label(movie: Path, poses: Path, style: LabelStyle) -> None:

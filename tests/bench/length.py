@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks.estimation import Workers, stage_processes
 from tasks.pose import estimate, finishing
-from tasks.pose.median_filter import filter_file
-from tasks.pose.model_archive import open_model
-from tasks.pose.poses import write_poses
+from tasks.pose.model.archive import open_model
+from tasks.pose.movies.timing import constant_timing
 from tasks.pose.settings import PoseSettings
-from tasks.pose.timing import constant_timing
+from tasks.pose.tables.median_filter import filter_file
+from tasks.pose.tables.pose_table import write_poses
+from tasks.processes.pool import Workers
+from tasks.run.workers import stage_processes
 from tests.bench import ours
 from tests.bench.inputs import clip
 from tests.bench.measuring import MIB, Cost, measured, with_progress

@@ -30,14 +30,14 @@ from PIL import Image
 from flows.__main__ import prepare_environment
 from tasks.pose.estimate import Estimate
 from tasks.pose.finishing import Labeled
-from tasks.pose.movies import MovieInfo
-from tasks.pose.network import Loaded
-from tasks.pose.poses import pose_table, write_poses
-from tasks.pose.processes import StageProcess
-from tasks.pose.quality import Quality, Verdict
-from tasks.pose.timing import Timing
+from tasks.pose.movies.reader import MovieInfo
+from tasks.pose.movies.timing import Timing
+from tasks.pose.network.interface import Loaded
+from tasks.pose.tables.pose_table import pose_table, write_poses
+from tasks.pose.tables.quality import Quality, Verdict
+from tasks.processes.stage_process import StageProcess
 from tasks.storage.location import Location
-from tasks.storage.store import store_for
+from tasks.storage.lookup import store_for
 from tests.paths import DEMO_MODEL
 
 LOADED = Loaded("scorer", "snapshot-1.pt", "cpu", "device", ())

@@ -11,19 +11,20 @@ import numpy as np
 from av.video.frame import PictureType
 from numpy.typing import NDArray
 
-from tasks.estimation import stage_processes
 from tasks.pose import estimate, finishing
-from tasks.pose.annotations import MoviePoses, write_annotations
+from tasks.pose.drawing.movie_writer import Clock, MovieWriter
 from tasks.pose.estimate import Estimate
-from tasks.pose.feeding import Batch, feeding
-from tasks.pose.lanes import in_lanes
-from tasks.pose.median_filter import filter_file
-from tasks.pose.model_archive import open_model
-from tasks.pose.movie_writer import Clock, MovieWriter
-from tasks.pose.movies import open_movie, probe
-from tasks.pose.processes import StageProcess, usable_cpus
+from tasks.pose.model.archive import open_model
+from tasks.pose.movies.reader import open_movie, probe
+from tasks.pose.movies.timing import Timing
+from tasks.pose.network.batch_feed import Batch, feeding
+from tasks.pose.network.batch_lanes import in_lanes
 from tasks.pose.settings import AnnotationsFormat, PoseSettings, Precision
-from tasks.pose.timing import Timing
+from tasks.pose.tables.annotations import MoviePoses, write_annotations
+from tasks.pose.tables.median_filter import filter_file
+from tasks.processes.environment import usable_cpus
+from tasks.processes.stage_process import StageProcess
+from tasks.run.workers import stage_processes
 from tests.bench.gpu import gpu_busy
 from tests.bench.measuring import Cost, measured, with_progress
 

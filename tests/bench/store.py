@@ -22,7 +22,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
 from tasks.storage.location import Location
-from tasks.storage.store import store_for
+from tasks.storage.lookup import store_for
 
 MIB = 1 << 20
 KEY = "object"

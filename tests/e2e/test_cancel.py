@@ -16,11 +16,11 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
-from tasks.pose.slots import SLOTS, devices, slot
-from tasks.scratch import SCRATCH
+from tasks.pose.network.device_locks import SLOTS, devices, slot
+from tasks.run.scratch_folder import SCRATCH
 from tasks.storage.claims import Claim, Holder
+from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
-from tasks.storage.store import LocalStore
 from tests import servers
 from tests.integration.lab import as_client, deploy_plainly, eventually
 from tests.meanwhile import meanwhile
@@ -93,7 +93,7 @@ class Machine:
         processes = [
             path.name
             for path in Path("/proc").glob("[0-9]*")
-            if b"tasks.pose.processes" in _read(path / "cmdline")
+            if b"tasks.processes.child" in _read(path / "cmdline")
             and str(self.folder).encode() in _read(path / "environ")
         ]
         return processes + [path.name for path in self.folder.glob(f"{SCRATCH}*")]

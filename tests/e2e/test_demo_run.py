@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.pose.poses import H5_KEY
-from tasks.pose.run_record import RunRecord
+from tasks.pose.results.run_record import RunRecord
+from tasks.pose.tables.pose_table import H5_KEY
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, DEMO_TRUTH
 from tests.stores import Settings
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tasks.pose.run_record import MovieRecord, RunRecord, Status
-from tasks.pose.watchdog import PATIENCE
+from tasks.pose.results.run_record import MovieRecord, RunRecord, Status
+from tasks.processes.watchdog import PATIENCE
 from tests.commands import command
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE

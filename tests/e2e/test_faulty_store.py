@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.pose.run_record import MovieRecord, RunRecord, Status
+from tasks.pose.results.run_record import MovieRecord, RunRecord, Status
 from tests.integration.storage.faults import (
     Answer,
     Cut,

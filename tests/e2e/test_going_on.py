@@ -13,7 +13,7 @@ import boto3
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from tasks.pose.run_record import RunRecord
+from tasks.pose.results.run_record import RunRecord
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 from tests.stores import Settings

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.pose.run_record import RunRecord
-from tasks.pose.series import Clock
+from tasks.pose.movies.start_times import Clock
+from tasks.pose.results.run_record import RunRecord
 from tasks.pose.settings import AnnotationsFormat, Crop, PoseSettings
 from tests.isxb_files import FIRST_COUNT, write_isxb
 from tests.paths import SHARED, needs_shared

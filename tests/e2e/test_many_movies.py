@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.pose.errors import MoviesFailed
-from tasks.pose.run_record import RunRecord, Status
+from tasks.errors import MoviesFailed
+from tasks.pose.results.run_record import RunRecord, Status
 from tasks.pose.settings import AnnotationsFormat, Crop, PoseSettings
 from tests.movie_files import cut_movie, write_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE

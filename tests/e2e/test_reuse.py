@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tasks.pose.run_record import MovieRecord, RunRecord
+from tasks.pose.results.run_record import MovieRecord, RunRecord
 from tasks.pose.settings import PoseSettings
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from deployments import definitions, deploy
-from tasks.pose.errors import MoviesFailed
-from tasks.pose.run_record import RunRecord, Status
+from tasks.errors import MoviesFailed
+from tasks.pose.results.run_record import RunRecord, Status
 from tasks.pose.settings import PoseSettings
 from tests.meanwhile import meanwhile
 from tests.movie_files import cut_movie
@@ -85,7 +85,7 @@ def _is_at_work(run: int) -> bool:
     with suppress(OSError):
         found = [path.read_text() for path in Path(f"/proc/{run}/task").glob("*/children")]
         stages = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in " ".join(found).split()]
-        return any(b"tasks.pose.processes" in stage for stage in stages)
+        return any(b"tasks.processes.child" in stage for stage in stages)
     return False
 
 

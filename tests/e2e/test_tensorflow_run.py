@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tasks.pose.poses import read_poses
+from tasks.pose.tables.pose_table import read_poses
 from tests.movie_files import cut_movie
 from tests.paths import ROOT, SHARED, needs_shared
 from tests.tensorflow_models import needs_tensorflow

@@ -10,7 +10,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 
-from tasks.pose.run_record import RunRecord, Status
+from tasks.pose.results.run_record import RunRecord, Status
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 

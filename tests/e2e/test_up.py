@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from deployments.demo.run import MOVIE
+from deployments.demo.inputs import MOVIE
 from tests.integration.test_receiver import notification
 from tests.movie_files import cut_movie
 from tests.paths import ROOT

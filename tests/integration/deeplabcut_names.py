@@ -39,7 +39,7 @@ def names(project: Path, shuffle: int) -> dict[str, Any]:
 def allowed() -> list[str]:
     import torch
 
-    from tasks.pose.torch_weights import allow_numpy_scalars
+    from tasks.pose.untrusted.torch_pickle import allow_numpy_scalars
 
     allow_numpy_scalars()
     reader: Any = torch._weights_only_unpickler

@@ -21,7 +21,7 @@ from prefect.states import Crashed, Failed, Pending, Running
 
 from deployments import automations
 from deployments.deploy import POOL
-from tasks.lost_runs import NO_HEARTBEAT
+from tasks.recovery.lost_runs import NO_HEARTBEAT
 from tests.integration.lab import (
     as_client,
     deploy_plainly,

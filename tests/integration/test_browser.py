@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.pose.labeled_movie import write_labeled_movie
-from tasks.pose.poses import pose_table
+from tasks.pose.drawing.labeled_movie import write_labeled_movie
+from tasks.pose.tables.pose_table import pose_table
 from tests.pose_tables import PLAIN
 from tests.stores import Settings
 

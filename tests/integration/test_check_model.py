@@ -8,12 +8,12 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 
-from tasks.artifacts import key_of
-from tasks.estimation import ReadyModel, check_model
-from tasks.pose.errors import BadInput
-from tasks.pose.run_record import Input
+from tasks.errors import BadInput
+from tasks.pose.results.run_record import Input
 from tasks.pose.settings import PoseSettings
-from tasks.staging import Fetched
+from tasks.run.model import check_model
+from tasks.run_data import Fetched, ReadyModel
+from tasks.stages.artifacts import key_of
 from tests.model_zips import Files, model_files, write_zip
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from deployments.demo import make
-from deployments.demo.accuracy import MODEL, MOVIE, TRUTH
-from deployments.demo.mouse import BODY_PARTS, render
-from deployments.demo.movie_file import read_movie
+from deployments.demo.assets import make
+from deployments.demo.assets.accuracy import MODEL, MOVIE, TRUTH
+from deployments.demo.assets.mouse import BODY_PARTS, render
+from deployments.demo.assets.movie_file import read_movie
 
 
 def member(pattern: str) -> bytes:

@@ -125,7 +125,7 @@ def test_light_runs_in_a_cluster_ask_for_no_gpu(client: SyncPrefectClient) -> No
 
 
 def test_arrivals_start_a_run(client: SyncPrefectClient) -> None:
-    from tasks.arrivals import announce
+    from tasks.inbox.arrivals import announce
 
     inbox = Location.parse(INBOX)
     arrived = [inbox.child(name) for name in ("a/{{ 1 + 1 }}.mp4", "a/m1.mp4")]

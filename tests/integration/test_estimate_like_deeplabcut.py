@@ -14,12 +14,13 @@ import pytest
 import yaml
 
 from tasks.pose import estimate
-from tasks.pose.median_filter import median_filter
-from tasks.pose.model_archive import open_model
-from tasks.pose.poses import H5_KEY, read_poses
-from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess
+from tasks.pose.model.archive import open_model
+from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
 from tasks.pose.settings import Crop, Precision
-from tasks.pose.torch_precision import has_bfloat16
+from tasks.pose.tables.median_filter import median_filter
+from tasks.pose.tables.pose_table import H5_KEY, read_poses
+from tasks.processes.environment import OFFLINE, SMALL_HEAP
+from tasks.processes.stage_process import StageProcess
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED, needs_shared

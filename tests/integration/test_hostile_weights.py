@@ -1,7 +1,7 @@
 """DeepLabCut's own loader, as we call it, refuses snapshots that run code or claim the moon.
 
-They are refused before that (`tasks.pose.torch_weights`); here they are put past that check. So
-are configurations whose network takes more memory than its weights.
+They are refused before that (`tasks.pose.untrusted.torch_pickle`); here they are put past that
+check. So are configurations whose network takes more memory than its weights.
 """
 
 import shutil
@@ -13,9 +13,10 @@ import pytest
 import yaml
 
 from tasks.pose import estimate
-from tasks.pose.model_archive import open_model
-from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess
-from tasks.pose.torch_schema import KEYS, Keys
+from tasks.pose.model.archive import open_model
+from tasks.pose.model.torch_schema import KEYS, Keys
+from tasks.processes.environment import OFFLINE, SMALL_HEAP
+from tasks.processes.stage_process import StageProcess
 from tests import torch_child
 from tests.hostile_weights import loader_cases
 from tests.model_zips import changed, text_of

@@ -26,12 +26,15 @@ from prefect.client.schemas.sorting import ArtifactSort
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
 import flows.inbox
-from tasks import inbox, inbox_results, inbox_runs
-from tasks.artifacts import key_of
-from tasks.inbox import parse_arrivals, parse_inbox
-from tasks.inbox_memory import MEMORY
-from tasks.inbox_plan import Batch, FolderRequest, in_one_sentence
-from tasks.retries import Stage
+from tasks.inbox import fingerprints, start_runs
+from tasks.inbox import look as look_module
+from tasks.inbox.batches import Batch, in_one_sentence
+from tasks.inbox.look import parse_arrivals, parse_inbox
+from tasks.inbox.memory import MEMORY
+from tasks.inbox.request_file import FolderRequest
+from tasks.stages.artifacts import key_of
+from tasks.stages.stage import Stage
+from tasks.storage import s3_client
 from tasks.storage.location import Location
 from tests.records import a_failed_movie, a_movie, a_run
 from tests.stores import Settings
@@ -83,21 +86,21 @@ def put(bucket: str, key: str, body: bytes) -> None:
 def look(bucket: str, deployment: str, quiet: float = 0) -> str:
     """What the flow does, stage by stage: an engine around it would cost a second each time."""
     place = parse_inbox(f"s3://{bucket}/inbox")
-    found = value(inbox.look, place, FolderRequest(), quiet)
-    value(inbox.remember, place, found)
+    found = value(look_module.look, place, FolderRequest(), quiet)
+    value(look_module.remember, place, found)
     return start(found.batches, deployment)
 
 
 def arrive(bucket: str, deployment: str, *keys: str) -> str:
     place = parse_inbox(f"s3://{bucket}/inbox")
     arrived = parse_arrivals(place, [f"s3://{bucket}/inbox/{key}" for key in keys])
-    found = value(inbox.look_at_arrivals, place, FolderRequest(), arrived, 60)
+    found = value(look_module.look_at_arrivals, place, FolderRequest(), arrived, 60)
     return start(found.batches, deployment)
 
 
 def start(found: Sequence[Batch], deployment: str) -> str:
-    known = value(inbox_runs.recall, found, deployment)
-    return in_one_sentence(value(inbox_runs.start, known, deployment))
+    known = value(start_runs.recall, found, deployment)
+    return in_one_sentence(value(start_runs.start, known, deployment))
 
 
 def value(stage: Stage[..., Any], *arguments: Any) -> Any:
@@ -151,7 +154,6 @@ def _input(text: str) -> dict[str, Any]:
 @contextmanager
 def requests_to_the_store() -> Iterator[Counter[str]]:
     """Count what is asked of the store, by operation."""
-    from tasks.storage import s3
 
     counts: Counter[str] = Counter()
     lock = threading.Lock()
@@ -160,7 +162,7 @@ def requests_to_the_store() -> Iterator[Counter[str]]:
         with lock:
             counts[model.name] += 1
 
-    events = s3._client().meta.events
+    events = s3_client.shared_client().meta.events
     events.register("before-call.s3", count)
     try:
         yield counts
@@ -331,7 +333,7 @@ def test_a_run_that_crashed_is_waited_for_until_nobody_starts_it_again(
     assert arrive(bucket, deployment, "day1/m1.mp4") == "1 started"
     put(bucket, "inbox/day1/m1.mp4", b"movie 1, again")
     assert arrive(bucket, deployment, "day1/m1.mp4") == "1 waiting"
-    monkeypatch.setattr(inbox_runs, "OLDEST", timedelta())
+    monkeypatch.setattr(start_runs, "OLDEST", timedelta())
     assert arrive(bucket, deployment, "day1/m1.mp4") == "1 started"
     assert len(runs(bucket)) == 2
 
@@ -344,7 +346,7 @@ def test_what_another_version_remembered_is_read_again(
     for run in runs(bucket):
         deliver(bucket, run)
     with monkeypatch.context() as patch:
-        patch.setattr(inbox_results, "_OF_NO_RESULT", {"dot_size"})
+        patch.setattr(fingerprints, "_OF_NO_RESULT", {"dot_size"})
         assert look(bucket, deployment) == "2 current"
     assert look(bucket, deployment) == "2 current"
 
@@ -374,13 +376,13 @@ def test_a_model_may_come_after_the_movies(bucket: str, deployment: str) -> None
 
 
 def test_an_upload_under_way_is_not_seen(bucket: str, deployment: str) -> None:
-    s3 = boto3.client("s3")
+    s3_store = boto3.client("s3")
     where: Any = {"Bucket": bucket, "Key": "inbox/day1/m3.mp4"}
-    upload = s3.create_multipart_upload(**where)["UploadId"]
-    part = s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=b"movie 3")
+    upload = s3_store.create_multipart_upload(**where)["UploadId"]
+    part = s3_store.upload_part(**where, UploadId=upload, PartNumber=1, Body=b"movie 3")
     assert look(bucket, deployment) == "2 waiting"
     parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
-    s3.complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts)  # type: ignore[arg-type]
+    s3_store.complete_multipart_upload(**where, UploadId=upload, MultipartUpload=parts)  # type: ignore[arg-type]
     assert look(bucket, deployment) == "2 started, 1 waiting"
 
 
@@ -391,8 +393,8 @@ def test_a_local_movie_that_grows_is_left_alone(deployment: str, tmp_path: Path)
     (folder / "request.yaml").write_text("model: ../m.zip\noutput: ../results")
 
     def looked() -> str:
-        found = value(inbox.look, parse_inbox(str(folder)), FolderRequest(), 0)
-        value(inbox.remember, parse_inbox(str(folder)), found)
+        found = value(look_module.look, parse_inbox(str(folder)), FolderRequest(), 0)
+        value(look_module.remember, parse_inbox(str(folder)), found)
         return start(found.batches, deployment)
 
     for size in (1, 2, 3):

@@ -19,16 +19,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.animation import FFMpegWriter
 
-from tasks.pose.drawing import FramePainter
-from tasks.pose.keypoint_canvas import KeypointCanvas
-from tasks.pose.labeled_movie import write_labeled_movie
+from tasks.pose.drawing.frame_painter import FramePainter
+from tasks.pose.drawing.keypoints_only import KeypointCanvas
+from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tests.pose_tables import PARTS, PLAIN, SINGLE, noise, pose_table, scattered_poses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import ModuleType
 
-    from tasks.pose.drawing import LabelStyle
+    from tasks.pose.drawing.frame_painter import LabelStyle
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 real_data = pytest.mark.skipif(

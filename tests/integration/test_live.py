@@ -8,10 +8,10 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 
-from tasks import live
-from tasks.live import live_bar, live_bars
-from tasks.pose.pace import QUEUED, Pace
-from tasks.progress import Progress
+from tasks.processes.bottleneck import QUEUED, Pace
+from tasks.stages import live_bars as live_bars_module
+from tasks.stages.live_bars import live_bar, live_bars
+from tasks.stages.progress import Progress
 
 
 def bars(name: str) -> list[Any]:
@@ -76,7 +76,7 @@ def test_a_movie_and_its_failure_bring_no_links_or_html_of_theirs(name: str) -> 
 def test_a_bar_moves_while_the_movie_is_worked_on(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "INTERVAL", 0.02)
+    monkeypatch.setattr(live_bars_module, "INTERVAL", 0.02)
 
     def shown(text: str) -> bool:
         """Whether the bar says so within a while; it is sent by another thread."""
@@ -118,13 +118,13 @@ def test_without_a_run_there_is_no_bar_and_no_error() -> None:
     ],
 )
 def test_each_step_has_its_part_of_the_bar(step: str, share: float | None, percent: int) -> None:
-    bar = live.LiveMovie("m")
+    bar = live_bars_module.LiveMovie("m")
     bar.tell(step, share, "")
     assert bar.percent == percent
 
 
 def test_a_step_that_is_tried_again_never_moves_the_bar_back() -> None:
-    bar = live.LiveMovie("m")
+    bar = live_bars_module.LiveMovie("m")
     bar.tell("estimate", 1.0, "")
     bar.tell("fetch", 0.0, "")
     assert bar.percent == 70

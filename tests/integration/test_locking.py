@@ -16,25 +16,33 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from tasks import locking
-from tasks.estimation import Workers
-from tasks.locking import LockLost, Writer, check_lock, lock_output, sole_writer, writes_for
-from tasks.pose.errors import Retriable, StageFailed
-from tasks.pose.processes import StagePool, StageProcess
-from tasks.pose.run_record import Request
+from tasks.errors import Retriable, StageFailed
+from tasks.output import lock
+from tasks.output.lock import LockLost, Writer, check_lock, sole_writer, writes_for
+from tasks.output.lock_stage import lock_output
+from tasks.pose.results.run_record import Request
 from tasks.pose.settings import PoseSettings
-from tasks.progress import check_running, ending_together
-from tasks.retries import ends_clearly
-from tasks.spreading import Errand, Spread, _ended_together, _this_run, _until_all_have_ended
-from tasks.staging import Fetched, MovieSource, ResolvedRequest
+from tasks.processes.pool import StagePool, Workers
+from tasks.processes.stage_process import StageProcess
+from tasks.run_data import Fetched, MovieSource, ResolvedRequest
+from tasks.spread.request_run import (
+    Errand,
+    Spread,
+    _ended_together,
+    _this_run,
+    _until_all_have_ended,
+)
+from tasks.stages.progress import check_running, ending_together
+from tasks.stages.stage import ends_clearly
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
-from tasks.storage.store import ObjectInfo, store_for
+from tasks.storage.lookup import store_for
+from tasks.storage.store import ObjectInfo
 from tests.integration.lab import eventually
 from tests.integration.storage.faults import Answer, FaultyProxy, faulty, on
 from tests.records import an_input
 from tests.stores import Settings, client
-from tests.unit.pose import in_child
+from tests.unit.processes import in_child
 
 
 @pytest.fixture
@@ -125,7 +133,7 @@ class TestLock:
     def test_is_renewed(
         self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(locking, "RENEW_EVERY", 0.05)
+        monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
 
         def work(writer: Writer) -> None:
             lock_output(request(output), writer, workers)
@@ -181,7 +189,7 @@ class TestLock:
     def test_that_is_lost_ends_the_work_at_once(
         self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(locking, "RENEW_EVERY", 0.1)
+        monkeypatch.setattr(lock, "RENEW_EVERY", 0.1)
 
         def work(writer: Writer) -> None:
             lock_output(request(output), writer, workers)
@@ -214,7 +222,7 @@ class TestLock:
     def test_that_is_lost_lets_no_other_movie_begin(
         self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(locking, "RENEW_EVERY", 0.05)
+        monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
 
         def work(writer: Writer) -> None:
             lock_output(request(output), writer, workers)
@@ -230,7 +238,7 @@ class TestLock:
     def test_that_is_lost_ends_the_wait_for_movies_runs(
         self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(locking, "RENEW_EVERY", 0.05)
+        monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
 
         def work(writer: Writer) -> None:
             locked = lock_output(request(output), writer, workers)

@@ -19,11 +19,11 @@ from prefect.client.schemas.filters import (
 from prefect.states import Completed
 
 from deployments import receiver
-from deployments.gathering import Gatherer
-from tasks import inbox
-from tasks.arrivals import announce
-from tasks.inbox import parse_arrivals, parse_inbox
-from tasks.inbox_plan import FolderRequest
+from deployments.debounce import Gatherer
+from tasks.inbox import look as look_module
+from tasks.inbox.arrivals import announce
+from tasks.inbox.look import parse_arrivals, parse_inbox
+from tasks.inbox.request_file import FolderRequest
 from tasks.storage.location import Location
 from tests.integration.test_deploy import INBOX, client
 from tests.integration.test_inbox import start, value
@@ -70,14 +70,14 @@ def work() -> None:
 def arrive(locations: list[str]) -> None:
     place = parse_inbox(INBOX)
     arrived = parse_arrivals(place, locations)
-    found = value(inbox.look_at_arrivals, place, FolderRequest(), arrived, 60)
+    found = value(look_module.look_at_arrivals, place, FolderRequest(), arrived, 60)
     start(found.batches, DEPLOYMENT)
 
 
 def look() -> str:
     place = parse_inbox(INBOX)
-    found = value(inbox.look, place, FolderRequest(), 0)
-    value(inbox.remember, place, found)
+    found = value(look_module.look, place, FolderRequest(), 0)
+    value(look_module.remember, place, found)
     return start(found.batches, DEPLOYMENT)
 
 

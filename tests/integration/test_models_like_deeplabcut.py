@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.pose.model import Model
-from tasks.pose.model_archive import open_model
-from tasks.pose.torch_weights import _ALLOWED
+from tasks.pose.model.archive import open_model
+from tasks.pose.model.description import Model
+from tasks.pose.untrusted.torch_pickle import _ALLOWED
 from tests.model_zips import Files, write_zip
 from tests.paths import DEMO_MODEL, ROOT, SHARED, needs_shared
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
-from tasks.pose.movies import Image, open_movie, probe
+from tasks.pose.movies.reader import Image, open_movie, probe
 from tests.movie_files import picture, write_movie
 from tests.paths import DEMO_MOVIE, SHARED, needs_shared
 

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasks.errors import BadInput
 from tasks.pose import estimate
-from tasks.pose.errors import BadInput
 from tasks.pose.estimate import Estimate
-from tasks.pose.median_filter import median_filter
-from tasks.pose.model_archive import open_model
-from tasks.pose.poses import read_poses
-from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess, thread_limits
+from tasks.pose.model.archive import open_model
+from tasks.pose.tables.median_filter import median_filter
+from tasks.pose.tables.pose_table import read_poses
+from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits
+from tasks.processes.stage_process import StageProcess
 from tests import torch_child
 from tests.blob_movies import write_blobs
 from tests.integration.deeplabcut_api import WINDOW_LENGTH

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
-from tasks.pose import previews
+from tasks.pose.previews import draw
 from tests.pose_tables import MULTI, SINGLE, scattered_poses
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def ours(
         figures.append(figure)
         return b""
 
-    monkeypatch.setattr(previews, "_rendered", keep)
-    previews.draw_previews(
+    monkeypatch.setattr(draw, "_rendered", keep)
+    draw.draw_previews(
         poses,
         folder,
         p_cutoff=P_CUTOFF,

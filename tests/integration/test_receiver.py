@@ -17,8 +17,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from deployments import receiver
+from deployments.debounce import MOST, Gatherer
 from deployments.definitions import INBOX
-from deployments.gathering import MOST, Gatherer
 from tasks.storage.location import Location
 from tests import servers
 from tests.paths import ROOT
@@ -127,7 +127,7 @@ def test_a_token_keeps_strangers_out(
 
 
 def test_events_name_what_arrived_in_each_inbox(prefect_server: None) -> None:
-    from tasks.arrivals import announce
+    from tasks.inbox.arrivals import announce
 
     name = uuid4().hex[:8]
     inboxes = [Location.parse(f"s3://lab/{name}/"), Location.parse(f"s3://lab/{name}2/")]
@@ -141,7 +141,7 @@ def test_events_name_what_arrived_in_each_inbox(prefect_server: None) -> None:
 
 
 def test_many_arrivals_make_several_events(prefect_server: None) -> None:
-    from tasks.arrivals import NAMED, announce
+    from tasks.inbox.arrivals import NAMED, announce
 
     inbox = Location.parse(f"s3://lab/{uuid4().hex}/")
     arrived = [inbox.child(f"{'x' * 900}{number}.mp4") for number in range(2 * NAMED + 1)]
@@ -153,7 +153,7 @@ def test_many_arrivals_make_several_events(prefect_server: None) -> None:
 def test_a_server_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-    from tasks.arrivals import announce
+    from tasks.inbox.arrivals import announce
 
     inbox = Location.parse("s3://lab/inbox/")
     away = {

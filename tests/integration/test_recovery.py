@@ -23,9 +23,9 @@ from prefect.states import (
 )
 
 from deployments.deploy import POOL, reconcile_pool
-from tasks import lost_runs, recovery
-from tasks.lost_runs import NO_HEARTBEAT, is_alive
-from tasks.recovery import recover, recover_all
+from tasks.recovery import lost_runs, restart
+from tasks.recovery.lost_runs import NO_HEARTBEAT, is_alive
+from tasks.recovery.restart import recover, recover_all
 from tests.integration.lab import as_client, deploy_stub, emit, eventually, names, put, states
 
 RESTARTS = 2
@@ -43,7 +43,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing needs time to settle."""
     for name in ("SETTLES", "SHOWS_LIFE", "UNHEARD"):
         monkeypatch.setattr(lost_runs, name, timedelta())
-    monkeypatch.setattr(recovery, "INTERVAL", 0.1)
+    monkeypatch.setattr(restart, "INTERVAL", 0.1)
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_a_run_that_was_taken_for_lost_while_the_server_was_away_goes_on(
     client: SyncPrefectClient, run: FlowRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lost_runs, "SHOWS_LIFE", timedelta(hours=1))
-    monkeypatch.setattr(recovery, "UNDECIDED", timedelta())
+    monkeypatch.setattr(restart, "UNDECIDED", timedelta())
     take(client, run, "not heard yet")
     recover_all(RESTARTS)
     assert now_is(client, run)[1].startswith(NO_HEARTBEAT)
@@ -307,7 +307,7 @@ def test_a_look_takes_the_place_of_those_that_were_due_before_it(
 
     late = {look(due, "auto-scheduled") for _ in range(51)}
     others = {look(later, "auto-scheduled"), look(due)}
-    recovery.drop_late_looks()
+    restart.drop_late_looks()
     of_stub = FlowRunFilter.model_validate({"deployment_id": {"any_": [stub]}})
     left = {run.id for run in client.read_flow_runs(flow_run_filter=of_stub)}
     assert not left & late

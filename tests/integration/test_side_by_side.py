@@ -8,11 +8,12 @@ import pytest
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.progress import Progress, check_running, ending_together
-from tasks.retries import stage
-from tasks.scratch import scratch_folder
-from tasks.side_by_side import side_by_side
-from tasks.staging import MovieSource, movie_folder
+from tasks.run.fetch import movie_folder
+from tasks.run.scratch_folder import scratch_folder
+from tasks.run_data import MovieSource
+from tasks.stages.fan_out import side_by_side
+from tasks.stages.progress import Progress, check_running, ending_together
+from tasks.stages.stage import stage
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 

@@ -13,13 +13,13 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Cancelling, Completed, Crashed
 
-from tasks import spreading
-from tasks.parts import write_part
-from tasks.pose.errors import BadInput
-from tasks.pose.run_record import Input, MovieRecord, Request
+from tasks.errors import BadInput
+from tasks.pose.results.run_record import Input, MovieRecord, Request
 from tasks.pose.settings import PoseSettings
-from tasks.spreading import Errand, Spread, _conclude, _ended_together, _start, _states
-from tasks.staging import Fetched, MovieSource, ResolvedRequest
+from tasks.run_data import Fetched, MovieSource, ResolvedRequest
+from tasks.spread import request_run
+from tasks.spread.handover import write_part
+from tasks.spread.request_run import Errand, Spread, _conclude, _ended_together, _start, _states
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 from tests.records import a_failed_movie
@@ -35,7 +35,7 @@ def parent() -> None:
 @pytest.fixture(autouse=True)
 def log(monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside of a run there is no run's log."""
-    monkeypatch.setattr(spreading, "get_run_logger", lambda: logging.getLogger(__name__))
+    monkeypatch.setattr(request_run, "get_run_logger", lambda: logging.getLogger(__name__))
 
 
 def info(name: str) -> ObjectInfo:
@@ -129,7 +129,7 @@ def test_a_lost_run_is_replaced_three_times_at_the_most(spread: Spread) -> None:
     while errand.outcome is None:
         _conclude(errand, Crashed(message="its worker is gone"), spread)
         runs += [errand.run] if errand.run and errand.run not in runs else []
-    assert len(runs) == spreading.MOST_ATTEMPTS
+    assert len(runs) == request_run.MOST_ATTEMPTS
     assert isinstance(errand.outcome, MovieRecord)
     assert errand.outcome.error == "its run ended as Crashed: its worker is gone"
 
@@ -194,7 +194,7 @@ def test_movies_go_on_where_the_request_s_worker_ends(
 def test_without_a_deployment_nothing_can_be_spread(
     client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spreading.check_can_spread()
-    monkeypatch.setattr(spreading, "ONE_MOVIE", "one-movie/nowhere")
+    request_run.check_can_spread()
+    monkeypatch.setattr(request_run, "ONE_MOVIE", "one-movie/nowhere")
     with pytest.raises(BadInput, match="run `make deploy`, or leave spread_from at 0"):
-        spreading.check_can_spread()
+        request_run.check_can_spread()

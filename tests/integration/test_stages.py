@@ -7,8 +7,8 @@ import pytest
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from tasks.pose.errors import BadInput, PoseError, Retriable
-from tasks.retries import Stage, stage
+from tasks.errors import BadInput, PoseError, Retriable
+from tasks.stages.stage import Stage, stage
 
 
 def failing(times: int, error: PoseError) -> tuple[Stage[[], str], list[int]]:

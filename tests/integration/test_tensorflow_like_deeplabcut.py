@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasks.errors import BadInput
 from tasks.pose import estimate
-from tasks.pose.errors import BadInput
-from tasks.pose.median_filter import median_filter
-from tasks.pose.model_archive import open_model
-from tasks.pose.poses import read_poses
-from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess, thread_limits, usable_cpus
+from tasks.pose.model.archive import open_model
 from tasks.pose.settings import Crop
+from tasks.pose.tables.median_filter import median_filter
+from tasks.pose.tables.pose_table import read_poses
+from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits, usable_cpus
+from tasks.processes.stage_process import StageProcess
 from tests import tensorflow_models
 from tests.integration import deeplabcut_api
 from tests.movie_files import write_movie
@@ -43,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def process(folder: Path) -> Iterator[StageProcess]:
     """As a run's estimator is: it has loaded PyTorch before it meets the model."""
-    preload = ("tasks.pose.estimate", "tasks.pose.torch_network")
+    preload = ("tasks.pose.estimate", "tasks.pose.network.pytorch.network")
     child = StageProcess("estimation", folder / "estimation.log", ENVIRONMENT, preload)
     yield child
     child.close()

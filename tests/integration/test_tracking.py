@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.pose.processes import OFFLINE, SMALL_HEAP, StageProcess, thread_limits
-from tasks.pose.tracking import Predictions, Tracking
+from tasks.pose.tables.tracking import Predictions, Tracking
+from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits
+from tasks.processes.stage_process import StageProcess
 from tests import torch_child
 
 PARTS = ("nose", "left", "tail")

@@ -6,14 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.estimation import CheckedMovie
 from tasks.pose.estimate import Estimate
 from tasks.pose.finishing import Labeled
-from tasks.pose.movies import MovieInfo
-from tasks.pose.network import Loaded
-from tasks.pose.timing import Recording, Timing
-from tasks.recording import Analysed
-from tasks.staging import Fetched, MovieSource
+from tasks.pose.movies.reader import MovieInfo
+from tasks.pose.movies.timing import Recording, Timing
+from tasks.pose.network.interface import Loaded
+from tasks.run_data import Analysed, CheckedMovie, Fetched, MovieSource
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 from tests.records import a_quality, an_input, an_output

@@ -48,8 +48,8 @@ def limit_processor() -> None:
 
 
 def result_of(case: Path, *, watched: bool) -> dict[str, Any]:
-    from tasks.pose.errors import BadInput
-    from tasks.pose.model_archive import open_model
+    from tasks.errors import BadInput
+    from tasks.pose.model.archive import open_model
 
     before = peak_since(reset=True)
     started = time.process_time()

@@ -6,9 +6,10 @@ from unittest.mock import patch
 
 import numpy as np
 
-from tasks.pose import estimate, torch_model
-from tasks.pose.errors import BadInput
-from tasks.pose.network import load_network
+from tasks.errors import BadInput
+from tasks.pose import estimate
+from tasks.pose.network.loader import load_network
+from tasks.pose.network.pytorch import model_loader
 from tests.watch.hook import Watch
 
 _watch = Watch(code=False)
@@ -22,7 +23,7 @@ def load_watched(project: Path) -> tuple[str, list[str]]:
     """
     _watch.seen, _watch.allowed, _watch.on = [], str(project.resolve()), True
     try:
-        with patch.object(torch_model, "check_fit"):
+        with patch.object(model_loader, "check_fit"):
             estimate.load(project, "cpu")
     except BadInput as error:
         return str(error), _watch.seen

@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.storage import claims
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
-from tasks.storage.store import store_for
+from tasks.storage.lookup import store_for
 
 
 def main(folder: str, name: str, inside: str = "") -> None:

@@ -15,8 +15,8 @@ import pytest
 from tasks.storage import claims
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
-from tasks.storage.s3 import S3Store
-from tasks.storage.store import store_for
+from tasks.storage.lookup import store_for
+from tasks.storage.s3_store import S3Store
 from tests.integration.storage.conftest import Bucket
 from tests.integration.storage.faults import Answer, FaultyProxy, Reset, Unanswered, on
 from tests.paths import ROOT

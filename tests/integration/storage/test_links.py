@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from flows.__main__ import main
-from tasks.links import links_of
+from tasks.output.links import links_of
 from tasks.storage.location import Location
-from tasks.storage.store import store_for
+from tasks.storage.lookup import store_for
 from tests.integration.storage.conftest import Bucket
 from tests.records import a_movie, a_run, an_output
 

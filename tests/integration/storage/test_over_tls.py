@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.storage.s3 import S3Store
+from tasks.storage.s3_store import S3Store
 from tests.integration.storage.conftest import Bucket, RunningStore
 from tests.integration.storage.test_links import (  # noqa: F401
     test_a_link_is_for_one_object,

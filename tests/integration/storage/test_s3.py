@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tasks.storage.location import Location
-from tasks.storage.parts import PartBody
-from tasks.storage.s3 import S3Store
-from tasks.storage.store import expand, store_for
+from tasks.storage.lookup import expand, store_for
+from tasks.storage.multipart import PartBody
+from tasks.storage.s3_store import S3Store
 from tests.integration.storage.conftest import Bucket, names_in
+from tests.paths import ROOT
 from tests.stores import LISTED_AT_ONCE, ceph_user
 
 AWKWARD_KEYS = [
@@ -292,19 +293,20 @@ def test_wrong_settings_are_explained(bucket: Bucket, monkeypatch: pytest.Monkey
 def test_a_forked_child_makes_a_client_of_its_own(bucket: Bucket) -> None:
     code = (
         "import os, sys\n"
-        "from tasks.storage import s3\n"
+        "from tasks.storage.s3_client import shared_client\n"
+        "from tasks.storage.s3_store import S3Store\n"
         "from tasks.storage.location import Location\n"
         "where = Location.parse(sys.argv[1])\n"
-        "s3.S3Store().read(where, 100)\n"
-        "parents = s3._client()\n"
-        "assert parents is s3._client()\n"
+        "S3Store().read(where, 100)\n"
+        "parents = shared_client()\n"
+        "assert parents is shared_client()\n"
         "if child := os.fork():\n"
         "    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
-        "s3.S3Store().read(where, 100)\n"
-        "os._exit(s3._client() is parents)\n"
+        "S3Store().read(where, 100)\n"
+        "os._exit(shared_client() is parents)\n"
     )
     command = [sys.executable, "-c", code, str(bucket.put("a"))]
-    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parents[3])
+    subprocess.run(command, check=True, timeout=60, cwd=ROOT)
 
 
 def test_a_store_is_chosen_by_its_location(bucket: Bucket) -> None:

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tasks.storage import s3
+from tasks.storage import s3_client
 from tasks.storage.location import Location
-from tasks.storage.s3 import S3Store
+from tasks.storage.s3_store import S3Store
 from tasks.storage.store import ObjectInfo
 from tests.integration.storage.conftest import Bucket, names_in
 from tests.integration.storage.faults import (
@@ -138,7 +138,7 @@ def test_a_store_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_one_try")
 def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(s3_client, "READ_TIMEOUT_S", 0.2)
     with faulty("http://127.0.0.1:1") as slow:
         slow.follow(lambda request: Hang(0.6))
         monkeypatch.setenv("AWS_ENDPOINT_URL", slow.url)
@@ -499,7 +499,7 @@ PUSH = """
 import sys
 from pathlib import Path
 from tasks.storage.location import Location
-from tasks.storage.s3 import S3Store
+from tasks.storage.s3_store import S3Store
 S3Store().upload(Path(sys.argv[1]), Location.parse(sys.argv[2]))
 """
 

@@ -14,16 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tasks.pose import checkpoints, estimate
-from tasks.pose.checkpoints import Past
-from tasks.pose.errors import BadInput
+from tasks.errors import BadInput
+from tasks.pose import estimate
 from tasks.pose.estimate import _cropped, _unknown, cropped_edges
-from tasks.pose.movies import Image, open_movie
-from tasks.pose.network import Lanes, Loaded
-from tasks.pose.pace import Pace
-from tasks.pose.poses import pose_table, read_poses
-from tasks.pose.precision import FULL
+from tasks.pose.movies.reader import Image, open_movie
+from tasks.pose.network import checkpoint_files
+from tasks.pose.network.checkpoint_files import Past
+from tasks.pose.network.interface import Lanes, Loaded
+from tasks.pose.network.precision_check import FULL
 from tasks.pose.settings import Crop, Precision
+from tasks.pose.tables.pose_table import pose_table, read_poses
+from tasks.processes.bottleneck import Pace
 from tests.isxb_files import write_isxb
 from tests.movie_files import write_movie
 from tests.paths import ROOT, SHARED, needs_shared
@@ -249,4 +250,4 @@ def test_checkpoints_in_bfloat16_are_told_from_those_in_float32(
     kinds = [estimate._kind(tmp_path, "cpu", precision) for precision in Precision]
     assert kinds == ["cpu", "cpu", "cpubfloat" if has else "cpu"]
     name = f"000000000-000000004-1-{kinds[-1]}.npz"
-    assert checkpoints._NAME.fullmatch(name)
+    assert checkpoint_files._NAME.fullmatch(name)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.pose import encoders
-from tasks.pose.drawing import FramePainter
+from tasks.pose.drawing import encoders
+from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.finishing import _painted, label_file
-from tasks.pose.movies import probe
-from tasks.pose.poses import write_poses
-from tasks.pose.timing import constant_timing
+from tasks.pose.movies.reader import probe
+from tasks.pose.movies.timing import constant_timing
+from tasks.pose.tables.pose_table import write_poses
 from tests.movie_files import write_movie
 from tests.pose_tables import PLAIN, SINGLE, noise, scattered_poses
 

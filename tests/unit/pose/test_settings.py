@@ -9,15 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from tasks.pose.settings import (
-    AnnotationsFormat,
-    ColorBy,
-    Crop,
-    PoseSettings,
-    QualityThresholds,
-    option_of,
-    settings_table,
-)
+from tasks.pose.settings import AnnotationsFormat, ColorBy, Crop, PoseSettings, QualityThresholds
+from tasks.pose.settings_help import option_of, settings_table
 
 BOX = {"left": 0, "top": 0, "width": 10, "height": 20}
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage.files import is_partial, replacing, target_of
+from tasks.storage.local_files import is_partial, replacing, target_of
+from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
-from tasks.storage.store import LocalStore, expand, store_for
+from tasks.storage.lookup import expand, store_for
+from tests.paths import ROOT
 
 STORE = LocalStore()
 
@@ -204,12 +206,12 @@ def test_a_request_finds_its_files(tmp_path: Path) -> None:
 def test_local_files_need_no_boto3(movie: Path) -> None:
     code = (
         "import sys\n"
-        "from tasks.storage.store import expand\n"
+        "from tasks.storage.lookup import expand\n"
         "expand(sys.argv[1])\n"
         "assert 'botocore' not in sys.modules and 's3transfer' not in sys.modules\n"
     )
     command = [sys.executable, "-c", code, str(movie)]
-    subprocess.run(command, check=True, timeout=60, cwd=Path(__file__).parents[3])
+    subprocess.run(command, check=True, timeout=60, cwd=ROOT)
 
 
 @pytest.mark.parametrize(("start", "length", "part"), [(0, 6, b"frames"), (2, 3, b"ame")])

@@ -1,0 +1,1 @@
+"""The command line's terminal output, exit statuses, and model inspection."""

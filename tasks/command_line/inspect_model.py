@@ -1,0 +1,65 @@
+"""Find a model archive in its store and look into it, without Prefect and without a GPU."""
+
+import errno
+import tempfile
+from pathlib import Path
+
+from tasks.errors import BadInput, PoseError
+from tasks.pose.model.inspection import Inspection, as_json, as_text, inspect_archive
+from tasks.run.request import find_model
+from tasks.storage.location import displayable
+from tasks.storage.lookup import store_for
+from tasks.storage.store import CHANGED
+from tasks.storage.user_errors import store_errors
+
+USABLE, UNKNOWN, REFUSED = 0, 1, 2
+"""Exit statuses of `python -m flows inspect`; the store failed, in the second."""
+
+
+def inspect_location(text: str) -> Inspection:
+    """Look into the archive at a location; a remote one is fetched first, and not kept.
+
+    Args:
+        text: The location.
+
+    Returns:
+        The model, and everything that stands in its way.
+
+    Raises:
+        BadInput: There is no such archive.
+        Retriable: The store cannot be reached.
+    """
+    with store_errors():
+        info = find_model(text)
+        store = store_for(info.location)
+        with tempfile.TemporaryDirectory(prefix="dlcflow-", ignore_cleanup_errors=True) as scratch:
+            folder = Path(scratch)
+            path, sha256 = store.local_path(info), None
+            if path is None:
+                path = folder / "model.zip"
+                sha256 = store.download(info, path)
+            inspection = inspect_archive(path, info.location.name, folder / "project", sha256)
+            if store.stat(info.location).etag != info.etag:
+                raise OSError(errno.ESTALE, f"{info.location}: {CHANGED}")
+            return inspection
+
+
+def report(text: str, *, as_object: bool) -> tuple[int, str, list[str]]:
+    """What `python -m flows inspect` says.
+
+    Args:
+        text: The archive's location.
+        as_object: Whether to render JSON, for programs.
+
+    Returns:
+        Exit status, text for standard output, sentences for standard error.
+    """
+    try:
+        inspection = inspect_location(text)
+    except PoseError as error:
+        inspection = Inspection(displayable(text), None, (str(error),))
+        status = REFUSED if isinstance(error, BadInput) else UNKNOWN
+        return status, as_json(inspection) if as_object else "", list(inspection.problems)
+    status = USABLE if inspection.usable else REFUSED
+    shown = as_json(inspection) if as_object else as_text(inspection)
+    return status, shown, list(inspection.problems)

@@ -1,0 +1,165 @@
+"""What the command line shows: an early check, live progress, and how the run ended."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from tasks.command_line.exit_status import BAD_INPUT, COMPLETE, FAILED, tell_interrupted
+from tasks.errors import BadInput, MoviesFailed
+from tasks.output.lock import release_locks
+from tasks.pose.results.file_names import RUN_RECORD
+from tasks.pose.settings import PoseSettings
+from tasks.run.request import resolve
+from tasks.run.scratch_folder import remove_scratch
+from tasks.stages.best_effort import briefly
+from tasks.stages.progress import Update, listeners
+from tasks.storage.location import Location
+
+
+def checked_output(
+    model: str, movies: Sequence[str], output: str, settings: PoseSettings
+) -> Location:
+    """Check a request's locations before a Prefect server is started.
+
+    Returns:
+        Where results go.
+
+    Raises:
+        BadInput: A location cannot be used.
+        Retriable: The store cannot be reached; whoever typed the command can try again.
+    """
+    return resolve(model, movies, output, settings).output
+
+
+@contextmanager
+def ends_when_interrupted() -> Iterator[None]:
+    """Let Ctrl-C end the process within seconds while the block runs.
+
+    A terminal sends it to the run's own Prefect server too, and Prefect then tries for minutes to
+    tell the server that is gone. The flow has cleaned up after itself before that.
+    """
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        timer = threading.Timer(GRACE, _give_up)
+        timer.daemon = True
+        timer.start()
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+GRACE = 5.0
+"""Seconds for a Prefect server that is still there to hear of an interrupted run."""
+
+
+def _give_up() -> None:
+    remove_scratch()
+    briefly(release_locks)
+    status = tell_interrupted()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def tell(state: State[Any], output: Location) -> int:
+    """Say how a run ended: the last line on standard output is where its record is."""
+    error = None if state.is_completed() else state.result(raise_on_failure=False)
+    if error is not None:
+        sys.stderr.write(f"error: {state.message}\n")
+    if error is None or isinstance(error, MoviesFailed):
+        sys.stdout.write(f"{output.child(RUN_RECORD)}\n")
+    return _status(error)
+
+
+def _status(error: Any) -> int:
+    if error is None:
+        return COMPLETE
+    bad = isinstance(error, BadInput) or (isinstance(error, MoviesFailed) and error.only_bad_input)
+    return BAD_INPUT if bad else FAILED
+
+
+class _NoRepeats(logging.Filter):
+    """Drops what Prefect says twice: a failed stage's state is logged with its message anyway."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Task run failed with state: Failed(")
+
+
+@contextmanager
+def live_progress() -> Iterator[None]:
+    """Show a bar for each piece of work while the block runs, if this is a terminal."""
+    for handler in _log_handlers():
+        handler.addFilter(_NoRepeats())
+    if not sys.stderr.isatty():
+        yield
+        return
+    console = Console(stderr=True)
+    # Prefect's handlers each have a console of their own, which would write across the bars.
+    for handler in _log_handlers():
+        handler.console = console
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as bars:
+        listener = _Bars(bars)
+        listeners.append(listener)
+        try:
+            yield
+        finally:
+            listeners.remove(listener)
+
+
+class _Bars:
+    """One bar for each piece of work that is under way."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, update: Update) -> None:
+        if update.finished:
+            if update.what in self._tasks:
+                self._bars.remove_task(self._tasks.pop(update.what))
+            return
+        if update.what not in self._tasks:
+            self._tasks[update.what] = self._bars.add_task(
+                update.what, total=update.total, speed=""
+            )
+        bar = self._tasks[update.what]
+        self._bars.update(bar, completed=update.done, speed=self._speed(bar, update))
+
+    def _speed(self, bar: TaskID, update: Update) -> str:
+        speed = self._bars.tasks[self._bars.task_ids.index(bar)].speed or 0.0
+        if update.unit == "bytes":
+            return f"{speed / 1e6:.1f} MB/s"
+        return f"{speed:.1f} {update.unit}/s"
+
+
+def _log_handlers() -> list[Any]:
+    names = ["", *logging.root.manager.loggerDict]
+    handlers = (handler for name in names for handler in logging.getLogger(name).handlers)
+    return [handler for handler in handlers if hasattr(handler, "console")]

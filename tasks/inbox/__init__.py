@@ -1,0 +1,1 @@
+"""The inbox: what lies there, what is due, and the runs that are started for it."""

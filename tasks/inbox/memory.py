@@ -1,0 +1,35 @@
+"""What looks at an inbox remember: a file in it, which may be lost or spoilt without harm."""
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tasks.inbox.fingerprints import Made
+
+MEMORY = ".dlcflow-inbox.json"
+"""The file's name."""
+
+LARGEST_MEMORY = 2**27
+"""Bytes of the file; for 5,000 movies it has about 1 MB."""
+
+
+class Memory(BaseModel):
+    """What earlier looks found.
+
+    Attributes:
+        seen: When each group of movies was first found as it is, in seconds since 1970, by its
+            digest.
+        made: What results were made from, by the run record's location and ETag and by how this
+            version digests, so that a record is read once only.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    seen: dict[str, float] = {}
+    made: dict[str, Made] = {}
+
+
+def read_memory(data: bytes) -> Memory:
+    """Read what a look has written; what cannot be read is forgotten."""
+    try:
+        return Memory.model_validate_json(data)
+    except ValidationError:
+        return Memory()

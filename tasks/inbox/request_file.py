@@ -1,0 +1,127 @@
+"""Read `request.yaml`, which says how the movies of a folder are analyzed."""
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.errors import BadInput
+from tasks.pose.settings import PoseSettings
+from tasks.pose.untrusted.yaml_loader import decode, load_mapping
+from tasks.storage.location import Location
+from tasks.storage.store import ObjectInfo
+
+REQUEST_FILE = "request.yaml"
+
+
+class FolderRequest(BaseModel):
+    """What a `request.yaml` says; what it leaves out is that of the folder above."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str | None = Field(default=None, description="Location of the model's zip.")
+    output: str | None = Field(default=None, description="Location that results go below.")
+    batch: Literal["movie", "folder"] | None = Field(
+        default=None, description="One run for each movie, or one for a folder's movies together."
+    )
+    queue: Literal["urgent", "default", "bulk"] | None = Field(
+        default=None, description="The work queue that its runs wait in."
+    )
+    settings: dict[str, Any] = {}
+
+    @classmethod
+    def given(cls, model: str | None, output: str | None, settings: PoseSettings) -> Self:
+        """What a form says, without the settings that are left at their defaults."""
+        changed = settings.model_dump(mode="json", exclude_defaults=True)
+        return cls(model=model, output=output, settings=changed)
+
+    def over(self, above: "FolderRequest") -> "FolderRequest":
+        """This folder's request, completed by the one above; settings are merged one by one."""
+        said = {k: v for k, v in self.model_dump().items() if v is not None}
+        return FolderRequest(
+            **(above.model_dump() | said | {"settings": above.settings | self.settings})
+        )
+
+
+def read_request(data: bytes, where: Location) -> FolderRequest:
+    """Read a `request.yaml`; relative locations in it are relative to its folder.
+
+    An empty file says nothing of its own: it may still be written last, or again.
+
+    Raises:
+        BadInput: It is no YAML, or says something that no request has.
+    """
+    text = decode(data)[0]
+    values = load_mapping(text, str(where)) if text.strip() else {}
+    known = FolderRequest.model_fields
+    given = {k: v for k, v in values.items() if v is not None or k not in known}
+    try:
+        request = FolderRequest.model_validate(given)
+    except ValidationError as error:
+        raise BadInput(f"{where}: {_complaint(error)}; a request has {', '.join(known)}") from error
+    _settings(request.settings, where)
+    resolved = {
+        name: _beside(where, text)
+        for name in ("model", "output")
+        if (text := getattr(request, name)) is not None
+    }
+    return request.model_copy(update=resolved)
+
+
+def _complaint(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"{place} is not known here"
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}, found {first['input']!r}"
+
+
+def _settings(values: dict[str, Any], where: Location) -> PoseSettings:
+    try:
+        return PoseSettings.model_validate(values)
+    except ValidationError as error:
+        raise BadInput(f"{where}: settings.{_complaint(error)}") from error
+
+
+def _beside(file: Location, text: str) -> str:
+    """A location as it stands, or relative to a file's folder.
+
+    Raises:
+        BadInput: It is no location.
+    """
+    try:
+        if "://" in text or text.startswith(("/", "s3:", "file:")):
+            Location.parse(text)
+            return text
+        folder = posixpath.dirname(file.key)
+        key = posixpath.normpath(posixpath.join(folder, text)) + "/" * text.endswith("/")
+        location = Location(file.bucket, key)
+        Location.parse(str(location))
+    except ValueError as error:
+        raise BadInput(f"{file}: {error}") from error
+    return str(location)
+
+
+def request_files(objects: Iterable[ObjectInfo]) -> dict[str, ObjectInfo]:
+    """The inbox' `request.yaml` files by folder."""
+    return {folder_of(o.location): o for o in objects if o.location.name == REQUEST_FILE}
+
+
+def folder_of(location: Location) -> str:
+    """The key of the folder that an object lies in: empty, or with a slash at its end."""
+    folder, slash, _ = location.key.rpartition("/")
+    return folder + slash
+
+
+def folders_above(folder: str) -> list[str]:
+    """A folder and all above it, from the outermost, which is the store's own root."""
+    parts = folder.split("/")[:-1]
+    return ["".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1)]
+
+
+def effective(requests: Mapping[str, FolderRequest], folder: str) -> FolderRequest:
+    """What holds in a folder: its own request over those of the folders above."""
+    above = [requests[f] for f in folders_above(folder) if f in requests]
+    return reduce(lambda held, request: request.over(held), above, FolderRequest())

@@ -1,0 +1,123 @@
+"""Where each group of movies in the inbox stands, judged by its earlier runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from tasks.inbox.batches import Batch, Standing
+from tasks.inbox.fingerprints import Result
+from tasks.inbox.request_file import REQUEST_FILE, folder_of
+from tasks.storage.location import Location
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of batches beside what lies in the inbox.
+
+    Attributes:
+        results: What run records say, by their locations.
+        seen: When movies were first found as they are, in seconds since 1970, by their digest.
+        now: The present, in the same seconds.
+        quiet: Seconds that movies must have been found unchanged.
+        arrived: Objects whose arrival the store has told: they are whole.
+    """
+
+    results: Mapping[str, Result]
+    seen: Mapping[str, float]
+    now: float
+    quiet: float
+    arrived: frozenset[Location] = field(default_factory=frozenset)
+
+
+def judged(batch: Batch, findings: Findings) -> Batch:
+    """Say whether a batch has a current result, is due, or must wait."""
+    if batch.standing is Standing.REFUSED:
+        return batch
+    result = findings.results.get(batch.record)
+    if result and not result.source:
+        return batch.stands(Standing.REFUSED, f"{batch.record}: {result.problem}")
+    if result and result.source == batch.source and not _asked_again(batch, result):
+        if not result.problem:
+            reason = f"{batch.record} was made from these movies, this model and these settings"
+            return batch.stands(Standing.CURRENT, reason)
+        return batch.stands(Standing.FAILED, f"{result.problem}; {AGAIN}")
+    return batch.stands(*_whether_due(batch, findings, result))
+
+
+AGAIN = f"to try again, write its {REQUEST_FILE} again"
+
+
+def _asked_again(batch: Batch, result: Result) -> bool:
+    """Whether the request was written after the result; in the same second it was not."""
+    asked = batch.asked and batch.asked.modified
+    return bool(asked and result.written and asked > result.written)
+
+
+def _whether_due(batch: Batch, findings: Findings, result: Result | None) -> tuple[Standing, str]:
+    asked = batch.asked
+    since = findings.seen.get(batch.seen)
+    if result and result.movies == batch.seen:
+        return Standing.DUE, "its results were made otherwise, or it is asked for again"
+    if since is not None and findings.now - since >= findings.quiet:
+        return Standing.DUE, "unchanged since an earlier look"
+    if not batch.together and {movie.location for movie in batch.movies} <= findings.arrived:
+        return Standing.DUE, "it has just arrived"
+    written = asked.modified if asked and folder_of(asked.location) in batch.folders else None
+    if written and all(m.modified and m.modified < written for m in batch.movies):
+        return Standing.DUE, f"its {REQUEST_FILE} was written last"
+    return Standing.WAITING, "new or changed; it is started when a later look finds it unchanged"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A flow run, as the Prefect server knows it.
+
+    Attributes:
+        id: Its id.
+        state: Its state's type, such as ``RUNNING``.
+        message: What its state says.
+        comes_back: Whether it has crashed, and is started again by itself.
+    """
+
+    id: str
+    state: str
+    message: str
+    comes_back: bool = False
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it may still write results."""
+        return self.state not in ENDED or self.comes_back
+
+    @property
+    def progress(self) -> str:
+        """How far it is, while it is under way."""
+        crashed = "has crashed, and is started again by itself"
+        return crashed if self.comes_back else f"is {self.state.lower()}"
+
+
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+"""Types of states that a run ends in."""
+
+
+def recalled(batch: Batch, run: Run | None, busy: Mapping[str, Run]) -> Batch:
+    """Say of a batch without a current result whether it has been started already.
+
+    Args:
+        batch: The batch.
+        run: The flow run that has the batch's key.
+        busy: Flow runs that are under way, by their output.
+    """
+    if batch.standing not in {Standing.DUE, Standing.WAITING}:
+        return batch
+    if run and run.is_under_way:
+        started = batch.stands(Standing.STARTED, f"its run {run.progress}")
+        return replace(started, run=run.id)
+    if run:
+        gone = run.state == "COMPLETED"
+        told = "its results are not there any more" if gone else run.message or "no reason is known"
+        ended = batch.stands(Standing.FAILED, f"its run {run.state.lower()}: {told}; {AGAIN}")
+        return replace(ended, run=run.id)
+    if other := busy.get(batch.output):
+        reason = f"a run for what it was before {other.progress}, and is waited for"
+        return replace(batch.stands(Standing.WAITING, reason), run=other.id)
+    return batch

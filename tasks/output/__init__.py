@@ -1,0 +1,1 @@
+"""The output location: lock, hidden folder, run record, published and reused results."""

@@ -1,0 +1,104 @@
+"""Checkpoints of an estimation, in the store: the machine that made them may be lost."""
+
+import contextvars
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tasks.errors import PoseError
+from tasks.output.hidden_folder import removed, warn
+from tasks.pose.network.checkpoint_files import is_checkpoint
+from tasks.storage.location import Location
+from tasks.storage.lookup import store_for
+from tasks.storage.user_errors import store_errors
+
+CHECKPOINTS = "checkpoints"
+"""The folder's name, in the hidden one and in a movie's scratch folder."""
+
+INTERVAL = 2.0
+"""Seconds between two looks at whether there is a new checkpoint."""
+
+_ENDS_BY = 5.0
+"""Seconds that an upload which is under way has at the end."""
+
+
+@dataclass
+class CheckpointStore:
+    """A movie's checkpoints on the local disk and in the store.
+
+    Attributes:
+        folder: Where the estimation writes and reads them.
+        all: Location of all of the movie's checkpoints.
+        own: Location of those of this movie's content, this model and these settings.
+        is_empty: Whether it is known that there are none in the store.
+    """
+
+    folder: Path
+    all: Location
+    own: Location
+    is_empty: bool = False
+    _sent: set[str] = field(default_factory=set)
+
+    @contextmanager
+    def shared(self) -> Iterator[Path]:
+        """Bring what there is to the local disk, and send what is added while the block runs.
+
+        A store that fails costs work that is done again, and never the estimation.
+
+        Yields:
+            The folder.
+        """
+        if not self.folder.exists():
+            self.folder.mkdir(parents=True)
+            if not self.is_empty:
+                self._fetch()
+        ended = threading.Event()
+        context = contextvars.copy_context()
+        sending = (self._keep_sending, ended)
+        thread = threading.Thread(target=context.run, args=sending, daemon=True)
+        thread.start()
+        try:
+            yield self.folder
+        finally:
+            ended.set()
+            # A store that is away must not keep a cancelled run from its end.
+            thread.join(_ENDS_BY)
+
+    def remove(self) -> None:
+        """Remove them all: the estimation has come to its end, and its poses are kept."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.is_empty:
+            removed(self.all)
+
+    def _fetch(self) -> None:
+        try:
+            with store_errors():
+                store = store_for(self.own)
+                for info in list(store.list(self.own)):
+                    if is_checkpoint(info.location.name):
+                        store.download(info, self.folder / info.location.name)
+                        self._sent.add(info.location.name)
+        except PoseError as error:
+            warn(f"checkpoints could not be read, so all frames are estimated: {error}")
+
+    def _keep_sending(self, ended: threading.Event) -> None:
+        told = False
+        while not ended.wait(INTERVAL):
+            try:
+                self._send()
+            except (PoseError, OSError) as error:
+                if not told:
+                    warn(f"a checkpoint could not be kept: {error}")
+                told = True
+
+    def _send(self) -> None:
+        names = sorted(path.name for path in self.folder.iterdir() if is_checkpoint(path.name))
+        for name in [name for name in names if name not in self._sent]:
+            target = self.own.child(name)
+            self.is_empty = False
+            with store_errors():
+                store_for(target).upload(self.folder / name, target)
+            self._sent.add(name)

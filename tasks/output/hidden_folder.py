@@ -1,0 +1,81 @@
+"""The hidden folder at an output location: what runs keep there for later runs and for each other.
+
+Whoever removes it loses time, never a result: all of it is made again where it is missing.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from tasks.errors import PoseError
+from tasks.storage.location import Location
+from tasks.storage.lookup import store_for
+from tasks.storage.user_errors import store_errors
+
+HIDDEN = ".dlcflow"
+"""The folder's name."""
+
+
+def hidden(output: Location, *names: str) -> Location:
+    """A location in the hidden folder; the last name of a prefix ends in a slash."""
+    return output.child(HIDDEN, *names)
+
+
+def brought(source: Location, target: Path) -> Path | None:
+    """Bring what is kept to the local disk; None where there is no such object.
+
+    Raises:
+        Retriable: The store fails.
+    """
+    with store_errors(), suppress(FileNotFoundError):
+        store = store_for(source)
+        store.download(store.stat(source), target)
+        return target
+    return None
+
+
+def removed(location: Location) -> int:
+    """Remove an object, or what lies below a prefix; what is left over must undo nothing.
+
+    Returns:
+        How many objects there were; an object that is named itself is taken to be there.
+    """
+    try:
+        with store_errors():
+            store = store_for(location)
+            found = [location]
+            if location.is_prefix:
+                found = [info.location for info in store.list(location)]
+            for one in found:
+                store.remove(one)
+    except PoseError as error:
+        warn(f"{location} could not be removed: {error}")
+        return 0
+    remove_empty(location)
+    return len(found)
+
+
+def remove_empty(location: Location) -> None:
+    """Remove local folders that have become empty, from the deepest up to this one.
+
+    Nobody else may be about to write there.
+    """
+    if location.is_local and location.key.endswith("/"):
+        for folder, _, _ in os.walk(location.path, topdown=False):
+            with suppress(OSError):  # something lies there
+                Path(folder).rmdir()
+
+
+def warn(sentence: str) -> None:
+    """Tell the run's log what has gone wrong and harms no result."""
+    with suppress(MissingContextError):
+        get_run_logger().warning("%s", sentence)
+
+
+def tell(sentence: str) -> None:
+    """Tell the run's log what is worth knowing."""
+    with suppress(MissingContextError):
+        get_run_logger().info("%s", sentence)

@@ -1,0 +1,279 @@
+"""The lock on an output location: one run at a time writes there, and knows when it may not."""
+
+import errno
+import platform
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
+from prefect.exceptions import Abort
+from prefect.logging import get_run_logger
+
+from tasks.errors import PoseError
+from tasks.output.hidden_folder import hidden
+from tasks.output.process_identity import has_ended, note
+from tasks.pose.results.run_record import now
+from tasks.storage.claims import RENEW_EVERY, STALE_AFTER, Claim, Holder, is_held_by
+from tasks.storage.location import Location
+from tasks.storage.lookup import store_for
+from tasks.storage.user_errors import store_errors
+
+LOCK = "lock/"
+"""Where claims lie below the hidden folder."""
+
+
+class LockLost(PoseError):  # noqa: N818 - as the other errors that users see
+    """Another run writes to the output location by now: this one must not."""
+
+
+class Writer:
+    """A run that writes to an output location, alone where the store can see to that."""
+
+    def __init__(self) -> None:
+        self._output: Location | None = None
+        self._claim: Claim | None = None
+        self._ended = threading.Event()
+        self._left = False
+        self._starts: int | None = None
+
+    def lock(
+        self, output: Location, waiting: Callable[[Holder], None], lost: Callable[[], None]
+    ) -> None:
+        """Wait for the lock on an output location, hold it and keep it.
+
+        Args:
+            output: The location.
+            waiting: Called now and then with whom it waits for.
+            lost: Called, in a thread, once another run has taken it over.
+
+        Raises:
+            OSError: With ``errno.ENOTSUP`` the store cannot do it.
+        """
+        store, folder = store_for(output), hidden(output, LOCK)
+        claim = Claim(store, folder, _this_run(), has_ended)
+        self._output, self._claim, self._starts = output, claim, _starts_of(_this_run().id)
+        try:
+            claim.take(waiting)
+        except OSError as error:
+            if error.errno == errno.ENOTSUP:
+                self._claim = None
+            raise
+        renew = (claim, lost, get_run_logger())
+        threading.Thread(target=self._renew, args=renew, name="lock", daemon=True).start()
+
+    def check(self, *, ask: bool = True) -> None:
+        """Make sure that the lock is still held.
+
+        Args:
+            ask: Whether to ask the store, or only whoever renews the lock.
+
+        Raises:
+            LockLost: It is not.
+            Retriable: The store does not tell.
+        """
+        if self._claim is None:
+            return
+        if self._ended.is_set():
+            raise LockLost(f"{self._output}: this run ends; nothing more is written")
+        if not ask and not self._claim.lost:
+            return
+        with store_errors():
+            holds = self._claim.holds()
+        if not holds:
+            raise LockLost(self._told(self._claim))
+
+    def leave(self) -> None:
+        """Let the lock become stale when this run ends: others go on with its work.
+
+        Until somebody takes it over, it stands for them, and this run gets it back at once where it
+        is started again.
+        """
+        self._left = True
+
+    def release(self) -> None:
+        """Give the lock up; what the store refuses now is stale in a minute."""
+        self._ended.set()
+        if self._claim is not None and not self._left:
+            try:
+                self._claim.release()
+            except (OSError, ValueError) as error:
+                get_run_logger().warning(
+                    "%s: its lock could not be removed: %s", self._output, error
+                )
+
+    @property
+    def claims(self) -> Location | None:
+        """The folder that its claim lies in; None where it has none: not every store can do it."""
+        return hidden(self._output, LOCK) if self._output and self._claim else None
+
+    @property
+    def lost_to_itself(self) -> bool:
+        """Whether this run was taken for dead and has been started again, elsewhere."""
+        if self._claim is None or not self._claim.lost:
+            return False
+        if (successor := self._claim.successor) is not None:
+            return successor.id == _this_run().id
+        now = _starts_of(_this_run().id)
+        return None not in (now, self._starts) and now != self._starts
+
+    def _renew(self, claim: Claim, lost: Callable[[], None], log: Any) -> None:
+        """Give signs of life until the run ends; a store may be away for a while."""
+        renewed, told = monotonic(), False
+        while not self._ended.wait(RENEW_EVERY):
+            try:
+                if not claim.holds():
+                    log.error("%s", self._told(claim))
+                    lost()
+                    return
+                renewed, told = monotonic(), False
+            except (OSError, ValueError) as error:  # settings that break meanwhile may be mended
+                if not told and monotonic() - renewed > STALE_AFTER:
+                    log.warning("The lock has not been renewed for a minute: %s", error)
+                    told = True
+
+    def _told(self, claim: Claim) -> str:
+        other = claim.successor or "a run that has ended since"
+        return (
+            f"{self._output}: this run gave no sign of life for {STALE_AFTER:.0f} s, and its lock "
+            f"was taken over by {other}; nothing more is written. Look at what that run delivers, "
+            "and run this one again if it is not what you want"
+        )
+
+
+class Helper:
+    """A run that writes for another one, as long as that one has the lock.
+
+    Args:
+        run: Id of the run that has the lock.
+        claims: The folder of claims.
+    """
+
+    def __init__(self, run: str, claims: Location) -> None:
+        self._run, self.claims = run, claims
+
+    def check(self, *, ask: bool = True) -> None:
+        """Make sure that the other run still has the lock; see `Writer.check`."""
+        if not ask:
+            return
+        with store_errors():
+            holds = is_held_by(self._run, store_for(self.claims), self.claims)
+        if not holds:
+            raise LockLost(
+                f"{self.claims}: the request's run {self._run}, which this run works for, has no "
+                "lock on the output location any more; nothing more is written. Run the request "
+                "again if what is there is not what you want"
+            )
+
+
+_writer: ContextVar[Writer | Helper | None] = ContextVar("writer", default=None)
+
+
+@contextmanager
+def sole_writer() -> Iterator[Writer]:
+    """Hold the lock that is taken in the block until it ends, however it ends.
+
+    Yields:
+        What `lock_output` takes it with.
+
+    Raises:
+        Abort: This same run has been started again, elsewhere: it ends without a word, since what
+            it says of itself would be taken for what the other one says.
+    """
+    writer = Writer()
+    token = _writer.set(writer)
+    _own.append(writer)
+    try:
+        yield writer
+    except PoseError as error:
+        if writer.lost_to_itself:
+            get_run_logger().warning(
+                "This run has been started again elsewhere; it ends here: %s", error
+            )
+            raise Abort from error
+        raise
+    finally:
+        _writer.reset(token)
+        writer.release()
+        _own.remove(writer)
+
+
+_own: list[Writer] = []
+"""Who holds, or wants, a lock in this process."""
+
+
+def release_locks() -> None:
+    """Give this process' locks up: it ends now, whatever its threads are at."""
+    for writer in _own:
+        writer.release()
+
+
+@contextmanager
+def writes_for(run: str | None, claims: str | None) -> Iterator[None]:
+    """Let what is written in the block be another run's, which has to have the lock.
+
+    Args:
+        run: The other run's id.
+        claims: Location of the folder of claims; None where the store cannot lock.
+    """
+    token = _writer.set(Helper(run, Location.parse(claims)) if run and claims else None)
+    try:
+        yield
+    finally:
+        _writer.reset(token)
+
+
+def leave_lock() -> None:
+    """Let this run's lock stand for those that go on with its work when it ends."""
+    writer = _writer.get()
+    if isinstance(writer, Writer):
+        writer.leave()
+
+
+def check_lock(*, ask: bool = True) -> None:
+    """Make sure that this run may still write to its output location; ask before each change.
+
+    Args:
+        ask: Whether to ask the store, or only whoever renews the lock.
+
+    Raises:
+        LockLost: Another run writes there by now.
+        Retriable: The store does not tell.
+    """
+    writer = _writer.get()
+    if writer is not None:
+        writer.check(ask=ask)
+
+
+def is_locked() -> bool:
+    """Whether this run has a lock on its output location, so that no other one writes there."""
+    writer = _writer.get()
+    return isinstance(writer, Writer) and writer.claims is not None
+
+
+def claims_folder() -> Location | None:
+    """The folder that this run's claim lies in, if it has one."""
+    writer = _writer.get()
+    return writer.claims if writer else None
+
+
+def _starts_of(run: str) -> int | None:
+    """How often a run has been started; one that has ended counts as started once more."""
+    with suppress(Exception), get_client(sync_client=True) as client:
+        found = client.read_flow_run(UUID(run))
+        return found.run_count + bool(found.state and found.state.is_final())
+    return None
+
+
+def _this_run() -> Holder:
+    context = FlowRunContext.get()
+    assert context is not None
+    assert context.flow_run is not None
+    run = context.flow_run
+    since = f"{now():%Y-%m-%d %H:%M:%S} UTC"
+    return Holder(str(run.id), run.name, platform.node(), since, note())

@@ -1,0 +1,98 @@
+"""The stage that waits for the lock on the output location and shows what it waits for."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from time import monotonic
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
+from prefect.states import Running
+
+from tasks.output.lock import Writer
+from tasks.processes.pool import Workers
+from tasks.run_data import ResolvedRequest
+from tasks.stages.stage import STORE_RETRIES, stage
+from tasks.storage.claims import Holder
+from tasks.storage.location import Location
+from tasks.storage.user_errors import store_errors
+
+
+@stage("Lock output", "lock output", retries=STORE_RETRIES)
+def lock_output(
+    request: ResolvedRequest, writer: Writer, workers: Workers
+) -> tuple[ResolvedRequest, str]:
+    """Wait until no other run writes to the output location, and keep others from it.
+
+    Returns:
+        The request, with a warning where the store cannot lock.
+    """
+    wait = _Wait(request.output, workers)
+    try:
+        with _store_errors_but_unsupported():
+            writer.lock(request.output, wait.look, workers.end)
+    except OSError as error:
+        warning = (
+            f"two runs at a time could write to {request.output}, since it cannot be locked; let "
+            f"only one run write there at a time. {error.strerror}"
+        )
+        get_run_logger().warning("%s", warning)
+        return replace(request, warnings=(*request.warnings, warning)), warning
+    return request, wait.in_short
+
+
+class _Wait:
+    """What is told of a wait for other runs."""
+
+    def __init__(self, output: Location, workers: Workers) -> None:
+        self._output, self._workers = output, workers
+        self._started, self._shown = monotonic(), False
+        self._holders: dict[str, Holder] = {}
+
+    def look(self, holder: Holder) -> None:
+        """Tell whom it waits for, in the log and beside the stage, once for each holder.
+
+        What was started ahead is ended: a run that waits for hours needs no memory for it.
+        """
+        text = f"Waits for {holder}, which writes to {self._output}"
+        if holder.token not in self._holders:
+            self._holders[holder.token] = holder
+            self._shown = False
+            get_run_logger().info("%s", text)
+            self._workers.estimator.close()
+        self._shown = self._shown or _show(text)
+
+    @property
+    def in_short(self) -> str:
+        """How long it waited, and for whom."""
+        if not self._holders:
+            return f"no other run writes to {self._output}"
+        others = "; ".join(str(holder) for holder in self._holders.values())
+        return f"waited {monotonic() - self._started:.0f} s for {others}"
+
+
+def _show(text: str) -> bool:
+    """Show beside this stage in the UI what it does; Prefect may not know the stage yet."""
+    context = TaskRunContext.get()
+    if context is None:
+        return True
+    with suppress(Exception), get_client(sync_client=True) as client:
+        waiting: Any = Running(name="Waiting", message=text)
+        client.set_task_run_state(context.task_run.id, waiting, force=True)
+        return True
+    return False
+
+
+@contextmanager
+def _store_errors_but_unsupported() -> Iterator[None]:
+    """Let pass what a store says that cannot do what is asked; see `store_errors` for the rest."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            raise
+        with store_errors():
+            raise

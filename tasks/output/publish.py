@@ -1,0 +1,273 @@
+"""Results, run record and report: from the scratch folder to the output location."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from prefect.logging import get_run_logger
+from pydantic import ValidationError
+
+from tasks.output.hidden_folder import hidden, removed
+from tasks.output.leftovers import UNFINISHED, abort_unfinished, outdated, remove_checkpoints
+from tasks.output.links import links_of
+from tasks.output.lock import check_lock, is_locked
+from tasks.output.record import movie_records, run_record
+from tasks.pose.results.file_names import LABELED, POSES, RAW, RUN_RECORD
+from tasks.pose.results.output_metadata import LabeledMovie, output_metadata
+from tasks.pose.results.report import MoviePictures, render_report
+from tasks.pose.results.run_page import render_page
+from tasks.pose.results.run_record import LARGEST_RECORD, MovieRecord, Output, RunRecord
+from tasks.pose.tables.annotations import MoviePoses, write_annotations
+from tasks.processes.pool import Workers
+from tasks.processes.watchdog import Patience
+from tasks.run_data import Analysed, CheckedMovie, ResolvedRequest, RunFacts
+from tasks.stages.artifacts import key_of, show
+from tasks.stages.progress import Progress
+from tasks.stages.stage import STORE_RETRIES, explained, stage
+from tasks.stages.stage_times import Seconds
+from tasks.storage.local_files import sha256_of
+from tasks.storage.location import Location
+from tasks.storage.lookup import store_for
+from tasks.storage.user_errors import store_errors
+
+_CONTENT_TYPES = {
+    ".h5": "application/x-hdf5",
+    ".mp4": "video/mp4",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".csv": "text/csv; charset=utf-8",
+    ".parquet": "application/vnd.apache.parquet",
+}
+
+
+@stage("Withdraw old record", "withdraw old record", retries=STORE_RETRIES)
+def withdraw_record(
+    request: ResolvedRequest, scratch: Path, *, alone: bool
+) -> tuple[RunRecord | None, str]:
+    """Take an earlier run's record away: what lies beside it is about to change.
+
+    It is put aside until this run has one of its own: a run that is started again must know, too,
+    which files of an earlier run to remove.
+
+    Args:
+        request: The request.
+        scratch: Its scratch folder.
+        alone: Whether nobody but this run writes there, as long as it holds the lock.
+
+    Returns:
+        The earlier record, where there is one that this version can read.
+    """
+    check_lock()
+    output = request.output
+    store, location, aside = store_for(output), output.child(RUN_RECORD), _aside(output)
+    path = scratch / "earlier.json"
+    with store_errors():
+        with suppress(FileNotFoundError):
+            store.download(store.stat(location), path)
+            store.upload(path, aside)
+            store.remove(location)
+        earlier = _record(aside)
+    abort_unfinished(request, timedelta() if alone and is_locked() else UNFINISHED)
+    return earlier, f"no {RUN_RECORD} at {output} until this run is finished"
+
+
+def _aside(output: Location) -> Location:
+    """Where the record of the last run that came to its end waits for the next one's."""
+    return hidden(output, "earlier.json")
+
+
+def _record(location: Location) -> RunRecord | None:
+    with suppress(FileNotFoundError, ValidationError):
+        return RunRecord.model_validate_json(store_for(location).read(location, LARGEST_RECORD))
+    return None
+
+
+@stage("Publish movie", "publish · {movie.name}", retries=STORE_RETRIES)
+def publish_movie(
+    movie: CheckedMovie,
+    raw: Path,
+    poses: Path,
+    labeled: Path,
+    previews: dict[str, Path],
+    output: Location,
+    intact: dict[str, Output],
+) -> tuple[dict[str, Output], str]:
+    """Put one movie's results below the output location, each when it is whole.
+
+    What is there already, as it should be, stays.
+    """
+    files = {POSES: poses, LABELED: labeled}
+    files |= {path.name: path for path in previews.values()}
+    if raw != poses:
+        files[RAW] = raw
+    there = {name: intact[name] for name in files if _is_there(files[name], intact.get(name))}
+    new = {name: path for name, path in files.items() if name not in there}
+    folder = output.child(movie.name)
+    with Progress(f"publish · {movie.name}", _total(new.values()), "bytes") as progress:
+        made = _publish_all(new, folder, progress, cropped=movie.is_cropped) if new else {}
+    # In an order that does not tell what was there before.
+    outputs = {name: (made | there)[name] for name in files}
+    return outputs, f"{len(made)} files below {folder}, {len(there)} were there"
+
+
+def _is_there(path: Path, published: Output | None) -> bool:
+    """Whether a file is published; one that an earlier run made is not in the scratch folder."""
+    if published is None:
+        return False
+    return not path.exists() or sha256_of(path) == published.sha256
+
+
+def _total(paths: Any) -> int:
+    return sum(path.stat().st_size for path in paths)
+
+
+def _publish_all(
+    files: dict[str, Path], folder: Location, progress: Progress, *, cropped: bool
+) -> dict[str, Output]:
+    """Put a movie's files where they belong, all at once: the lock is asked for once, just before.
+
+    The largest goes in this thread, which is the one that is interrupted when the run ends.
+    """
+    *others, largest = sorted(files, key=lambda name: files[name].stat().st_size)
+
+    failures: list[BaseException] = []
+
+    def put(name: str) -> Output:
+        try:
+            check_lock(ask=False)
+            return _put(files[name], folder.child(name), progress, cropped=cropped)
+        except BaseException as error:
+            failures.append(error)
+            progress.stop()  # the stage is tried again with all of them
+            raise
+
+    check_lock()
+    with ThreadPoolExecutor(len(files)) as threads:
+        sent = {name: threads.submit(copy_context().run, put, name) for name in others}
+        try:
+            return {largest: put(largest)} | {name: one.result() for name, one in sent.items()}
+        except BaseException:
+            progress.stop()
+            if failures:  # the first one tells more than what it ended
+                raise failures[0] from None
+            raise
+
+
+def _publish(path: Path, target: Location) -> Output:
+    """Put a file where it belongs, if nobody else writes there by now."""
+    check_lock()
+    return _put(path, target)
+
+
+def _put(
+    path: Path, target: Location, progress: Progress | None = None, *, cropped: bool = False
+) -> Output:
+    with store_errors():
+        info = store_for(target).upload(
+            path, target, _CONTENT_TYPES[path.suffix], progress.add if progress else None
+        )
+    assert info.sha256 is not None
+    relative_to = {".h5": "crop" if cropped else "frame", ".parquet": "frame", ".csv": "frame"}
+    return Output.model_validate(
+        {
+            "location": str(target),
+            "size": info.size,
+            "sha256": info.sha256,
+            "etag": info.etag,
+            "coordinates": relative_to.get(path.suffix),
+        }
+    )
+
+
+@stage("Write annotations", "annotations", retries=STORE_RETRIES)
+def publish_annotations(
+    request: ResolvedRequest, delivered: Sequence[Analysed], scratch: Path, workers: Workers
+) -> tuple[tuple[dict[int, int], dict[str, Output]], str]:
+    """Write all delivered movies' poses as one table, and publish it."""
+    if not delivered:
+        return ({}, {}), "no movie to annotate"
+    form = request.given.settings.annotations_format
+    target = scratch / f"annotations.{form.value}"
+    tables = [
+        MoviePoses(m.source.number, m.poses, m.found.timing, m.checked.offset) for m in delivered
+    ]
+    frames = sum(len(table.timing.seconds) for table in tables)
+    patience = Patience(f"{len(tables)} movies", frames)
+    with workers.finishers.lease() as process:
+        rows = process.call(write_annotations, tables, target, form, patience=patience)
+    output = _publish(target, request.output.child(target.name))
+    return (rows, {target.name: output}), f"{sum(rows.values())} rows"
+
+
+@stage("Publish record", "publish record", retries=STORE_RETRIES)
+def publish_record(
+    facts: RunFacts,
+    delivered: Sequence[Analysed],
+    failed: Sequence[MovieRecord],
+    annotations: tuple[dict[int, int], dict[str, Output]],
+    earlier: RunRecord | None,
+    seconds: Seconds,
+    scratch: Path,
+) -> tuple[RunRecord, str]:
+    """Publish metadata, report and, last of all, the run record: the mark that all is there."""
+    rows, outputs = annotations
+    output = facts.request.output
+    movies = movie_records(facts, delivered, failed, rows)
+    if delivered:
+        metadata = scratch / "output_metadata.json"
+        metadata.write_text(_metadata(facts, delivered), encoding="utf-8")
+        outputs = outputs | {metadata.name: _publish(metadata, output.child(metadata.name))}
+    record = run_record(facts, movies, outputs, seconds, earlier)
+    report = scratch / "report.html"
+    report.write_text(render_report(record, _pictures(delivered)), encoding="utf-8")
+    outputs = outputs | {report.name: _publish(report, output.child(report.name))}
+    record = record.model_copy(update={"outputs": outputs})
+    for location in outdated(earlier, record, output):
+        check_lock()
+        with store_errors():
+            store_for(location).remove(location)
+    for warning in record.warnings[:MOST_LOGGED]:
+        get_run_logger().warning("%s", warning)
+    final = scratch / RUN_RECORD
+    final.write_text(record.to_json(), encoding="utf-8")
+    _publish(final, output.child(RUN_RECORD))
+    removed(_aside(output))
+    remove_checkpoints(output, [movie.source.name for movie in delivered])
+    return record, f"{record.status.value}: {output.child(RUN_RECORD)}"
+
+
+@stage("Show results", "show results")
+def show_results(
+    record: RunRecord, delivered: Sequence[Analysed], output: Location
+) -> tuple[None, str]:
+    """Show the run's page in Prefect's UI: its movies, small pictures, links that open results."""
+    try:
+        links = links_of(record, record.request.settings.link_hours)
+        page = render_page(record, str(output), _pictures(delivered), links)
+    except Exception as error:  # noqa: BLE001 - all is delivered; a page must not undo that
+        get_run_logger().warning("The run's page cannot be shown: %s", explained(error))
+        return None, "no page could be made"
+    show(key_of("results", str(output)), page, f"{record.status.value}: {output}")
+    return None, f"{len(links.by_location)} links"
+
+
+MOST_LOGGED = 20
+"""Warnings of the record that the run's log repeats."""
+
+
+def _metadata(facts: RunFacts, delivered: Sequence[Analysed]) -> str:
+    movies = [(m.checked.info, m.labeled) for m in delivered]
+    return output_metadata(
+        facts.ready.model,
+        [LabeledMovie(i.width, i.height, made.frames, made.frame_rate) for i, made in movies],
+    )
+
+
+def _pictures(delivered: Sequence[Analysed]) -> dict[str, MoviePictures]:
+    return {m.source.name: MoviePictures(m.previews, m.labeled.worst) for m in delivered}

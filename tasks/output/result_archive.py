@@ -1,0 +1,89 @@
+"""Results as one file: a zip of a text that tells what they are, and of the files beside it."""
+
+import zipfile
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from tasks.errors import StageFailed
+from tasks.run_data import Analysed
+
+T = TypeVar("T")
+
+_TEXT = "movie.json"
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError)
+"""What zipfile raises where bytes of an archive have changed, whichever they are."""
+
+
+def pack(told: T, kind: TypeAdapter[T], files: Iterable[Path], target: Path) -> None:
+    """Write an archive.
+
+    Args:
+        told: What the results are.
+        kind: How that is written as JSON.
+        files: The files beside it; their names are all different.
+        target: The zip to write.
+    """
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr(_TEXT, kind.dump_json(told))
+        for path in files:
+            archive.write(path, path.name)
+
+
+def told_in(source: Path, kind: TypeAdapter[T]) -> T:
+    """Read what an archive's results are.
+
+    Raises:
+        StageFailed: It is no archive of this kind that this version wrote, or is damaged.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            _check_whole(archive)
+            return kind.validate_json(archive.read(_TEXT))
+    except (*_DAMAGED, OSError, ValidationError) as error:
+        raise StageFailed(
+            f"{source.name}: expected one movie's results, written by this version; found "
+            f"{type(error).__name__}"
+        ) from error
+
+
+def _check_whole(archive: zipfile.ZipFile) -> None:
+    if damaged := archive.testzip():
+        raise zipfile.BadZipFile(f"{damaged} is damaged")
+
+
+def unpack(source: Path, files: Iterable[Path]) -> None:
+    """Write files of an archive, each under the name that it has there.
+
+    Raises:
+        StageFailed: One of them is missing or damaged.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            for path in files:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(archive.read(path.name))
+    except _DAMAGED as error:
+        raise StageFailed(f"{source.name}: {error}; it is damaged") from error
+
+
+def files_of(movie: Analysed) -> list[Path]:
+    """The files of a movie's results that annotations and report are made of."""
+    return [movie.poses, *movie.previews.values(), *movie.labeled.worst.values()]
+
+
+def moved(movie: Analysed, folder: Path) -> Analysed:
+    """The same results with their files in another folder; only file names are kept of theirs."""
+    return replace(
+        movie,
+        poses=folder / movie.poses.name,
+        previews={name: folder / path.name for name, path in movie.previews.items()},
+        labeled=replace(
+            movie.labeled, worst={i: folder / path.name for i, path in movie.labeled.worst.items()}
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Draw poses on frames and encode the labeled movie."""

@@ -1,0 +1,260 @@
+"""Draw poses on frames: the same pixels as DeepLabCut's fast labeled video, before encoding."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_rgb
+
+from tasks.pose.drawing.disks import MASK_PIXELS, disk_pixels
+from tasks.pose.drawing.pixels import MEMORY, Last, Pixels, lines
+from tasks.pose.drawing.yuv_painter import Brush, Marks
+from tasks.pose.tables.keypoints import Keypoints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Executor, Future
+
+    import pandas as pd
+
+    from tasks.pose.movies.yuv_frame import Planes
+
+_MOST_AHEAD = 32
+"""Frames whose pixels are worked out together: what numpy needs for each call is then little."""
+
+
+@dataclass(frozen=True)
+class LabelStyle:
+    """How poses are drawn; each name is that of DeepLabCut's own parameter, spelled out.
+
+    Attributes:
+        p_cutoff: A point is drawn where its likelihood is above this.
+        dot_size: Radius of a dot in pixels; in a keypoints-only movie its diameter in points.
+        color_map: A matplotlib colormap; colors are those of the full list of body parts.
+        displayed_body_parts: The body parts to draw; None for all.
+        keypoints_only: Draw on black instead of on the movie's frames.
+        draw_skeleton: Join body parts with lines.
+        trail_points: Draw this many positions, the current one included.
+        skeleton: The pairs of body parts to join.
+        skeleton_color: A matplotlib color.
+        alpha: Opacity of the dots and lines of a keypoints-only movie.
+        color_by: Whether each body part, or each individual, has a color of its own.
+    """
+
+    p_cutoff: float
+    dot_size: int
+    color_map: str
+    displayed_body_parts: tuple[str, ...] | None
+    keypoints_only: bool
+    draw_skeleton: bool
+    trail_points: int
+    skeleton: tuple[tuple[str, str], ...]
+    skeleton_color: str
+    alpha: float
+    color_by: Literal["bodypart", "individual"]
+
+    def edges(self, keypoints: Keypoints) -> list[tuple[int, int]]:
+        """The pairs of keypoints to join; none where no skeleton is drawn."""
+        return keypoints.edges(
+            self.skeleton if self.draw_skeleton else (), self.displayed_body_parts
+        )
+
+    def color_indices(self, keypoints: Keypoints) -> tuple[list[int], int]:
+        """Which color each keypoint has, and how many colors there are."""
+        by_part = self.color_by == "bodypart"
+        names = keypoints.part_names if by_part else keypoints.individual_names
+        of_keypoint = keypoints.parts if by_part else keypoints.individuals
+        return [names.index(name) for name in of_keypoint], len(names)
+
+
+class FramePainter:
+    """Draws the poses of one movie on its frames, one frame at a time.
+
+    Args:
+        poses: DeepLabCut's table, one row for each frame.
+        style: How to draw.
+        offset: Left and top of the crop that the poses are relative to, in pixels.
+        kept: How many frames of `paint_planes` are in use at a time.
+        helpers: Threads that work out what is drawn on the next frames; None for no others.
+        ahead: For how many groups of frames they do so.
+    """
+
+    def __init__(
+        self,
+        poses: pd.DataFrame,
+        style: LabelStyle,
+        offset: tuple[int, int] = (0, 0),
+        kept: int = 1,
+        helpers: Executor | None = None,
+        ahead: int = 0,
+    ) -> None:
+        self._style = style
+        self._keypoints = Keypoints(poses)
+        # In place, so that float32 poses are shifted as float32 (as DeepLabCut does).
+        self._keypoints.xy += np.asarray(offset, dtype=self._keypoints.xy.dtype)
+        self._displayed = self._keypoints.of_parts(style.displayed_body_parts)
+        self._edges = np.array(style.edges(self._keypoints), np.intp).reshape(-1, 2)
+        indices, count = style.color_indices(self._keypoints)
+        self._colors = np.array(indices, dtype=np.intp)
+        colors = _bytes(mpl.colormaps[style.color_map](np.linspace(0, 1, count)))
+        # The skeleton's color comes last.
+        self._palette = np.vstack([colors, _bytes(np.array([to_rgb(style.skeleton_color)]))])
+        self._brush = Brush(self._palette, kept)
+        self._last = Last()
+        self._images: _Groups[Pixels] = _Groups(helpers, ahead)
+        self._planes: _Groups[Marks] = _Groups(helpers, ahead)
+
+    def paint(self, image: np.ndarray, index: int) -> np.ndarray:
+        """Draw one frame's poses, in place where the image allows.
+
+        Args:
+            image: RGB, uint8, (height, width, 3).
+            index: The frame's row in the pose table.
+
+        Returns:
+            The same picture with the skeleton below and the dots on top.
+        """
+        image = np.require(image, requirements="W")
+        shape = image.shape[:2]
+        seen = self._images.get(
+            shape,
+            index,
+            lambda first: self._frames_from(first, shape),
+            lambda frames: self._pixels(frames, shape).by_frame(len(frames)),
+        )
+        image[seen.rows, seen.columns] = self._palette[seen.colors]
+        return image
+
+    def paint_planes(self, planes: Planes, index: int) -> Planes:
+        """Draw one frame's poses on a copy of a decoder's planes: the same pixels and colors.
+
+        The copy is drawn over as soon as so many more as are kept have been asked for.
+        """
+        shape, colors = planes.shape[:2], planes.colors
+        lines = self._brush.line_sizes(planes)
+        marks = self._planes.get(
+            (colors, *shape),
+            index,
+            lambda first: self._frames_from(first, shape),
+            lambda frames: self._brush.marks(
+                self._pixels(frames, shape), len(frames), shape, lines, colors
+            ),
+        )
+        return self._brush.drawn(planes, marks)
+
+    def _frames_from(self, first: int, shape: tuple[int, ...]) -> range:
+        """Frames whose pixels are worked out together: as many as the memory for them allows."""
+        disks = max(1, len(self._displayed) * max(1, self._style.trail_points))
+        pixels = disks * (2 * self._style.dot_size + 1) ** 2
+        allowed = min(MASK_PIXELS // pixels, MEMORY // (shape[0] * shape[1]))
+        together = max(1, min(_MOST_AHEAD, allowed))
+        return range(first, min(first + together, len(self._keypoints.xy)))
+
+    def _pixels(self, frames: range, shape: tuple[int, ...]) -> Pixels:
+        """What is drawn on some frames: skeletons below, dots on top, numbered from the first."""
+        of_disk, centers, colors = self._disks(frames)
+        drawn = self._skeletons(frames, shape)
+        for disk, rows, columns in disk_pixels(centers, self._style.dot_size, shape):
+            dots = Pixels(of_disk[disk], rows, columns, colors[disk])
+            drawn = self._last.seen(drawn.and_over_them(dots))
+        return drawn
+
+    def _skeletons(self, frames: range, shape: tuple[int, ...]) -> Pixels:
+        rows = slice(frames.start, frames.stop)
+        ends = self._keypoints.xy[rows][:, self._edges, ::-1]
+        likely = self._keypoints.likelihood[rows][:, self._edges] > self._style.p_cutoff
+        drawn = likely.all(axis=2) & ~np.isnan(ends).any(axis=(2, 3))
+        # The second end starts at 1, not at 0: DeepLabCut's line does.
+        inside = np.clip(ends[drawn], [[0, 0], [1, 1]], np.array(shape) - 1)
+        return lines(np.nonzero(drawn)[0], inside.astype(np.intp), len(self._palette) - 1)
+
+    def _disks(self, frames: range) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Frame, center and color of the dots and trails of some frames, in the order of drawing.
+
+        A dot has its trail whatever the likelihood was then, as DeepLabCut draws it.
+        """
+        shown = self._keypoints.likelihood[frames.start : frames.stop, self._displayed]
+        frame, point = np.nonzero(shown > self._style.p_cutoff)
+        point = self._displayed[point]
+        past = frame[:, None] + frames.start + np.arange(1 - max(self._style.trail_points, 1), 1)
+        dot, step = np.nonzero(past >= 0)
+        centers = self._keypoints.xy[past[dot, step], point[dot]]
+        return frame[dot], centers, self._colors[point[dot]]
+
+
+T = TypeVar("T")
+
+
+class _Groups(Generic[T]):
+    """What was worked out for some frames that follow each other, and is being for the next ones.
+
+    Args:
+        helpers: Threads that work out what is next; None to do so when it is asked for.
+        ahead: For how many groups they do so.
+    """
+
+    def __init__(self, helpers: Executor | None, ahead: int) -> None:
+        self._helpers, self._ahead = helpers, ahead
+        self._kind: object = None
+        self._begun: deque[tuple[range, Future[list[T]]]] = deque()
+        self._frames, self._found = range(0), list[T]()
+
+    def get(
+        self,
+        kind: object,
+        index: int,
+        together: Callable[[int], range],
+        work_out: Callable[[range], list[T]],
+    ) -> T:
+        """What there is for a frame, or is worked out now for it and those after it.
+
+        Args:
+            kind: What else it depends on.
+            index: The frame.
+            together: The frames from one on that are worked out at once; none after the last.
+            work_out: Does so, one result for each; called in any thread.
+        """
+        if kind != self._kind or index not in self._frames:
+            self._frames = range(0)  # until it is found, for that may fail
+            if kind != self._kind or not self._begun or self._begun[0][0].start != index:
+                self._forget(kind)
+            frames = together(index)
+            if self._helpers is None:
+                self._found = work_out(frames)
+            else:
+                self._go_ahead(self._helpers, frames, together, work_out)
+                self._found = self._begun.popleft()[1].result()
+            self._frames = frames
+        return self._found[index - self._frames.start]
+
+    def _forget(self, kind: object) -> None:
+        self._kind = kind
+        while self._begun:
+            self._begun.popleft()[1].cancel()
+
+    def _go_ahead(
+        self,
+        helpers: Executor,
+        frames: range,
+        together: Callable[[int], range],
+        work_out: Callable[[range], list[T]],
+    ) -> None:
+        """Begin what is not begun of some frames and of the groups after them."""
+        following = together(self._begun[-1][0].stop) if self._begun else frames
+        while following and len(self._begun) <= self._ahead:
+            self._begun.append((following, helpers.submit(work_out, following)))
+            following = together(following.stop)
+
+
+def trail(style: LabelStyle, index: int) -> slice:
+    """The rows whose positions are drawn in a frame: N trail points are N - 1 past frames."""
+    return slice(max(0, index + 1 - max(style.trail_points, 1)), index + 1)
+
+
+def _bytes(colors: np.ndarray) -> np.ndarray:
+    """Colors 0 to 1 as RGB bytes, rounded down as DeepLabCut rounds them."""
+    return (colors[..., :3] * 255).astype(np.uint8)

@@ -1,0 +1,122 @@
+"""The labeled movie: each frame with its poses drawn on it, ready for a browser."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle
+from tasks.pose.drawing.movie_writer import Clock, MovieWriter
+from tasks.pose.movies.yuv_frame import Planes
+from tasks.processes.environment import usable_cpus
+from tasks.processes.prefetch import ahead, threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from fractions import Fraction
+    from pathlib import Path
+
+    import numpy as np
+    import pandas as pd
+
+
+_AHEAD = 4
+"""Frames that are decoded before they are drawn on, and drawn on before they are encoded."""
+
+_KEPT = _AHEAD + 2
+"""Pictures in use at a time: those that wait, the one that is drawn, the one that is encoded."""
+
+_PROCESSORS_FOR_EACH = 8
+"""Processors of a machine for each thread that works out what is drawn, beside the encoder's."""
+
+_MOST_HELPERS = 4
+"""More have not been tried; they take turns where they run Python."""
+
+
+def write_labeled_movie(
+    frames: Iterable[np.ndarray | Planes],
+    poses: pd.DataFrame,
+    path: Path,
+    style: LabelStyle,
+    *,
+    frame_rate: Fraction,
+    times: np.ndarray | None = None,
+    offset: tuple[int, int] = (0, 0),
+    progress: Callable[[int], None] | None = None,
+    processors: int = 0,
+) -> int:
+    """Draw every pose on its frame and encode the movie, a few frames in memory at a time.
+
+    Decoding, drawing and encoding go on side by side.
+
+    Args:
+        frames: RGB, uint8, (height, width, 3) each, or a decoder's planes, which spares the
+            conversions; never read for a keypoints-only movie. Images may be drawn on in place.
+        poses: DeepLabCut's table, one row for each frame.
+        path: The MP4 file; removed again if anything fails.
+        style: How to draw.
+        frame_rate: Frames a second, kept exactly.
+        times: Presentation times in seconds, (frames,), strictly increasing, for a variable rate;
+            the movie starts with the first of them.
+        offset: Left and top of the crop that the poses are relative to, in pixels.
+        progress: Called after each frame with the number of frames written.
+        processors: For how many there are threads; 0 for all that the process may use.
+
+    Returns:
+        The number of frames written, which is the number of poses.
+
+    Raises:
+        ValueError: There are no poses, or not exactly one frame and one time for each.
+    """
+    clock = _clock(len(poses), frame_rate, times)
+    processors = processors or usable_cpus()
+    with ExitStack() as stack:
+        writer = stack.enter_context(MovieWriter(path, clock, processors))
+        pictures: Iterator[np.ndarray | Planes]
+        if style.keypoints_only:
+            pictures = _pictures_of_keypoints(poses, style)
+        else:
+            decoded = stack.enter_context(ahead(iter(frames), _AHEAD, "decoder"))
+            helpers = min(processors // _PROCESSORS_FOR_EACH, _MOST_HELPERS)
+            pool = stack.enter_context(threads(helpers, "helper")) if helpers else None
+            painter = FramePainter(poses, style, offset, _KEPT, pool, helpers)
+            pictures = _pictures_on_frames(decoded, painter, len(poses))
+        for picture in stack.enter_context(ahead(pictures, _AHEAD, "painter")):
+            writer.write(picture)
+            if progress is not None:
+                progress(writer.written)
+    return writer.written
+
+
+def _clock(poses: int, frame_rate: Fraction, times: np.ndarray | None) -> Clock:
+    if not poses:
+        raise ValueError("A labeled movie needs at least one pose; there are none.")
+    if times is None:
+        return Clock.constant(frame_rate)
+    if len(times) != poses:
+        raise ValueError(f"Each pose needs one time; there are {poses} poses, {len(times)} times.")
+    return Clock.from_times(times, frame_rate)
+
+
+def _pictures_of_keypoints(poses: pd.DataFrame, style: LabelStyle) -> Iterator[Planes]:
+    # Half of what this module takes to load, and seldom asked for.
+    from tasks.pose.drawing.keypoints_only_frames import keypoint_planes  # noqa: PLC0415
+
+    return keypoint_planes(poses, style, _KEPT)
+
+
+def _pictures_on_frames(
+    remaining: Iterator[np.ndarray | Planes], painter: FramePainter, poses: int
+) -> Iterator[np.ndarray | Planes]:
+    """One picture for each pose, or an error that says whether poses or frames are too many."""
+    for index in range(poses):
+        frame = next(remaining, None)
+        if frame is None:
+            raise ValueError(f"The movie has only {index} frames for {poses} poses.")
+        yield (
+            painter.paint_planes(frame, index)
+            if isinstance(frame, Planes)
+            else painter.paint(frame, index)
+        )
+    if next(remaining, None) is not None:
+        raise ValueError(f"The movie has more frames than its {poses} poses.")

@@ -1,0 +1,162 @@
+"""Draw colored pixels on copies of decoded frames."""
+
+from __future__ import annotations
+
+from itertools import cycle, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.pose.drawing.pixels import Pixels, quarters
+from tasks.pose.movies.yuv_frame import Colors, Planes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.video.frame import VideoFrame
+
+
+class Marks(NamedTuple):
+    """What is drawn on one frame, as it is on planes.
+
+    Attributes:
+        pixels: Place of each pixel that is covered, on the plane of brightness.
+        brightness: Its brightness.
+        squares: Place of each square of four pixels that are covered or some of which are, on the
+            planes of color differences.
+        bare: How many of the four are not covered.
+        differences: Sum of each color difference over those that are, shape (2, squares).
+    """
+
+    pixels: NDArray[np.intp]
+    brightness: NDArray[np.uint8]
+    squares: NDArray[np.intp]
+    bare: NDArray[np.uint16]
+    differences: NDArray[np.uint16]
+
+
+class Canvas:
+    """A yuv420p frame of our own that others are copied to, and that is drawn on.
+
+    Args:
+        shape: Its height and width, both even.
+
+    Attributes:
+        frame: The frame.
+        planes: Its memory, shape (rows, bytes of a row) each; a row may be longer than the frame.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.frame = av.VideoFrame(shape[1], shape[0], "yuv420p")
+        self.planes = [_memory(self.frame, index) for index in range(3)]
+        self._flat = [plane.reshape(-1) for plane in self.planes]
+
+    @property
+    def line_sizes(self) -> tuple[int, ...]:
+        """Bytes from one row of a plane to the next."""
+        return tuple(plane.shape[1] for plane in self.planes)
+
+    def copy(self, frame: VideoFrame) -> None:
+        """Become like a decoder's frame, whatever the range of its values."""
+        name = frame.format.name
+        if "420" not in name:
+            frame = frame.reformat(format=name.replace("422", "420").replace("444", "420"))
+        for index, plane in enumerate(self.planes):
+            source = _memory(frame, index)
+            width = frame.width >> (index > 0)
+            plane[:, :width] = source[:, :width]
+
+    def draw(self, marks: Marks) -> None:
+        """Color pixels; each color difference covers four, and becomes the mean of theirs."""
+        brightness, *differences = self._flat
+        brightness[marks.pixels] = marks.brightness
+        for plane, covered in zip(differences, marks.differences, strict=True):
+            mean = plane[marks.squares] * marks.bare
+            mean += covered
+            mean += 2
+            mean >>= 2
+            plane[marks.squares] = mean
+
+
+class Brush:
+    """Draws in a few colors on planes; one for a movie, whose frames have one size.
+
+    Args:
+        palette: RGB, shape (colors, 3).
+        canvases: How many frames are kept: a frame that is given is drawn over when so many more
+            have been given.
+    """
+
+    def __init__(self, palette: NDArray[np.uint8], canvases: int) -> None:
+        self._palette = palette
+        self._count = canvases
+        self._shape: tuple[int, ...] = ()
+        self._canvases: list[Canvas] = []
+        self._turns: Iterator[Canvas] = iter(())
+
+    def drawn(self, planes: Planes, marks: Marks) -> Planes:
+        """A copy of a frame, drawn on."""
+        self._prepare(planes.shape)
+        canvas = next(self._turns)
+        canvas.copy(planes.frame)
+        canvas.draw(marks)
+        return Planes(canvas.frame, planes.colors)
+
+    def line_sizes(self, planes: Planes) -> tuple[int, ...]:
+        """Bytes from one row of a plane to the next, in the copies of a frame."""
+        self._prepare(planes.shape)
+        return self._canvases[0].line_sizes
+
+    def marks(
+        self,
+        pixels: Pixels,
+        frames: int,
+        shape: tuple[int, ...],
+        lines: tuple[int, ...],
+        colors: Colors,
+    ) -> list[Marks]:
+        """What colored pixels are on the planes of frames; may be called in any thread.
+
+        Args:
+            pixels: Each once, those of all frames.
+            frames: How many.
+            shape: Their height and width.
+            lines: Their `line_sizes`.
+            colors: What the numbers on their planes mean.
+        """
+        values = colors.of(self._palette)
+        squares, starts = quarters(pixels, shape)
+        covered = np.diff(np.append(starts, len(squares.colors)))
+        sums = [_sums(of_color[squares.colors], starts) for of_color in values.T[1:]]
+        where = squares.rows * lines[1] + squares.columns
+        ends = np.searchsorted(squares.frames, np.arange(frames + 1)).tolist()
+        parts = [slice(start, end) for start, end in pairwise(ends)]
+        return [
+            Marks(
+                of_frame.rows * lines[0] + of_frame.columns,
+                values[of_frame.colors, 0].astype(np.uint8),
+                where[part],
+                (4 - covered[part]).astype(np.uint16),
+                np.stack([s[part] for s in sums]).astype(np.uint16),
+            )
+            for of_frame, part in zip(pixels.by_frame(frames), parts, strict=True)
+        ]
+
+    def _prepare(self, shape: tuple[int, ...]) -> None:
+        if self._shape != shape:
+            self._shape = shape
+            self._canvases = [Canvas(shape) for _ in range(self._count)]
+            self._turns = cycle(self._canvases)
+
+
+def _sums(values: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.int32]:
+    """Sums of runs of values; NumPy's own function wants at least one run."""
+    return np.add.reduceat(values, starts) if len(starts) else values
+
+
+def _memory(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
+    """One of a frame's planes, to be read and written, shape (rows, bytes of a row)."""
+    plane = frame.planes[index]
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)

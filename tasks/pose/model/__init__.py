@@ -1,0 +1,1 @@
+"""What a model archive holds, and the DeepLabCut project that runs it."""

@@ -1,0 +1,101 @@
+"""Open an untrusted model zip, inspect it, and build a clean DeepLabCut project from it.
+
+Only what inference needs is taken out of the archive: the snapshot, and the values of its
+configuration files. The project that DeepLabCut then sees is ours.
+"""
+
+import hashlib
+from pathlib import Path
+
+from tasks.errors import BadInput
+from tasks.pose.model.config_files import read_sources
+from tasks.pose.model.description import Model
+from tasks.pose.model.facts import Chosen, engine_and_snapshots, understand
+from tasks.pose.model.layout import find_layout
+from tasks.pose.model.problems import BadModel, Findings
+from tasks.pose.model.project_writer import model_folder, write_project
+from tasks.pose.model.torch_heads import check_trained_heads
+from tasks.pose.untrusted.tensorflow_index import check_index
+from tasks.pose.untrusted.torch_pickle import check_weights
+from tasks.pose.untrusted.torch_shapes import weight_shapes
+from tasks.pose.untrusted.zip_reader import ZipOfFiles, open_zip
+
+
+def open_model(
+    archive: Path,
+    name: str,
+    project: Path,
+    sha256: str | None = None,
+    findings: Findings | None = None,
+) -> Model:
+    """Inspect a model archive and build the DeepLabCut project that runs it.
+
+    Args:
+        archive: The zip on disk.
+        name: The zip's name as its owner knows it, for messages.
+        project: An absent or empty folder; afterwards it holds ``config.yaml`` and the one
+            snapshot with its configuration (for a top-down model also its detector's), laid out
+            as DeepLabCut does.
+        sha256: The archive's digest, where it is known.
+        findings: Gets what is found on the way, which is of use where the model is refused.
+
+    Returns:
+        What the model is.
+
+    Raises:
+        BadModel: The archive is damaged, hostile, or not a model that can be run; it tells every
+            reason that could be found.
+    """
+    findings = Findings() if findings is None else findings
+    try:
+        with open_zip(archive, name) as files:
+            layout = find_layout(files, name)
+            findings.facts |= engine_and_snapshots(layout)
+            sources = read_sources(files, layout, name, findings)
+            facts, chosen = understand(sources, name, findings)
+            train = project / model_folder(facts) / "train"
+            digests = _extract(files, chosen, train, findings)
+        if facts["engine"] == "pytorch":
+            weights = chosen["pose"].weights.path
+            shapes = weight_shapes(train / weights.name, str(weights))
+            check_trained_heads(sources.network, shapes, name, weights.name)
+    except BadModel:
+        raise
+    except BadInput as error:
+        raise BadModel([str(error), *findings.problems]) from error
+    write_project(project, facts, sources, findings)
+    return Model(
+        name=name,
+        sha256=sha256 or sha256_of(archive),
+        size=archive.stat().st_size,
+        snapshot_sha256=digests["pose"],
+        detector_sha256=digests.get("detector"),
+        repairs=tuple(findings.repairs),
+        warnings=tuple(findings.warnings),
+        **facts,
+    )
+
+
+def _extract(files: ZipOfFiles, chosen: Chosen, train: Path, findings: Findings) -> dict[str, str]:
+    """Take the snapshots out of the archive, and see that they are what they are called.
+
+    Returns:
+        The digest of each one's weights.
+    """
+    for snapshot in chosen.values():
+        for member in snapshot.files:
+            files.extract(member, train / member.path.name)
+        check = check_weights if snapshot.weights.path.suffix == ".pt" else check_index
+        first = snapshot.files[0].path
+        with findings.collecting():
+            check(train / first.name, str(first))
+    findings.refuse()
+    return {
+        which: sha256_of(train / snapshot.weights.path.name) for which, snapshot in chosen.items()
+    }
+
+
+def sha256_of(path: Path) -> str:
+    """A file's digest, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

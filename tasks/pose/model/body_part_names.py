@@ -1,0 +1,142 @@
+"""Body parts and individuals: what the configuration files call them, and whether they agree."""
+
+from typing import Any
+
+from tasks.errors import BadInput
+from tasks.messages import LONGEST, ONE_LINE, listed, quoted
+from tasks.pose.model.config_files import SINGLE_ANIMAL, Sources
+from tasks.pose.model.problems import Findings
+
+Names = tuple[str, ...]
+
+_MOST_NAMES = 1000
+"""Body parts, or animals, of one model."""
+
+
+def animals(network: dict[str, Any]) -> tuple[Names, Names, Names]:
+    """Body parts of the animals, body parts of the arena, and individuals.
+
+    Raises:
+        BadInput: pytorch_config.yaml lists no names.
+    """
+    metadata, where = network["metadata"], "pytorch_config.yaml: metadata"
+    parts = names_of(metadata.get("bodyparts"), f"{where}.bodyparts")
+    if not parts:
+        raise BadInput(f"{where}.bodyparts: expected at least one name, found none")
+    return (
+        parts,
+        names_of(metadata.get("unique_bodyparts") or [], f"{where}.unique_bodyparts"),
+        names_of(metadata.get("individuals") or [SINGLE_ANIMAL], f"{where}.individuals"),
+    )
+
+
+def names_of(value: Any, where: str) -> Names:
+    """A list of different names, each on one line.
+
+    Args:
+        value: What stands there.
+        where: What to call that in messages.
+
+    Raises:
+        BadInput: It is something else.
+    """
+    names = tuple(map(str, value)) if isinstance(value, list) else ()
+    kinds = set(map(type, value)) if isinstance(value, list) else {type(value)}
+    if not kinds <= {str, int} or not all(name and ONE_LINE.fullmatch(name) for name in names):
+        raise BadInput(f"{where}: expected a list of names, found {quoted(value)}")
+    if len(names) > _MOST_NAMES or any(len(name) > LONGEST for name in names):
+        raise BadInput(
+            f"{where}: expected at most {_MOST_NAMES} names of at most {LONGEST} characters, found "
+            f"{len(names)}, the longest of {max(map(len, names))}; zip the file as DeepLabCut "
+            "wrote it"
+        )
+    if len(set(names)) < len(names):
+        raise BadInput(f"{where}: a name stands in it twice: {listed(names)}")
+    return names
+
+
+def check_parts(
+    sources: Sources, parts: Names, unique: Names, name: str, findings: Findings
+) -> None:
+    """Compare config.yaml's body parts, which DeepLabCut silently ignores, with the network's.
+
+    Args:
+        sources: The archive's parts.
+        parts: The network's body parts of the animals.
+        unique: Its body parts of the arena.
+        name: What to call the archive in messages.
+        findings: Another order, and body parts that the network does not have, are added to its
+            repairs.
+
+    Raises:
+        BadInput: The network has body parts that are not listed, so that it is another's.
+    """
+    multi = is_true(sources.project.get("multianimalproject"))
+    # pose_cfg.yaml lists the body parts of the arena after those of the animals.
+    _check_list(
+        sources, "multianimalbodyparts" if multi else "bodyparts", parts, unique, name, findings
+    )
+    if multi:
+        _check_list(sources, "uniquebodyparts", unique, (), name, findings)
+
+
+def _check_list(
+    sources: Sources, key: str, own: Names, others: Names, name: str, findings: Findings
+) -> None:
+    """Compare one list of config.yaml with the network's own, which the others may follow."""
+    file, value = sources.project_file, sources.project.get(key)
+    given = names_of(value, f"{file}: {key}") if isinstance(value, list) else ()
+    if not given or given in (own, own + others):
+        return
+    if not own or set(own) - set(given):
+        raise BadInput(
+            f"{name}: {file} lists the body parts {listed(given)}, but the network was trained on "
+            f"{listed(own) or 'none of that kind'}; zip the configuration that belongs to it"
+        )
+    if more := [part for part in given if part not in own + others]:
+        findings.repairs.append(
+            f"{file}: {key} lists {listed(more)}, which the network was not trained on; only its "
+            f"own are used: {listed(own)}"
+        )
+    else:
+        findings.repairs.append(
+            f"{file}: {key} lists the body parts in another order than the network has them; the "
+            f"network's is used: {listed(own)}"
+        )
+
+
+def agreed_individuals(
+    sources: Sources, individuals: Names, name: str, findings: Findings
+) -> Names:
+    """The animals' names in results, which DeepLabCut takes from config.yaml.
+
+    Raises:
+        BadInput: There is another number of them.
+    """
+    project = sources.project
+    if not is_true(project.get("multianimalproject")):
+        if len(individuals) > 1:
+            raise BadInput(
+                f"{name}: {sources.project_file} says that it is no multi-animal project, but the "
+                f"network was trained on {len(individuals)} individuals ({listed(individuals)}); "
+                "zip the configuration that belongs to it"
+            )
+        return individuals
+    value = project.get("individuals")
+    given = names_of(value, "config.yaml: individuals") if isinstance(value, list) else individuals
+    if len(given) != len(individuals):
+        raise BadInput(
+            f"{name}: config.yaml lists the individuals {listed(given)}, but the network was "
+            f"trained on {listed(individuals)}; zip the configuration that belongs to it"
+        )
+    if given != individuals:
+        findings.repairs.append(
+            f"config.yaml calls the individuals {listed(given)}, pytorch_config.yaml "
+            f"{listed(individuals)}; config.yaml's names are used, as DeepLabCut does"
+        )
+    return given
+
+
+def is_true(value: Any) -> bool:
+    """A switch as DeepLabCut reads it: YAML's booleans, and the words for them."""
+    return str(value).lower() in {"true", "yes", "on", "y", "t", "1"}

@@ -1,0 +1,115 @@
+"""What is known of a model before it runs."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.errors import BadInput
+
+
+class Model(BaseModel):
+    """What is known of a model before it runs; it goes into the run record as it is.
+
+    Attributes:
+        name: The archive's file name.
+        sha256: The archive's digest.
+        size: The archive's size in bytes.
+        engine: The engine that trained the model.
+        net_type: The network, as the model's configuration names it.
+        backbone: The backbone that is really built, where its configuration names one (PyTorch):
+            ``net_type`` may say another of its kind.
+        task: The DeepLabCut project's task.
+        date: The DeepLabCut project's date.
+        experimenter: The DeepLabCut project's scorer: the person who labelled.
+        shuffle: The training shuffle.
+        training_fraction: Share of labelled frames that were used for training, 0–1.
+        snapshot: File name of the snapshot that is used; without endings for TensorFlow, where a
+            snapshot is several files.
+        snapshots: Names of all snapshots, in DeepLabCut's order.
+        snapshot_sha256: Digest of the file that holds its weights.
+        detector: File name of the detector's snapshot that is used; top-down models only.
+        detectors: File names of all of the detector's snapshots, in DeepLabCut's order.
+        detector_sha256: Digest of the detector's snapshot that is used.
+        body_parts: Names in the network's order.
+        individuals: Names of the animals; one for a single-animal model.
+        unique_body_parts: Body parts of the arena, multi-animal models only.
+        multi_animal: Whether results have one more column level, for individuals.
+        identity: Whether the network tells the animals apart.
+        track_method: What animals are followed by: ``ellipse``, ``box`` or ``skeleton``; empty for
+            a single animal.
+        method: How the network finds animals: ``bu`` bottom-up, ``td`` top-down.
+        skeleton: Pairs of body parts that are joined by a line.
+        skeleton_color: A matplotlib color.
+        alpha: Opacity of dots in the keypoints-only movie and the previews, 0–1.
+        batch_size: Frames at a time that the archive's config.yaml asks for.
+        repairs: What was put right, one sentence each.
+        warnings: What the user should know, one sentence each.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    sha256: str
+    size: int
+    engine: Literal["pytorch", "tensorflow"]
+    net_type: str
+    backbone: str | None = None
+    task: str
+    date: str
+    experimenter: str
+    shuffle: int
+    training_fraction: float
+    snapshot: str
+    snapshots: tuple[str, ...]
+    snapshot_sha256: str
+    detector: str | None = None
+    detectors: tuple[str, ...] = ()
+    detector_sha256: str | None = None
+    body_parts: tuple[str, ...]
+    individuals: tuple[str, ...]
+    unique_body_parts: tuple[str, ...]
+    multi_animal: bool
+    identity: bool = False
+    track_method: str = ""
+    method: str
+    skeleton: tuple[tuple[str, str], ...]
+    skeleton_color: str
+    alpha: float
+    batch_size: int
+    repairs: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def network(self) -> str:
+        """The network for people: ``net_type``, and the backbone where that says another."""
+        return network_of(self.net_type, self.backbone)
+
+    @property
+    def all_body_parts(self) -> tuple[str, ...]:
+        """Body parts of the animals, then those of the arena."""
+        return self.body_parts + self.unique_body_parts
+
+    def check_displayed(self, wanted: Literal["all"] | list[str]) -> None:
+        """Refuse body parts that the model does not have.
+
+        Raises:
+            BadInput: Naming those that it has.
+        """
+        unknown = [] if wanted == "all" else [p for p in wanted if p not in self.all_body_parts]
+        if unknown:
+            raise BadInput(
+                f"displayed_body_parts: the model has no body part called "
+                f"{', '.join(map(repr, unknown))}; it has {', '.join(self.all_body_parts)}"
+            )
+
+
+def network_of(net_type: str, backbone: str | None) -> str:
+    """A network for people: its type, and its backbone where that is called otherwise.
+
+    >>> network_of("resnet_50", "resnet18_gn")
+    'resnet18_gn (net_type resnet_50)'
+    """
+    plain = net_type.replace("_", "").lower()
+    if not backbone or plain in backbone.replace("_", "").lower():
+        return net_type
+    return f"{backbone} (net_type {net_type})"

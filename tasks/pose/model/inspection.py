@@ -1,0 +1,196 @@
+"""Look into a model archive without a GPU: what it is, what is repaired, what stands in the way."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import BadInput
+from tasks.messages import escaped
+from tasks.pose.model.archive import open_model, sha256_of
+from tasks.pose.model.description import Model, network_of
+from tasks.pose.model.problems import BadModel, Findings
+from tasks.pose.model.tensorflow_config import NOT_INSTALLED, is_installed
+
+ENGINES = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
+
+_METHODS = {"bu": "bottom-up", "td": "top-down"}
+
+_MEGABYTE = 1e6
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What an archive was found to be.
+
+    Attributes:
+        name: The archive's name.
+        model: What it holds; None where it was refused.
+        problems: Why it cannot be used here, one sentence each.
+        found: Of a refused archive, what is known all the same: values of
+            `tasks.pose.model.description.Model`, always its size and digest, and repairs and
+            warnings so far.
+    """
+
+    name: str
+    model: Model | None
+    problems: tuple[str, ...]
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def known(self) -> Mapping[str, Any]:
+        """Values of `tasks.pose.model.description.Model`, as far as they are known."""
+        return self.model.model_dump() if self.model else self.found
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be run here."""
+        return self.model is not None and not self.problems
+
+    def usable_model(self) -> Model:
+        """The model.
+
+        Raises:
+            BadModel: It cannot be used.
+        """
+        if self.model is None or self.problems:
+            raise BadModel(self.problems)
+        return self.model
+
+
+def inspect_archive(
+    archive: Path, name: str, project: Path, sha256: str | None = None
+) -> Inspection:
+    """Look into an archive, and build the project that runs its model.
+
+    Args:
+        archive: The zip on disk.
+        name: The zip's name as its owner knows it.
+        project: An absent or empty folder for the project.
+        sha256: The archive's digest, where it is known.
+
+    Returns:
+        The model, and everything that stands in its way.
+    """
+    findings, sha256 = Findings(), sha256 or sha256_of(archive)
+    try:
+        model = open_model(archive, name, project, sha256, findings)
+    except BadInput as error:
+        problems = error.problems if isinstance(error, BadModel) else (str(error),)
+        notes = {"repairs": tuple(findings.repairs), "warnings": tuple(findings.warnings)}
+        size = {"size": archive.stat().st_size, "sha256": sha256}
+        return Inspection(name, None, problems, findings.facts | size | notes)
+    return Inspection(name, model, tuple(engine_problems(model)))
+
+
+def engine_problems(model: Model) -> Iterator[str]:
+    """Why this environment cannot run a model of this engine; nothing is loaded to tell."""
+    if model.engine == "tensorflow" and not is_installed():
+        yield f"{model.name}: {NOT_INSTALLED}"
+
+
+# --- for people and programs -----------------------------------------------------------------
+
+
+def facts_of(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What people want to know of a model: names and values, in order.
+
+    Args:
+        known: Values of `tasks.pose.model.description.Model`; what is missing has no row.
+    """
+    return [*_of_network(known), *_of_names(known), *_of_archive(known)]
+
+
+def _of_network(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "engine" in known:
+        yield "engine", ENGINES[known["engine"]]
+    if "net_type" in known:
+        network = network_of(known["net_type"], known.get("backbone"))
+        yield "network", f"{network}, {_METHODS.get(known['method'], known['method'])}"
+    if {"task", "date", "experimenter"} <= set(known):
+        labelled = f"labelled by {known['experimenter'] or 'unknown'}"
+        yield "project", f"{known['task']} {known['date']}, {labelled}"
+    if "shuffle" in known:
+        share = f"{known['training_fraction']:.0%} of labelled frames"
+        yield "training", f"shuffle {known['shuffle']}, {share}"
+    if "snapshot" in known:
+        yield "snapshot", _chosen(known["snapshot"], known["snapshots"])
+    elif "snapshots" in known:
+        yield _counted("snapshot", known["snapshots"]), ", ".join(known["snapshots"])
+    if known.get("detector"):
+        yield "detector", _chosen(known["detector"], known["detectors"])
+
+
+def _of_names(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "body_parts" not in known:
+        return
+    yield _counted("body part", known["body_parts"]), ", ".join(known["body_parts"])
+    if known["multi_animal"]:
+        identity = "told apart by the network" if known["identity"] else "not told apart"
+        yield _counted("individual", known["individuals"]), ", ".join(known["individuals"])
+        yield "tracking", f"{known['track_method']}; individuals are {identity}"
+    if known["unique_body_parts"]:
+        of_arena = known["unique_body_parts"]
+        yield _counted("unique body part", of_arena), ", ".join(of_arena)
+    yield "skeleton", ", ".join(f"{a}–{b}" for a, b in known["skeleton"]) or "none"
+
+
+def _of_archive(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if "size" in known:
+        yield "size", f"{known['size'] / _MEGABYTE:.1f} MB"
+        yield "SHA-256", known["sha256"]
+
+
+def _chosen(name: str, names: tuple[str, ...]) -> str:
+    others = [other for other in names if other != name]
+    return f"{name}, not {', '.join(others)}" if others else name
+
+
+def _counted(what: str, items: tuple[str, ...]) -> str:
+    return f"{len(items)} {what}{'' if len(items) == 1 else 's'}"
+
+
+def _lists(inspection: Inspection) -> list[tuple[str, tuple[str, ...]]]:
+    known = inspection.known
+    repairs = known.get("repairs", ()), known.get("warnings", ())
+    titles = ("Put right", "Please note", "Cannot be used here because")
+    pairs = zip(titles, (*repairs, inspection.problems), strict=True)
+    return [(title, sentences) for title, sentences in pairs if sentences]
+
+
+def as_text(inspection: Inspection) -> str:
+    """A page for a terminal, which shows the problems after it, as errors."""
+    verdict = "can be used" if inspection.usable else "cannot be used"
+    lines = [f"{inspection.name} {verdict}"]
+    rows = facts_of(inspection.known)
+    width = max((len(name) for name, _ in rows), default=0)
+    lines += ["", *(f"  {name:<{width}}  {value}" for name, value in rows)] if rows else []
+    for title, sentences in _lists(inspection):
+        if sentences is not inspection.problems:
+            lines += ["", f"{title}:", *(f"  • {sentence}" for sentence in sentences)]
+    return "\n".join(lines) + "\n"
+
+
+def as_markdown(inspection: Inspection) -> str:
+    """A page for Prefect's UI."""
+    verdict = "can be used" if inspection.usable else "cannot be used"
+    lines = [f"## {escaped(inspection.name)} {verdict}"]
+    if rows := facts_of(inspection.known):
+        lines += ["", "| | |", "|---|---|"]
+        lines += [f"| {name} | {escaped(value)} |" for name, value in rows]
+    for title, sentences in _lists(inspection):
+        lines += ["", f"**{title}**", "", *(f"- {escaped(sentence)}" for sentence in sentences)]
+    return "\n".join(lines) + "\n"
+
+
+def as_json(inspection: Inspection) -> str:
+    """One JSON object: ``model``, or for a refused archive null and what is ``found`` of it."""
+    model = inspection.model
+    told: dict[str, Any] = {
+        "usable": inspection.usable,
+        "model": model.model_dump(mode="json") if model else None,
+        "found": None if model else dict(inspection.found),
+        "problems": list(inspection.problems),
+    }
+    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,118 @@
+"""Build the DeepLabCut project that runs a model: ours, with nothing of the archive's but values.
+
+Paths, device and network settings never come from the archive.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.pose.model.config_files import Sources
+from tasks.pose.model.problems import Findings
+from tasks.pose.model.tensorflow_config import tensorflow_config
+from tasks.pose.model.torch_config import our_torch_config
+from tasks.pose.model.tracking_config import tracking_config
+
+_ENGINE_FOLDERS = {"pytorch": "dlc-models-pytorch", "tensorflow": "dlc-models"}
+
+
+def model_folder(facts: dict[str, Any]) -> str:
+    """Where DeepLabCut looks for a model, below the project's folder."""
+    percent = int(100 * facts["training_fraction"])
+    leaf = f"{facts['task']}{facts['date']}-trainset{percent}shuffle{facts['shuffle']}"
+    return f"{_ENGINE_FOLDERS[facts['engine']]}/iteration-0/{leaf}"
+
+
+def write_project(
+    project: Path, facts: dict[str, Any], sources: Sources, findings: Findings
+) -> None:
+    """Write the configuration files that DeepLabCut reads.
+
+    Args:
+        project: The project's folder.
+        facts: Values of `tasks.pose.model.description.Model`.
+        sources: What the archive says.
+        findings: Repairs are added to it.
+    """
+    folder = project / model_folder(facts)
+    (folder / "test").mkdir(parents=True, exist_ok=True)
+    (folder / "train").mkdir(exist_ok=True)
+    _dump(project / "config.yaml", _project_config(project, facts, sources))
+    if facts["engine"] == "tensorflow":
+        _write_tensorflow(project, folder, facts, sources)
+        return
+    network = our_torch_config(sources.network, project, folder, facts["individuals"])
+    _dump(folder / "train" / "pytorch_config.yaml", network)
+    _dump(folder / "test" / "pose_cfg.yaml", _joints(facts) | _torch_test(facts))
+    if facts["multi_animal"]:
+        tracking = tracking_config(
+            sources.tracking, facts["body_parts"], facts["individuals"], findings
+        )
+        _dump(folder / "test" / "inference_cfg.yaml", tracking)
+
+
+def _project_config(project: Path, facts: dict[str, Any], sources: Sources) -> dict[str, Any]:
+    multi = facts["multi_animal"]
+    parts = list(facts["body_parts"])
+    return {
+        "Task": facts["task"],
+        "scorer": facts["experimenter"],
+        "date": facts["date"],
+        "multianimalproject": multi,
+        "identity": facts["identity"],
+        "project_path": str(project),
+        "engine": facts["engine"],
+        "video_sets": {},
+        "bodyparts": "MULTI!" if multi else parts,
+        "multianimalbodyparts": parts if multi else [],
+        "individuals": list(facts["individuals"]),
+        "uniquebodyparts": list(facts["unique_body_parts"]),
+        "skeleton": [list(pair) for pair in facts["skeleton"]],
+        "skeleton_color": facts["skeleton_color"],
+        "alphavalue": facts["alpha"],
+        "TrainingFraction": [facts["training_fraction"]],
+        "iteration": 0,
+        "default_net_type": facts["net_type"],
+        "default_track_method": facts["track_method"] or "ellipse",
+        "snapshotindex": -1,
+        "detector_snapshotindex": -1,
+        "batch_size": facts["batch_size"],
+        "detector_batch_size": _detector_batch_size(sources.project.get("detector_batch_size")),
+        "cropping": False,
+    }
+
+
+def _detector_batch_size(value: Any) -> int:
+    sound = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1024  # noqa: PLR2004
+    return int(value) if sound else 1
+
+
+def _joints(facts: dict[str, Any]) -> dict[str, Any]:
+    parts = list(facts["body_parts"] + facts["unique_body_parts"])
+    return {
+        "num_joints": len(parts),
+        "all_joints": [[index] for index in range(len(parts))],
+        "all_joints_names": parts,
+    }
+
+
+def _torch_test(facts: dict[str, Any]) -> dict[str, Any]:
+    """DeepLabCut 3 refuses to track where the data set is not called multi-animal."""
+    kind = "multi-animal-imgaug" if facts["multi_animal"] else "imgaug"
+    return {"net_type": facts["net_type"], "dataset_type": kind}
+
+
+def _write_tensorflow(project: Path, folder: Path, facts: dict[str, Any], sources: Sources) -> None:
+    """What DeepLabCut builds the graph from (test), and takes the scorer's name from (train)."""
+    ours = _joints(facts) | {"dataset_type": "imgaug", "batch_size": facts["batch_size"]}
+    snapshot = folder / "train" / facts["snapshot"]
+    paths = {"project_path": str(project), "init_weights": str(snapshot), "scoremap_dir": "test"}
+    for part, given in (("train", sources.train), ("test", sources.test)):
+        from_test = given is sources.test and sources.test is not sources.train
+        values = tensorflow_config(given, for_test=part == "test" and from_test)
+        _dump(folder / part / "pose_cfg.yaml", values | ours | paths)
+
+
+def _dump(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), encoding="utf-8")

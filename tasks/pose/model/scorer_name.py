@@ -1,0 +1,176 @@
+"""What a model is called: task, date, shuffle and training fraction make its scorer's name."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from tasks.errors import BadInput
+from tasks.messages import LONGEST, ONE_LINE, said
+from tasks.pose.model.problems import Findings
+
+_FOLDER = re.compile(
+    r"(?P<project>.*)-trainset(?P<percent>100|[0-9]{1,2})shuffle(?P<shuffle>[0-9]{1,9})"
+)
+"""A model's folder as DeepLabCut names it: task and date, training fraction, shuffle."""
+
+_DATASET = re.compile(
+    r"UnaugmentedDataSet_(?P<project>[^/]*)/(?P<rest>[^/]*?)(?P<percent>100|[0-9]{2})"
+    r"shuffle(?P<shuffle>[0-9]{1,9})\.mat"
+)
+"""The training set as pose_cfg.yaml names it: task and date, task and person who labelled."""
+
+_TASK_AND_DATE = re.compile(r"(?P<task>.*?)(?P<date>[A-Z][a-z]{2}[0-9]{1,2})?")
+
+_ITERATION = re.compile(r"iteration-([0-9]{1,9})")
+
+_LONGEST_PATH = 4096
+
+DEFAULT_FRACTION = 0.95
+"""Share of labelled frames that DeepLabCut trains on where nothing says otherwise."""
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What the name of a model's folder says.
+
+    Attributes:
+        project: Task and date in one, as DeepLabCut joins them.
+        shuffle: The training shuffle.
+        percent: Share of labelled frames that were used for training.
+        experimenter: Who labelled, where that is known.
+    """
+
+    project: str
+    shuffle: int
+    percent: int
+    experimenter: str = ""
+
+    @property
+    def task(self) -> str:
+        """The task, as far as it can be told from the date."""
+        match = _TASK_AND_DATE.fullmatch(self.project)
+        return match["task"] if match else self.project
+
+    @property
+    def date(self) -> str:
+        """The date, such as ``Oct30``; empty where there is none."""
+        match = _TASK_AND_DATE.fullmatch(self.project)
+        return (match["date"] or "") if match else ""
+
+
+def model_folder_of(
+    folder: PurePosixPath, network: dict[str, Any], pose: dict[str, Any], findings: Findings
+) -> ModelFolder | None:
+    """What DeepLabCut called the model's folder.
+
+    Args:
+        folder: The folder of the snapshots in the archive.
+        network: ``pytorch_config.yaml``, or nothing.
+        pose: ``pose_cfg.yaml``, or nothing.
+        findings: A repair is added where the folder has another name.
+
+    Returns:
+        The folder's name taken apart, or, where it is not DeepLabCut's, that of the folder or the
+        training set that the configuration was written for; None where neither is known.
+    """
+    if match := _FOLDER.fullmatch(folder.parent.name):
+        return ModelFolder(match["project"], int(match["shuffle"]), int(match["percent"]))
+    recorded = _recorded(network, pose)
+    instead = f"shuffle {recorded.shuffle} is taken from its configuration" if recorded else ""
+    where = f"the folder {folder}" if folder.parent.name else "the folder above the snapshot"
+    findings.repairs.append(
+        f"{where} is not called <task><date>-trainset<percent>shuffle<n>; "
+        f"{instead or 'shuffle 1 is assumed'}"
+    )
+    return recorded
+
+
+def _recorded(network: dict[str, Any], pose: dict[str, Any]) -> ModelFolder | None:
+    """The name in a path of the machine that trained the model; nothing is opened there."""
+    metadata = network.get("metadata")
+    path = metadata.get("pose_config_path") if isinstance(metadata, dict) else None
+    folders = _slashes(path).split("/")
+    for match in filter(None, map(_FOLDER.fullmatch, folders)):
+        return ModelFolder(match["project"], int(match["shuffle"]), int(match["percent"]))
+    dataset = _DATASET.search(_slashes(pose.get("dataset")))
+    if dataset is None:
+        return None
+    made = ModelFolder(dataset["project"], int(dataset["shuffle"]), int(dataset["percent"]))
+    experimenter = dataset["rest"].removeprefix(f"{made.task}_")
+    return ModelFolder(made.project, made.shuffle, made.percent, experimenter)
+
+
+def _slashes(path: Any) -> str:
+    """A path of any system, as long as paths are."""
+    return str(path or "")[:_LONGEST_PATH].replace("\\", "/")
+
+
+def naming(
+    project: dict[str, Any], named: ModelFolder | None, folder: PurePosixPath, findings: Findings
+) -> dict[str, Any]:
+    """Task, date, shuffle and training fraction; the folder decides what config.yaml does not.
+
+    Args:
+        project: ``config.yaml``.
+        named: What the model's folder is called.
+        folder: The folder of the snapshots in the archive.
+        findings: Repairs and problems are added to it.
+
+    Returns:
+        Values of `tasks.pose.model.description.Model`.
+    """
+    facts: dict[str, Any] = {}
+    for key, what in (("task", "Task"), ("date", "date")):
+        with findings.collecting():
+            facts[key] = _file_name(project.get(what), what)
+    called = "".join(facts.values())
+    if named and len(facts) > 1 and named.project != called:
+        findings.repairs.append(
+            f"config.yaml calls the project {said(called)}, the model's folder "
+            f"{said(named.project)}; results are named after config.yaml"
+        )
+    _note_iteration(project.get("iteration"), folder, findings)
+    fractions = project.get("TrainingFraction")
+    listed = [f for f in fractions if _is_fraction(f)] if isinstance(fractions, list) else []
+    if named is None:
+        return facts | {"shuffle": 1, "training_fraction": _first_fraction(fractions)}
+    # DeepLabCut cuts off: 0.58 makes trainset57.
+    matching = [float(f) for f in listed if int(100 * f) == named.percent]
+    if listed and not matching:
+        findings.repairs.append(
+            f"config.yaml says TrainingFraction {said(listed)}, the model's folder "
+            f"{named.percent} %; the folder decides"
+        )
+    fraction = matching[0] if matching else named.percent / 100
+    return facts | {"shuffle": named.shuffle, "training_fraction": fraction}
+
+
+def _is_fraction(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _first_fraction(value: Any) -> float:
+    first = value[0] if isinstance(value, list) and value else None
+    return float(first) if first is not None and _is_fraction(first) else DEFAULT_FRACTION
+
+
+def _note_iteration(iteration: Any, folder: PurePosixPath, findings: Findings) -> None:
+    match = _ITERATION.fullmatch(folder.parent.parent.name)
+    if match and iteration is not None and str(iteration) != str(int(match[1])):
+        findings.repairs.append(
+            f"config.yaml says iteration {said(iteration)}, the model lies in "
+            f"{folder.parent.parent.name}; the folder decides"
+        )
+
+
+def _file_name(value: Any, what: str) -> str:
+    """A word that becomes part of a folder's name."""
+    text = "" if value is None else str(value)
+    usable = ONE_LINE.fullmatch(text) and text not in {".", ".."} and not set("/\\") & set(text)
+    if not usable or len(text.encode()) > LONGEST:
+        raise BadInput(
+            f"config.yaml: {what} is {said(text)}, which cannot be part of a file name; give "
+            "it letters and digits, at most a hundred"
+        )
+    return text

@@ -1,0 +1,284 @@
+"""pytorch_config.yaml: what it says of the network, and the one that we write in its place."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import BadInput
+from tasks.messages import listed, quoted, said
+from tasks.pose.model.problems import Findings
+from tasks.pose.model.torch_schema import note_unknown_keys, without_unknown_keys
+
+_PADDING = ("data", "inference", "auto_padding")
+
+_PRETRAINED = {"pretrained"}
+"""Switches of backbones and detectors that would fetch weights, only to overwrite them.
+
+A detector's ``pretrained_from_imagenet`` also decides how wide its layers are, so that it stays;
+the backbone is then built without weights (`tasks.pose.network.pytorch.model_loader`).
+"""
+
+_FOR_TRAINING = {
+    "": ("logger", "resume_training_from", "train_settings"),
+    "data": ("gen_sampling", "train", "loader"),
+    "runner": ("optimizer", "scheduler", "eval_interval", "key_metric", "key_metric_asc"),
+}
+"""What no inference reads, by section: whatever stands there, a model runs without it."""
+
+_TRAINING_SECTIONS: tuple[tuple[str, ...], ...] = (
+    ("train_settings",),
+    ("data", "train"),
+    ("runner", "optimizer"),
+    ("runner", "scheduler"),
+)
+
+_FETCHED = re.compile(r"checkpoint_path|pretrained_cfg\w*|weights(_\w+)?|\w+_dir|file|url")
+"""Arguments of timm's and torchvision's models that name weights kept elsewhere."""
+
+
+def section(config: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """A mapping inside pytorch_config.yaml; empty where it is absent.
+
+    Raises:
+        BadInput: Something else stands there.
+    """
+    for depth, key in enumerate(keys, start=1):
+        config = config.get(key) or {}
+        if not isinstance(config, dict):
+            raise BadInput(
+                f"pytorch_config.yaml: {'.'.join(keys[:depth])}: expected a mapping, found "
+                f"{quoted(config)}; zip the configuration that DeepLabCut wrote"
+            )
+    return config
+
+
+def check_no_download(network: dict[str, Any], name: str) -> None:
+    """Refuse a backbone that timm would look up on a model hub, even without weights.
+
+    Raises:
+        BadInput: Naming it.
+    """
+    detector = section(network, "detector")
+    for key, value in _texts([network["model"], detector.get("model")]):
+        if any(sign in value for sign in ":/\\") or _FETCHED.fullmatch(key):
+            raise BadInput(
+                f"{name}: its network is defined on a model hub or in another file ({said(key)}: "
+                f"{said(value)}), which is never asked; train with a backbone that DeepLabCut "
+                "itself knows"
+            )
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a configuration, however deep, with the key that it stands under."""
+    if isinstance(value, dict):
+        for inner, item in value.items():
+            yield from _texts(item, key if _FETCHED.fullmatch(key) else str(inner))
+    for item in value if isinstance(value, list) else ():
+        yield from _texts(item, key)
+    if isinstance(value, str):
+        yield key, value
+
+
+# --- heads -----------------------------------------------------------------------------------
+
+
+def check_heads(
+    network: dict[str, Any],
+    parts: tuple[str, ...],
+    unique: tuple[str, ...],
+    individuals: tuple[str, ...],
+    name: str,
+) -> None:
+    """Compare the names in the metadata with what the network's heads give.
+
+    Args:
+        network: ``pytorch_config.yaml``.
+        parts: Body parts of the animals.
+        unique: Body parts of the arena.
+        individuals: The animals.
+        name: What to call the archive in messages.
+
+    Raises:
+        BadInput: A head was made for another number of names.
+    """
+    heads = section(network, "model", "heads")
+    _check_head(heads, "bodypart", parts, "body parts", name)
+    _check_head(heads, "unique_bodypart", unique, "unique body parts", name)
+    _check_head(heads, "identity", individuals, "individuals", name)
+    if "bodypart" in heads and unique and not heads.get("unique_bodypart"):
+        raise BadInput(
+            f"{name}: pytorch_config.yaml names the unique body parts {listed(unique)}, but its "
+            "network has no head for them; zip the configuration that belongs to it"
+        )
+    _check_graph(section(heads, "bodypart"), parts, name)
+
+
+def _check_head(
+    heads: dict[str, Any], head: str, names: tuple[str, ...], what: str, name: str
+) -> None:
+    outputs = _outputs(section(heads, head)) if heads.get(head) else ()
+    for count in outputs:
+        if count != len(names):
+            raise BadInput(
+                f"{name}: pytorch_config.yaml names {len(names)} {what} "
+                f"({listed(names) or 'none'}), but its network has {said(count)} outputs; "
+                "zip the configuration that belongs to it"
+            )
+
+
+def _outputs(head: dict[str, Any]) -> Iterator[int]:
+    """How many body parts (or animals) a head was made for, wherever it says so."""
+    target = section(head, "target_generator")
+    several = target.get("generators")
+    for generator in (target, *(several if isinstance(several, list) else ())):
+        if isinstance(generator, dict):
+            yield from _counts(generator.get("num_heatmaps"), generator.get("num_joints"))
+    yield from _counts(head.get("out_channels"))
+    heatmaps = section(head, "heatmap_config")
+    final, channels = section(heatmaps, "final_conv"), heatmaps.get("channels")
+    if final:
+        yield from _counts(final.get("out_channels"))
+    elif isinstance(channels, list) and len(channels) > 1:
+        # DEKR has one more map, for the animal's center.
+        center = 1 if head.get("type") == "DEKRHead" else 0
+        yield from (count - center for count in _counts(channels[-1]))
+
+
+def _counts(*values: Any) -> Iterator[int]:
+    yield from (v for v in values if isinstance(v, int) and not isinstance(v, bool))
+
+
+def _check_graph(head: dict[str, Any], parts: tuple[str, ...], name: str) -> None:
+    """A part affinity field joins two body parts; there are two maps for each."""
+    graph = section(head, "predictor").get("graph")
+    if not isinstance(graph, list):
+        return
+    ends = [end for edge in graph if isinstance(edge, list) for end in edge]
+    channels = section(head, "paf_config").get("channels")
+    fields = channels[-1] if isinstance(channels, list) and channels else 2 * len(graph)
+    if any(end not in range(len(parts)) for end in ends) or fields != 2 * len(graph):
+        raise BadInput(
+            f"{name}: pytorch_config.yaml names {len(parts)} body parts, but the part affinity "
+            f"fields of its network join others ({len(graph)} pairs, {said(fields)} maps); zip "
+            "the configuration that belongs to it"
+        )
+
+
+# --- switches --------------------------------------------------------------------------------
+
+
+def note_switches(network: dict[str, Any], findings: Findings) -> None:
+    """Say which of the archive's switches are replaced by ours, and which keys are left out.
+
+    Raises:
+        BadInput: A section is no mapping.
+    """
+    note_unknown_keys(network, findings)
+    for keys in ((), ("detector",)):
+        where = "".join(f"{key}." for key in keys)
+        if section(network, *keys, "runner").get("load_weights_only") not in (True, None):
+            findings.repairs.append(
+                f"{where}runner.load_weights_only: false is ignored; only weights are loaded"
+            )
+        if section(network, *keys, "inference", "compile").get("enabled"):
+            findings.repairs.append(f"{where}inference.compile is switched off")
+        if section(network, *keys, "inference", "autocast").get("enabled"):
+            findings.repairs.append(
+                f"{where}inference.autocast is switched off; full precision is used"
+            )
+    if _fetches([network["model"], network.get("detector")]):
+        findings.repairs.append(
+            "pretrained: true is ignored; all weights come from the archive's own snapshots"
+        )
+    if _pads_at_random(network):
+        findings.repairs.append(
+            "data.inference.auto_padding: frames are padded at the right and below, not at random"
+        )
+    for path in _TRAINING_SECTIONS:
+        value = section(network, *path[:-1]).get(path[-1])
+        if not isinstance(value, dict | None):
+            findings.repairs.append(
+                f"{'.'.join(path)}: {quoted(value)} is no mapping; it is left out, as only "
+                "training reads it"
+            )
+    device = said(network.get("device") or "auto")
+    if device != "auto":
+        findings.repairs.append(f"device {device} is replaced by the worker's own")
+
+
+def _fetches(value: Any) -> bool:
+    """Whether a backbone or a detector asks for weights from elsewhere."""
+    if isinstance(value, dict):
+        on = any(value.get(key) not in (None, False) for key in _PRETRAINED)
+        return on or _fetches(list(value.values()))
+    return isinstance(value, list) and any(map(_fetches, value))
+
+
+def our_torch_config(
+    network: dict[str, Any], project: Path, folder: Path, individuals: tuple[str, ...]
+) -> dict[str, Any]:
+    """The archive's pytorch_config.yaml with our paths, device and switches.
+
+    Args:
+        network: The archive's.
+        project: The project that we build.
+        folder: The model's folder in it.
+        individuals: The names that results use.
+
+    Returns:
+        What is written; only the network itself is the archive's.
+    """
+    network = without_unknown_keys(network)
+    ours = _with_our_switches(network) | {"train_settings": {}}
+    ours["metadata"] = network["metadata"] | {
+        "project_path": str(project),
+        "pose_config_path": str(folder / "train" / "pytorch_config.yaml"),
+        "individuals": list(individuals),
+    }
+    ours["model"] = _without_downloads(network["model"])
+    if network.get("detector"):
+        ours["detector"] = _without_downloads(_with_our_switches(network, "detector"))
+    if _pads_at_random(network):
+        # Any side is as good as another to the network, but only a fixed one can be repeated.
+        padding = section(network, *_PADDING) | {"position": "top_left"}
+        inference = section(network, *_PADDING[:-1]) | {_PADDING[-1]: padding}
+        ours["data"]["inference"] = inference
+    return ours
+
+
+def _pads_at_random(network: dict[str, Any]) -> bool:
+    """Whether frames are padded where DeepLabCut's default, chance, puts them."""
+    padding = section(network, *_PADDING)
+    return bool(padding) and padding.get("position") in (None, "random")
+
+
+def _with_our_switches(network: dict[str, Any], *keys: str) -> dict[str, Any]:
+    """The network's or the detector's configuration, but for what we decide."""
+    config = _without(section(network, *keys), "")
+    config["device"] = "auto"
+    config["runner"] = _without(section(network, *keys, "runner"), "runner") | {
+        "device": "auto",
+        "gpus": None,
+        "load_weights_only": True,
+    }
+    config["inference"] = {"compile": {"enabled": False}, "autocast": {"enabled": False}}
+    if config.get("data") is not None:
+        config["data"] = _without(section(network, *keys, "data"), "data")
+    return config
+
+
+def _without(config: dict[str, Any], which: str) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in _FOR_TRAINING[which]}
+
+
+def _without_downloads(value: Any) -> Any:
+    """A configuration in which nothing asks for weights that the snapshot brings anyway."""
+    if isinstance(value, list):
+        return [_without_downloads(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: False if key in _PRETRAINED else _without_downloads(item)
+        for key, item in value.items()
+    }

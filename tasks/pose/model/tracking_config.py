@@ -1,0 +1,113 @@
+"""test/inference_cfg.yaml: the settings of multi-animal tracking, which change its answer."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from tasks.messages import listed, quoted
+from tasks.pose.model.problems import Findings
+from tasks.pose.untrusted.yaml_loader import load_mapping
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "pafthreshold": (0, 1),
+    "minimalnumberofconnections": (0, 10_000),
+    "pcutoff": (0, 1),
+    "topktoretain": (1, 10_000),
+    "boundingboxslack": (0, 100_000),
+    "iou_threshold": (0, 1),
+    "oks_threshold": (0, 1),
+    "max_age": (0, 1_000_000),
+    "min_hits": (0, 1_000_000),
+}
+"""Smallest and largest value of each number that DeepLabCut's trackers read."""
+
+_WHOLE = {"topktoretain", "max_age", "min_hits"}
+
+_SWITCHES = {"withid"}
+
+POINT_SLACK = 40
+"""Pixels around one or two body parts that make a box, as DeepLabCut means to have it."""
+
+_FEW = 3
+"""Body parts that span a box of their own."""
+
+_IGNORED = {"variant", "method"}
+"""In every file that DeepLabCut writes, and read by none of its trackers."""
+
+
+def tracking_config(
+    given: dict[str, Any] | None,
+    parts: tuple[str, ...],
+    individuals: tuple[str, ...],
+    findings: Findings,
+) -> dict[str, Any]:
+    """The tracker's settings: the archive's where they are sound, else DeepLabCut's own.
+
+    Args:
+        given: The archive's ``inference_cfg.yaml``; None where it has none.
+        parts: Body parts of the animals.
+        individuals: The animals.
+        findings: What was left out or made is added to its repairs.
+
+    Returns:
+        A complete ``inference_cfg.yaml``.
+    """
+    used = _sound_or_own(given, parts, individuals, findings)
+    if len(parts) < _FEW and not used["boundingboxslack"]:
+        used["boundingboxslack"] = POINT_SLACK
+        findings.repairs.append(
+            f"test/inference_cfg.yaml: boundingboxslack is {POINT_SLACK}: boxes around fewer than "
+            "three body parts need some room"
+        )
+    return used
+
+
+def _sound_or_own(
+    given: dict[str, Any] | None,
+    parts: tuple[str, ...],
+    individuals: tuple[str, ...],
+    findings: Findings,
+) -> dict[str, Any]:
+    template = load_mapping(_template().read_text(encoding="utf-8"), "inference_cfg.yaml")
+    # As in DeepLabCut, where its own template is used.
+    template["minimalnumberofconnections"] = len(parts) / 2
+    template["topktoretain"] = len(individuals)
+    if given is None:
+        findings.repairs.append(
+            "test/inference_cfg.yaml is missing; DeepLabCut's own tracking settings are used"
+        )
+        return template
+    sound = {key: value for key, value in given.items() if _is_sound(key, value)}
+    if bad := [f"{key}: {quoted(given[key])}" for key in given if key in _known() - set(sound)]:
+        findings.repairs.append(
+            f"test/inference_cfg.yaml: {listed(bad)} cannot be used; DeepLabCut's own is"
+        )
+    if unknown := [key for key in given if key not in _known() | _IGNORED]:
+        findings.repairs.append(f"test/inference_cfg.yaml: {listed(unknown)} left out")
+    if missing := [key for key in template if key not in given and key in _known()]:
+        findings.repairs.append(
+            f"test/inference_cfg.yaml has no {listed(missing)}; DeepLabCut's own is used"
+        )
+    return template | sound
+
+
+def _known() -> set[str]:
+    return set(_RANGES) | _SWITCHES
+
+
+def _is_sound(key: str, value: Any) -> bool:
+    if key in _SWITCHES:
+        return isinstance(value, bool)
+    if key not in _RANGES or isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    low, high = _RANGES[key]
+    whole = key not in _WHOLE or isinstance(value, int)
+    return whole and low <= value <= high
+
+
+def _template() -> Path:
+    """DeepLabCut's own file, found without loading DeepLabCut, which takes seconds."""
+    spec = importlib.util.find_spec("deeplabcut")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).with_name("inference_cfg.yaml")

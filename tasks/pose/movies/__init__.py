@@ -1,0 +1,1 @@
+"""Read movies: frames in order, their times, and which frames were lost."""

@@ -1,0 +1,109 @@
+"""The frame ledger: how many frames a movie has at each step, and why they differ."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.pose.movies.timing import Timing, lost_frames, named_runs, runs
+
+_DROPPED = "Frames that the recorder dropped, as first and last of each run."
+
+
+class FrameLedger(BaseModel):
+    """Counts of one movie's frames; they must agree, and where they do not, it is said.
+
+    Attributes:
+        declared: Frames that the container declares; None where it declares none.
+        dropped: Which of them the recorder says that it dropped, as first and last of each run.
+        decoded: Frames that decode.
+        poses: Frames that have a pose.
+        annotated: Rows in the annotations table; None until it is written.
+        labeled: Frames of the labelled movie; None until it is written.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    declared: int | None
+    dropped: tuple[tuple[int, int], ...] = Field(default=(), description=_DROPPED)
+    decoded: int
+    poses: int
+    annotated: int | None = None
+    labeled: int | None = None
+
+    @property
+    def dropped_frames(self) -> int:
+        """How many frames the recorder dropped; they are declared, and are in no result."""
+        return sum(last - first + 1 for first, last in self.dropped)
+
+    @property
+    def lost(self) -> int:
+        """How many frames are declared, not dropped, and yet cannot be decoded."""
+        declared = self.decoded if self.declared is None else self.declared
+        return max(0, declared - self.dropped_frames - self.decoded)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every decodable frame is in every result."""
+        return self.decoded == self.poses == self.annotated == self.labeled
+
+    def disagreements(self) -> list[str]:
+        """Name every count that differs from the number of decodable frames."""
+        declared = None if self.declared is None else self.declared - self.dropped_frames
+        but = f" of which {self.dropped_frames} were dropped" if self.dropped else ""
+        found = {
+            f"the container declares {self.declared} frames{but}": declared,
+            f"{self.poses} frames have a pose": self.poses,
+            f"the annotations have {self.annotated} rows": self.annotated,
+            f"the labelled movie has {self.labeled} frames": self.labeled,
+        }
+        return [
+            f"{text}, but {self.decoded} decode"
+            for text, count in found.items()
+            if count is not None and count != self.decoded
+        ]
+
+    def dropped_warnings(self) -> list[str]:
+        """Say which frames the recorder dropped; their absence is no disagreement."""
+        if not self.dropped:
+            return []
+        count = self.dropped_frames
+        what = "1 frame was" if count == 1 else f"{count} frames were"
+        which = named_runs(self.dropped)
+        warning = (
+            f"{what} dropped by the recorder ({which}); the others keep their numbers and times"
+        )
+        return [warning]
+
+
+def ledger_of(declared: int | None, timing: Timing) -> FrameLedger:
+    """Open a movie's ledger once it has been read and every frame has a pose."""
+    frames, recording = len(timing.seconds), timing.recording
+    dropped = recording.dropped if recording else ()
+    return FrameLedger(declared=declared, dropped=dropped, decoded=frames, poses=frames)
+
+
+def lost_warnings(declared: int | None, timing: Timing) -> list[str]:
+    """Say which frames of a movie are missing, where their numbers are certain."""
+    certain = timing.recording is None and not timing.warnings
+    lost = lost_frames(timing) if certain else ()
+    if not len(lost) or declared is None or declared - len(timing.seconds) != len(lost):
+        return []
+    names = named_runs(runs(lost))
+    return [f"frames that can't be decoded: {names}; the others keep their times"]
+
+
+def decode_warnings(errors: tuple[str, ...]) -> list[str]:
+    """Say in one sentence what the decoder could not read."""
+    if not errors:
+        return []
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return [f"the movie is damaged: {errors[0]}{more}"]
+
+
+def window_warnings(frames: int, window_length: int) -> list[str]:
+    """Warn where the median filter's window is longer than the movie."""
+    if window_length <= frames or window_length <= 1:
+        return []
+    warning = (
+        f"the movie has {frames} frames, fewer than the filter's window of {window_length}; "
+        "DeepLabCut's median filter then pulls coordinates towards 0: set window_length to 0"
+    )
+    return [warning]

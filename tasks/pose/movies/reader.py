@@ -1,0 +1,100 @@
+"""Probe and read movies of any format: shape, frames, and the time of every frame.
+
+One reader serves every stage, so that the network, the labelled movie and the frame ledger speak
+of the same frames.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from tasks.pose.movies.info import Image, MovieInfo
+from tasks.pose.movies.timing import Timing
+from tasks.pose.movies.yuv_frame import Planes
+
+__all__ = ["MOVIE_SUFFIXES", "Image", "MovieInfo", "MovieReader", "Shot", "open_movie", "probe"]
+
+Shot = Callable[[], Image]
+"""A decoded frame; called, from any thread, it gives its RGB image, shape (height, width, 3)."""
+
+RECORDER_SUFFIX = ".isxb"
+"""Movies of Inscopix' nVision recorder."""
+
+MOVIE_SUFFIXES = (".mp4", ".avi", RECORDER_SUFFIX)
+"""What a movie's name may end in, in lower case."""
+
+
+class MovieReader(Protocol):
+    """Reads a movie's frames once, from the first to the last, and keeps their times.
+
+    Attributes:
+        path: A local movie file.
+        errors: What could not be read, one sentence for each damaged place.
+    """
+
+    path: Path
+    errors: list[str]
+
+    def __iter__(self) -> Iterator[Image]:
+        """Yield each decodable frame as RGB, shape (height, width, 3).
+
+        Raises:
+            BadInput: The file is no movie that can be read.
+        """
+
+    def shots(self) -> Iterator[Shot]:
+        """Yield each decodable frame, to be converted to RGB elsewhere."""
+
+    def pictures(self) -> Iterator[tuple[Planes | None, Callable[[], Image]]]:
+        """Yield each decodable frame to be drawn on.
+
+        Yields:
+            The frame as its decoder gives it, where that can be drawn on, else None; and what
+            makes the RGB image of it.
+        """
+
+    @property
+    def frames(self) -> int:
+        """How many frames have been read so far."""
+
+    def timing(self) -> Timing:
+        """The time of every frame read so far."""
+
+
+def probe(path: Path, name: str | None = None) -> MovieInfo:
+    """Open a movie and decode its first frame, so that what cannot be read is refused early.
+
+    Args:
+        path: A local movie file.
+        name: What to call it in messages; by default its file name.
+
+    Returns:
+        The movie's shape, rate and declared length.
+
+    Raises:
+        BadInput: The file is empty, is not the kind of movie that its name says, holds no video,
+            or none of its frames can be decoded.
+    """
+    if is_recording(path):
+        from tasks.pose.movies.isxb_reader import probe_recording  # noqa: PLC0415 - one format at a time
+
+        return probe_recording(path, name or path.name)
+    from tasks.pose.movies.ffmpeg_reader import probe_container  # noqa: PLC0415
+
+    return probe_container(path, name or path.name)
+
+
+def open_movie(path: Path) -> MovieReader:
+    """Make the reader for a movie, by what its name ends in."""
+    if is_recording(path):
+        from tasks.pose.movies.isxb_reader import RecordingReader  # noqa: PLC0415
+
+        return RecordingReader(path)
+    from tasks.pose.movies.ffmpeg_reader import ContainerReader  # noqa: PLC0415
+
+    return ContainerReader(path)
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a movie comes from the nVision recorder, by what its name ends in."""
+    return path.suffix.lower() == RECORDER_SUFFIX

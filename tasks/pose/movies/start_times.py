@@ -1,0 +1,138 @@
+"""Where the movies of a request stand in time: one after the other, with the known gaps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from tasks.pose.movies.timing import Recording, Timing
+
+
+class Clock(StrEnum):
+    """What tells when a movie started."""
+
+    FIRST = "first movie"
+    COUNTER = "hardware counter"
+    RECORDING_START = "recording start"
+    PREVIOUS = "one frame after the movie before"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a movie begins.
+
+    Attributes:
+        frame: Number of frames in the movies before it, dropped ones included.
+        seconds: When its first frame was shown, since the first movie's first frame.
+        clock: What tells that.
+        warnings: What contradicts that, one sentence each.
+    """
+
+    frame: int
+    seconds: Fraction
+    clock: Clock
+    warnings: tuple[str, ...] = ()
+
+
+def starts(timings: Sequence[Timing]) -> list[Start]:
+    """Say where each movie of a request begins.
+
+    Movies of one recording go on by its counter, which no clock that is set can disturb; so do
+    other movies of one recording system, unless the starts of their recordings tell that the
+    counter began anew in between. Others go on by these starts, where that makes sense; all others
+    begin one frame period after the movie before.
+
+    Args:
+        timings: The movies' times, in the request's order.
+
+    Returns:
+        As many starts. Seconds are exact, so that errors do not add up over hundreds of movies.
+    """
+    found: list[Start] = []
+    for index, timing in enumerate(timings):
+        if index == 0:
+            found.append(Start(0, Fraction(0), Clock.FIRST))
+            continue
+        before, start = timings[index - 1], found[-1]
+        step, clock = _step(before, timing)
+        frame, seconds = start.frame + positions_of(before), start.seconds + step
+        found.append(Start(frame, seconds, clock, _doubts(before, timing, clock)))
+    return found
+
+
+def _step(before: Timing, timing: Timing) -> tuple[Fraction, Clock]:
+    """Seconds from one movie's first frame to the next one's, and what tells them."""
+    first, second = before.recording, timing.recording
+    if first and second:
+        counted, apart = _counted(first, second), _apart(before, timing)
+        if counted is not None and (_is_same(first, second) or _agree(counted, apart)):
+            return counted, Clock.COUNTER
+        if apart >= length_of(before):
+            return apart, Clock.RECORDING_START
+    return length_of(before), Clock.PREVIOUS
+
+
+def _counted(first: Recording, second: Recording) -> Fraction | None:
+    same = first.system is not None and first.system == second.system
+    if not (same and first.has_counter and second.has_counter):
+        return None
+    if second.counter[0] <= first.counter[-1]:
+        return None
+    return Fraction(float(second.counter[0]) - float(first.counter[0])) / 1_000_000
+
+
+def _is_same(first: Recording, second: Recording) -> bool:
+    return first.name is not None and first.name == second.name
+
+
+def _agree(counted: Fraction, apart: Fraction) -> bool:
+    return abs(counted - apart) <= _CLOCK_OFFSET + _CLOCK_DRIFT * max(counted, apart)
+
+
+_CLOCK_OFFSET = Fraction(2)
+"""Seconds that a recording's start may be off by."""
+
+_CLOCK_DRIFT = Fraction(1, 1000)
+"""Share of a gap that a counter and the clock of a recorder may differ by."""
+
+
+def _doubts(before: Timing, timing: Timing, clock: Clock) -> tuple[str, ...]:
+    """Say where a counter was not believed, since the starts of recordings contradict it."""
+    first, second = before.recording, timing.recording
+    if clock is Clock.COUNTER or not (first and second):
+        return ()
+    counted, apart = _counted(first, second), _apart(before, timing)
+    if counted is None:
+        return ()
+    warning = (
+        f"by the hardware counter it starts {float(counted):.1f} s after the movie before, by the "
+        f"recordings' starts {float(apart):.1f} s: the counter may have begun anew, so that its "
+        f"start was taken from: {clock}"
+    )
+    return (warning,)
+
+
+def _apart(before: Timing, timing: Timing) -> Fraction:
+    """Seconds from one recording's first frame to the other's, by when they began."""
+    first, second = before.recording, timing.recording
+    assert first is not None
+    assert second is not None
+    return _origin(timing, second) - _origin(before, first)
+
+
+def _origin(timing: Timing, recording: Recording) -> Fraction:
+    """When the first frame that there is was taken, in seconds since 1970."""
+    return recording.start + int(recording.positions[0]) / timing.frame_rate
+
+
+def positions_of(timing: Timing) -> int:
+    """How many frames a movie has, those included that its recorder dropped."""
+    return timing.recording.length if timing.recording else len(timing.seconds)
+
+
+def length_of(timing: Timing) -> Fraction:
+    """Seconds from a movie's first frame to one frame period after its last."""
+    if timing.constant:
+        return len(timing.seconds) / timing.frame_rate + timing.lost_end
+    after = timing.recording.length - int(timing.recording.positions[-1]) if timing.recording else 1
+    return Fraction(float(timing.seconds[-1])) + after / timing.frame_rate + timing.lost_end

@@ -1,0 +1,266 @@
+"""When a movie's frames were shown, and where they stand in their recording."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.pose.movies.json_arrays import Floats, Integers
+
+_Ticks = NDArray[np.int64] | NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What an .isxb recording says of its frames, beside the pictures.
+
+    Attributes:
+        start: When the recording began, in seconds since 1970 (UTC).
+        name: What the recorder calls the recording, in all files of a series alike; None where it
+            is not known.
+        system: Serial numbers of the recording system; None where they are not known.
+        length: Positions in the recording, those included that have no picture.
+        positions: Each frame's position in the recording, rising, shape (frames,).
+        counter: The system's counter at each frame in microseconds, NaN where there is none,
+            shape (frames,).
+        dropped: Positions that the recorder dropped, as first and last of each run.
+        warnings: What the user should know, one sentence each.
+    """
+
+    start: Fraction
+    system: str | None
+    length: int
+    positions: Integers
+    counter: Floats
+    dropped: tuple[tuple[int, int], ...]
+    warnings: tuple[str, ...] = ()
+    name: str | None = None
+
+    @property
+    def has_counter(self) -> bool:
+        """Whether the counter tells when each frame was taken."""
+        return counts_up(self.counter)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When a movie's frames were shown.
+
+    Attributes:
+        seconds: Time of each frame since the movie's first one, which may be one that can't be
+            decoded; rising, shape (frames,).
+        frame_rate: Frames per second; the average where they vary.
+        constant: Whether every frame is index ÷ frame_rate.
+        recording: What the recorder says; None for movies other than .isxb.
+        lost_end: Seconds of those frames after the last one that can't be decoded.
+        warnings: Which times are estimates, one sentence each.
+    """
+
+    seconds: Floats
+    frame_rate: Fraction
+    constant: bool
+    recording: Recording | None = None
+    lost_end: Fraction = Fraction(0)
+    warnings: tuple[str, ...] = ()
+
+
+CLOCK_STEP = Fraction(1, 1000)
+"""Seconds that even times may seem uneven by: recorders round or cut times to milliseconds."""
+
+_EXACT = 1e-3
+"""Ticks within which times are even without any rounding."""
+
+_MOSTLY = Fraction(9, 10)
+"""Share of frames whose times must be usable for those of the others to be put between them."""
+
+
+def timing_of(
+    stamps: Sequence[int | None],
+    time_base: Fraction,
+    rates: Sequence[Fraction],
+    span: tuple[int, int] | None = None,
+) -> Timing:
+    """Turn presentation times in ticks into seconds since the first frame.
+
+    Where the times are those of a constant rate, to within the rounding of the clock that wrote
+    them, they become index ÷ rate, free of that rounding. A few frames without a usable time
+    (none, or not after the frame before) are put evenly between their neighbors; where there are
+    many, all are index ÷ rate. Where that is more than taking rounding out, it is warned of.
+
+    Args:
+        stamps: The presentation time of each frame, in ticks; None where it has none.
+        time_base: Seconds for each tick.
+        rates: Frame rates that the container claims, the likeliest first; at least one.
+        span: Presentation times of the movie's first and last frame, where these may be among
+            those that can't be decoded; by default all frames are there.
+
+    Returns:
+        The times, and the rate that they keep.
+    """
+    period = 1 / (rates[0] * time_base)
+    usable = _longest_rise(stamps)
+    if len(usable) < 2 or len(usable) < _MOSTLY * len(stamps):  # noqa: PLR2004
+        told = (_NO_TIMES,) if len(stamps) > 1 else ()
+        return replace(constant_timing(len(stamps), rates[0]), warnings=told)
+    ticks = _rising_ticks(stamps, usable, period)
+    before, after = _lost_ends(ticks, span, period)
+    ticks = ticks - ticks[0]
+    lost_end = after * time_base
+    measured = (len(ticks) - 1) / (Fraction(ticks[-1].item()) * time_base)
+    rate = _even_rate(ticks, time_base, rates) or _even_rate(ticks, time_base, [measured])
+    if rate and not before:
+        return replace(constant_timing(len(stamps), rate), lost_end=lost_end)
+    seconds = (
+        (ticks + float(before))
+        * np.float64(time_base.numerator)
+        / np.float64(time_base.denominator)
+    )
+    estimated = 0 if rate else len(stamps) - len(usable)
+    return Timing(
+        seconds, rates[0], constant=False, lost_end=lost_end, warnings=_estimates(estimated)
+    )
+
+
+_NO_TIMES = "most frames have no usable time of their own; all times are frame number ÷ frame rate"
+
+
+def _estimates(count: int) -> tuple[str, ...]:
+    whose = "1 frame" if count == 1 else f"{count} frames"
+    return (f"the time of {whose} is an estimate from the frames around it",) if count else ()
+
+
+def constant_timing(frames: int, rate: Fraction) -> Timing:
+    """The times of frames that follow each other at one rate."""
+    index = np.arange(frames)
+    seconds = index * np.float64(rate.denominator) / np.float64(rate.numerator)
+    return Timing(seconds, rate, constant=True)
+
+
+def _rising_ticks(stamps: Sequence[int | None], usable: Sequence[int], period: Fraction) -> _Ticks:
+    """Every frame's time, in ticks, from those of the frames whose times are usable."""
+    known: NDArray[np.int64] = np.array([stamps[index] for index in usable], dtype=np.int64)
+    if len(usable) == len(stamps):
+        return known
+    index = np.arange(len(stamps))
+    ticks: NDArray[np.float64] = np.interp(index, usable, known.astype(np.float64))
+    # Before the first and after the last usable time, frames follow each other at the usual rate.
+    ticks += np.minimum(index - usable[0], 0) * float(period)
+    ticks += np.maximum(index - usable[-1], 0) * float(period)
+    return ticks
+
+
+def _lost_ends(
+    ticks: _Ticks, span: tuple[int, int] | None, period: Fraction
+) -> tuple[Fraction, Fraction]:
+    """Ticks of the frames that are lost before the first that there is, and after the last."""
+    first, last = Fraction(ticks[0].item()), Fraction(ticks[-1].item())
+    begin, end = span or (first, last)
+    before, after = first - begin, end - last
+    return (
+        before if before > period / 2 else Fraction(0),
+        after if after > period / 2 else Fraction(0),
+    )
+
+
+def _longest_rise(stamps: Sequence[int | None]) -> list[int]:
+    """Indices of the most frames whose times rise from each one to the next.
+
+    Patience sorting: https://en.wikipedia.org/wiki/Longest_increasing_subsequence
+    """
+    lowest_ends: list[int] = []
+    frames: list[int] = []
+    before: dict[int, int | None] = {}
+    for index, stamp in enumerate(stamps):
+        if stamp is None:
+            continue
+        place = bisect_left(lowest_ends, stamp)
+        if lowest_ends[place : place + 1] == [stamp]:
+            continue  # of frames with one time, the first keeps it
+        lowest_ends[place : place + 1] = [stamp]
+        frames[place : place + 1] = [index]
+        before[index] = frames[place - 1] if place else None
+    rise: list[int] = []
+    last = frames[-1] if frames else None
+    while last is not None:
+        rise.append(last)
+        last = before[last]
+    return rise[::-1]
+
+
+def _even_rate(ticks: _Ticks, time_base: Fraction, rates: Sequence[Fraction]) -> Fraction | None:
+    """The rate whose times these are: one that fits exactly, or else the plainest that fits."""
+    spread = {rate: _spread(ticks, 1 / (rate * time_base)) for rate in rates}
+    rounding = max(Fraction(1), CLOCK_STEP / time_base)
+
+    def allowed(rate: Fraction) -> float:
+        # A lost frame moves all after it by a period: where that is a single tick, as in AVI, or
+        # a millisecond, it must not pass for rounding.
+        return float(min(rounding, 1 / (2 * rate * time_base))) * (1 + 1e-6)
+
+    even = [rate for rate in rates if spread[rate] <= allowed(rate)]
+    return min(even, key=lambda rate: (spread[rate] > _EXACT, rate.denominator), default=None)
+
+
+def _spread(ticks: _Ticks, period: Fraction) -> float:
+    """Ticks between the earliest and the latest frame, compared with even ones."""
+    due = np.arange(len(ticks)) * np.float64(period.numerator) / np.float64(period.denominator)
+    return float(np.ptp(ticks - due))
+
+
+# --- gaps --------------------------------------------------------------------------------------
+
+
+def counts_up(counter: NDArray[np.float64]) -> bool:
+    """Whether each value is known and above the one before."""
+    return bool(np.isfinite(counter).all() and (np.diff(counter) > 0).all())
+
+
+def lost_frames(timing: Timing) -> NDArray[np.int64]:
+    """Which frames are missing in a movie that would have a constant rate.
+
+    Returns:
+        Their numbers, counted from the movie's first frame; none where times do not tell.
+    """
+    due = timing.seconds * float(timing.frame_rate)
+    places = np.rint(due).astype(np.int64)
+    if len(due) == 0 or np.abs(due - places).max() > _NEAR or (np.diff(places) < 1).any():
+        return np.empty(0, dtype=np.int64)
+    frames = places[-1] + 1 + round(timing.lost_end * timing.frame_rate)
+    return np.setdiff1d(np.arange(frames), places)
+
+
+_NEAR = 0.25
+"""Frame periods by which a frame may be off its place among even ones."""
+
+
+def runs(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Put rising numbers together that follow each other: the first and last of each run.
+
+    >>> runs([3, 6, 7])
+    ((3, 3), (6, 7))
+    """
+    found: list[tuple[int, int]] = []
+    for number in map(int, numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return tuple(found)
+
+
+MOST_RUNS = 10
+"""Runs that a sentence names; the others are counted."""
+
+
+def named_runs(found: Sequence[tuple[int, int]]) -> str:
+    """Name runs of frames for a sentence.
+
+    >>> named_runs([(3, 3), (6, 7)])
+    '3, 6–7'
+    """
+    names = [str(a) if a == b else f"{a}–{b}" for a, b in found[:MOST_RUNS]]
+    more = len(found) - MOST_RUNS
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")

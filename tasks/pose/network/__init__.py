@@ -1,0 +1,1 @@
+"""Run a network over batches of frames: devices, lanes, checkpoints, and the engines."""

@@ -1,0 +1,96 @@
+"""What estimation asks of a network, whatever the engine that trained it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tasks.pose.movies.reader import Image
+from tasks.pose.network.precision_check import Arithmetic
+from tasks.pose.settings import Precision
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory, as the run record tells it.
+
+    Attributes:
+        scorer: The name that DeepLabCut gives to this model's results.
+        snapshot: File name of the snapshot that was loaded.
+        device: The device that it runs on, as the engine names it.
+        path: Which feed the frames take: ``device`` (normalized on the device) or ``deeplabcut``
+            (prepared by DeepLabCut's own transforms, frame by frame).
+        repairs: Settings of the archive that DeepLabCut does not know and that were left out.
+        detector: File name of the detector's snapshot that was loaded; top-down models only.
+    """
+
+    scorer: str
+    snapshot: str
+    device: str
+    path: str
+    repairs: tuple[str, ...]
+    detector: str | None = None
+
+
+def _nothing(*_: object) -> None:
+    """For engines that need no preparation."""
+
+
+def memory(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Memory of the usual kind for a batch."""
+    return np.empty(shape, np.uint8)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """How batches go through a network side by side, each in a thread of its own.
+
+    Attributes:
+        count: How many are on their way at a time; one goes through in the caller's thread.
+        begin: Called in each of these threads before its first batch.
+        prepare: Called with a movie's first batch, before any thread.
+        buffer: Makes the memory that a batch of a shape is put into.
+    """
+
+    count: int = 1
+    begin: Callable[[], None] = _nothing
+    prepare: Callable[[NDArray[np.uint8]], None] = _nothing
+    buffer: Callable[[tuple[int, ...]], NDArray[np.uint8]] = memory
+
+
+class Network(Protocol):
+    """A loaded model that predicts frames in batches, and then makes DeepLabCut's table of them.
+
+    Attributes:
+        loaded: What was loaded.
+    """
+
+    loaded: Loaded
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """How the movie that was begun is computed."""
+
+    @property
+    def lanes(self) -> Lanes:
+        """How batches of the movie that was begun go through side by side."""
+
+    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
+        """Begin a movie with its first frame: how many of this size go to the network at a time."""
+
+    def predict(self, batch: NDArray[np.uint8]) -> Any:
+        """Predict a batch of RGB frames, shape (frames, height, width, 3), in any of the lanes.
+
+        Returns:
+            What `table` takes, in small: nothing of it lies on the device.
+        """
+
+    def table(self, predictions: Sequence[Any]) -> pd.DataFrame:
+        """Put the predictions of all of a movie's frames, batch by batch, into one table.
+
+        Returns:
+            One row a frame, columns as DeepLabCut has them; coordinates in pixels.
+        """

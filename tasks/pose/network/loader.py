@@ -1,0 +1,33 @@
+"""Load the network of a model with the engine that it was trained with."""
+
+from pathlib import Path
+
+from tasks.pose.network.interface import Network
+
+
+def load_network(project: Path, device: str | None) -> Network:
+    """Load a project's model with the engine that trained it.
+
+    Args:
+        project: A DeepLabCut project with exactly one snapshot.
+        device: A torch device; by default a GPU where there is one.
+
+    Returns:
+        The network.
+
+    Raises:
+        BadInput: The weights do not fit the network, or hold more than weights.
+        Retriable: The device has no room for it now.
+    """
+    if is_torch(project):
+        from tasks.pose.network.pytorch.network import TorchNetwork  # noqa: PLC0415 - one engine at a time
+
+        return TorchNetwork(project, device)
+    from tasks.pose.network.tensorflow_network import TensorFlowNetwork  # noqa: PLC0415
+
+    return TensorFlowNetwork(project, device)
+
+
+def is_torch(project: Path) -> bool:
+    """Whether a project's model is one of PyTorch."""
+    return (project / "dlc-models-pytorch").is_dir()

@@ -1,0 +1,1 @@
+"""PyTorch networks: loading, preprocessing, and faster forms that give the same answer."""

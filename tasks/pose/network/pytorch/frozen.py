@@ -1,0 +1,200 @@
+"""A network frozen for one shape of input, which comes again and again.
+
+Batch normalization is merged into its convolutions, and these compute as oneDNN does it best.
+
+In a small network what follows a convolution (sum, activation) is merged into it too, where
+oneDNN's graph compiler can. On one core of an EPYC with AVX-512 the demo's network takes 32 ms a
+frame where it takes 33 packed, 40 as it is, and 83 ms as DeepLabCut runs it, four frames at a time
+with channels first. Outputs differ by rounding only, which is checked before they are used.
+"""
+
+import copy
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from tasks.pose.network.pytorch.onednn import Seen, is_norm, merged, packed, watched
+
+Outputs = dict[str, dict[str, Any]]
+
+TOLERANCE = 3e-5
+"""How far outputs may be from the network's own, as a share of the largest; rounding is near 1e-6.
+
+The smallest among large ones are sums of large numbers, and no more exact than these.
+"""
+
+_MOST_FUSED = 150
+"""Convolutions of a network in which more is merged. For HRNets, which have 300, oneDNN takes 4 to
+20 s to find out how, and then gives something else altogether, which the check notices."""
+
+_LARGE = 15_000_000
+"""Parameters of a network that gains little from merging more."""
+
+_WARMING_RUNS = 2
+"""The first two calls profile and rewrite the network."""
+
+
+def freeze(model: Any, inputs: Any) -> Callable[[Any], Outputs] | None:
+    """Freeze a network for inputs of one shape; it takes as long as three to eight batches.
+
+    Args:
+        model: DeepLabCut's network in evaluation mode, on the CPU.
+        inputs: A batch; the frozen network takes others of the same shape only.
+
+    Returns:
+        A function that gives what the network gives, from several threads at a time too, with
+        weights of its own; None where it cannot be frozen, or where it would give something else.
+    """
+    torch: Any = importlib.import_module("torch")  # seconds, and only an estimator needs it
+    with watched(model) as seen:
+        known = [(inputs, model(inputs))]
+    if _is_worth_fusing(model, seen):
+        # A second picture, so that nothing decides that the traced one happens to have.
+        other = inputs.flip(-1).contiguous(memory_format=torch.channels_last)
+        both = [*known, (other, model(other))]
+        if fused := _checked(partial(_fused, model, *known[0], torch), both, torch):
+            return fused
+    makers = (partial(packed, model, seen, merges=merges) for merges in (True, False))
+    return next((run for make in makers if (run := _checked(make, known, torch))), None)
+
+
+def lower(model: Any, inputs: Any) -> Callable[[Any], Outputs] | None:
+    """Make a network that computes in bfloat16, as processors with instructions for it do fast.
+
+    The heads of DeepLabCut's networks, which are small, compute in float32: rounded to 8 digits,
+    places near a heatmap's top are alike, and another one is the maximum. For the demo's network
+    that moves 99 of 100 points by 0.3 pixels at most in place of 0.8, and takes no longer.
+
+    Args:
+        model: DeepLabCut's network in evaluation mode, on the CPU.
+        inputs: A batch.
+
+    Returns:
+        A function that gives about what the network gives, in float32, from several threads at a
+        time too and for inputs of any shape, with weights of its own; None where a part of it
+        cannot compute so.
+    """
+    torch: Any = importlib.import_module("torch")
+    with watched(model) as seen:
+        known = [(inputs, model(inputs))]
+    # Before numbers are rounded, not after: its statistics are merged in full.
+    try:
+        network: Any = _checked(partial(merged, model, seen), known, torch) or copy.deepcopy(model)
+        if isinstance(getattr(network, "backbone", None), torch.nn.Module):
+            network.backbone = _lowered(network.backbone, torch)
+        else:
+            network = _lowered(network, torch)
+        network(inputs)
+    except Exception:  # noqa: BLE001 - whatever others' networks hold: they run as they are
+        return None
+    lowered: Callable[[Any], Outputs] = network
+    return lowered
+
+
+def _lowered(part: Any, torch: Any) -> Any:
+    """A part of a network that computes in bfloat16, and takes and gives float32."""
+
+    class Lowered(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.part = part.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
+
+        def forward(self, inputs: Any) -> Any:
+            return in_float32(self.part(inputs.to(torch.bfloat16)))
+
+    return Lowered().eval()
+
+
+def in_float32(values: Any) -> Any:
+    """What a network of fewer digits gives, tensors in whatever they lie, for what needs more."""
+    if isinstance(values, dict):
+        return {name: in_float32(value) for name, value in values.items()}
+    if isinstance(values, (tuple, list)):
+        return type(values)(in_float32(value) for value in values)
+    return values.float()
+
+
+def _checked(
+    make: Callable[[], Callable[[Any], Outputs] | None],
+    pairs: list[tuple[Any, Outputs]],
+    torch: Any,
+) -> Callable[[Any], Outputs] | None:
+    """What is made, if it gives what is expected."""
+    try:
+        run = make()
+        right = run is not None and all(_same(run(one), other, torch) for one, other in pairs)
+    except Exception:  # noqa: BLE001 - whatever others' networks hold: they run as they are
+        return None
+    return run if right else None
+
+
+def _fused(
+    model: Any, inputs: Any, expected: Outputs, torch: Any
+) -> Callable[[Any], Outputs] | None:
+    """A small network with batch normalization, after the runs that rewrite it."""
+    names = [(head, name) for head, values in expected.items() for name in values]
+    with _fusion(torch):
+        traced = torch.jit.trace(_flat(model, torch), inputs, check_trace=False)
+        network = torch.jit.freeze(traced)
+        if _has_unmerged(network):
+            return None
+        for _ in range(_WARMING_RUNS):
+            network(inputs)
+    return lambda batch: _named(network(batch), names)
+
+
+def _is_worth_fusing(model: Any, seen: Seen) -> bool:
+    small = len(seen.sizes) <= _MOST_FUSED and sum(p.numel() for p in model.parameters()) <= _LARGE
+    return small and any(is_norm(part) for part in model.modules())
+
+
+def _has_unmerged(network: Any) -> bool:
+    """Whether a convolution's result still goes to batch normalization, as it goes elsewhere, too.
+
+    Where both results are then added, oneDNN's graph compiler takes all memory that there is
+    (measured with PyTorch 2.10).
+    """
+    norms = (node for node in network.graph.nodes() if node.kind() == "aten::batch_norm")
+    return any("conv" in next(norm.inputs()).node().kind() for norm in norms)
+
+
+@contextmanager
+def _fusion(torch: Any) -> Iterator[None]:
+    """Rewrite with oneDNN's graph compiler in the block; what is rewritten there stays so."""
+    before = torch.jit.onednn_fusion_enabled()
+    torch.jit.enable_onednn_fusion(True)
+    try:
+        yield
+    finally:
+        torch.jit.enable_onednn_fusion(before)
+
+
+def _same(found: Outputs, expected: Outputs, torch: Any) -> bool:
+    return all(
+        torch.allclose(found[head][name], value, 0, TOLERANCE * max(1.0, float(value.abs().max())))
+        for head, values in expected.items()
+        for name, value in values.items()
+    )
+
+
+def _flat(model: Any, torch: Any) -> Any:
+    """The network with a tuple for its nested outputs, which a tracer cannot follow."""
+
+    class Flat(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, inputs: Any) -> tuple[Any, ...]:
+            return tuple(v for values in self.model(inputs).values() for v in values.values())
+
+    return Flat().eval()
+
+
+def _named(values: tuple[Any, ...], names: list[tuple[str, str]]) -> Outputs:
+    outputs: Outputs = {}
+    for (head, name), value in zip(names, values, strict=True):
+        outputs.setdefault(head, {})[name] = value
+    return outputs

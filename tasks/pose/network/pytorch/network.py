@@ -1,0 +1,145 @@
+"""A PyTorch model: DeepLabCut's own network, weights and predictor, on a device."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tasks.errors import BadInput, Retriable
+from tasks.pose.movies.reader import Image
+from tasks.pose.network.interface import Lanes, Loaded
+from tasks.pose.network.precision_check import Arithmetic
+from tasks.pose.network.pytorch.bottom_up import BottomUp
+from tasks.pose.network.pytorch.engine import Found
+from tasks.pose.network.pytorch.model_loader import TorchModel, load_model
+from tasks.pose.network.pytorch.top_down import TopDown
+from tasks.pose.settings import Precision
+from tasks.pose.tables.pose_table import pose_table
+from tasks.pose.tables.tracking import Predictions, tracked_table, tracking_of
+
+_PIXELS_AT_ONCE = {"cpu": 640 * 480, "cuda": 32 * 640 * 480}
+"""Pixels that go to the network at a time. More is slower on a CPU, where activations then leave
+the processor's cache, and no faster on a GPU."""
+
+
+class TorchNetwork:
+    """DeepLabCut's model, predictor and, for several animals, tracker."""
+
+    def __init__(self, project: Path, device: str | None) -> None:
+        import torch  # noqa: PLC0415 - seconds, and only this process needs it
+
+        self._torch = torch
+        model = load_model(project, device)
+        metadata = model.config["metadata"]
+        self._parts = {
+            "bodyparts": tuple(metadata["bodyparts"]),
+            "unique_bodyparts": tuple(metadata["unique_bodyparts"]),
+        }
+        self._tracking = None
+        if model.project["multianimalproject"]:
+            self._tracking = tracking_of(model.project, model.folder, model.scorer, metadata)
+        else:
+            _check_single_animal(metadata)
+        kind = torch.device(model.runner.device).type
+        kind = kind if kind in _PIXELS_AT_ONCE else "cpu"
+        self._finder: BottomUp | TopDown = (
+            BottomUp(model.runner, _PIXELS_AT_ONCE[kind])
+            if model.detector is None
+            else TopDown(
+                model.detector, model.runner, _PIXELS_AT_ONCE[kind], len(metadata["individuals"])
+            )
+        )
+        self._most = sys.maxsize
+        self.loaded = _loaded(model, self._finder.path)
+
+    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
+        """How many frames of this size go to the network at a time."""
+        self._most = self._finder.batch_size(frame, precision)
+        self.loaded = replace(self.loaded, path=self._finder.path)
+        return self._most
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """How the movie that was begun is computed."""
+        return self._finder.arithmetic
+
+    @property
+    def lanes(self) -> Lanes:
+        """How batches go through the network side by side."""
+        return self._finder.lanes
+
+    def predict(self, batch: NDArray[np.uint8]) -> Predictions:
+        """Predict a batch, in halves where the device has too little memory for it.
+
+        Args:
+            batch: RGB, shape (frames, height, width, 3).
+
+        Returns:
+            DeepLabCut's predictions by name, each for all frames: ``bodyparts`` has shape (frames,
+            animals, body parts, 3): x, y in pixels, likelihood; -1 where there is no animal.
+        """
+        return self._together(self._predict(batch))
+
+    def table(self, predictions: Sequence[Predictions]) -> pd.DataFrame:
+        """Put a movie's poses into DeepLabCut's table: of tracks for a multi-animal project."""
+        if self._tracking is not None:
+            return tracked_table(predictions, self._tracking)
+        poses = np.concatenate([one["bodyparts"][:, 0] for one in predictions])
+        return pose_table(poses, self.loaded.scorer, self._parts["bodyparts"])
+
+    def _predict(self, batch: NDArray[np.uint8]) -> list[Found]:
+        most = self._most
+        if len(batch) > most:  # as much was too much before
+            return [one for part in _parts_of(batch, most) for one in self._predict(part)]
+        try:
+            return self._finder.predict(batch)
+        except self._torch.OutOfMemoryError as error:
+            if len(batch) == 1:
+                raise Retriable("the GPU has too little free memory for a single frame") from error
+        self._torch.cuda.empty_cache()
+        self._most = min(self._most, len(batch) // 2)
+        return self._predict(batch)
+
+    def _together(self, frames: list[Found]) -> Predictions:
+        """Stack the frames' predictions, without columns that belong to no body part's pose."""
+        for name, parts in self._parts.items():
+            found = frames[0][name].shape[1] if name in frames[0] else 0
+            if found != len(parts):
+                raise BadInput(
+                    f"the network gives {found} {name}, but its configuration names "
+                    f"{len(parts)} ({', '.join(parts)})"
+                )
+        return {
+            name: np.stack([one[name] for one in frames])[..., : 3 if name in self._parts else None]
+            for name in frames[0]
+        }
+
+
+def _parts_of(batch: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:
+    return (batch[start : start + size] for start in range(0, len(batch), size))
+
+
+def _check_single_animal(metadata: dict[str, tuple[str, ...]]) -> None:
+    """Refuse what DeepLabCut's table of a single animal has no columns for."""
+    more = len(metadata["individuals"]) > 1 or metadata["unique_bodyparts"]
+    if more:
+        raise BadInput(
+            f"config.yaml says that the project has a single animal (multianimalproject: false), "
+            f"but the network was trained for {len(metadata['individuals'])} individuals and "
+            f"{len(metadata['unique_bodyparts'])} unique body parts; set multianimalproject: true"
+        )
+
+
+def _loaded(model: TorchModel, path: str) -> Loaded:
+    return Loaded(
+        scorer=model.scorer,
+        snapshot=model.snapshots[0],
+        device=str(model.runner.device),
+        path=path,
+        repairs=model.repairs,
+        detector=model.snapshots[1] if len(model.snapshots) > 1 else None,
+    )

@@ -1,0 +1,151 @@
+"""Pictures as a network wants them: moved to its device as bytes, and normalized there."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.pose.movies.reader import Image
+from tasks.pose.network.pytorch.device import Feed
+
+Batch = NDArray[np.uint8]
+Context = dict[str, Any]
+"""What DeepLabCut must know of a picture to go back from what the network saw to the frame."""
+
+_AUGMENTATION = "AugmentImage"
+_PADDING = "PadIfNeeded"
+
+
+class _Pictures:
+    """What one of DeepLabCut's runners does to pictures, as one step on the device if it can be.
+
+    Args:
+        torch: The module.
+        runner: DeepLabCut's runner.
+        feed: The way to its device.
+
+    Attributes:
+        on_device: Whether pictures are moved as bytes and normalized on the device; else
+            DeepLabCut prepares each of them.
+    """
+
+    def __init__(self, torch: Any, runner: Any, feed: Feed) -> None:
+        self._torch, self._feed = torch, feed
+        self._prepare = runner.preprocessor
+        names = [type(step).__name__ for step in runner.preprocessor.components]
+        place = names.index(_AUGMENTATION)
+        self._before = runner.preprocessor.components[:place]
+        steps = list(runner.preprocessor.components[place].transform.transforms)
+        self._paddings, self._normalize = _normalization(steps, torch, feed)
+        self.on_device = self._normalize is not None
+
+    def _normalized(self, batch: Batch) -> Any:
+        assert self._normalize is not None
+        return self._normalize(batch)
+
+    def _as_it_is(self, picture: Image) -> bool:
+        """Whether a picture needs nothing but normalization; else DeepLabCut pads it somewhere."""
+        return self._normalize is not None and all(
+            pad(image=picture)["image"].shape == picture.shape for pad in self._paddings
+        )
+
+
+class Frames(_Pictures):
+    """Whole frames."""
+
+    def begin(self, frame: Image) -> int:
+        """Begin a movie with its first frame.
+
+        Returns:
+            Pixels of a frame, or of what the network sees of it if that is more.
+        """
+        rows, columns = frame.shape[:2]
+        self.on_device = self._as_it_is(frame)
+        if self.on_device:
+            return int(rows * columns)
+        inputs, _ = self._prepare(frame, {"image_size": (columns, rows)})
+        return int(max(rows * columns, inputs.shape[-2] * inputs.shape[-1]))
+
+    def inputs(self, batch: Batch) -> tuple[Any, list[Context]]:
+        """What the network sees of a batch of RGB frames, shape (frames, height, width, 3).
+
+        Returns:
+            On the device, float32, shape (frames, 3, height, width); and what belongs to each.
+        """
+        size = {"image_size": (batch.shape[2], batch.shape[1])}
+        if self.on_device:
+            even = {"offsets": (0, 0), "scales": (1, 1)}
+            return self._normalized(batch), [size | even for _ in batch]
+        pairs = [self._prepare(frame, dict(size)) for frame in batch]
+        inputs = self._torch.cat([inputs for inputs, _ in pairs]).to(self._feed.device)
+        return inputs, [context for _, context in pairs]
+
+
+class Animals(_Pictures):
+    """Animals that are cut out of frames, all scaled to one size."""
+
+    def begin(self, frame: Image) -> int:
+        """Begin a movie with its first frame.
+
+        Returns:
+            Pixels of what the network sees of an animal.
+        """
+        whole = everywhere(frame, 1)
+        self.on_device = self._as_it_is(self._cropped(frame, whole)[0][0])
+        (picture,), _ = self.cut(frame, whole)
+        return int(np.prod(picture.shape)) // 3
+
+    def cut(self, frame: Image, boxes: Context) -> tuple[Sequence[Any], Context]:
+        """Cut animals out of a frame.
+
+        Args:
+            frame: RGB, shape (height, width, 3).
+            boxes: ``bboxes``: left, top, width, height of each animal, shape (animals, 4).
+
+        Returns:
+            A picture of each animal, and what belongs to all of them.
+        """
+        return self._cropped(frame, boxes) if self.on_device else self._prepare(frame, dict(boxes))
+
+    def _cropped(self, frame: Image, boxes: Context) -> tuple[Sequence[Any], Context]:
+        """Animals as bytes, by those of DeepLabCut's steps that come before the normalization."""
+        pictures: Any = frame
+        context = dict(boxes)
+        for step in self._before:
+            pictures, context = step(pictures, context)
+        return pictures, context
+
+    def inputs(self, pictures: Sequence[Any]) -> Any:
+        """What the network sees of pictures: on the device, shape (pictures, 3, height, width)."""
+        if not self.on_device:
+            return self._torch.stack(list(pictures)).to(self._feed.device)
+        memory = self._feed.buffer((len(pictures), *pictures[0].shape))
+        return self._normalized(np.stack(pictures, out=memory))
+
+
+def everywhere(frame: Image, animals: int) -> Context:
+    """Boxes of animals that fill a frame, as a detector gives them."""
+    rows, columns = frame.shape[:2]
+    return {"bboxes": np.tile([0, 0, columns, rows], (animals, 1)), "bbox_scores": np.ones(animals)}
+
+
+def _normalization(
+    steps: list[Any], torch: Any, feed: Feed
+) -> tuple[list[Any], Callable[[Batch], Any] | None]:
+    """Paddings, and a normalization on the device; None where a model asks for more than that."""
+    names = [type(step).__name__ for step in steps]
+    if names[-1:] != ["Normalize"] or set(names[:-1]) - {_PADDING}:
+        return [], None
+    *paddings, last = steps
+    full = np.float32(last.max_pixel_value)
+    mean = torch.from_numpy(np.array(last.mean, np.float32) * full).to(feed.device)
+    scale = np.reciprocal(np.array(last.std, np.float32) * full)
+    factor = torch.from_numpy(scale).to(feed.device)
+
+    def normalize(batch: Batch) -> Any:
+        pixels = feed.upload(batch).to(torch.float32)
+        # Channels stay last in memory, as they are in a decoded frame.
+        return pixels.sub_(mean).mul_(factor).permute(0, 3, 1, 2)
+
+    return paddings, normalize

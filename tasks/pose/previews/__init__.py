@@ -1,0 +1,1 @@
+"""Draw the preview figures: histogram, likelihood, coordinates, and trajectory."""

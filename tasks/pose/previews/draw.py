@@ -1,0 +1,154 @@
+"""Previews of a movie's poses: four figures that load at once in any browser."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+from tasks.pose.previews.axes import Subject, Track
+from tasks.pose.previews.figures import coordinates, histogram, likelihood, trajectory
+from tasks.pose.results.file_names import PREVIEWS
+from tasks.pose.tables.keypoints import Keypoints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+_FIGURES: dict[str, Callable[[Subject], Figure]] = dict(
+    zip(PREVIEWS, (histogram, likelihood, coordinates, trajectory), strict=True)
+)
+_NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
+# Resolutions of what is made of pixels, from the finest, and the bytes that a file may take.
+_DPI = {"svg": (150, 100, 60), "png": (100, 70, 50)}
+_LARGEST_FILE = 950_000
+
+
+def draw_previews(
+    poses: pd.DataFrame,
+    folder: Path,
+    *,
+    p_cutoff: float,
+    color_map: str,
+    alpha: float = 0.7,
+    displayed_body_parts: tuple[str, ...] | None = None,
+    times: np.ndarray | None = None,
+    frame_size: tuple[int, int] | None = None,
+) -> dict[str, Path]:
+    """Draw the figures of ``deeplabcut.plot_trajectories``, whatever the movie's length.
+
+    Args:
+        poses: DeepLabCut's table, one row for each frame.
+        folder: Where the files go; it exists.
+        p_cutoff: Points of a lower likelihood are left out.
+        color_map: A matplotlib colormap, spread over the displayed body parts.
+        alpha: Opacity of points and lines.
+        displayed_body_parts: The body parts to draw; None for all.
+        times: Seconds of each frame, never decreasing; None counts frames.
+        frame_size: Width and height in pixels of the picture that the poses are relative to.
+
+    Returns:
+        The files by name without ending: ``histogram``, ``likelihood``, ``coordinates`` and
+        ``trajectory``, and where there are individuals, these for each: ``histogram-mouse1``.
+    """
+    keypoints = Keypoints(poses)
+    names = [
+        name
+        for name in keypoints.part_names
+        if displayed_body_parts is None or name in displayed_body_parts
+    ]
+    tracks = _tracks(keypoints, names, p_cutoff, color_map)
+    drawn: dict[str, Path] = {}
+    for individual, suffix in _suffixes(keypoints.individual_names).items():
+        subject = Subject(
+            name=individual,
+            tracks=tracks[individual],
+            time=np.arange(len(poses)) if times is None else np.asarray(times, dtype=float),
+            in_seconds=times is not None,
+            p_cutoff=p_cutoff,
+            alpha=alpha,
+            frame_size=frame_size,
+        )
+        drawn |= _draw(subject, folder, suffix)
+    return drawn
+
+
+def _tracks(
+    keypoints: Keypoints, names: Sequence[str], p_cutoff: float, color_map: str
+) -> dict[str, tuple[Track, ...]]:
+    """The displayed body parts of each individual; a part has one color for all of them."""
+    colors = mpl.colormaps[color_map].resampled(max(len(names), 1))
+    tracks: dict[str, list[Track]] = {name: [] for name in keypoints.individual_names}
+    for index in keypoints.of_parts(names):
+        part = keypoints.parts[index]
+        likelihoods = keypoints.likelihood[:, index]
+        shown = ~(likelihoods < p_cutoff) & np.isfinite(keypoints.xy[:, index]).all(axis=1)
+        xy = np.where(shown[:, None], keypoints.xy[:, index], np.nan)
+        tracks[keypoints.individuals[index]].append(
+            Track(part, colors(names.index(part)), xy[:, 0], xy[:, 1], likelihoods)
+        )
+    return {name: tuple(of_one) for name, of_one in tracks.items()}
+
+
+def _draw(subject: Subject, folder: Path, suffix: str) -> dict[str, Path]:
+    files = {}
+    for file_name, draw in _FIGURES.items():
+        stem, ending = file_name.split(".")
+        path = folder / f"{stem}{suffix}.{ending}"
+        path.write_bytes(_rendered(draw(subject), ending))
+        files[path.stem] = path
+    return files
+
+
+def _rendered(figure: Figure, ending: str) -> bytes:
+    """The figure at the finest resolution that is small enough, or else at the coarsest."""
+    data = b""
+    for dpi in _DPI[ending]:
+        data = _svg(figure, dpi) if ending == "svg" else _png(figure, dpi)
+        if len(data) <= _LARGEST_FILE:
+            break
+    return data
+
+
+def _svg(figure: Figure, dpi: int) -> bytes:
+    """Without date, program or document type: nothing changes, nothing points elsewhere."""
+    file = io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": "dlcflow", "svg.fonttype": "path"}):
+        FigureCanvasSVG(figure).print_figure(
+            file, format="svg", dpi=dpi, bbox_inches="tight", metadata=_NO_METADATA
+        )
+    return re.sub(rb"<!DOCTYPE[^>]*>\s*", b"", file.getvalue(), count=1)
+
+
+def _png(figure: Figure, dpi: int) -> bytes:
+    file = io.BytesIO()
+    FigureCanvasAgg(figure).print_figure(
+        file, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None}
+    )
+    return file.getvalue()
+
+
+def _suffixes(individuals: Sequence[str]) -> dict[str, str]:
+    """What to append to file names for each individual: plain letters, each different.
+
+    They differ without regard to case too, for those who download them to a Mac or to Windows.
+    """
+    suffixes: dict[str, str] = {}
+    taken: set[str] = set()
+    for individual in individuals:
+        plain = re.sub(r"[^\w.-]+", "_", individual, flags=re.ASCII)
+        suffix, number = f"-{plain}" if individual else "", 1
+        while suffix.casefold() in taken:
+            number += 1
+            suffix = f"-{plain}-{number}"
+        taken.add(suffix.casefold())
+        suffixes[individual] = suffix
+    return suffixes

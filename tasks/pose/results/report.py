@@ -1,0 +1,117 @@
+"""`report.html`: one self-contained page with the ledger, the verdicts and the pictures."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from tasks.pose.results.run_record import MovieRecord, RunRecord
+
+PICTURE_BUDGET = 30 * 2**20
+"""Bytes of pictures in one page; movies beyond it link to their files instead."""
+
+_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
+
+
+@dataclass(frozen=True)
+class MoviePictures:
+    """One movie's pictures, as files.
+
+    Attributes:
+        previews: By published name.
+        worst: The labelled worst frames, by frame index.
+    """
+
+    previews: Mapping[str, Path]
+    worst: Mapping[int, Path]
+
+
+_NONE = MoviePictures({}, {})
+
+
+def render_report(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> str:
+    """Render the report of a run.
+
+    Args:
+        record: The run.
+        pictures: Pictures of each delivered movie, by its name.
+
+    Returns:
+        An HTML page that loads nothing from elsewhere.
+    """
+    return str(_template().render(record=record, shown=_shown(record, pictures)))
+
+
+def _shown(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> dict[str, dict[str, Any]]:
+    """Embed pictures while the budget lasts, of movies that need a look first."""
+    left = PICTURE_BUDGET
+    shown: dict[str, dict[str, Any]] = {}
+    for movie in by_urgency(record):
+        files = pictures.get(movie.name, _NONE)
+        size = sum(p.stat().st_size for p in (*files.previews.values(), *files.worst.values()))
+        shown[movie.name] = _embedded(files if size <= left else _NONE)
+        left -= size if size <= left else 0
+    return shown
+
+
+def by_urgency(record: RunRecord) -> list[MovieRecord]:
+    """A run's movies, those that need a look first."""
+    return sorted(record.movies, key=_urgency)
+
+
+def _urgency(movie: MovieRecord) -> int:
+    order = {"fail": 0, "look": 1, "pass": 2}
+    return order[movie.quality.verdict] if movie.quality else -1
+
+
+def _embedded(files: MoviePictures) -> dict[str, Any]:
+    return {
+        "previews": {path.name: _data_url(path) for path in files.previews.values()},
+        "worst": {index: _data_url(path) for index, path in sorted(files.worst.items())},
+    }
+
+
+def _data_url(path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode()
+    return f"data:{_TYPES[path.suffix]};base64,{data}"
+
+
+@cache
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["url"] = lambda name: quote(name, safe="")
+    environment.filters["setting"] = _setting
+    environment.filters["size"] = _size
+    environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
+    return environment.get_template("report.html.j2")
+
+
+def _setting(value: Any) -> str:
+    """A setting's value without Python's or JSON's signs."""
+    match value:
+        case None | bool():
+            return str(value).lower()
+        case list():
+            return ", ".join(value)
+        case dict():
+            return " ".join(f"{key} {part}" for key, part in value.items())
+    return str(value)
+
+
+def _size(count: int) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:  # noqa: PLR2004
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000  # type: ignore[assignment]
+    return f"{count:.1f} GB"

@@ -1,0 +1,214 @@
+"""`run.json`: all that a reader needs to repeat a run, and the mark that it is finished."""
+
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib import metadata
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.pose.model.description import Model
+from tasks.pose.movies.frame_ledger import FrameLedger
+from tasks.pose.movies.start_times import Clock
+from tasks.pose.network.precision_check import Numbers
+from tasks.pose.settings import PoseSettings
+from tasks.pose.tables.quality import Quality
+
+LARGEST_RECORD = 2**28
+"""Bytes of a run record; one of 10,000 movies has about 30 MB."""
+
+PACKAGES = (
+    "deeplabcut", "torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pyarrow", "tables",
+    "av", "opencv-python-headless", "matplotlib", "scikit-image", "prefect", "boto3", "isx",
+)  # fmt: skip
+
+
+class Record(BaseModel):
+    """Base of all parts: fixed once made, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Status(StrEnum):
+    """How a run, or one of its movies, ended."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class Input(Record):
+    """An object that was read: where, and exactly which bytes."""
+
+    location: str
+    size: int
+    etag: str | None
+    version: str | None
+    sha256: str | None
+
+
+class Output(Record):
+    """A file that was written."""
+
+    location: str
+    size: int
+    sha256: str
+    etag: str | None = None
+    coordinates: Literal["frame", "crop"] | None = Field(
+        default=None,
+        description="What coordinates in it are relative to: the whole frame, or the crop.",
+    )
+
+
+class StageTime(Record):
+    """Time that a stage took."""
+
+    seconds: float
+    frames_per_second: float | None = None
+    reused: bool = Field(
+        default=False, description="Whether the result is that of an earlier run; no work was done."
+    )
+
+
+class PrecisionRecord(Record):
+    """How exactly the network computed, and how far that moved points."""
+
+    numbers: Numbers = Field(
+        description="What it computed with; tfloat32 is float32 rounded to 10 binary digits on "
+        "its way into a product, which PyTorch does on a GPU."
+    )
+    frames: int = Field(
+        description="The movie's first frames, which were estimated in float32 too."
+    )
+    points: int = Field(description="Confident points in them.")
+    most: float | None = Field(description="Pixels that 99.9 % of them are moved at most.")
+    largest: float | None = Field(description="Pixels that any of them is moved.")
+
+
+class MovieRecord(Record):
+    """One movie of the request."""
+
+    number: int = Field(description="Its `Movie number` in the annotations.")
+    name: str = Field(description="Its folder below the output location.")
+    status: Literal[Status.COMPLETE, Status.FAILED]
+    input: Input
+    error: str | None = None
+    failed_stage: str | None = None
+    failed_output: str | None = Field(default=None, description="The last lines of its process.")
+    error_kind: Literal["bad input", "retriable", "stage failed"] | None = None
+    width: int | None = None
+    height: int | None = None
+    codec: str | None = None
+    batch_size: int | None = Field(default=None, description="Frames at a time on the device.")
+    resumed: int | None = Field(
+        default=None, description="Frames whose poses were found by a try that ended early."
+    )
+    path: str | None = Field(
+        default=None,
+        description="Which feed its frames took: `device`, normalized there, or `deeplabcut`, "
+        "prepared by DeepLabCut's own transforms, frame by frame.",
+    )
+    precision: PrecisionRecord | None = None
+    frame_rate: float | None = None
+    constant_frame_rate: bool | None = None
+    duration: float | None = Field(default=None, description="Seconds.")
+    start: float | None = Field(
+        default=None, description="Its first frame, in seconds since the first movie's first frame."
+    )
+    start_known_by: Clock | None = Field(default=None, description="What tells when it started.")
+    crop: tuple[int, int, int, int] | None = Field(
+        default=None, description="Left, top, width, height in pixels of what the network saw."
+    )
+    frames: FrameLedger | None = None
+    quality: Quality | None = None
+    stages: dict[str, StageTime] = {}
+    outputs: dict[str, Output] = {}
+    warnings: tuple[str, ...] = ()
+
+
+class Request(Record):
+    """What was asked for."""
+
+    model: str
+    movies: tuple[str, ...]
+    output: str
+    settings: PoseSettings
+
+
+class Estimator(Record):
+    """What ran the network."""
+
+    scorer: str
+    device: str
+    path: str
+
+
+class Host(Record):
+    """The machine and the software."""
+
+    name: str
+    platform: str
+    cpus: int
+    python: str
+    packages: dict[str, str]
+
+
+class FlowRun(Record):
+    """The run in Prefect."""
+
+    id: str
+    name: str
+    url: str | None
+
+
+class RunRecord(Record):
+    """The whole of `run.json`."""
+
+    schema_version: Literal[1] = 1
+    status: Status
+    product: str
+    started: datetime
+    finished: datetime
+    seconds: float
+    request: Request
+    movies_resolved: tuple[str, ...]
+    model_input: Input
+    model: Model
+    estimator: Estimator | None
+    movies: tuple[MovieRecord, ...]
+    outputs: dict[str, Output]
+    stages: dict[str, StageTime]
+    warnings: tuple[str, ...]
+    host: Host
+    flow_run: FlowRun | None
+
+    def to_json(self) -> str:
+        """Render as the text of `run.json`."""
+        return self.model_dump_json(indent=2)
+
+
+def status_of(movies: tuple[MovieRecord, ...]) -> Status:
+    """Judge a run by its movies: complete, partial or failed."""
+    failed = sum(movie.status is Status.FAILED for movie in movies)
+    if failed == len(movies):
+        return Status.FAILED
+    return Status.PARTIAL if failed else Status.COMPLETE
+
+
+def this_host() -> Host:
+    """Describe the machine and the packages that make results what they are."""
+    return Host(
+        name=platform.node(),
+        platform=platform.platform(),
+        cpus=len(os.sched_getaffinity(0)),
+        python=sys.version.split()[0],
+        packages={name: metadata.version(name) for name in PACKAGES},
+    )
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""Tables of poses: reading, writing, filtering, tracking, quality, and annotations."""

@@ -1,0 +1,1 @@
+"""Read files of strangers safely: zips, YAML, pickled weights, and TensorFlow indexes."""

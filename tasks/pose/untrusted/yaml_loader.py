@@ -1,0 +1,177 @@
+"""Read YAML from a stranger: data only, and no more of it than a configuration can hold."""
+
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from contextlib import suppress
+from typing import Any
+
+import yaml
+
+from tasks.errors import BadInput
+from tasks.messages import said
+
+MAX_BYTES = 2**20
+"""Bytes of a configuration file; DeepLabCut's are under 100 kB."""
+
+MAX_NODES = 50_000
+"""Values that a file may stand for once its aliases are followed; a project of a thousand movies
+has five thousand."""
+
+MAX_NUMBER = 100
+"""Characters of a number or a date; reading one of a million takes minutes."""
+
+MAX_KEY = 18
+"""Characters of a number that is a key: larger ones can all fall on one place of a dictionary,
+which then takes minutes to fill."""
+
+_LONGEST = 300
+"""Characters of what a parser says that a message quotes."""
+
+_TEXT = "tag:yaml.org,2002:str"
+_INTEGER = "tag:yaml.org,2002:int"
+_BOOLEAN = "tag:yaml.org,2002:bool"
+
+_MALFORMED = (
+    yaml.YAMLError,
+    RecursionError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    OverflowError,
+)
+"""What PyYAML raises for text that is no YAML, and for a value that its tag does not fit."""
+
+
+class _TooMany(Exception):  # noqa: N818 - its text ends a sentence
+    """More values than a configuration can have."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Stops at too many values, and has the booleans of DeepLabCut's own reader.
+
+    Those are YAML 1.2's: `no` and `on` are words.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own way to say it
+        sign: [(tag, form) for tag, form in rules if tag != _BOOLEAN or sign in "tTfF"]
+        for sign, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Count the values as they come: reading a megabyte of them takes a quarter minute."""
+        self._nodes += 1
+        if self._nodes > MAX_NODES:
+            raise _TooMany
+        return super().compose_node(parent, index)
+
+
+def decode(data: bytes) -> tuple[str, bool]:
+    """Decode a text file as editors write it: UTF-8, or with a byte order mark, or Windows' own.
+
+    Args:
+        data: The file's bytes.
+
+    Returns:
+        The text, and whether it was plain UTF-8.
+    """
+    if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        with suppress(UnicodeDecodeError):
+            return data.decode("utf-16"), False
+    for encoding in ("utf-8-sig", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return data.decode(encoding), encoding == "utf-8-sig" and not data.startswith(BOM_UTF8)
+    return data.decode("latin-1"), False
+
+
+def load_mapping(text: str, name: str) -> dict[str, Any]:
+    """Load a mapping, refusing tags that build objects and aliases that multiply.
+
+    Args:
+        text: The file's text.
+        name: What to call the file in messages.
+
+    Returns:
+        The mapping, with plain values only.
+
+    Raises:
+        BadInput: It is not YAML, is no mapping, has object tags, or would grow too large.
+    """
+    try:
+        value = _load(text)
+    except _TooMany as error:
+        raise BadInput(
+            f"{name}: it holds, aliases followed, more than {MAX_NODES} values; zip the file as "
+            "DeepLabCut wrote it"
+        ) from error
+    except _MALFORMED as error:
+        raise BadInput(
+            f"{name}: expected plain YAML as DeepLabCut writes it, found {_told(error)}; correct "
+            "the file, or zip it as DeepLabCut wrote it"
+        ) from error
+    if not isinstance(value, dict):
+        raise BadInput(
+            f"{name}: expected a mapping of settings, found {type(value).__name__}; zip the file "
+            "as DeepLabCut wrote it"
+        )
+    return value
+
+
+def _told(error: Exception) -> str:
+    """What a parser says, on one line, with nothing in it that turns or breaks the line."""
+    text = " ".join(str(error).split())[:_LONGEST]
+    return text if text.isprintable() else ascii(text)
+
+
+def _load(text: str) -> Any:
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        if _expanded_size(root, {}) > MAX_NODES:
+            raise _TooMany
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _expanded_size(node: yaml.Node, seen: dict[int, int]) -> int:
+    """Count the values below a node with every alias followed, without following them twice."""
+    if isinstance(node, yaml.ScalarNode):
+        _check_scalar(node)
+        return 1
+    if id(node) not in seen:
+        seen[id(node)] = MAX_NODES + 1  # what a node that contains itself would grow to
+        seen[id(node)] = 1 + sum(_expanded_size(child, seen) for child in _children(node))
+    return seen[id(node)]
+
+
+def _check_scalar(node: yaml.ScalarNode) -> None:
+    node.value.encode()  # half a character, which no file name and no JSON can hold, is refused
+    if node.tag != _TEXT and len(node.value) > MAX_NUMBER:
+        raise ValueError(f"a number or date of {len(node.value)} characters")
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        _check_keys([key for key, _ in node.value])
+        return [child for pair in node.value for child in pair]
+    return list(node.value)
+
+
+def _check_keys(keys: list[yaml.Node]) -> None:
+    """Refuse a key that stands twice: programs differ in which of its values they take."""
+    seen = set()
+    for key in keys:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.tag == _INTEGER and len(key.value) > MAX_KEY:
+            raise ValueError(f"a key that is a number of {len(key.value)} digits")
+        if (key.tag, key.value) in seen:
+            line = key.start_mark.line + 1
+            raise ValueError(f"the key {said(key.value)} a second time in line {line}")
+        seen.add((key.tag, key.value))

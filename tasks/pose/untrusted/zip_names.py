@@ -1,0 +1,83 @@
+"""Names of a stranger's zip: paths that stay below its root, and can be shown and compared."""
+
+import unicodedata
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from tasks.errors import BadInput
+
+MAX_PART = 255
+"""Characters of a file's or folder's name; no file system that is in use allows more."""
+
+MAX_DEPTH = 50
+"""Folders in folders; a DeepLabCut model lies in five."""
+
+_LONGEST = 200
+
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode categories that break or garble a line of a message: controls and line ends."""
+
+_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+"""Unicode directions that make a name look like another."""
+
+
+def safe_path(filename: str, archive: str) -> PurePosixPath:
+    """Turn a member's name into a path below the archive's root.
+
+    Args:
+        filename: What the archive calls it.
+        archive: What to call the archive in messages.
+
+    Raises:
+        BadInput: It leads elsewhere, or no file system could hold it.
+    """
+    # Windows tools write backslashes, which the format does not allow.
+    path = PurePosixPath(filename.replace("\\", "/"))
+    outside = path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]
+    plain = filename.isascii() and filename.isprintable()
+    if not filename or outside or (not plain and any(map(_garbles, filename))):
+        raise BadInput(
+            f"{archive}: a member is called {ascii(filename)[:300]}, which is no name, leads "
+            "outside the archive or holds control characters; zip the model's folder again"
+        )
+    if len(path.parts) > MAX_DEPTH or any(len(part) > MAX_PART for part in path.parts):
+        raise BadInput(
+            f"{archive}: a member is called {brief(path)}, which is longer or deeper than any "
+            "file system allows; zip the model's folder again"
+        )
+    return path
+
+
+def _garbles(sign: str) -> bool:
+    """Whether a character breaks a line of a message, or turns around what follows it."""
+    category = unicodedata.category(sign)
+    return category in _UNPRINTABLE or unicodedata.bidirectional(sign) in _TURNING
+
+
+def folders_above(path: str, *, itself: bool) -> Iterator[str]:
+    """The folders that a path lies in; one at a time, since many deep ones would not fit."""
+    yield from (path[:place] for place, sign in enumerate(path) if sign == "/")
+    if itself:
+        yield path
+
+
+def brief(path: PurePosixPath | str) -> str:
+    """A checked path in a message, its middle left out where it is long."""
+    text = str(path)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
+
+
+def as_elsewhere(path: PurePosixPath) -> str:
+    """A path as Windows and macOS compare it: without case, accents in one form, ends trimmed."""
+    parts = (part.rstrip(". ") for part in path.parts)
+    return unicodedata.normalize("NFC", "/".join(parts)).casefold()
+
+
+def is_clutter(path: PurePosixPath) -> bool:
+    """Whether a file is what macOS adds to zips, or what must never be unpickled."""
+    return (
+        "__MACOSX" in path.parts
+        or path.name.startswith("._")
+        or path.name in {".DS_Store", "Thumbs.db", "desktop.ini"}
+        or "training-datasets" in path.parts
+    )

@@ -1,0 +1,1 @@
+"""Child processes that can really be ended. No Prefect, no DeepLabCut."""

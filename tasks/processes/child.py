@@ -1,0 +1,157 @@
+"""The child's side of a stage process: serve calls, send progress, and end with the parent."""
+
+import ctypes
+import gc
+import importlib
+import inspect
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+from tasks.errors import PoseError
+from tasks.processes.fast_imports import loading
+from tasks.processes.full_disk import full_disk
+
+PROGRESS_INTERVAL = 0.2
+"""Seconds between two progress messages from a child."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One function call, sent to a child by name."""
+
+    module: str
+    function: str
+    args: tuple[Any, ...]
+
+
+# --- in the child ----------------------------------------------------------------------------
+
+
+class _Progress:
+    """Sends what it is called with, a few times a second; of what comes in between, the last.
+
+    The last one always arrives, within the interval: how long the parent waits depends on it.
+    """
+
+    def __init__(self, connection: "Connection[Any, Any]") -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._held: list[Any] = []
+        self._timer: threading.Timer | None = None
+        self._ended = False
+
+    def __call__(self, value: Any) -> None:
+        with self._lock:
+            self._held = [value]
+            if self._timer is None:
+                self._send()
+
+    def _send(self) -> None:
+        """Send what is held, and nothing more for a while."""
+        self._timer = None
+        if self._held and not self._ended:
+            self._connection.send(("progress", self._held.pop()))
+            self._timer = threading.Timer(PROGRESS_INTERVAL, self._later)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _later(self) -> None:
+        with self._lock, suppress(OSError):  # a parent that is gone wants nothing more
+            self._send()
+
+    def end(self) -> None:
+        """Send no more: what comes next on the pipe is the result."""
+        with self._lock:
+            self._ended = True
+
+
+def _resolve(call: Call) -> Callable[..., Any]:
+    function: Any = importlib.import_module(call.module)
+    for part in call.function.split("."):
+        function = getattr(function, part)
+    return function  # type: ignore[no-any-return]
+
+
+def _run(call: Call, connection: "Connection[Any, Any]") -> tuple[str, Any]:
+    progress = _Progress(connection)
+    try:
+        function = _resolve(call)
+        wants_progress = "progress" in inspect.signature(function).parameters
+        extra = {"progress": progress} if wants_progress else {}
+        return "result", function(*call.args, **extra)
+    except PoseError as error:
+        return "error", error
+    except Exception as error:  # noqa: BLE001 - the edge of a stage: all that it raises is told
+        told = full_disk(error, Path(os.environ.get("TMPDIR") or gettempdir()))
+        with suppress(OSError):  # the log lies on the same disk
+            traceback.print_exc()
+        return "failure", told or f"{type(error).__name__}: {error}"
+    finally:
+        progress.end()
+
+
+def _end_with_parent(parent: int, fd: int) -> None:
+    """Have this process' group ended when the parent is gone, whatever hangs in this process.
+
+    By a process of its own: native code that hangs may not let this one's threads run.
+    """
+    child = os.getpid()
+    if os.fork():
+        return
+    os.close(fd)  # the pipe to the parent is the child's alone
+    while os.getppid() == child:
+        if _parent_of(child) != parent:
+            os.killpg(child, signal.SIGKILL)
+        time.sleep(1)
+    os._exit(0)
+
+
+def _parent_of(pid: int) -> int:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def _serve(fd: int, parent: int, preload: Sequence[str]) -> None:
+    _end_with_parent(parent, fd)
+    with loading():
+        for module in preload:
+            importlib.import_module(module)
+    connection: Connection[Any, Any] = Connection(fd)
+    while True:
+        try:
+            call = connection.recv()
+        except EOFError:
+            return
+        answer = _run(call, connection)
+        try:
+            connection.send(answer)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            connection.send(("failure", f"its result cannot be sent back: {error}"))
+        del call, answer
+        _give_back()
+
+
+def _give_back() -> None:
+    """Give memory that is free back to the system: what a long movie took, the next need not.
+
+    While a stage runs it is kept (see `SMALL_HEAP`).
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library than glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

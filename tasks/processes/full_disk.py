@@ -1,0 +1,97 @@
+"""Room on the scratch disk: what a full one looks like, and what to do about it."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.errors import Retriable
+
+REMEDY = "make room there, or let TMPDIR name a folder on a larger disk where workers start"
+
+NOTHING = 1 << 20
+"""Bytes free that are as good as none: what did not fit was a larger piece."""
+
+LITTLE = 64 << 20
+"""Bytes free that are too few for what a stage writes."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@contextmanager
+def told_if_full(folder: Path) -> Iterator[None]:
+    """Say in clear words where what fails in the block fails for want of room in a folder.
+
+    Raises:
+        Retriable: The disk, or the user's share of it, is full; everything else is raised as it is.
+    """
+    try:
+        yield
+    except Exception as error:
+        if told := full_disk(error, folder):
+            raise told from error
+        raise
+
+
+def full_disk(error: BaseException, folder: Path) -> Retriable | None:
+    """What to tell of an error that came of a full disk.
+
+    Args:
+        error: Whatever was raised; HDF5 tells of a full disk in words of its own.
+        folder: The scratch folder that was written to.
+
+    Returns:
+        The error in a sentence, or None where there is room enough.
+    """
+    numbers = {getattr(each, "errno", None) for each in _chain(error)}
+    free = _free(folder)
+    if not _FULL & numbers and not (free < NOTHING and _is_of_files(error)):
+        return None
+    what = "this user's share of the disk" if errno.EDQUOT in numbers else "the disk"
+    said = str(getattr(error, "strerror", None) or "")
+    more = f" ({said})" if said not in {"", *map(os.strerror, _FULL)} else ""
+    return Retriable(
+        f"{what} of the scratch folder {folder} is full, {free:,} bytes are free now{more}; "
+        f"{REMEDY}"
+    )
+
+
+def _free(folder: Path) -> int:
+    """Bytes; where the folder is gone, those of the disk that it was on."""
+    there = next(each for each in (folder, *folder.parents) if each.exists())
+    return shutil.disk_usage(there).free
+
+
+def full_somewhere(error: OSError, scratch: Path) -> Retriable | None:
+    """What to tell of an error that came of a full disk, perhaps not of the scratch folder's.
+
+    Args:
+        error: Whatever was raised.
+        scratch: The scratch folder.
+
+    Returns:
+        The error in a sentence, or None where it does not tell which disk is full.
+    """
+    name = error.filename
+    named = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None
+    if named and not named.is_relative_to(scratch):
+        if error.errno not in _FULL:
+            return None
+        said = os.strerror(error.errno)
+        return Retriable(f"{named} could not be written: {said}; make room on that disk")
+    if named or error.errno not in _FULL or _free(scratch) < LITTLE:
+        return full_disk(error, scratch)
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_of_files(error: BaseException) -> bool:
+    """Whether it is of a kind that comes of files; a wrong argument is wrong on a full disk too."""
+    return any(isinstance(each, (OSError, RuntimeError)) for each in _chain(error))

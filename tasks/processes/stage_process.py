@@ -1,0 +1,268 @@
+"""Run heavy stages in child processes that can really be ended.
+
+A time limit or a cancelled run cannot stop native code in a thread, and DeepLabCut changes its
+process' working directory and thread pools. So stages run in children of their own: each answers
+one call after the other (a loaded model is kept between calls), sends progress, leads a process
+group of its own, and ends when its parent does.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tasks.errors import PoseError, Retriable, StageFailed
+from tasks.processes.child import Call
+from tasks.processes.watchdog import Patience, Watchdog
+
+R = TypeVar("R")
+
+CHILD = "tasks.processes.child"
+"""The module that each child process runs."""
+
+ROOT = Path(__file__).resolve().parents[2]
+
+POLL_INTERVAL = 0.5
+"""Seconds between two looks at whether a child is still there."""
+
+END_INTERVAL = 10.0
+"""Seconds that a child has to end by itself once it has closed its pipe."""
+
+_LAST_LINES = 20
+
+
+class StageProcess:
+    """A child process that runs module-level functions, one at a time.
+
+    A function that takes a ``progress`` argument is given one that sends frame counts back.
+    """
+
+    def __init__(
+        self, name: str, log: Path, env: Mapping[str, str], preload: Sequence[str] = ()
+    ) -> None:
+        self.name = name
+        self._preload = list(preload)
+        self._log = log
+        self._env = dict(env)
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[Any, Any] | None = None
+        self._ended = False
+
+    def start(self) -> None:
+        """Start the child ahead of its first call, so that its imports overlap with other work."""
+        with self._lock:
+            self._running()
+
+    def call(
+        self,
+        function: Callable[..., R],
+        *args: Any,
+        on_progress: Callable[[Any], None] | None = None,
+        patience: Patience = Patience(),  # noqa: B008 - frozen
+    ) -> R:
+        """Run a function in the child and wait for its result.
+
+        Args:
+            function: A module-level function whose arguments and result can be pickled.
+            *args: Its arguments, without ``progress``.
+            on_progress: Receives what the function's ``progress`` argument is called with.
+            patience: How long the child may stay silent before it counts as hung.
+
+        Returns:
+            What the function returned.
+
+        Raises:
+            PoseError: As the function raised it.
+            Retriable: The child was ended by a signal, or was silent for too long.
+            StageFailed: The function raised anything else; ``output`` has its last lines.
+        """
+        call = Call(function.__module__, function.__qualname__, args)
+        with self._lock:
+            connection = self._running()
+            try:
+                with Watchdog(patience, self._end_group) as watchdog:
+                    kind, value = self._exchange(connection, call, on_progress, watchdog)
+            except BaseException:
+                # Cancelled, or lost: the child may still be busy with what nobody waits for.
+                self._kill()
+                raise
+            if kind == "failure":
+                # A GPU that failed once fails for good in a process, and HDF5 keeps open what it
+                # could not write: the next call gets a new one.
+                self._kill()
+                raise self._failed(value)
+        if kind == "error":
+            raise value
+        return value  # type: ignore[no-any-return]
+
+    def _exchange(
+        self,
+        connection: "Connection[Any, Any]",
+        call: Call,
+        on_progress: Any,
+        watchdog: Watchdog,
+    ) -> tuple[str, Any]:
+        """Send a call and wait for what it ends with, passing progress on."""
+        with self._told_if_lost(watchdog):
+            connection.send(call)
+        while True:
+            with self._told_if_lost(watchdog):
+                kind, value = self._message(connection, watchdog)
+            if kind != "progress":
+                return kind, value
+            with watchdog.heard(value):
+                if on_progress is not None:
+                    on_progress(value)
+
+    def _message(self, connection: "Connection[Any, Any]", watchdog: Watchdog) -> tuple[str, Any]:
+        # Polling, not a blocking read, lets signals and cancellation through. A dead child may
+        # leave others behind that hold the pipe open: its own state counts too. One that hangs in
+        # a driver outlives even SIGKILL until that lets it go, and nobody waits for it that long.
+        while not connection.poll(POLL_INTERVAL):
+            if watchdog.has_bitten or self._child is None or self._child.poll() is not None:
+                raise EOFError
+        return connection.recv()  # type: ignore[no-any-return]
+
+    @contextmanager
+    def _told_if_lost(self, watchdog: Watchdog) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, BrokenPipeError, ConnectionResetError) as error:
+            raise self._with_output(watchdog.bite(self.name) or self._lost()) from error
+        except (OSError, TypeError) as error:
+            if not self._ended:
+                raise
+            raise self._lost() from error  # another thread has closed the pipe
+
+    def _running(self) -> "Connection[Any, Any]":
+        self._check_not_ended()
+        if self._child is None or self._child.poll() is not None or self._connection is None:
+            self._kill()
+            self._launch()
+            self._check_not_ended()  # whoever ended it meanwhile has not seen the child
+        assert self._connection is not None
+        return self._connection
+
+    def _check_not_ended(self) -> None:
+        if self._ended:
+            self._kill()
+            raise self._told_of_the_end()
+
+    def _launch(self) -> None:
+        ours, theirs = Pipe()
+        # Unbuffered, so that what a child printed last is there when it is killed.
+        env = os.environ | {"PYTHONUNBUFFERED": "1"} | self._env
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH"))))
+        command = [sys.executable, "-m", CHILD, str(theirs.fileno()), str(os.getpid())]
+        command += self._preload
+        with self._log.open("ab") as log:
+            self._child = subprocess.Popen(
+                command,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        theirs.close()
+        self._connection = ours
+
+    def _lost(self) -> PoseError:
+        """Describe how the child ended."""
+        if self._ended:
+            return self._told_of_the_end()
+        child, status = self._child, None
+        if child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                # It ends by itself; killed meanwhile, it would seem to have been killed before.
+                child.wait(END_INTERVAL)
+            status = child.poll()
+        self._kill()
+        if status is not None and status < 0:
+            return Retriable(f"the {self.name} process was ended by {_told_signal(-status)}")
+        return StageFailed(f"the {self.name} process ended with status {status}")
+
+    def _told_of_the_end(self) -> StageFailed:
+        return StageFailed(f"the {self.name} process was ended with its run")
+
+    def _failed(self, told: str | PoseError) -> PoseError:
+        if isinstance(told, str):
+            told = StageFailed(" ".join(told.split()))
+        return self._with_output(told)
+
+    def _with_output(self, error: PoseError) -> PoseError:
+        error.output = self.last_lines() or None
+        return error
+
+    def last_lines(self) -> str:
+        """Return the end of what the child printed."""
+        with suppress(FileNotFoundError):
+            text = self._log.read_bytes()[-20_000:].decode("utf-8", "replace")
+            lines = [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
+            return "\n".join(lines[-_LAST_LINES:])
+        return ""
+
+    def _kill(self) -> None:
+        """End the child and everything that it started."""
+        child, connection = self._child, self._connection
+        self._child = self._connection = None
+        if child is not None:
+            _kill_group(child)
+            with suppress(subprocess.TimeoutExpired):
+                # What hangs in a driver ends when that lets it; nobody waits for it that long.
+                child.wait(END_INTERVAL)
+        if connection is not None:
+            connection.close()
+
+    def _end_group(self) -> None:
+        """End the child and what it started, from another thread: the caller then finds out."""
+        if (child := self._child) is not None:
+            _kill_group(child)
+
+    def close(self) -> None:
+        """End the child; a later call starts a new one."""
+        self._kill()
+
+    def end(self) -> None:
+        """End the child for good: a stage that is tried again must not start another one."""
+        self._ended = True
+        self._kill()
+
+
+def _kill_group(child: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+_CRASHED = (
+    "its native code crashed on this input; where that happens again, encode the movie anew "
+    "(ffmpeg -i OLD.mp4 NEW.mp4), or try another worker"
+)
+
+_REMEDIES = {
+    signal.SIGKILL: "out of memory? give the worker more, or run less beside it",
+    signal.SIGBUS: "the scratch disk (TMPDIR) or /dev/shm is full? make room",
+    signal.SIGSEGV: _CRASHED,
+    signal.SIGABRT: _CRASHED,
+    signal.SIGILL: _CRASHED,
+    signal.SIGFPE: _CRASHED,
+}
+
+
+def _told_signal(number: int) -> str:
+    """A signal's name, and what to do where it comes again."""
+    try:
+        known = signal.Signals(number)
+    except ValueError:
+        return f"signal {number}"  # a real-time one has no name
+    remedy = _REMEDIES.get(known)
+    return f"{known.name} ({remedy})" if remedy else known.name

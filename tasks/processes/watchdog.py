@@ -1,0 +1,135 @@
+"""How long a stage may be silent, and what ends a process that is silent for longer."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tasks.errors import BadInput, Retriable
+from tasks.processes.bottleneck import Pace
+
+PATIENCE = "DLCFLOW_PATIENCE"
+"""Environment variable: seconds of silence that any stage may need, whatever the movie's length."""
+
+DEFAULT_PATIENCE = 300.0
+"""Enough for the libraries and a large model to come from a cold disk, on a busy machine."""
+
+PER_FRAME = 0.002
+"""Seconds more for each frame, where work on a whole movie says nothing until it is done.
+
+Filtering, judging and drawing take some ten microseconds a frame.
+"""
+
+PER_COMBINED_FRAME = 0.05
+"""The same where poses are put together: following several animals takes some milliseconds."""
+
+TICK = 0.5
+"""Seconds between two looks at how long a process has been silent."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one call may stay silent.
+
+    Attributes:
+        what: The movie, as messages call it; empty where it is about none.
+        frames: The length of what is worked on.
+    """
+
+    what: str = ""
+    frames: int = 0
+
+    def limit(self, last: Any) -> float:
+        """Seconds of silence that are too many.
+
+        Before the first frame, after the last one, and where no frames are told, files are read and
+        written that are the larger the longer the movie is.
+
+        Args:
+            last: The last progress that was told, frames or a `Pace`; None where none was.
+        """
+        done = last.done if isinstance(last, Pace) else last
+        if isinstance(last, Pace) and last.combines:
+            # As many as there are, not as many as the movie says that it has.
+            return _base() + PER_COMBINED_FRAME * last.done
+        between = done is not None and 0 < done < self.frames
+        return _base() + (0 if between else PER_FRAME * self.frames)
+
+
+def _base() -> float:
+    text = os.environ.get(PATIENCE) or str(DEFAULT_PATIENCE)
+    try:
+        if (seconds := float(text)) > 0:
+            return seconds
+    except ValueError:
+        pass
+    raise BadInput(f"{PATIENCE}: expected seconds, a number above 0, found {text!r}; change it")
+
+
+class Watchdog:
+    """Watches how long a process is silent while the block runs, and ends it when it is too long.
+
+    It counts its own ticks, not what a clock says: while this process is stopped itself, or its
+    machine asleep, nobody's silence counts.
+
+    Args:
+        patience: What is too long.
+        end: Ends the process; called from a thread.
+
+    Attributes:
+        has_bitten: Whether it has been silent for too long, and was ended.
+    """
+
+    def __init__(self, patience: Patience, end: Callable[[], None]) -> None:
+        self._patience, self._end = patience, end
+        self._last: Any = None
+        self._silent, self._listening = 0.0, True
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        self._limit = patience.limit(None)
+        self.has_bitten = False
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    @contextmanager
+    def heard(self, value: Any) -> Iterator[None]:
+        """A sign of life; while the block deals with it, nobody listens for the next one."""
+        self._listening = False
+        try:
+            yield
+        finally:
+            self._last, self._silent, self._listening = value, 0.0, True
+
+    def bite(self, name: str) -> Retriable | None:
+        """Say what has been ended, and why; nothing where it was not for its silence.
+
+        Args:
+            name: What the process is called.
+        """
+        if not self.has_bitten:
+            return None
+        frames = f"{self._patience.what}, {self._patience.frames:,} frames".removeprefix(", ")
+        whose = f" (the limit for {frames})" if self._patience.frames else ""
+        return Retriable(
+            f"the {name} process gave no sign of life for {self._limit:,.0f} s{whose} and was "
+            f"ended; if it was only slow, set {PATIENCE} to more seconds than "
+            f"{_base():,.0f} where workers start"
+        )
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(TICK):
+            if self._listening:
+                self._silent += TICK
+            self._limit = self._patience.limit(self._last)
+            if self._silent > self._limit:
+                self.has_bitten = True
+                self._end()
+                return

@@ -1,0 +1,1 @@
+"""Find lost runs and start them again."""

@@ -1,0 +1,222 @@
+"""How runs are started again whose process, worker or machine was lost.
+
+Prefect marks such a run Crashed: its worker says so, or its heartbeat stopped. It is the same run
+when it is started again, from the start, and repeats nothing that harms: outputs are replaced as a
+whole. What must not happen is that a run is carried out twice at a time, or without end. So a crash
+is decided on once nobody holds the run any more, and each start that recovery made is counted in
+the run's own history.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import uuid5
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import deployment, flow_run
+from prefect.states import AwaitingRetry, Cancelled, Crashed, Failed, Running, to_state_create
+from prefect.types._datetime import now
+
+from tasks import TAG
+from tasks.recovery.lost_runs import (
+    LETS_GO_BY,
+    NO_HEARTBEAT,
+    age,
+    cancelled_runs,
+    crashed_runs,
+    is_alive,
+    is_let_go,
+    lost_runs,
+)
+from tasks.stages.cancellation import history, says_nothing, tell_who_cancelled, who_and_when
+
+LOOK = "recovery"
+"""The flow that looks after crashed runs."""
+
+INTERVAL = 3.0
+"""Seconds between two looks at crashes that are not decided."""
+
+UNDECIDED = LETS_GO_BY + timedelta(minutes=1)
+"""A crash that is older than this is left to the next look."""
+
+_TOLD = 10
+"""Runs that a state's message tells of."""
+
+_STARTED_AGAIN = "Started again"
+
+
+def recover_all(restarts: int) -> list[str]:
+    """Start crashed runs again, as often as is allowed, and go on until all are decided.
+
+    Args:
+        restarts: How many times a run is started again, at most.
+
+    Returns:
+        What was done, one sentence for each run.
+    """
+    done: list[str | None] = []
+    with get_client(sync_client=True) as client:
+        # After a time without the server even this run may look lost.
+        done += [_mark(client, run) for run in lost_runs(client) if str(run.id) != flow_run.id]
+        done += [
+            _tell(client, run)
+            for run in cancelled_runs(client)
+            if run.state and says_nothing(run.state)
+        ]
+        while True:
+            done += [recover(client, run, restarts) for run in crashed_runs(client)]
+            if not any(age(run) < UNDECIDED for run in crashed_runs(client)):
+                return [sentence for sentence in done if sentence]
+            time.sleep(INTERVAL)
+
+
+def drop_late_looks() -> None:
+    """Remove the looks that came due while there was no worker: this one sees what they would.
+
+    A limit of one look at a time would not do in their place: where the server keeps its places in
+    memory, that of a look which is lost together with the server stays taken, and no look is left
+    that would free it.
+    """
+    if not deployment.id:
+        return
+    late = {
+        "deployment_id": {"any_": [deployment.id]},
+        "tags": {"all_": ["auto-scheduled"]},
+        "state": {"name": {"any_": ["Scheduled", "Late"]}},
+        "expected_start_time": {"before_": now("UTC").isoformat()},
+    }
+    with get_client(sync_client=True) as client:
+        while _delete(client, late):
+            pass  # the server removes fifty at a time
+
+
+def is_looked_after() -> bool:
+    """Whether an earlier look is under way: it goes on until all crashes are decided."""
+    with get_client(sync_client=True) as client:
+        looks = client.read_flow_runs(
+            flow_filter=FlowFilter.model_validate({"name": {"any_": [LOOK]}}),
+            flow_run_filter=FlowRunFilter.model_validate(
+                {"state": {"type": {"any_": ["RUNNING"]}}, "tags": {"all_": [TAG]}}
+            ),
+        )
+    lately = [run for run in looks if age(run) < UNDECIDED and run.start_time]
+    first = min(lately, key=lambda run: (run.start_time, run.id), default=None)
+    return first is not None and str(first.id) != flow_run.id
+
+
+def _delete(client: SyncPrefectClient, runs: dict[str, Any]) -> list[str]:
+    """Remove some of the runs that a filter finds; their ids."""
+    path: Any = "/flow_runs/bulk_delete"  # which the client's list of addresses lacks
+    answer = client.request("POST", path, json={"flow_runs": runs})
+    return list(answer.json()["deleted"])
+
+
+def in_short(done: Sequence[str]) -> str:
+    """What was done, short enough for a state's message."""
+    more = [f"And {len(done) - _TOLD} more."] if len(done) > _TOLD else []
+    return " ".join([*done[:_TOLD], *more]) or "No run had crashed."
+
+
+def recover(client: SyncPrefectClient, run: FlowRun, restarts: int) -> str | None:
+    """Decide what becomes of a crashed run, and see to it.
+
+    Args:
+        client: The server.
+        run: The run, as it was when it was found.
+        restarts: How many times it is started again, at most.
+
+    Returns:
+        What was done, in a sentence; None where there is nothing to do, or not yet.
+    """
+    try:
+        states = history(client, run.id)
+    except ObjectNotFound:
+        return None
+    crash = states[-1]
+    if not crash.is_crashed():
+        return None  # somebody else was quicker
+    if is_alive(client, run, crash):
+        state: State[Any] = Running(
+            message="Its heartbeat is back: it was not lost, only not heard."
+        )
+        # By force, since no rule of Prefect's foresees it.
+        client.set_flow_run_state(run.id, state, force=True)
+    elif is_let_go(client, run, crash):
+        state = _next_state(states, restarts)
+        if not _set(client, run, crash, state):
+            return None
+        _end_tasks(client, run, crash)
+    else:
+        return None
+    return f"{run.name}: {state.message}"
+
+
+def _next_state(states: Sequence[State[Any]], restarts: int) -> State[Any]:
+    """What a run that is lost becomes, by its history."""
+    crash, made = states[-1], starts_again(states)
+    if made < restarts:
+        return AwaitingRetry(
+            message=f"{_STARTED_AGAIN} after a crash ({made + 1} of at most {restarts} times): "
+            f"{crash.message}"
+        )
+    times = "once" if made == 0 else f"{made + 1} times"
+    return Failed(
+        message=f"Given up: it crashed {times}, and is not started again by itself. The last "
+        f"crash: {crash.message} Look at its logs and at the machine that it ran on; Retry starts "
+        "it again."
+    )
+
+
+def starts_again(states: Iterable[State[Any]]) -> int:
+    """How many times recovery started a run since somebody last started it by hand."""
+    count = 0
+    for state in states:
+        if state.is_scheduled() and state.name == "AwaitingRetry":
+            count = count + 1 if (state.message or "").startswith(_STARTED_AGAIN) else 0
+    return count
+
+
+def _set(client: SyncPrefectClient, run: FlowRun, crash: State[Any], state: State[Any]) -> bool:
+    """Set a run's state once for each of its crashes, however many look at the same time."""
+    wanted = to_state_create(state)
+    # The server refuses to make a transition twice. The client's own method would call each new.
+    wanted.state_details.transition_id = uuid5(crash.id, wanted.type.value)
+    answer = client.request(
+        "POST",
+        "/flow_runs/{id}/set_state",
+        path_params={"id": run.id},
+        json={"state": wanted.model_dump(mode="json")},
+    )
+    return bool(answer.json()["status"] == SetStateStatus.ACCEPT.value)
+
+
+def _end_tasks(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> None:
+    """Let no stage of the lost process go on for ever in the UI."""
+    filters = FlowRunFilter.model_validate({"id": {"any_": [run.id]}})
+    for task in client.read_task_runs(flow_run_filter=filters):
+        state = task.state
+        if state and not state.is_final() and state.timestamp < crash.timestamp:
+            client.set_task_run_state(task.id, Crashed(message="Its run crashed."), force=True)
+
+
+def _tell(client: SyncPrefectClient, run: FlowRun) -> str | None:
+    """Say who cancelled a run where its worker does not: one in a cluster, or none yet."""
+    told = tell_who_cancelled(client, run.id)
+    return told and f"{run.name}: {told}"
+
+
+def _mark(client: SyncPrefectClient, run: FlowRun) -> str:
+    """Let a run's state be what nobody is left to say; what crashed is decided on later."""
+    if run.state and run.state.is_cancelling():
+        told = f"{who_and_when(run.state)}; its worker was gone before it said so."
+        state: State[Any] = Cancelled(message=told)
+    else:
+        # It may have been only the server that was away: the next sign of life puts that right.
+        state = Crashed(message=f"{NO_HEARTBEAT}, and nobody is left to say what became of it.")
+    client.set_flow_run_state(run.id, state)
+    return f"{run.name}: {state.message}"

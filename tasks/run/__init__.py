@@ -1,0 +1,1 @@
+"""One request: resolve it, fetch its inputs, and run its stages."""

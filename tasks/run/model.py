@@ -1,0 +1,37 @@
+"""The stages that check a model and load it."""
+
+from pathlib import Path
+
+from tasks.pose import estimate
+from tasks.pose.cache_keys import network_digest
+from tasks.pose.model.inspection import as_markdown, inspect_archive
+from tasks.pose.network.interface import Loaded
+from tasks.pose.settings import PoseSettings
+from tasks.processes.pool import Workers
+from tasks.run.movie import DEVICE
+from tasks.run_data import Fetched, ReadyModel
+from tasks.stages.artifacts import key_of, show
+from tasks.stages.stage import WORKER_RETRIES, stage
+
+
+@stage("Check model", "check model · {name}")
+def check_model(
+    archive: Fetched, name: str, settings: PoseSettings, scratch: Path
+) -> tuple[ReadyModel, str]:
+    """Open the archive safely and refuse, before any inference, what cannot work."""
+    project = scratch / "project"
+    inspection = inspect_archive(archive.path, name, project, archive.input.sha256)
+    usable = "can be used" if inspection.usable else "cannot be used"
+    show(key_of("model", name), as_markdown(inspection), f"{name} {usable}")
+    model = inspection.usable_model()
+    model.check_displayed(settings.displayed_body_parts)
+    parts = f"{len(model.body_parts)} body parts"
+    ready = ReadyModel(model, project, network_digest(project))
+    return ready, f"{model.network}, {parts}, {model.snapshot}"
+
+
+@stage("Load model", "load model", "gpu", retries=WORKER_RETRIES)
+def load_model(ready: ReadyModel, workers: Workers) -> tuple[Loaded, str]:
+    """Load the weights onto the device, so that a model that does not fit is refused once."""
+    loaded = workers.estimator.call(estimate.load, ready.project, DEVICE)
+    return loaded, f"{loaded.scorer} on {loaded.device}"

@@ -1,0 +1,116 @@
+"""Whether a run will fit its scratch folder, asked before it begins and again for each movie.
+
+What is not known yet is estimated from what was measured on real movies; a disk that becomes full
+all the same is told as such by the stage that finds out.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.errors import Retriable
+from tasks.pose.movies.info import MovieInfo
+from tasks.processes.full_disk import REMEDY
+from tasks.run_data import ResolvedRequest
+from tasks.stages.stage import stage
+from tasks.storage.location import Location
+
+LABELED_SHARE = 2.0
+"""Size of a labelled movie against its original: 0.8 to 1.6 on real H.264 movies."""
+
+LABELED_PIXEL = 0.06
+"""Bytes of a labelled movie for each pixel of each frame: 0.01 at rest, 0.055 in noise."""
+
+KEPT_SHARE = 0.05
+"""What stays of each movie until the run's end, poses and previews, against its original."""
+
+POSES_FRAME = 1_500
+"""Bytes of a frame's poses, filtered poses and annotations, for some twenty body parts."""
+
+
+@stage("Check scratch room", "check scratch room")
+def check_scratch(request: ResolvedRequest, scratch: Path, at_once: int) -> tuple[None, str]:
+    """Refuse a request that does not fit the scratch disk, before anything is fetched.
+
+    Args:
+        request: The request.
+        scratch: Its scratch folder.
+        at_once: How many movies lie there at the same time.
+    """
+    needed = scratch_needed(request, at_once)
+    free = shutil.disk_usage(scratch).free
+    if needed > free:
+        raise Retriable(
+            f"about {needed:,} bytes of scratch are needed for the model, "
+            f"{_counted(request, at_once)} and the results, and {free:,} are free in "
+            f"{scratch.parent}; {REMEDY}"
+        )
+    return None, f"about {needed:,} bytes needed, {free:,} free"
+
+
+def scratch_needed(request: ResolvedRequest, at_once: int) -> int:
+    """Estimate the most that a request holds in its scratch folder at a time.
+
+    Local files are read where they are. An archive is unpacked beside itself, and weights hardly
+    shrink when they are packed.
+
+    Args:
+        request: The request.
+        at_once: How many movies lie there at the same time.
+
+    Returns:
+        Bytes.
+    """
+    model = request.model.size * (1 + _is_fetched(request.model.location))
+    movies = sorted(
+        movie.info.size * (_is_fetched(movie.info.location) + LABELED_SHARE)
+        for movie in request.movies
+    )
+    kept = KEPT_SHARE * sum(movie.info.size for movie in request.movies)
+    return round(model + _largest(movies, at_once) + kept)
+
+
+def check_outputs(name: str, source: Path, info: MovieInfo, scratch: Path) -> None:
+    """Refuse a movie whose results do not fit the scratch disk, before it is on the GPU.
+
+    Args:
+        name: What the movie is called in messages.
+        source: The movie.
+        info: Its shape and length.
+        scratch: Where its results go.
+
+    Raises:
+        Retriable: There is no room for them.
+    """
+    needed, free = outputs_needed(source.stat().st_size, info), shutil.disk_usage(scratch).free
+    if needed > free:
+        raise Retriable(
+            f"about {needed:,} bytes of scratch are needed for the labelled movie and the poses "
+            f"of {name}, and {free:,} are free in {scratch}; {REMEDY}"
+        )
+
+
+def outputs_needed(size: int, info: MovieInfo) -> int:
+    """Estimate what a movie's results take, in bytes.
+
+    Args:
+        size: The movie's bytes.
+        info: Its shape and length.
+    """
+    frames = info.declared_frames or 0
+    pixels = frames * info.width * info.height
+    labeled = min(LABELED_SHARE * size, LABELED_PIXEL * pixels) if frames else LABELED_SHARE * size
+    return round(labeled + POSES_FRAME * frames)
+
+
+def _largest(sizes: Sequence[float], count: int) -> float:
+    return sum(sizes[-count:]) if count else 0
+
+
+def _is_fetched(location: Location) -> bool:
+    return not location.is_local
+
+
+def _counted(request: ResolvedRequest, at_once: int) -> str:
+    count = min(at_once, len(request.movies))
+    return f"the {count} largest movies at a time" if count > 1 else "one movie at a time"

@@ -1,0 +1,53 @@
+"""Start a run's child processes, and end them whatever happens."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.processes.environment import usable_cpus
+from tasks.processes.pool import StagePool, Workers
+from tasks.processes.stage_process import StageProcess
+from tasks.run.estimator import environment, estimator_for
+from tasks.stages.progress import ending_together
+
+FINISHING_MODULES = (
+    "tasks.pose.finishing",
+    "tasks.pose.tables.median_filter",
+    "tasks.pose.tables.annotations",
+    "tasks.pose.previews.draw",
+    "pyarrow.parquet",
+    "scipy.signal",
+)
+"""What a finisher loads while the first movie is estimated."""
+
+MOST_FINISHERS = 4
+"""Processes beside the estimator: more movies than this are never finished at the same time."""
+
+
+@contextmanager
+def stage_processes(scratch: Path) -> Iterator[Workers]:
+    """Start a run's child processes, and end them whatever happens.
+
+    Args:
+        scratch: Where their output goes.
+
+    Yields:
+        The processes; they start when that is asked of them, or at their first call.
+    """
+    estimator = estimator_for(scratch)
+    finishers = [
+        StageProcess(
+            "finishing",
+            scratch / f"finishing-{index}.log",
+            environment(scratch, threads=1),
+            FINISHING_MODULES,
+        )
+        for index in range(max(1, min(MOST_FINISHERS, usable_cpus() // 4)))
+    ]
+    workers = Workers(estimator, StagePool(finishers), threading.Lock())
+    try:
+        with ending_together(workers.ended):
+            yield workers
+    finally:
+        workers.end()

@@ -1,0 +1,195 @@
+"""What a run knows, step by step: its request, its movies, and what was made of each."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from tasks.pose.estimate import Estimate
+from tasks.pose.finishing import Labeled
+from tasks.pose.model.description import Model
+from tasks.pose.movies.reader import MovieInfo
+from tasks.pose.network.interface import Loaded
+from tasks.pose.results.run_record import Input, MovieRecord, Output, Request
+from tasks.pose.tables.quality import Quality
+from tasks.processes.watchdog import Patience
+from tasks.stages.stage_times import Seconds
+from tasks.storage.location import Location
+from tasks.storage.store import ObjectInfo
+
+
+@dataclass(frozen=True)
+class MovieSource:
+    """One movie of a request.
+
+    Attributes:
+        number: Its place in the request, counted from 0.
+        name: Its folder below the output location.
+        info: The object.
+    """
+
+    number: int
+    name: str
+    info: ObjectInfo
+
+
+@dataclass(frozen=True)
+class ResolvedRequest:
+    """A request whose locations have been found.
+
+    Attributes:
+        given: The request as it was given.
+        model: The model archive.
+        movies: The movies, in order.
+        output: The prefix or folder that results go below.
+        warnings: What the user should know, one sentence each.
+    """
+
+    given: Request
+    model: ObjectInfo
+    movies: tuple[MovieSource, ...]
+    output: Location
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An input on the local disk, and exactly which bytes it is."""
+
+    path: Path
+    input: Input
+
+
+INPUT = "input"
+"""Where a fetched movie lies in its scratch folder, apart from results of the same name."""
+
+
+@dataclass(frozen=True)
+class ReadyModel:
+    """A model that has been checked and can run.
+
+    Attributes:
+        model: What is known of it.
+        project: The DeepLabCut project that runs it.
+        network: Digest of how its network is built and run.
+    """
+
+    model: Model
+    project: Path
+    network: str
+
+
+@dataclass(frozen=True)
+class CheckedMovie:
+    """A movie that can be read.
+
+    Attributes:
+        name: Its folder below the output location.
+        path: The file.
+        info: Shape, rate and declared length.
+        edges: Left, right, top, bottom in pixels of what goes to the network.
+        size: The file's bytes; where an earlier run has made all that is made of it, the file
+            itself may not be here.
+    """
+
+    name: str
+    path: Path
+    info: MovieInfo
+    edges: tuple[int, int, int, int]
+    size: int
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """Left and top edge of what goes to the network, in pixels."""
+        return self.edges[0], self.edges[2]
+
+    @property
+    def is_cropped(self) -> bool:
+        """Whether only a part of the frame goes to the network."""
+        return self.edges != (0, self.info.width, 0, self.info.height)
+
+    @property
+    def cropped_size(self) -> tuple[int, int]:
+        """Width and height of what goes to the network, in pixels."""
+        left, right, top, bottom = self.edges
+        return right - left, bottom - top
+
+    @property
+    def patience(self) -> Patience:
+        """How long work on the whole movie may say nothing."""
+        return Patience(self.name, self.info.declared_frames or self.size // SMALL_FRAME)
+
+
+SMALL_FRAME = 1_000
+"""Bytes that a frame takes at least in a movie that does not tell how many it has."""
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """One movie's results, on the way to the run record.
+
+    Attributes:
+        source: The movie of the request.
+        fetched: Its bytes.
+        checked: Its shape.
+        found: Its poses and times.
+        poses: The H5 that is delivered, in the scratch folder.
+        quality: The verdict.
+        labeled: The labelled movie.
+        previews: The preview files, in the scratch folder, by their published names.
+        outputs: What was published, by name.
+        seconds: Time that each stage took.
+    """
+
+    source: MovieSource
+    fetched: Fetched
+    checked: CheckedMovie
+    found: Estimate
+    poses: Path
+    quality: Quality
+    labeled: Labeled
+    previews: dict[str, Path]
+    outputs: dict[str, Output]
+    seconds: Seconds = field(default_factory=dict)
+
+    @property
+    def in_short(self) -> str:
+        """Frames and verdict in a few words."""
+        return f"{self.found.frames} frames, {self.quality.in_short}{_reuse(self.seconds)}"
+
+
+def _reuse(seconds: Seconds) -> str:
+    """What of a movie is an earlier run's, in a word or two."""
+    made = [name for name, s in seconds.items() if s is not None]
+    if seconds.get(ESTIMATE, 0.0) is not None:
+        return ""
+    return ", poses reused" if set(made) & _MAKING else ", reused"
+
+
+ESTIMATE = "Estimate poses"
+"""Name of the stage in which the network runs."""
+
+_MAKING = {"Filter poses", "Judge quality", "Draw previews", "Label movie", "Publish movie"}
+"""Stages that make something that is delivered; the others only look."""
+
+
+Outcome = Analysed | MovieRecord
+"""A movie's results, or the record of one that failed."""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the run record tells beside the movies.
+
+    Attributes:
+        request: The request.
+        model: The archive's bytes.
+        ready: The model.
+        loaded: What ran; None where that was only in other runs, all of which failed.
+        started: When the run began.
+    """
+
+    request: ResolvedRequest
+    model: Fetched
+    ready: ReadyModel
+    loaded: Loaded | None
+    started: datetime

@@ -1,0 +1,1 @@
+"""A request whose movies are spread over several workers."""

@@ -1,0 +1,165 @@
+"""One live progress bar for each movie in Prefect's UI: how far, how fast, what bounds it."""
+
+import contextvars
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
+from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
+
+from tasks.messages import escaped
+from tasks.stages.best_effort import briefly
+
+INTERVAL = 2.0
+"""Seconds between two updates of what the UI shows."""
+
+STEPS = {"fetch": (0, 10), "estimate": (10, 70), "label": (70, 95), "publish": (95, 100)}
+"""The percent of a movie's work at which a step begins and ends."""
+
+_LONGEST = 300
+"""Characters of a reason that fit beside a bar."""
+
+
+@dataclass
+class LiveMovie:
+    """One movie's bar; changed by the movie's own thread, sent by another.
+
+    Attributes:
+        name: The movie.
+        percent: How much of its work is done, 0 to 100.
+        text: What goes on.
+        artifact: The bar's id; None where nobody can be shown one.
+    """
+
+    name: str
+    percent: float = 0.0
+    text: str = "waiting"
+    artifact: UUID | None = None
+    changed: threading.Event = field(default_factory=threading.Event)
+
+    def tell(self, step: str, share: float | None, text: str) -> None:
+        """Tell how far a step is.
+
+        Args:
+            step: One of `STEPS`; others do not move the bar.
+            share: How much of it is done, 0 to 1; None where that is not known.
+            text: The step's own account of it.
+        """
+        if step in STEPS:
+            begin, end = STEPS[step]
+            reached = begin + (end - begin) * min(1.0, share or 0.0)
+            self.percent = max(self.percent, reached)
+        self._say(f"{step}: {text}")
+
+    def end(self, text: str, percent: float = 100.0) -> None:
+        """Tell how the movie's work ended."""
+        self.percent = percent
+        self._say(text[:_LONGEST])
+
+    def _say(self, text: str) -> None:
+        self.text = text
+        self.changed.set()
+
+    @property
+    def description(self) -> str:
+        """What stands beside the bar."""
+        return f"**{escaped(self.name)}** · {escaped(self.text)}"
+
+
+_movies: list[LiveMovie] = []
+"""The movies whose work is under way in this process."""
+
+_current: contextvars.ContextVar[LiveMovie | None] = contextvars.ContextVar("movie", default=None)
+
+
+def current() -> LiveMovie | None:
+    """The movie whose work this thread does."""
+    return _current.get()
+
+
+@contextmanager
+def live_bars() -> Iterator[None]:
+    """Keep the bars of the movies of a run up to date while the block runs.
+
+    In a thread of its own: a slow Prefect server must not slow the work that it shows.
+    """
+    ended = threading.Event()
+    # Which server there is, Prefect keeps in context variables.
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(_keep_sending, ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(timeout=INTERVAL)
+
+
+def _keep_sending(ended: threading.Event) -> None:
+    with get_client(sync_client=True) as client:
+        while not ended.wait(INTERVAL):
+            for movie in [one for one in list(_movies) if one.changed.is_set()]:
+                _send(movie, client)
+
+
+def _send(movie: LiveMovie, client: Any) -> None:
+    movie.changed.clear()
+    if movie.artifact is None:
+        return
+    update = ArtifactUpdate(data=round(movie.percent, 1), description=movie.description)
+    try:
+        client.update_artifact(artifact_id=movie.artifact, artifact=update)
+    except Exception:  # noqa: BLE001 - a picture of the work, never a part of it
+        movie.changed.set()
+
+
+def _send_last(movie: LiveMovie) -> None:
+    def send() -> None:
+        with suppress(Exception), get_client(sync_client=True) as client:
+            _send(movie, client)
+
+    if movie.artifact is not None:
+        briefly(send)
+
+
+@contextmanager
+def live_bar(name: str) -> Iterator[LiveMovie]:
+    """Show a bar for a movie while the block does its work, which tells of itself through it.
+
+    Args:
+        name: The movie.
+
+    Yields:
+        The bar; whoever ends the work says how.
+    """
+    movie = LiveMovie(name)
+    movie.artifact = _shown(movie)
+    token = _current.set(movie)
+    _movies.append(movie)
+    try:
+        yield movie
+    except Exception as error:
+        movie.end(f"failed: {error}", movie.percent)
+        raise
+    finally:
+        _movies.remove(movie)
+        _current.reset(token)
+        _send_last(movie)
+
+
+def _shown(movie: LiveMovie) -> UUID | None:
+    if TaskRunContext.get() is None:
+        return None
+    try:
+        made: Any = create_progress_artifact(0.0, description=movie.description)
+    except Exception as error:  # noqa: BLE001 - as above
+        get_run_logger().warning("The progress of %s cannot be shown: %s", movie.name, error)
+        return None
+    return UUID(str(made))

@@ -1,0 +1,171 @@
+"""Progress for people: a line now and then in the run's log, and a live bar on a terminal."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Self
+
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+
+from tasks.errors import StageFailed
+from tasks.processes.bottleneck import Pace
+from tasks.stages import live_bars
+
+LOG_INTERVAL = 30.0
+"""Seconds between two log lines of one piece of work."""
+
+_FIRST_LOG = 5.0
+
+
+@dataclass(frozen=True)
+class Update:
+    """How far a piece of work is.
+
+    Attributes:
+        what: The work, such as ``estimate · mouse1``.
+        done: Units that are done.
+        total: Units in all; None where unknown.
+        unit: ``frames`` or ``bytes``.
+        finished: Whether no more updates follow.
+    """
+
+    what: str
+    done: int
+    total: int | None
+    unit: str
+    finished: bool = False
+
+
+listeners: list[Callable[[Update], None]] = []
+"""Who else wants to know; the command line shows a bar."""
+
+
+_ended: ContextVar[threading.Event | None] = ContextVar("ended", default=None)
+
+
+@contextmanager
+def ending_together(ended: threading.Event) -> Iterator[None]:
+    """End the work that follows when the block ends, also what goes on in other threads by then.
+
+    A cancelled run must not go on with its transfers: nothing else could stop a thread.
+
+    Args:
+        ended: Set when the block ends; whoever sets it before ends the work then.
+    """
+    token = _ended.set(ended)
+    try:
+        yield
+    finally:
+        ended.set()
+        _ended.reset(token)
+
+
+def check_running(what: str) -> None:
+    """Make sure that the run goes on, before work begins that has waited for its turn.
+
+    Raises:
+        StageFailed: The run has ended meanwhile; see `ending_together`.
+    """
+    if (ended := _ended.get()) and ended.is_set():
+        raise StageFailed(f"{what}: it was ended with its run")
+
+
+class Progress:
+    """Follows one piece of work; called with the units that are done so far.
+
+    Work on a movie also moves that movie's bar in Prefect's UI; it is named ``step · movie``.
+    """
+
+    def __init__(self, what: str, total: int | None, unit: str = "frames") -> None:
+        self._what, self._total, self._unit = what, total, unit
+        self._log = _run_logger()
+        self._movie = live_bars.current()
+        self._ended = _ended.get()
+        self._started = time.monotonic()
+        self._logged = self._started - LOG_INTERVAL + _FIRST_LOG
+        self._done = 0
+        self._bound, self._combines = "", False
+        self._stopped = False
+        self._adding = threading.Lock()
+
+    def __call__(self, done: int | Pace) -> None:
+        """Tell that `done` units are done, and perhaps what bounds the work.
+
+        Raises:
+            StageFailed: The run has ended meanwhile; see `ending_together` and `stop`.
+        """
+        if self._stopped or (self._ended and self._ended.is_set()):
+            raise StageFailed(f"{self._what}: it was ended with its run")
+        if isinstance(done, Pace):
+            self._bound, self._combines, done = done.bound, done.combines, done.done
+        self._done = done
+        self._tell()
+        now = time.monotonic()
+        text = self._text(now - self._started)
+        if self._movie:
+            share = self._done / self._total if self._total else None
+            self._movie.tell(self._what.partition(" ")[0], share, text)
+        if now - self._logged >= LOG_INTERVAL:
+            self._logged = now
+            self._log(f"{self._what}: {text}")
+
+    def add(self, more: int) -> None:
+        """Tell that `more` units are done; several threads may."""
+        with self._adding:
+            self(self._done + more)
+
+    def stop(self) -> None:
+        """End the work at its next call: another part of it has failed, or was interrupted."""
+        self._stopped = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Tell that no more follows."""
+        self._tell(finished=True)
+
+    def _tell(self, *, finished: bool = False) -> None:
+        update = Update(self._what, self._done, self._total, self._unit, finished)
+        for listener in listeners:
+            listener(update)
+
+    def _text(self, seconds: float) -> str:
+        speed = self._done / seconds if seconds > 0 else 0.0
+        parts = [f"{_amount(self._done, self._unit)}, {_amount(speed, self._unit)}/s"]
+        if self._total:
+            parts.insert(0, f"{100 * self._done / self._total:.0f} %")
+            if speed > 0 and self._done <= self._total:
+                parts.append(f"{duration((self._total - self._done) / speed)} left")
+        if self._combines:
+            parts.append("poses are put together")
+        elif self._bound:
+            parts.append(f"bound by {self._bound}" if self._done else f"waits for {self._bound}")
+        return ", ".join(parts)
+
+
+def _amount(count: float, unit: str) -> str:
+    if unit == "bytes":
+        return f"{count / 1e6:,.1f} MB"
+    return f"{count:,.0f} {unit}" if count >= 10 or count == int(count) else f"{count:.1f} {unit}"  # noqa: PLR2004
+
+
+def duration(seconds: float) -> str:
+    """Render a duration as people say it."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _run_logger() -> Callable[[str], None]:
+    """Write to the run's log; taken once, since transfers tell of themselves in other threads."""
+    try:
+        return get_run_logger().info
+    except MissingContextError:
+        return lambda _text: None

@@ -1,0 +1,185 @@
+"""What is worth another try, and how a stage of ours becomes a task that tells its story."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from tempfile import gettempdir
+from traceback import format_exception
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.exceptions import MissingContextError, TerminationSignal
+from prefect.logging import get_run_logger
+from prefect.states import Completed, Failed
+from prefect.tasks import exponential_backoff
+from prefect.utilities.annotations import quote
+
+from tasks.errors import PoseError, Retriable, StageFailed
+from tasks.processes.full_disk import full_somewhere
+from tasks.stages.cancellation import note_end
+from tasks.stages.stage_times import stage_seconds
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+STORE_RETRIES = 4
+"""Tries after the first for a transfer; boto3 itself tries each of its requests several times."""
+
+WORKER_RETRIES = 1
+"""Tries after the first for a stage whose process was lost."""
+
+_BACKOFF_SECONDS = 2.0
+_JITTER = 0.5
+
+
+def is_retriable(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Prefect's retry condition: only what the error's type says may succeed later."""
+    return isinstance(state.result(raise_on_failure=False), Retriable)
+
+
+class Stage(Generic[P, R]):
+    """A function that runs as a Prefect task of its own, with a clear name and state message.
+
+    The function returns its value and a sentence for whoever watches the UI. Its errors become
+    the state's message, without a traceback: they are written for users.
+    """
+
+    def __init__(self, function: Callable[P, tuple[R, str]], **options: Any) -> None:
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
+            try:
+                value, message = function(*args, **kwargs)
+            except Exception as error:  # noqa: BLE001 - a stage's edge: all that fails is told
+                return _failed(explained(error))
+            return Completed(message=message, data=value)
+
+        @wraps(function)
+        def reuse(*_args: P.args, **_kwargs: P.kwargs) -> State[Any]:
+            return Completed(name=REUSED, message="an earlier run's result, of the same inputs")
+
+        plain: Any = {"cache_policy": NO_CACHE, "persist_result": False}
+        self.task: Task[P, State[Any]] = Task(
+            run,
+            retry_condition_fn=is_retriable,
+            retry_delay_seconds=exponential_backoff(_BACKOFF_SECONDS),
+            retry_jitter_factor=_JITTER,
+            **plain,
+            **options,
+        )
+        aside: Any = {"retries": 0, "tags": ()}
+        self._reuse: Task[P, State[Any]] = Task(reuse, **plain, **options | aside)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the task here and now; its errors are raised."""
+        started = time.monotonic()
+        args, kwargs = _as_they_are(args, kwargs)
+        state: State[Any] = self.task(*args, **kwargs, return_state=True)
+        if (seconds := stage_seconds.get()) is not None:
+            seconds[self.task.name] = time.monotonic() - started
+        try:
+            return state.result()  # type: ignore[no-any-return]
+        except PoseError as error:
+            error.stage = error.stage or self.task.name
+            raise
+
+    def unless(self, known: R | None, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the task, unless an earlier run's result is known: then the UI shows it as reused."""
+        if known is None:
+            return self(*args, **kwargs)
+        args, kwargs = _as_they_are(args, kwargs)
+        self._reuse(*args, **kwargs, return_state=True)
+        if (seconds := stage_seconds.get()) is not None:
+            seconds[self.task.name] = None
+        return known
+
+    def attempt(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Run the task here and now, where its failure costs time and no result.
+
+        Returns:
+            Whether it succeeded; if not, the log says why.
+        """
+        try:
+            self(*args, **kwargs)
+        except PoseError as error:
+            get_run_logger().warning("%s: %s; the work goes on", self.task.name, error)
+            return False
+        return True
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Run the task beside others; returns Prefect's future."""
+        args, kwargs = _as_they_are(args, kwargs)
+        return self.task.submit(*args, **kwargs)
+
+
+def _as_they_are(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Arguments in which Prefect looks for no futures, which no stage is given.
+
+    It would look through a request's every movie, for each stage of each of them.
+    """
+    return tuple(map(quote, args)), {name: quote(value) for name, value in kwargs.items()}
+
+
+REUSED = "Reused"
+"""Name of the state of a stage whose result is that of an earlier run."""
+
+
+def ends_clearly(function: Callable[P, tuple[R, str]]) -> Callable[P, R]:
+    """Make a flow function end in a state that tells in a sentence how it went.
+
+    As a stage's, the function returns its value and that sentence; its errors become Failed
+    states with theirs, without a traceback.
+    """
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            value, message = function(*args, **kwargs)
+        except PoseError as error:
+            return Failed(message=str(error), data=error)  # type: ignore[return-value]
+        except TerminationSignal:
+            note_end()
+            raise
+        return Completed(message=message, data=value)  # type: ignore[return-value]
+
+    return run
+
+
+def stage(
+    name: str, run_name: str, *tags: str, retries: int = 0
+) -> Callable[[Callable[P, tuple[R, str]]], Stage[P, R]]:
+    """Make a function a stage.
+
+    Args:
+        name: The task's name in the UI.
+        run_name: The name of each of its runs; ``{argument}`` stands for an argument.
+        *tags: What it needs, where that may be limited: the server is asked for a place each time.
+        retries: Tries after the first, where the error is worth one.
+    """
+
+    def decorate(function: Callable[P, tuple[R, str]]) -> Stage[P, R]:
+        return Stage(function, name=name, task_run_name=run_name, tags=tags, retries=retries)
+
+    return decorate
+
+
+def explained(error: BaseException) -> PoseError:
+    """The error as one that can be shown to a user: one sentence, typed by what to do."""
+    if isinstance(error, PoseError):
+        return error
+    if isinstance(error, OSError) and (full := full_somewhere(error, Path(gettempdir()))):
+        return full
+    sentence = " ".join(f"{type(error).__name__}: {error}".split())
+    told = (Retriable if isinstance(error, OSError) else StageFailed)(sentence)
+    told.output = "".join(format_exception(error))
+    return told
+
+
+def _failed(error: PoseError) -> State[Any]:
+    if error.output:
+        with suppress(MissingContextError):
+            get_run_logger().warning("Last output of the failed stage:\n%s", error.output)
+    return Failed(message=str(error), data=error)

@@ -1,0 +1,167 @@
+"""Folders on the local disk, as an object store."""
+
+import errno
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tasks.storage.local_files import (
+    Progress,
+    check_room,
+    copy_and_hash,
+    create_file,
+    existing_folder,
+    is_partial,
+    replacing,
+    target_of,
+)
+from tasks.storage.location import Location
+from tasks.storage.store import CHANGED, ObjectInfo, ObjectStore, check_part, check_size
+
+
+class LocalStore(ObjectStore):
+    """Files in local folders."""
+
+    def stat(self, location: Location) -> ObjectInfo:
+        """Describe one file; its ETag is made of its size and the time of its last change."""
+        path = location.path
+        if location.key.endswith("/") or path.is_dir():
+            raise IsADirectoryError(f"{location}: expected a file, found a folder.")
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileNotFoundError(
+                f"{location}: there is no such file. Check its folder, its name and its case."
+            ) from None
+        if not stat.S_ISREG(found.st_mode):
+            raise FileNotFoundError(f"{location}: expected a file, found a pipe or a device.")
+        return ObjectInfo(
+            location=location,
+            size=found.st_size,
+            etag=f"{found.st_size:x}-{found.st_mtime_ns:x}",
+            version=None,
+            modified=datetime.fromtimestamp(found.st_mtime, UTC),
+            sha256=None,
+        )
+
+    def list(self, prefix: Location) -> Iterator[ObjectInfo]:
+        """Every file below a folder; links to folders are not followed."""
+        if not prefix.path.is_dir():
+            return
+        for folder, subfolders, names in os.walk(prefix.path, onerror=_raise):
+            subfolders.sort()
+            paths = (os.path.join(folder, name) for name in sorted(names))  # noqa: PTH118
+            yield from filter(None, map(list_folder, paths))
+
+    def download(self, source: ObjectInfo, path: Path, progress: Progress | None = None) -> str:
+        """Copy a file."""
+        check_room(path.parent, source.size)
+        self._check_same(source)
+        with source.location.path.open("rb") as file, replacing(path) as copy:
+            sha256 = copy_and_hash(file, copy, progress)
+            self._check_same(source)
+        return sha256
+
+    def upload(
+        self,
+        path: Path,
+        target: Location,
+        content_type: str | None = None,  # noqa: ARG002 - a file has none
+        progress: Progress | None = None,
+    ) -> ObjectInfo:
+        """Copy a file into a folder, and see that it is on the disk before it gets its name."""
+        if target.is_prefix:
+            raise IsADirectoryError(f"{target}: expected the name of a file, found a folder.")
+        check_room(target.path.parent, path.stat().st_size)
+        with path.open("rb") as file, replacing(target.path) as copy:
+            sha256 = copy_and_hash(file, copy, progress)
+            copy.flush()
+            os.fsync(copy.fileno())
+        return replace(self.stat(target), sha256=sha256)
+
+    def read(self, location: Location, limit: int) -> bytes:
+        """The content of a small file."""
+        check_size(location, self.stat(location).size, limit)
+        return location.path.read_bytes()
+
+    def read_part(self, location: Location, start: int, length: int) -> bytes:
+        """A part of a file."""
+        self.stat(location)  # refuses folders and pipes
+        with location.path.open("rb") as file:
+            file.seek(start)
+            part = file.read(length)
+        check_part(location, start, length, len(part))
+        return part
+
+    def put(self, location: Location, data: bytes) -> None:
+        """Write a small file."""
+        with replacing(location.path) as file:
+            file.write(data)
+
+    def create(self, location: Location, data: bytes) -> bool:
+        """Write a small file if there is none."""
+        return create_file(location.path, data)
+
+    def remove(self, location: Location) -> None:
+        """Remove a file."""
+        location.path.unlink(missing_ok=True)
+
+    def check_writable(self, prefix: Location) -> None:
+        """Make and remove a file in the folder, or where the folder would be made."""
+        folder = existing_folder(prefix.path)
+        try:
+            tempfile.TemporaryFile(dir=folder).close()
+        except PermissionError:
+            raise PermissionError(
+                f"{prefix}: this user may not write to {folder}. Choose another folder, or have "
+                "its owner grant the right to write."
+            ) from None
+
+    def abort_unfinished(
+        self,
+        prefix: Location,
+        chosen: Callable[[Location], bool],
+        older_than: timedelta = timedelta(),
+    ) -> int:
+        """Remove files that were to take a name and never did."""
+        last = time.time() - older_than.total_seconds()
+        found = 0
+        for folder, _, names in os.walk(prefix.path):
+            partials = (Path(folder, name) for name in names if is_partial(name))
+            for path in (one for one in partials if chosen(Location("", str(target_of(one))))):
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime <= last:
+                        path.unlink()
+                        found += 1
+        return found
+
+    def local_path(self, source: ObjectInfo) -> Path | None:
+        """The file itself."""
+        return source.location.path
+
+    def signed_link(self, location: Location, seconds: int) -> str | None:  # noqa: ARG002
+        """Nothing: browsers do not follow links from a web page to a local file."""
+        return None
+
+    def _check_same(self, source: ObjectInfo) -> None:
+        if source.etag and self.stat(source.location).etag != source.etag:
+            raise OSError(errno.ESTALE, f"{source.location}: {CHANGED}.")
+
+
+def list_folder(path: str) -> ObjectInfo | None:
+    """A file that was found, unless it is unfinished, gone again, or a pipe or device."""
+    if is_partial(os.path.basename(path)) or not Path(path).is_file():  # noqa: PTH119
+        return None
+    with suppress(FileNotFoundError):
+        return LocalStore().stat(Location("", path))
+    return None
+
+
+def _raise(error: OSError) -> None:
+    raise error

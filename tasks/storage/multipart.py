@@ -1,0 +1,204 @@
+"""A large object goes and comes in parts: which these are, their digests, and what is sent of each.
+
+Each request costs the store, so that parts are large; several are under way at a time, and end at
+about the same time where the last ones are small.
+"""
+
+import errno
+import hashlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from tasks.storage.local_files import Progress
+
+AT_ONCE = 8
+"""Parts that are under way at the same time."""
+
+LEAST, MOST = 16 << 20, 64 << 20
+"""Bytes of a part, but for the last one."""
+
+MOST_PARTS = 10_000
+"""What S3 takes of one object; larger ones have larger parts."""
+
+_STEP = 1 << 20
+_CHUNK = 256 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a file's bytes.
+
+    Attributes:
+        start: The first one, counted from 0.
+        stop: That after the last one.
+    """
+
+    start: int
+    stop: int
+
+
+def parts_to_fetch(size: int) -> list[Part]:
+    """Large parts first, then smaller and smaller ones: no thread is left alone with a large one.
+
+    Args:
+        size: The object's bytes.
+
+    Returns:
+        At least one part, also of an empty object.
+    """
+    parts: list[Part] = []
+    start = 0
+    while start < size or not parts:
+        length = min(max((size - start) // (2 * AT_ONCE), LEAST), MOST)
+        stop = min(start + -(-length // _STEP) * _STEP, size)
+        parts.append(Part(start, stop))
+        start = stop
+    return parts
+
+
+def parts_to_send(size: int) -> list[Part]:
+    """Parts of the same length, as some stores want them; the last one may be shorter.
+
+    Args:
+        size: The file's bytes.
+
+    Returns:
+        At least one part, also of an empty file.
+    """
+    length = max(min(max(-(-size // AT_ONCE), LEAST), MOST), -(-size // MOST_PARTS))
+    length = -(-length // _STEP) * _STEP
+    starts = range(0, max(size, 1), length)
+    return [Part(start, min(start + length, size)) for start in starts]
+
+
+def sha256_of_parts(file: BinaryIO, parts: Sequence[Part]) -> tuple[str, list[str]]:
+    """The SHA-256 of a whole file and of each of its parts, in hexadecimal digits.
+
+    The whole takes one processor and the parts take another one.
+    """
+    size = parts[-1].stop
+    if len(parts) == 1:
+        whole = _sha256(file, parts[0], threading.Event())
+        return whole, [whole]
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        others = thread.submit(lambda: [_sha256(file, part, ended) for part in parts])
+        try:
+            return _sha256(file, Part(0, size), ended), others.result()
+        finally:
+            ended.set()
+
+
+def _sha256(file: BinaryIO, part: Part, ended: threading.Event) -> str:
+    digest = hashlib.sha256()
+    for chunk in _chunks(file, part):
+        if ended.is_set():
+            break
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(file: BinaryIO, part: Part) -> Iterator[memoryview]:
+    """What a file holds of a part; each piece is overwritten by the next one."""
+    buffer, place = memoryview(bytearray(_CHUNK)), part.start
+    while place < part.stop:
+        count = os.preadv(file.fileno(), [buffer[: part.stop - place]], place)
+        if not count:
+            break  # it has become shorter; the store will not take it for what was promised
+        yield buffer[:count]
+        place += count
+
+
+class StopTransfer(BaseException):
+    """Ends a transfer; a client library does not take this for an error that may pass."""
+
+
+class Transfer:
+    """What the parts of one upload have in common: how much has gone, and whether it goes on.
+
+    Args:
+        progress: Called with the bytes since the last call, from one thread at a time.
+
+    Attributes:
+        failure: Why it cannot go on, where that is not the store's.
+    """
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.failure: BaseException | None = None
+        self._progress, self._lock, self._stopped = progress, threading.Lock(), False
+
+    def stop(self) -> None:
+        """End the parts that are under way."""
+        self._stopped = True
+
+    def fail(self, error: BaseException) -> None:
+        """End the upload for a reason of its own.
+
+        Raises:
+            StopTransfer: Always.
+        """
+        self.failure = self.failure or error
+        self.stop()
+        raise StopTransfer from error
+
+    def count(self, more: int) -> None:
+        """Note that bytes have gone.
+
+        Raises:
+            StopTransfer: The upload is ended.
+        """
+        with self._lock:
+            if self._stopped:
+                raise StopTransfer
+            try:
+                if self._progress and more:
+                    self._progress(more)
+            except BaseException as error:  # noqa: BLE001 - raised again where the upload ends
+                self.fail(error)
+
+
+class PartBody:
+    """A part of a file as a client library sends it: read to its end, and again after a fault.
+
+    Args:
+        file: The file.
+        part: Which bytes of it.
+        sha256: Their digest, which requests are signed with.
+        transfer: Is told of what is read for the first time.
+    """
+
+    def __init__(self, file: BinaryIO, part: Part, sha256: str, transfer: Transfer) -> None:
+        self.sha256 = sha256
+        self._file, self._part, self._transfer = file, part, transfer
+        self._place, self._told = 0, 0
+
+    def __len__(self) -> int:
+        return self._part.stop - self._part.start
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Up to so many bytes from where the last call ended."""
+        left = len(self) - self._place
+        wanted = left if size is None or size < 0 else min(size, left)
+        data = os.pread(self._file.fileno(), wanted, self._part.start + self._place)
+        if wanted and not data:
+            self._transfer.fail(OSError(errno.ESTALE, f"{self._file.name}: {_SHORTER}"))
+        self._place += len(data)
+        self._transfer.count(max(0, self._place - self._told))
+        self._told = max(self._told, self._place)
+        return data
+
+    def tell(self) -> int:
+        """Where the next call reads, counted from the part's start."""
+        return self._place
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        """Go on from somewhere else."""
+        self._place = place + (0, self._place, len(self))[whence]
+        return self._place
+
+
+_SHORTER = "the file became shorter while it was sent; let it be written to its end, then run again"

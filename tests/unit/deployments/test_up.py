@@ -1,0 +1,143 @@
+"""What `make up`, `make drop` and `make down` do apart from starting the service."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.background import STATE, Parts, born
+from deployments.definitions import INBOX
+from deployments.up import SETTINGS, _settings, _where, _write_settings, main
+
+AWKWARD = 'it\'s a "key" of $HOME `x`\nand = more'
+
+
+@pytest.fixture
+def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    yield child
+    child.kill()
+    child.wait()
+
+
+def note(folder: Path, name: str, pid: int, mark: str | None) -> None:
+    (folder / STATE).write_text(json.dumps({name: {"pid": pid, "born": mark, "url": ""}}))
+
+
+def call(folder: Path, word: str, *movies: object) -> int:
+    return main([word, *map(str, movies), "--folder", str(folder)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where it says that a service is up, whose inbox is a folder."""
+    monkeypatch.setenv(INBOX, "")
+    is_up(tmp_path, {INBOX: f"{tmp_path}/in box"})
+    (tmp_path / "m1.mp4").write_bytes(b"movie")
+    return tmp_path
+
+
+def is_up(folder: Path, environment: dict[str, str]) -> None:
+    note(folder, "server", os.getpid(), "another-boot 1")
+    _write_settings(Parts(folder, environment))
+
+
+def test_down_ends_what_up_started(
+    tmp_path: Path, sleeper: "subprocess.Popen[bytes]", capsys: pytest.CaptureFixture[str]
+) -> None:
+    note(tmp_path, "store", sleeper.pid, born(sleeper.pid))
+    assert call(tmp_path, "down") == 0
+    assert "ending store" in capsys.readouterr().out
+    with pytest.raises(ProcessLookupError):
+        os.kill(sleeper.pid, 0)
+    assert not (tmp_path / STATE).exists()
+
+
+@pytest.mark.parametrize("mark", [None, "another-boot 1"])
+def test_down_leaves_a_stranger_who_has_its_number(
+    tmp_path: Path,
+    sleeper: "subprocess.Popen[bytes]",
+    capsys: pytest.CaptureFixture[str],
+    mark: str | None,
+) -> None:
+    note(tmp_path, "store", sleeper.pid, mark)
+    assert call(tmp_path, "down") == 0
+    assert "store has ended already" in capsys.readouterr().out
+    assert sleeper.poll() is None
+    assert not (tmp_path / STATE).exists()
+
+
+def test_processes_are_told_apart(sleeper: "subprocess.Popen[bytes]") -> None:
+    mark = born(sleeper.pid)
+    assert mark is not None
+    assert mark == born(sleeper.pid) != born(os.getpid())
+    sleeper.kill()
+    sleeper.wait()
+    assert born(sleeper.pid) is None
+
+
+def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
+    given = {"PREFECT_API_URL": "http://a", "AWS_SECRET_ACCESS_KEY": AWKWARD}
+    _write_settings(Parts(tmp_path, given | {"MY_AWS_KEY": "no", "HOME": "/"}))
+    assert _settings(tmp_path) == given
+    assert (tmp_path / SETTINGS).stat().st_mode & 0o777 == 0o600
+    tell = f"{sys.executable} -c 'import os; print(os.environ[\"AWS_SECRET_ACCESS_KEY\"])'"
+    shell = subprocess.check_output(["sh", "-c", f". {tmp_path / SETTINGS}; {tell}"], text=True)
+    assert shell == f"{AWKWARD}\n"
+
+
+def test_a_movie_is_dropped_into_the_inbox(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(folder, "drop", folder / "m1.mp4") == 0
+    assert (folder / "in box" / "m1.mp4").read_bytes() == b"movie"
+    assert f"{folder}/in box/m1.mp4; its run appears" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("inbox", "movies", "told"),
+    [
+        (None, ["m1.mp4"], "there is no inbox; `make down`, then `DLCFLOW_INBOX="),
+        ("s3://lab/inbox/", [], "no movie is named; `make drop MOVIE="),
+        ("s3://lab/inbox/", ["m1.mp4", "gone.mp4"], "there is no file "),
+        ("s3:lab", ["m1.mp4"], "s3:lab"),
+    ],
+)
+def test_what_cannot_be_dropped_is_told_in_a_sentence(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    inbox: str | None,
+    movies: list[str],
+    told: str,
+) -> None:
+    is_up(folder, {INBOX: inbox} if inbox else {})
+    assert call(folder, "drop", *(folder / movie for movie in movies)) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("error: ")
+    assert told in said
+    assert said.count("\n") == 1
+
+
+def test_nothing_is_dropped_when_nothing_is_up(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(folder, "down") == 0
+    assert call(folder, "drop", folder / "m1.mp4") == 1
+    assert capsys.readouterr().out.endswith("error: nothing is up; `make up` first\n")
+
+
+@pytest.mark.parametrize(
+    ("inbox", "told"),
+    [(None, "none, runs start from the form only (DLCFLOW_INBOX="), ("s3://l/i/", "s3://l/i/ (")],
+)
+def test_up_says_where_the_inbox_and_the_logs_are(
+    tmp_path: Path, inbox: str | None, told: str
+) -> None:
+    environment = {"PREFECT_UI_URL": "http://ui"} | ({INBOX: inbox} if inbox else {})
+    said = _where(Parts(tmp_path, environment), embedded=False)
+    assert f"inbox           {told}" in said
+    assert "worker.log" in said

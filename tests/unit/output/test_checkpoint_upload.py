@@ -1,0 +1,66 @@
+"""An estimation's checkpoints in the store: asked for and cleared away only where there are any."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks.output import checkpoint_upload
+from tasks.output.checkpoint_upload import CheckpointStore
+from tasks.storage.location import Location
+
+NAME = "000000000-000000008-8-poses.npz"
+
+
+@pytest.fixture
+def everything(tmp_path: Path) -> Location:
+    return Location("", f"{tmp_path}/out/.dlcflow/checkpoints/m1/")
+
+
+def of(everything: Location, folder: Path, *, is_empty: bool) -> CheckpointStore:
+    return CheckpointStore(folder, everything, everything.child("0123/"), is_empty=is_empty)
+
+
+def kept(everything: Location) -> list[str]:
+    return sorted(path.name for path in everything.path.rglob("*.npz"))
+
+
+def test_what_is_there_is_brought_and_cleared_away(everything: Location, tmp_path: Path) -> None:
+    for key in ("0123", "4567"):
+        path = everything.child(key, NAME).path
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"poses")
+    store = of(everything, tmp_path / "scratch", is_empty=False)
+    with store.shared() as folder:
+        assert (folder / NAME).read_bytes() == b"poses"
+    store.remove()
+    assert kept(everything) == []
+
+
+def test_of_what_is_known_to_be_absent_nothing_is_asked(
+    everything: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Location] = []
+    monkeypatch.setattr(checkpoint_upload, "store_for", asked.append)
+    monkeypatch.setattr(checkpoint_upload, "removed", asked.append)
+    store = of(everything, tmp_path / "scratch", is_empty=True)
+    with store.shared() as folder:
+        assert list(folder.iterdir()) == []
+    store.remove()
+    assert asked == []
+    assert not store.folder.exists()
+
+
+def test_what_was_sent_meanwhile_is_cleared_away(
+    everything: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint_upload, "INTERVAL", 0.01)
+    store = of(everything, tmp_path / "scratch", is_empty=True)
+    with store.shared() as folder:
+        (folder / NAME).write_bytes(b"poses")
+        until = time.monotonic() + 60
+        while not kept(everything):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+    store.remove()
+    assert kept(everything) == []

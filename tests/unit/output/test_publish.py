@@ -1,0 +1,132 @@
+"""What of an output location is a run's own: only that may be cleared away without asking."""
+
+import hashlib
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import Retriable
+from tasks.output import publish
+from tasks.output.leftovers import is_ours
+from tasks.output.lock import LockLost, writes_for
+from tasks.output.publish import _publish, _publish_all
+from tasks.pose.results.run_record import Request
+from tasks.pose.settings import PoseSettings
+from tasks.run_data import MovieSource, ResolvedRequest
+from tasks.stages.progress import Progress
+from tasks.storage.claims import Claim, Holder
+from tasks.storage.location import Location
+from tasks.storage.lookup import store_for
+from tasks.storage.store import ObjectInfo
+
+
+def request(output: str) -> ResolvedRequest:
+    given = Request(model="m.zip", movies=("in/",), output=output, settings=PoseSettings())
+    model, movie = (
+        ObjectInfo(Location.parse(f"/in/{name}"), 1, "e", None, None, None)
+        for name in ("m.zip", "m1.mp4")
+    )
+    return ResolvedRequest(given, model, (MovieSource(0, "m1", movie),), Location.parse(output), ())
+
+
+@pytest.mark.parametrize("output", ["s3://lab/", "s3://lab/out", "s3://lab/out/", "/data/out/"])
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("run.json", True),
+        ("annotations.parquet", True),
+        ("m1/labeled.mp4", True),
+        ("m1/trajectory.png", True),
+        (".dlcflow/movies/m1/estimate.zip", True),
+        (".dlcflow/earlier.json", True),
+        (".dlcflow/lock/00000001", False),
+        ("m1.mp4", False),
+        ("m2/labeled.mp4", False),
+        ("m1/m2/labeled.mp4", False),
+        ("m1/raw.mp4", False),
+        ("m1/run.json", False),
+        ("nested/.dlcflow/movies/m1/estimate.zip", False),
+        ("tmp/dlcflow-run-x/0/input/m1.mp4", False),
+    ],
+)
+def test_only_what_this_request_writes_is_its_own(output: str, name: str, ours: bool) -> None:
+    assert is_ours(request(output), Location.parse(output).child(name)) is ours
+
+
+def test_what_lies_elsewhere_is_nobody_s() -> None:
+    assert not is_ours(request("s3://lab/out/"), Location.parse("s3://lab/out2/run.json"))
+    assert not is_ours(request("s3://lab/out/"), Location.parse("s3://other/out/run.json"))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """A movie's files, of which one is large."""
+    found = {name: tmp_path / name for name in ("labeled.mp4", "a.svg", "b.png", "c.h5")}
+    for path in found.values():
+        path.write_bytes(path.name.encode() * (1 if path.suffix != ".mp4" else 1 << 18))
+    return found
+
+
+def test_a_movie_s_files_are_published_at_once_while_the_lock_stands(
+    tmp_path: Path, files: dict[str, Path]
+) -> None:
+    output = Location.parse(f"{tmp_path}/out/")
+    claims = output.child(".dlcflow", "lock/")
+    claim = Claim(store_for(output), claims, Holder("one", "m1", "gpu-1", "noon"))
+    claim.take(lambda holder: None)
+    total = sum(path.stat().st_size for path in files.values())
+    with writes_for("one", str(claims)):
+        progress = Progress("publish · m1", total, "bytes")
+        made = _publish_all(files, output.child("m1/"), progress, cropped=True)
+        assert progress._done == total
+        claim.release()
+        with pytest.raises(LockLost):
+            _publish_all(files, output.child("m2/"), progress, cropped=False)
+    for name, path in files.items():
+        assert (output.path / "m1" / name).read_bytes() == path.read_bytes()
+        assert made[name].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert {name: one.coordinates for name, one in made.items() if one.coordinates} == {
+        "c.h5": "crop"
+    }
+    assert not (output.path / "m2").exists()
+
+
+def test_where_one_file_fails_the_others_are_not_sent_to_their_end(
+    tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day's movie must not go on for minutes when nobody waits for it any more."""
+    begun = threading.Event()
+
+    class Store:
+        def upload(self, path: Path, *_: object) -> None:
+            progress = _[-1]
+            assert callable(progress)
+            if path.suffix == ".mp4":
+                assert begun.wait(60)
+                raise ConnectionError("broken")
+            begun.set()
+            while True:
+                progress(0)
+                time.sleep(0.001)
+
+    monkeypatch.setattr(publish, "store_for", lambda _: Store())
+    with pytest.raises(Retriable, match="broken"):
+        _publish_all(files, Location("b", "m1/"), Progress("publish", 1), cropped=False)
+
+
+def test_each_file_is_published_only_while_the_lock_stands(tmp_path: Path) -> None:
+    output = Location.parse(f"{tmp_path}/out/")
+    claims = output.child(".dlcflow", "lock/")
+    claim = Claim(store_for(output), claims, Holder("one", "m1", "gpu-1", "noon"))
+    claim.take(lambda holder: None)
+    movie = tmp_path / "labeled.mp4"
+    movie.write_bytes(b"movie")
+    with writes_for("one", str(claims)):
+        _publish(movie, output.child("m1", "labeled.mp4"))
+        claim.release()
+        with pytest.raises(LockLost):
+            _publish(movie, output.child("m2", "labeled.mp4"))
+    assert (output.path / "m1" / "labeled.mp4").exists()
+    assert not (output.path / "m2").exists()

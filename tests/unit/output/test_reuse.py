@@ -1,0 +1,244 @@
+"""Which of a movie's earlier results are taken, and which are not, however they come to differ."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.output import kept_archives
+from tasks.output.kept_archives import (
+    ESTIMATE,
+    RESULTS,
+    KeptEstimate,
+    KeptNames,
+    KeptResults,
+    kept_names,
+    read_archive,
+)
+from tasks.output.result_archive import files_of, pack
+from tasks.output.reuse import Kept, Reuse, _keys, checkpoints_of, restore, reusable
+from tasks.pose.results.file_names import LABELED, POSES, RAW
+from tasks.pose.results.run_record import Output, Request
+from tasks.pose.settings import PoseSettings
+from tasks.run_data import Analysed, Fetched, MovieSource, ReadyModel, ResolvedRequest
+from tasks.storage.location import Location
+from tests.records import a_model, an_input, an_output
+
+MOVIE = "s3://lab/in/m.mp4"
+PUBLISHED = (POSES, RAW, LABELED, "trajectory.png")
+STAGES = {"found", "poses", "quality", "previews", "labeled"}
+
+
+@pytest.fixture
+def made(analysed: Analysed) -> Analysed:
+    """A movie's results, all of them published."""
+    outputs = {name: an_output(f"s3://lab/out/m/{name}") for name in PUBLISHED}
+    return replace(analysed, outputs=outputs)
+
+
+@pytest.fixture
+def fetched(tmp_path: Path) -> Fetched:
+    return Fetched(tmp_path / "m.mp4", an_input(MOVIE))
+
+
+class Case:
+    """A movie whose results are kept, and requests that come after."""
+
+    def __init__(self, made: Analysed, fetched: Fetched, folder: Path) -> None:
+        self.made, self.fetched = made, fetched
+        self.ready = ReadyModel(a_model(), folder, "network")
+        self.movie: MovieSource = made.source
+        keys = _keys(self.movie, fetched, self.request(), self.ready)
+        found = KeptEstimate(keys.estimate, made.checked.info, made.checked.edges, made.found)
+        self.past = Kept(KeptResults(keys, made), found, dict(made.outputs))
+
+    def request(self, **settings: Any) -> ResolvedRequest:
+        given = PoseSettings(**settings)
+        request = Request(model="m.zip", movies=(MOVIE,), output="s3://lab/out/", settings=given)
+        where = self.movie.info.location
+        return ResolvedRequest(request, self.movie.info, (self.movie,), where, ())
+
+    def reuse(self, past: Kept | None = None, **settings: Any) -> Reuse:
+        request = self.request(**settings)
+        return reusable(past or self.past, self.movie, self.fetched, request, self.ready)
+
+    def without(self, name: str) -> Kept:
+        intact: dict[str, Output] = {n: o for n, o in self.past.intact.items() if n != name}
+        return replace(self.past, intact=intact)
+
+
+@pytest.fixture
+def case(made: Analysed, fetched: Fetched, tmp_path: Path) -> Case:
+    return Case(made, fetched, tmp_path)
+
+
+def reused(reuse: Reuse) -> set[str]:
+    return {name for name in STAGES if getattr(reuse, name) is not None}
+
+
+def test_the_same_request_makes_nothing(case: Case) -> None:
+    assert reused(case.reuse()) == STAGES
+    assert case.reuse().outputs == case.made.outputs
+
+
+def test_poses_from_the_network_are_not_needed_where_the_filtered_ones_are_there(
+    case: Case,
+) -> None:
+    past = replace(case.past, estimate=None)
+    assert reused(case.reuse(past)) == STAGES
+    assert "found" not in reused(case.reuse(past, window_length=9))
+    raw_is_gone = replace(case.without(RAW), estimate=None)
+    assert "found" not in reused(case.reuse(raw_is_gone))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"dot_size": 7}, STAGES - {"labeled"}),
+        ({"p_cutoff": 0.1}, {"found", "poses"}),
+        ({"window_length": 9}, {"found"}),
+        ({"crop": {"left": 0, "top": 0, "width": 9, "height": 9}}, set()),
+        ({"annotations_format": "csv"}, STAGES),
+    ],
+)
+def test_other_settings_make_what_they_touch(
+    case: Case, settings: dict[str, Any], expected: set[str]
+) -> None:
+    reuse = case.reuse(**settings)
+    assert reused(reuse) == expected
+    assert (reuse.outputs is not None) == (expected == STAGES)
+    assert (reuse.checked is not None) == ("found" in expected)
+
+
+def test_a_labelled_movie_that_has_vanished_is_drawn_again(case: Case) -> None:
+    reuse = case.reuse(case.without(LABELED))
+    assert reused(reuse) == STAGES - {"labeled"}
+    assert reuse.outputs is None
+
+
+def test_another_file_that_has_vanished_is_only_published_again(case: Case) -> None:
+    reuse = case.reuse(case.without("trajectory.png"))
+    assert reused(reuse) == STAGES
+    assert reuse.outputs is None
+    assert "trajectory.png" not in reuse.intact
+
+
+def test_a_movie_of_other_content_is_new(case: Case) -> None:
+    other = case.fetched.input.model_copy(update={"sha256": "f" * 64})
+    case.fetched = replace(case.fetched, input=other)
+    assert reused(case.reuse()) == set()
+
+
+def test_poses_alone_are_enough_to_go_on(case: Case) -> None:
+    reuse = case.reuse(Kept(None, case.past.estimate))
+    assert reused(reuse) == {"found"}
+    assert reuse.checked is not None
+    assert reuse.checked.path == case.fetched.path
+
+
+def test_files_of_another_request_s_poses_are_left_in_their_archive(
+    case: Case, tmp_path: Path
+) -> None:
+    """Its run ended after its poses were kept and before its results were published."""
+    folder = tmp_path / "made"
+    (folder / RAW).write_bytes(b"raw poses of the other request")
+    assert case.past.estimate
+    assert case.past.results
+    other = replace(case.past.estimate, key="other")
+    pack(other, kept_archives.ESTIMATE_ADAPTER, [folder / RAW], folder / kept_archives.ESTIMATE)
+    (folder / RAW).unlink()
+    pack(
+        case.past.results,
+        kept_archives.RESULTS_ADAPTER,
+        files_of(case.made),
+        folder / kept_archives.RESULTS,
+    )
+    past = replace(case.past, estimate=other)
+    reuse = case.reuse(past, dot_size=11)
+    assert reuse.found == case.made.found
+    restore(past, reuse, folder)
+    assert not (folder / RAW).exists()
+    assert not (folder / kept_archives.RESULTS).exists()
+    assert case.made.poses.exists()
+
+
+def test_patience_needs_no_file(case: Case) -> None:
+    checked = case.reuse().checked
+    assert checked is not None
+    unknown = replace(checked.info, declared_frames=None)
+    assert replace(checked, info=unknown).patience.frames == 2_500
+    assert not checked.path.exists()
+
+
+def test_nothing_kept_is_nothing_reused(case: Case) -> None:
+    assert reused(case.reuse(Kept())) == set()
+
+
+class TestNames:
+    """What a listing tells, so that nothing is looked for that is not there."""
+
+    @pytest.fixture
+    def request_here(self, case: Case, tmp_path: Path) -> ResolvedRequest:
+        two = [replace(case.movie, number=n, name=f"m{n}") for n in (1, 2)]
+        output = Location("", f"{tmp_path}/out/")
+        return replace(case.request(), movies=tuple(two), output=output)
+
+    @staticmethod
+    def put(request: ResolvedRequest, *names: str) -> None:
+        path = request.output.child(".dlcflow", *names).path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def test_tell_what_there_is(self, request_here: ResolvedRequest) -> None:
+        self.put(request_here, "movies", "m1", ESTIMATE)
+        self.put(request_here, "checkpoints", "m2", "0123", "a.npz")
+        names = kept_names(request_here)
+        hidden = request_here.output.child(".dlcflow")
+        assert names.may_hold(hidden.child("movies", "m1", ESTIMATE))
+        assert names.may_hold(hidden.child("checkpoints", "m2/"))
+        assert not names.may_hold(hidden.child("movies", "m1", RESULTS))
+        assert not names.may_hold(hidden.child("movies", "m2", ESTIMATE))
+        assert not names.may_hold(hidden.child("checkpoints", "m1/"))
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_tell_whether_all_poses_are_kept(
+        self, request_here: ResolvedRequest, count: int
+    ) -> None:
+        few = replace(request_here, movies=request_here.movies[:count])
+        for movie in few.movies:
+            assert not kept_names(few).poses_of_all
+            self.put(few, "movies", movie.name, ESTIMATE)
+        assert kept_names(few).poses_of_all
+
+    def test_of_a_store_that_does_not_tell_may_be_anything(
+        self, request_here: ResolvedRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def away(_: Location) -> None:
+            raise ConnectionError("away")
+
+        monkeypatch.setattr(kept_archives, "store_for", away)
+        names = kept_names(request_here)
+        assert names.may_hold(request_here.output.child(".dlcflow", "movies", "m1", ESTIMATE))
+        assert names.may_hold(request_here.output.child(".dlcflow", "checkpoints", "m1/"))
+        assert not names.poses_of_all
+
+    def test_spare_the_store_what_it_has_not(
+        self, case: Case, request_here: ResolvedRequest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+        monkeypatch.setattr(kept_archives, "brought", lambda source, _: asked.append(source.name))
+        movie, folder = request_here.movies[0], Path("/scratch")
+        nothing = KeptNames(request_here, frozenset())
+        assert (
+            read_archive(kept_archives.ESTIMATE_ADAPTER, nothing, movie, folder / ESTIMATE) is None
+        )
+        assert asked == []
+        read_archive(
+            kept_archives.RESULTS_ADAPTER, KeptNames(request_here, None), movie, folder / RESULTS
+        )
+        assert asked == [RESULTS]
+        assert checkpoints_of(movie, case.reuse(), nothing, folder).is_empty
+        assert not checkpoints_of(
+            movie, case.reuse(), KeptNames(request_here, None), folder
+        ).is_empty

@@ -1,0 +1,134 @@
+"""Where movies of one request begin: by the recorder's counter, its clock, or one after another."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tasks.pose.movies.start_times import Clock, Start, length_of, starts
+from tasks.pose.movies.timing import Recording, Timing, constant_timing, timing_of
+
+SYSTEM = "GA-1-0"
+
+
+def recorded(
+    *positions: int,
+    count: float = np.nan,
+    start: float = 0,
+    system: str | None = SYSTEM,
+    name: str | None = None,
+    length: int | None = None,
+) -> Timing:
+    """A recording at ten frames a second whose counter begins with `count`."""
+    places = np.array(positions, dtype=np.int64)
+    recording = Recording(
+        start=Fraction(start).limit_denominator(1000),
+        name=name,
+        system=system,
+        length=length or positions[-1] + 1,
+        positions=places,
+        counter=count + (places - places[0]) * 100_000,
+        dropped=(),
+    )
+    return Timing((places - places[0]) / 10, Fraction(10), constant=False, recording=recording)
+
+
+def clocks(*timings: Timing) -> list[Clock]:
+    return [start.clock for start in starts(timings)]
+
+
+def seconds(*timings: Timing) -> list[float]:
+    return [float(start.seconds) for start in starts(timings)]
+
+
+def test_other_movies_follow_each_other() -> None:
+    movies = [constant_timing(3, Fraction(10)), constant_timing(2, Fraction(30))]
+    assert starts([*movies, movies[0]]) == [
+        Start(0, Fraction(0), Clock.FIRST),
+        Start(3, Fraction(3, 10), Clock.PREVIOUS),
+        Start(5, Fraction(3, 10) + Fraction(2, 30), Clock.PREVIOUS),
+    ]
+
+
+def test_a_movie_whose_last_frames_are_lost_keeps_its_length() -> None:
+    whole, period = range(0, 1000, 100), Fraction(1, 1000)
+    for kept in (whole[:7], whole[2:7], [0, 100, 300, 400]):
+        damaged = timing_of(list(kept), period, [Fraction(10)], span=(0, 900))
+        assert seconds(damaged, damaged) == [0, pytest.approx(1)]
+
+
+def test_the_counter_keeps_the_gap_of_one_system() -> None:
+    movies = recorded(0, 1, 2, count=5e9), recorded(0, 1, count=5e9 + 331_985, start=1.5)
+    assert clocks(*movies) == [Clock.FIRST, Clock.COUNTER]
+    assert seconds(*movies) == [0, 0.331985]
+
+
+def test_the_counter_counts_in_one_recording_whatever_its_files_say_of_their_starts() -> None:
+    first = recorded(0, 1, 2, count=5e9, name="GA-1-0-77")
+    movies = first, recorded(0, 1, count=5e9 + 331_985, start=-99, name="GA-1-0-77")
+    assert clocks(*movies) == [Clock.FIRST, Clock.COUNTER]
+    assert seconds(*movies) == [0, 0.331985]
+    assert starts(movies)[1].warnings == ()
+
+
+@pytest.mark.parametrize(("drift", "believed"), [(1.5, True), (88, True), (89, False)])
+def test_the_counter_may_drift_from_the_clock_over_a_day(drift: float, believed: bool) -> None:
+    day = 86_400
+    movies = recorded(0, 1, count=1e7), recorded(0, 1, count=1e7 + (day - drift) * 1e6, start=day)
+    assert seconds(*movies) == [0, day - drift if believed else day]
+
+
+@pytest.mark.parametrize(
+    ("start", "expected", "clock"),
+    [(86_400, 86_400, Clock.RECORDING_START), (0.1, 0.3, Clock.PREVIOUS)],
+)
+def test_a_counter_that_began_anew_is_not_believed(
+    start: float, expected: float, clock: Clock
+) -> None:
+    first = recorded(0, 1, 2, count=1e7, name="GA-1-0-1")
+    _, second = starts([first, recorded(0, 1, count=6e7, start=start, name="GA-1-0-2")])
+    assert float(second.seconds) == pytest.approx(expected)
+    assert second.clock is clock
+    (warning,) = second.warnings
+    assert "by the hardware counter it starts 50.0 s after the movie before" in warning
+    assert warning.endswith(f"its start was taken from: {clock}")
+
+
+def test_the_counter_goes_on_over_a_movie_that_failed() -> None:
+    first, _, third = (recorded(0, 1, count=1e9 + part * 1e6, start=part) for part in range(3))
+    assert seconds(first, third) == [0, 2]
+
+
+def test_gaps_add_up_over_a_series() -> None:
+    movies = [recorded(0, 1, count=1e9 + part * 700_001, start=part) for part in range(100)]
+    assert seconds(*movies) == [part * 700_001 / 1e6 for part in range(100)]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        recorded(0, 1, count=9e9, start=40, system="GA-2-0"),
+        recorded(0, 1, count=9e9, start=40, system=None),
+        recorded(0, 1, count=1e9, start=40),
+        recorded(0, 1, start=40),
+    ],
+    ids=["another system", "no system", "an earlier counter", "no counter"],
+)
+def test_recording_starts_count_where_the_counter_does_not(second: Timing) -> None:
+    movies = recorded(0, 1, 2, count=2e9, start=10), second
+    assert clocks(*movies) == [Clock.FIRST, Clock.RECORDING_START]
+    assert seconds(*movies) == [0, 30]
+
+
+@pytest.mark.parametrize("start", [0, 10, 10.2])
+def test_a_start_before_the_last_movie_s_end_is_not_believed(start: float) -> None:
+    movies = recorded(0, 1, 2, start=10), recorded(0, 1, start=start)
+    assert clocks(*movies) == [Clock.FIRST, Clock.PREVIOUS]
+    assert seconds(*movies) == [0, pytest.approx(0.3)]
+
+
+def test_frames_dropped_at_the_beginning_and_end_keep_their_place() -> None:
+    movies = recorded(0, 1, length=5, start=10), recorded(2, 3, start=20)
+    assert [start.frame for start in starts(movies)] == [0, 5]
+    assert float(length_of(movies[0])) == pytest.approx(0.5)
+    assert seconds(*movies) == [0, pytest.approx(10.2)]

@@ -1,0 +1,143 @@
+"""One estimation at a time on each device, across processes, and none left held by a dead one."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.pose.network import device_locks
+from tasks.pose.network.device_locks import CPU, Device, devices, idle, slot
+from tests.paths import ROOT
+
+FIRST, SECOND = Device("cuda:0", "gpu-first"), Device("cuda:1", "gpu-second")
+HOLD = """
+import sys
+from tasks.pose.network.device_locks import Device, slot
+with slot([Device("cuda:0", sys.argv[1])], None, lambda: print("waiting", flush=True)):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(device_locks.SLOTS, str(tmp_path / "slots"))
+    monkeypatch.setattr(device_locks, "POLL", 0.01)
+    return tmp_path / "slots"
+
+
+def never() -> None:
+    pytest.fail("a free device was waited for")
+
+
+def holder(device: Device) -> "subprocess.Popen[str]":
+    """Another process that holds a device until its standard input is closed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, device.slot],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_a_free_device_is_taken_at_once() -> None:
+    with slot([FIRST], None, never) as held:
+        assert held == FIRST
+
+
+def test_the_preferred_device_is_taken_where_it_is_free() -> None:
+    with slot([FIRST, SECOND], "cuda:1", never) as held:
+        assert held == SECOND
+
+
+def test_another_device_is_taken_where_the_preferred_one_is_held() -> None:
+    with (
+        slot([SECOND], None, never),
+        slot([FIRST, SECOND], "cuda:1", never) as held,
+    ):
+        assert held == FIRST
+
+
+def test_a_held_device_is_waited_for_and_the_wait_is_told() -> None:
+    other = holder(FIRST)
+    told = []
+
+    def waiting() -> None:
+        told.append("waiting")
+        if len(told) == 3:
+            other.communicate()
+
+    with slot([FIRST], None, waiting) as held:
+        assert held == FIRST
+        assert other.poll() == 0
+    assert len(told) >= 3
+
+
+def test_a_killed_process_holds_nothing() -> None:
+    other = holder(FIRST)
+    assert idle([FIRST, SECOND]) == SECOND
+    other.send_signal(signal.SIGKILL)
+    other.communicate()
+    with slot([FIRST], None, never):
+        pass
+
+
+def test_a_slot_is_free_again_when_the_work_fails() -> None:
+    with pytest.raises(ValueError, match="broken"), slot([FIRST], None, never):
+        raise ValueError("broken")
+    with slot([FIRST], None, never):
+        pass
+
+
+def test_an_idle_device_is_found_and_not_taken() -> None:
+    assert idle([FIRST, SECOND]) == FIRST
+    with slot([FIRST], None, never):
+        assert idle([FIRST, SECOND]) == SECOND
+        with slot([SECOND], None, never):
+            assert idle([FIRST, SECOND]) == FIRST
+
+
+def test_all_users_may_share_the_slots(folder: Path) -> None:
+    with slot([FIRST], None, never):
+        (file,) = folder.iterdir()
+        assert folder.stat().st_mode & 0o7777 == 0o1777
+        assert file.stat().st_mode & 0o777 == 0o644
+
+
+def test_without_a_gpu_the_processors_are_one_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices() == devices("cpu") == [CPU]
+
+
+class TestGpus:
+    """With PyTorch's account of two GPUs in place of real ones."""
+
+    @pytest.fixture(autouse=True)
+    def two(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import torch
+
+        class Properties:
+            def __init__(self, index: int) -> None:
+                self.uuid = f"uuid{index}"
+
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+        monkeypatch.setattr(torch.cuda, "get_device_properties", Properties)
+
+    def test_each_is_known_by_its_own_id(self) -> None:
+        assert devices() == [Device("cuda:0", "gpu-uuid0"), Device("cuda:1", "gpu-uuid1")]
+
+    def test_one_can_be_asked_for(self) -> None:
+        assert devices("cuda:1") == [Device("cuda:1", "gpu-uuid1")]
+        assert devices("cpu") == [CPU]
+
+    def test_an_engine_may_use_the_first_alone(self) -> None:
+        assert devices(only_first=True) == [Device("cuda:0", "gpu-uuid0")]

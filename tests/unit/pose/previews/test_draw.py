@@ -1,0 +1,264 @@
+from __future__ import annotations
+
+import re
+import sys
+import time
+import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import image
+
+from tasks.pose.previews import draw as draw_module
+from tasks.pose.previews.draw import draw_previews
+from tests.pose_tables import MULTI, PARTS, SINGLE, pose_table, scattered_poses
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NAMES = ["histogram", "likelihood", "coordinates", "trajectory"]
+TWENTY = {"": tuple(f"a body part with a long name {index}" for index in range(20))}
+
+
+def draw(poses: pd.DataFrame, folder: Path, **options: Any) -> dict[str, Path]:
+    """Draw, and check what holds for every preview."""
+    options = {"p_cutoff": 0.6, "color_map": "rainbow", **options}
+    files = draw_previews(poses, folder, **options)
+    assert sorted(folder.iterdir()) == sorted(files.values())
+    for name, path in files.items():
+        assert path.stem == name
+        assert 0 < path.stat().st_size < 1_000_000
+        if path.suffix == ".svg":
+            assert_self_contained(path)
+        else:
+            assert image.imread(path).std() > 0
+    return files
+
+
+def assert_self_contained(svg: Path) -> None:
+    text = svg.read_text()
+    assert ET.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "<!DOCTYPE" not in text
+    for target in re.findall(r"""(?:href|src)="([^"]*)"|url\(([^)]*)\)""", text):
+        assert "".join(target).startswith(("#", "data:image/png;base64,"))
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures in the order that they are drawn in, instead of files."""
+    drawn: list[Figure] = []
+
+    def keep(figure: Figure, _: str) -> bytes:
+        drawn.append(figure)
+        return b"drawn"
+
+    monkeypatch.setattr(draw_module, "_rendered", keep)
+    return drawn
+
+
+def axes_of(poses: pd.DataFrame, folder: Path, figures: list[Figure], **options: Any) -> list[Axes]:
+    """The axes of the histogram, likelihood, coordinates and trajectory."""
+    draw_previews(poses, folder, **{"p_cutoff": 0.6, "color_map": "rainbow", **options})
+    return [figure.axes[0] for figure in figures]
+
+
+@pytest.mark.parametrize(
+    ("frames", "frame_size", "individuals"),
+    [(1, None, SINGLE), (2, (120, 90), SINGLE), (300, None, SINGLE), (300, (120, 90), TWENTY)],
+)
+def test_a_single_animal_has_four_previews(
+    tmp_path: Path,
+    frames: int,
+    frame_size: tuple[int, int] | None,
+    individuals: dict[str, tuple[str, ...]],
+) -> None:
+    files = draw(scattered_poses(individuals, frames), tmp_path, frame_size=frame_size)
+    assert list(files) == NAMES
+    assert [path.suffix for path in files.values()] == [".svg", ".svg", ".svg", ".png"]
+
+
+def test_each_individual_has_its_own_and_so_have_unique_parts(tmp_path: Path) -> None:
+    files = draw(scattered_poses(MULTI), tmp_path)
+    assert list(files) == [f"{name}-{who}" for who in ("one", "two", "single") for name in NAMES]
+
+
+def test_names_of_individuals_make_safe_and_different_files(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    who = ["a/b", "a b", "A B", "../x", "<$\\frac>", "é"]
+    poses = scattered_poses(dict.fromkeys(who, ("nose",)), 3)
+    draw_previews(poses, tmp_path, p_cutoff=0.6, color_map="rainbow")
+    found = sorted(path.stem for path in tmp_path.glob("likelihood*"))
+    expected = ["-.._x", "-A_B-3", "-_", "-_frac_", "-a_b", "-a_b-2"]
+    assert found == [f"likelihood{suffix}" for suffix in expected]
+
+
+@pytest.mark.parametrize(("frames", "frame_size"), [(1, None), (50, (120, 90))])
+@pytest.mark.parametrize(
+    ("point", "p_cutoff"),
+    [((np.nan,) * 3, 0.6), ((5.0, 5.0, 0.5), 0.6), ((np.inf, -np.inf, 1.0), 0.0)],
+    ids=["all missing", "all below the cutoff", "infinite"],
+)
+def test_an_empty_figure_says_so(
+    *,
+    tmp_path: Path,
+    frame_size: tuple[int, int] | None,
+    frames: int,
+    point: tuple[float, ...],
+    p_cutoff: float,
+    figures: list[Figure],
+) -> None:
+    poses = pose_table(np.array([[point] * 3] * frames), SINGLE)
+    axes = axes_of(poses, tmp_path, figures, frame_size=frame_size, p_cutoff=p_cutoff)
+    reason = f"with a likelihood of at least {p_cutoff:g}"
+    assert axes[0].get_title() == f"No two consecutive points {reason}"
+    assert axes[2].get_title() == axes[3].get_title() == f"No point {reason}"
+    for figure in figures:
+        assert draw_module._svg(figure, 50)
+
+
+def test_an_empty_individual_is_still_named(tmp_path: Path, figures: list[Figure]) -> None:
+    axes = axes_of(scattered_poses({"mouse": PARTS}) * np.nan, tmp_path, figures)
+    assert axes[2].get_title().startswith("mouse\nNo point")
+
+
+def test_constant_positions_are_drawn(tmp_path: Path) -> None:
+    draw(pose_table(np.array([[(5.0, 5.0, 1.0)] * 3] * 9), SINGLE), tmp_path)
+
+
+def test_the_histogram_has_steps_in_both_directions(tmp_path: Path, figures: list[Figure]) -> None:
+    x = np.array([0.0, 10, 10, 0, 50])
+    points = np.stack([np.stack([x, np.zeros(5), np.ones(5)], axis=-1)] * 3, axis=1)
+    points[4, 0, 2] = 0.1  # the nose's long step ends below the cutoff
+    [axes, *_] = axes_of(pose_table(points, SINGLE), tmp_path, figures)
+    patches: list[Any] = list(axes.patches)
+    counts, edges, _ = patches[0].get_data()
+    centers = (edges[1:] + edges[:-1]) / 2
+    assert edges[0] == -50
+    assert edges[-1] == 50
+    assert np.round(centers[counts > 0]).tolist() == [-10, 0, 10]
+    assert counts.sum() == 3
+    assert patches[2].get_data().values.sum() == 4
+    assert axes.get_yscale() == "log"
+
+
+def test_gaps_are_not_bridged_and_lone_points_are_marked(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    values = np.full((5, 3, 3), 1.0)
+    values[[1, 3], 0, 2] = 0.1
+    axes = axes_of(pose_table(values, SINGLE), tmp_path, figures)[2]
+    x_of_nose = axes.lines[0]
+    assert np.isnan(np.asarray(x_of_nose.get_ydata())).tolist() == [False, True] * 2 + [False]
+    assert x_of_nose.get_markevery() == [0, 2, 4]
+
+
+def test_spikes_of_one_frame_are_seen_in_a_long_movie(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    values = np.full((50_000, 3, 3), 1.0)
+    values[31_234, 0] = 400, 300, 0.9
+    values[77, 0, 2] = 0.05
+    axes = axes_of(pose_table(values, SINGLE), tmp_path, figures)
+    highest = {float(np.nanmax(np.asarray(line.get_ydata()))) for line in axes[2].lines}
+    assert {400.0, 300.0} <= highest
+    assert min(float(np.nanmin(np.asarray(line.get_ydata()))) for line in axes[1].lines) == 0.05
+    outliers = [line for line in axes[3].lines if 400 in np.asarray(line.get_xdata())]
+    assert len(outliers) == 1
+
+
+def test_time_is_in_seconds_where_it_is_known(tmp_path: Path, figures: list[Figure]) -> None:
+    times = np.array([0.5, 1.0, 7.0])
+    axes = axes_of(scattered_poses(SINGLE, 3), tmp_path, figures, times=times)[1]
+    np.testing.assert_array_equal(np.asarray(axes.lines[0].get_xdata()), times)
+    assert axes.get_xlabel() == "Time (s)"
+
+
+def test_the_trajectory_is_seen_as_by_the_camera(tmp_path: Path, figures: list[Figure]) -> None:
+    axes = axes_of(scattered_poses(SINGLE), tmp_path, figures, frame_size=(640, 480))[3]
+    assert axes.get_xlim() == (0, 640)
+    assert axes.get_ylim() == (480, 0)
+    assert axes.get_aspect() == 1
+
+
+def test_only_displayed_parts_are_drawn_and_named(tmp_path: Path, figures: list[Figure]) -> None:
+    poses = scattered_poses(SINGLE)
+    axes = axes_of(poses, tmp_path, figures, displayed_body_parts=("tail", "nose"))
+    bar = figures[1].axes[1]
+    assert [label.get_text() for label in bar.get_yticklabels()] == ["nose", "tail"]
+    ends = [tuple(mpl.colormaps["rainbow"](position)) for position in (0.0, 1.0)]
+    assert [line.get_color() for line in axes[2].lines] == [ends[0]] * 2 + [ends[1]] * 2
+
+
+def test_names_are_plain_text(tmp_path: Path, figures: list[Figure]) -> None:
+    parts = ("$\\frac$", "a\nb\x00", "x" * 100, "<&>--")
+    axes_of(scattered_poses({"": parts}), tmp_path, figures)
+    labels = [label.get_text() for label in figures[1].axes[1].get_yticklabels()]
+    assert labels[:2] == ["\\$\\frac\\$", "a?b?"]
+    assert len(labels[2]) == 40
+
+
+def test_odd_names_make_valid_files(tmp_path: Path) -> None:
+    parts = ("$\\frac$", "a\nb\x00", "x" * 100, "<&>-->")
+    draw(scattered_poses({"$ind$": parts}), tmp_path)
+
+
+def test_a_tall_list_of_parts_still_fits(tmp_path: Path) -> None:
+    draw(scattered_poses({"": tuple(map(str, range(70)))}, 5), tmp_path)
+
+
+def test_the_same_poses_make_the_same_bytes(tmp_path: Path) -> None:
+    contents = []
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        folder.mkdir()
+        files = draw(scattered_poses(SINGLE, 5000), folder)
+        contents.append([path.read_bytes() for path in files.values()])
+    assert contents[0] == contents[1]
+
+
+def test_no_global_state_is_left(tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    draw(scattered_poses(SINGLE), tmp_path)
+    assert dict(mpl.rcParams) == before
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or pyplot.get_fignums() == []
+
+
+def test_the_callers_poses_stay_as_they_are(tmp_path: Path) -> None:
+    poses = scattered_poses(SINGLE)
+    before = poses.copy()
+    draw(poses, tmp_path)
+    assert poses.equals(before)
+
+
+def test_a_file_that_would_be_too_large_is_coarser(
+    tmp_path: Path, figures: list[Figure], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    axes_of(scattered_poses(SINGLE, 6000), tmp_path, figures)
+    monkeypatch.undo()
+    fine = len(draw_module._rendered(figures[2], "svg"))
+    monkeypatch.setattr(draw_module, "_LARGEST_FILE", fine - 1)
+    assert len(draw_module._rendered(figures[2], "svg")) < fine
+
+
+@pytest.mark.parametrize("kind", ["wandering", "noise"])
+def test_a_long_movie_makes_small_files(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, parts = 100_000, tuple(f"part {index}" for index in range(12))
+    poses = scattered_poses({"": parts}, frames, (640, 480))
+    if kind == "wandering":
+        walk = np.cumsum(np.random.default_rng(0).normal(0, 2, (frames, 1, 2)), axis=0)
+        values = poses.to_numpy(copy=True).reshape(frames, 12, 3)
+        values[..., :2] = 240 + 200 * np.sin(walk / 200 + np.arange(12)[:, None] / 9)
+        poses = pose_table(values, {"": parts})
+    started = time.perf_counter()
+    draw(poses, tmp_path, frame_size=(640, 480))
+    with capsys.disabled():
+        print(f"\n{frames} frames, 12 parts, {kind}: {time.perf_counter() - started:.1f} s")

@@ -1,0 +1,95 @@
+"""`run.json`: it survives a round trip, says how the run ended, and names the software."""
+
+import json
+import re
+from datetime import UTC
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.pose.results.run_record import (
+    PACKAGES,
+    MovieRecord,
+    Output,
+    RunRecord,
+    Status,
+    now,
+    status_of,
+    this_host,
+)
+from tasks.pose.tables.quality import Verdict
+from tests.records import DIGEST, a_failed_movie, a_movie, a_quality, a_run
+
+GOOD, BAD = a_movie(), a_failed_movie()
+
+
+@pytest.mark.parametrize(
+    ("movies", "status"),
+    [
+        ((), Status.FAILED),
+        ((GOOD,), Status.COMPLETE),
+        ((GOOD, GOOD), Status.COMPLETE),
+        ((GOOD, BAD), Status.PARTIAL),
+        ((BAD, GOOD, GOOD), Status.PARTIAL),
+        ((BAD,), Status.FAILED),
+        ((BAD, BAD), Status.FAILED),
+    ],
+)
+def test_a_run_is_judged_by_its_movies(movies: tuple[MovieRecord, ...], status: Status) -> None:
+    assert status_of(movies) is status
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        a_run(),
+        a_run(GOOD),
+        a_run(BAD, estimator=None, flow_run=None),
+        a_run(
+            a_movie(crop=(1, 2, 30, 40), warnings=("one", "two"), quality=a_quality(Verdict.LOOK)),
+            BAD,
+            outputs={"a.h5": Output(location="/o", size=1, sha256=DIGEST, coordinates="crop")},
+        ),
+    ],
+)
+def test_it_survives_a_round_trip(record: RunRecord) -> None:
+    assert RunRecord.model_validate_json(record.to_json()) == record
+
+
+def test_the_schema_version_comes_first() -> None:
+    assert next(iter(json.loads(a_run(GOOD).to_json()).items())) == ("schema_version", 1)
+
+
+def test_it_is_plain_json_that_a_person_can_read() -> None:
+    text = a_run(a_movie("Mäuse’", frame_rate=29.97)).to_json()
+    assert text.startswith('{\n  "schema_version": 1,\n  "status": "complete"')
+    assert "Mäuse’" in text
+    assert not re.search(r"NaN|Infinity", text)
+
+
+def test_another_version_of_the_schema_is_refused() -> None:
+    values = json.loads(a_run(GOOD).to_json()) | {"schema_version": 2}
+    with pytest.raises(ValidationError, match="schema_version"):
+        RunRecord.model_validate(values)
+
+
+def test_unknown_keys_are_refused() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        a_movie(poses=3)
+
+
+def test_a_movie_cannot_be_partial() -> None:
+    with pytest.raises(ValidationError, match="status"):
+        a_movie(status=Status.PARTIAL)
+
+
+def test_the_host_names_every_package_with_its_version() -> None:
+    host = this_host()
+    assert list(host.packages) == list(PACKAGES)
+    assert all(re.match(r"\d+\.\d+", version) for version in host.packages.values())
+    assert host.cpus >= 1
+    assert host.python.startswith("3.")
+
+
+def test_times_are_in_utc() -> None:
+    assert now().tzinfo is UTC

@@ -1,0 +1,186 @@
+"""A stage's key changes with what its answer depends on, and with nothing else."""
+
+import sys
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.pose import cache_keys as module
+from tasks.pose.cache_keys import StageKeys, network_digest, stage_keys
+from tasks.pose.finishing import label_style
+from tasks.pose.settings import PoseSettings
+from tests.records import DIGEST, a_model
+
+ALL = set(StageKeys.__dataclass_fields__)
+AFTER_POSES = ALL - {"estimate"}
+DRAWN = {"previews", "labeled"}
+
+
+def keys(
+    changes: dict[str, Any] | None = None,
+    model: dict[str, Any] | None = None,
+    sha256: str = DIGEST,
+    network: str = "n",
+    suffix: str = ".mp4",
+) -> StageKeys:
+    settings = PoseSettings.model_validate(changes or {})
+    ours = a_model(**(model or {}))
+    return stage_keys(sha256, suffix, ours, network, settings, label_style(ours, settings))
+
+
+def changed(one: StageKeys) -> set[str]:
+    usual = asdict(keys())
+    return {name for name, key in asdict(one).items() if key != usual[name]}
+
+
+SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
+    ({"crop": {"left": 0, "top": 0, "width": 8, "height": 8}}, ALL),
+    ({"precision": "half"}, ALL),
+    ({"window_length": 7}, AFTER_POSES),
+    ({"window_length": 0}, AFTER_POSES),
+    ({"p_cutoff": 0.5}, {"quality", *DRAWN}),
+    ({"displayed_body_parts": ["nose"]}, DRAWN),
+    ({"color_map": "viridis"}, DRAWN),
+    ({"quality": {"low_look": 0.11}}, {"quality"}),
+    ({"dot_size": 9}, {"labeled"}),
+    ({"keypoints_only": True}, {"labeled"}),
+    ({"output_frame_rate": 12.5}, {"labeled"}),
+    ({"draw_skeleton": True}, {"labeled"}),
+    ({"trail_points": 3}, {"labeled"}),
+    ({"precision": "full"}, ALL),
+    ({"color_by": "individual"}, {"labeled"}),
+    ({"annotations_format": "csv"}, set()),
+    ({"link_hours": 0}, set()),
+    ({"spread_from": 2}, set()),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), SETTINGS)
+def test_settings_touch_their_stages_alone(changes: dict[str, Any], expected: set[str]) -> None:
+    assert changed(keys(changes)) == expected
+
+
+def test_every_setting_is_looked_at_here() -> None:
+    tried = {name for changes, _ in SETTINGS for name in changes}
+    assert tried == set(PoseSettings.model_fields)
+
+
+def test_no_filter_is_no_filter_whichever_way_it_is_said() -> None:
+    assert keys({"window_length": 0}) == keys({"window_length": 1})
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"snapshot_sha256": "f" * 64}, ALL),
+        ({"detector_sha256": "f" * 64}, ALL),
+        ({"body_parts": ("a", "b", "c")}, ALL),
+        ({"batch_size": 4}, ALL),
+        ({"task": "other"}, ALL),  # the scorer, which every file names, is made of it
+        ({"skeleton": ()}, {"labeled"}),
+        ({"alpha": 0.3}, DRAWN),
+        ({"name": "copy.zip", "sha256": "f" * 64, "size": 5}, set()),  # zipped anew
+        ({"warnings": ("a sentence",), "repairs": ("another",)}, set()),
+    ],
+)
+def test_of_a_model_all_counts_that_touches_poses(
+    change: dict[str, Any], expected: set[str]
+) -> None:
+    assert changed(keys(model=change)) == expected
+
+
+def test_other_content_is_all_new() -> None:
+    assert changed(keys(sha256="f" * 64)) == ALL
+    assert changed(keys(network="other")) == ALL
+    assert changed(keys(suffix=".isxb")) == ALL
+    assert changed(keys(suffix=".MP4")) == set()
+
+
+def test_a_network_is_the_same_wherever_its_project_lies(tmp_path: Path) -> None:
+    digests = []
+    for name, layers in (("one", 18), ("two", 18), ("three", 50)):
+        folder = tmp_path / name / "dlc-models-pytorch" / "train"
+        folder.mkdir(parents=True)
+        text = f"layers: {layers}\npath: {tmp_path / name}/x\n"
+        (folder / "pytorch_config.yaml").write_text(text)
+        (tmp_path / name / "config.yaml").write_text(f"alphavalue: {layers}\n")
+        digests.append(network_digest(tmp_path / name))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_all_libraries_of_a_stage_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new version of one that the code imports, or that DeepLabCut's network needs, counts."""
+    named: dict[str, tuple[str, ...]] = {}
+    kept = module._code
+
+    def noting(stage: str, *libraries: str) -> str:
+        named[stage] = libraries
+        return kept(stage, *libraries)
+
+    monkeypatch.setattr(module, "_code", noting)
+    keys()
+    assert "matplotlib" in named["tasks.pose.finishing"]
+    distributions = metadata.packages_distributions()
+    for stage, libraries in named.items():
+        imported = {
+            words[1]
+            for name in module._closure(stage)
+            for statement in module._statements(name)
+            for words in [[word for word in statement if word not in ("indent", "dedent")]]
+            if words[:1] in (["import"], ["from"])
+        }
+        foreign = imported - sys.stdlib_module_names - {"tasks"} - HARMLESS
+        needed = {distributions[name][0].lower() for name in foreign if name in distributions}
+        assert needed <= set(libraries), stage
+
+
+HARMLESS = {"pydantic", "pydantic_core", "yaml", "matplotlib"}
+"""They check settings and read files; where matplotlib draws, it is named by hand."""
+
+CACHED = (module._code, module._statements, module._shape, module._modules)
+
+
+class TestCode:
+    @pytest.fixture(autouse=True)
+    def package(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr(module, "_FOLDER", tmp_path)
+        (tmp_path / "filter.py").write_text(
+            "def f():\n    from tasks.pose.room.tables import g\n    return g()\n"
+        )
+        (tmp_path / "room").mkdir()
+        (tmp_path / "room" / "tables.py").write_text("import json\n\ndef g():\n    return 1\n")
+        (tmp_path / "other.py").write_text("X = 1\n")
+        return tmp_path
+
+    def digest(self) -> str:
+        for cached in CACHED:
+            cached.cache_clear()
+        return module._code("tasks.pose.filter", "numpy")
+
+    def test_counts_wherever_it_is_imported(self, package: Path) -> None:
+        before = self.digest()
+        (package / "room" / "tables.py").write_text("def g():\n    return 2\n")
+        assert self.digest() != before
+
+    def test_words_do_not_count(self, package: Path) -> None:
+        before = self.digest()
+        text = (package / "room" / "tables.py").read_text()
+        commented = text.replace("g():\n", 'g():\n    """One."""\n    # as ever\n')
+        (package / "room" / "tables.py").write_text(commented)
+        (package / "other.py").write_text("X = 2\n")
+        assert self.digest() == before
+
+    def test_libraries_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = self.digest()
+        monkeypatch.setattr("importlib.metadata.version", lambda _name: "0")
+        assert self.digest() != before
+
+    @pytest.fixture(autouse=True)
+    def afterwards(self, package: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+        yield
+        monkeypatch.undo()
+        for cached in CACHED:
+            cached.cache_clear()

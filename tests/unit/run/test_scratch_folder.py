@@ -1,0 +1,105 @@
+"""Scratch folders: gone after success, failure, and, at the next run, after a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tasks.run.scratch_folder import SCRATCH, scratch_folder, sweep
+from tests.commands import waiting
+from tests.paths import ROOT
+
+HOLD = """
+import sys
+from tasks.run.scratch_folder import scratch_folder
+with scratch_folder() as folder:
+    (folder / "movie.mp4").write_text("large")
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+KILLED_WHILE_IT_REMOVES = """
+import os, signal, sys
+from tasks.run.scratch_folder import scratch_folder
+removals = []
+def look(event, args):
+    if event in {"os.remove", "os.rmdir"}:
+        removals.append(args)
+        if len(removals) == int(sys.argv[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
+with scratch_folder() as folder:
+    (folder / "0").mkdir()
+    for name in ("movie.mp4", "0/movie.mp4"):
+        (folder / name).touch()
+    sys.addaudithook(look)
+"""
+
+
+def other_run() -> "subprocess.Popen[str]":
+    process, told = waiting(HOLD)
+    assert SCRATCH in told
+    return process
+
+
+def test_a_folder_is_gone_after_success_and_after_failure(place: Path) -> None:
+    with scratch_folder() as folder:
+        (folder / "file").touch()
+        assert folder.parent == place
+    with pytest.raises(ValueError, match="broken"), scratch_folder():
+        raise ValueError("broken")
+    assert list(place.iterdir()) == []
+
+
+def test_the_folder_of_a_killed_run_goes_with_the_next_one(place: Path) -> None:
+    killed = other_run()
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert len(list(place.iterdir())) == 1
+    with scratch_folder() as folder:
+        assert list(place.iterdir()) == [folder]
+
+
+def test_the_folder_of_a_run_that_lives_stays(place: Path) -> None:
+    other = other_run()
+    sweep()
+    (folder,) = place.iterdir()
+    assert (folder / "movie.mp4").read_text() == "large"
+    other.communicate()
+    assert list(place.iterdir()) == []
+
+
+def test_folders_of_others_stay(place: Path) -> None:
+    for name in ("dlcflow-run-of-a-person", "something"):
+        (place / name).mkdir()
+        os.utime(place / name, (0, 0))
+    sweep()
+    assert len(list(place.iterdir())) == 2
+
+
+def test_what_a_run_left_that_was_killed_before_it_had_its_mark_goes_in_the_end(
+    place: Path,
+) -> None:
+    unmarked = [Path(tempfile.mkdtemp(prefix=SCRATCH)) for _ in range(3)]
+    for folder in unmarked:
+        (folder / ".held.new").touch()
+    for path in (unmarked[0] / ".held.new", unmarked[0], unmarked[1]):
+        os.utime(path, (0, 0))
+    sweep()
+    assert set(place.iterdir()) == set(unmarked[1:])
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_what_is_left_by_a_kill_during_the_removal_goes_with_the_next_run(
+    place: Path, step: int
+) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_IT_REMOVES, str(step)], cwd=ROOT, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(place.iterdir())) == 1
+    sweep()
+    assert list(place.iterdir()) == []
