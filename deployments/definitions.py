@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 import tasks
-from tasks import TAG
+from tasks import PREFECT_TAG
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -103,7 +103,7 @@ def trigger_names() -> set[str]:
 def _ours(client: "SyncPrefectClient") -> "list[DeploymentResponse]":
     from prefect.client.schemas.filters import DeploymentFilter  # noqa: PLC0415
 
-    chosen = {"name": {"any_": list(MADE)}, "tags": {"all_": [TAG]}}
+    chosen = {"name": {"any_": list(MADE)}, "tags": {"all_": [PREFECT_TAG]}}
     return client.read_deployments(deployment_filter=DeploymentFilter.model_validate(chosen))
 
 

@@ -24,7 +24,7 @@ from deployments.debounce import Gatherer
 from deployments.definitions import INBOX
 from flows.__main__ import prepare_environment
 from tasks.storage.location import Location
-from tasks.storage.notifications import arrivals
+from tasks.storage.notifications import parse_notification
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -115,9 +115,9 @@ def receive(options: argparse.Namespace, inboxes: Sequence[Location]) -> None:
 
 
 def _announce(inboxes: Sequence[Location], found: Sequence[Location]) -> None:
-    from tasks.inbox.arrivals import announce  # noqa: PLC0415 - Prefect takes seconds to load
+    from tasks.inbox.arrivals import emit_arrival_events  # noqa: PLC0415 - Prefect takes seconds to load
 
-    count = announce(inboxes, found)
+    count = emit_arrival_events(inboxes, found)
     log.info("%d arrivals, %d events", len(found), count)
 
 
@@ -142,7 +142,7 @@ def read_queue(url: str, gatherer: Arrivals, stop: threading.Event, wait: int = 
 
 
 def _gather(queue: Any, gatherer: Arrivals, wait: int) -> None:
-    messages = queue.messages(wait)
+    messages = queue.receive_messages(wait)
     receipts = [receipt for receipt, _ in messages]
     if messages:
         found = [location for _, body in messages for location in _read(body)]
@@ -159,7 +159,7 @@ def _acknowledge(queue: Any, receipts: Sequence[str]) -> None:
 def _read(body: bytes | str) -> list[Location]:
     """What a notification tells; nothing where it cannot be read: it would be sent for ever."""
     try:
-        return arrivals(body)
+        return parse_notification(body)
     except ValueError as error:
         log.warning("left aside: %s", error)
         return []

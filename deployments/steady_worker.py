@@ -23,7 +23,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.workers.process import ProcessWorker, ProcessWorkerResult
 
-from tasks.stages.cancellation import tell_who_cancelled
+from tasks.stages.cancellation import record_who_cancelled
 
 _HELD = "already holding"
 """In the words of the error that a run raises which has its place."""
@@ -74,7 +74,7 @@ with warnings.catch_warnings():
         def _tell_who_cancelled(self, run: UUID) -> None:
             try:
                 with get_client(sync_client=True) as client:
-                    tell_who_cancelled(client, run)
+                    record_who_cancelled(client, run)
             except Exception as error:  # noqa: BLE001 - Prefect's own words must do
                 self._logger.warning("Who cancelled the run %s cannot be told: %s", run, error)
 

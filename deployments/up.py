@@ -132,9 +132,9 @@ def _dropped(movie: Path, inbox: str) -> str:
     """
     from tasks.storage.location import Location  # noqa: PLC0415 - boto3 reads the environment
     from tasks.storage.lookup import store_for  # noqa: PLC0415
-    from tasks.storage.user_errors import store_errors  # noqa: PLC0415
+    from tasks.storage.user_errors import convert_store_errors  # noqa: PLC0415
 
-    with store_errors():
+    with convert_store_errors():
         target = Location.parse(f"{inbox.rstrip('/')}/").child(movie.name)
         return str(store_for(target).upload(movie, target).location)
 

@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tasks.command_line.exit_status import BAD_INPUT, tell_interrupted, tell_refused
-from tasks.pose.settings import LONGEST_LINK, PoseSettings
-from tasks.pose.settings_help import option_of
+from tasks.command_line.exit_status import BAD_INPUT, print_interruption, print_refusal
+from tasks.pose.settings import MAX_LINK_HOURS, PoseSettings
+from tasks.pose.settings_help import to_argparse_option
 
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -107,21 +107,21 @@ def _add_open(opened: argparse.ArgumentParser) -> None:
         "--hours",
         type=int,
         default=hours,
-        choices=range(1, LONGEST_LINK + 1),
+        choices=range(1, MAX_LINK_HOURS + 1),
         metavar="HOURS",
-        help=f"how long they work, 1 to {LONGEST_LINK} (default: {hours})",
+        help=f"how long they work, 1 to {MAX_LINK_HOURS} (default: {hours})",
     )
     opened.set_defaults(command=_open)
 
 
 def _open(options: argparse.Namespace) -> int:
     from tasks.errors import PoseError  # noqa: PLC0415
-    from tasks.output.links import addresses  # noqa: PLC0415 - not for --help
+    from tasks.output.links import find_addresses  # noqa: PLC0415 - not for --help
 
     try:
-        found = addresses(options.location, options.hours)
+        found = find_addresses(options.location, options.hours)
     except PoseError as error:
-        return tell_refused(error)
+        return print_refusal(error)
     sys.stdout.writelines(f"{name}\t{address}\n" for name, address in found)
     return 0
 
@@ -135,9 +135,9 @@ def _add_inspect(inspect: argparse.ArgumentParser) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from tasks.command_line.inspect_model import report  # noqa: PLC0415 - not for --help
+    from tasks.command_line.inspect_model import report_inspection  # noqa: PLC0415 - not for --help
 
-    status, shown, problems = report(options.model, as_object=options.json)
+    status, shown, problems = report_inspection(options.model, as_object=options.json)
     sys.stdout.write(shown)
     sys.stdout.flush()
     sys.stderr.writelines(f"error: {problem}\n" for problem in problems)
@@ -157,7 +157,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
     settings = run.add_argument_group("settings")
     for name, field in PoseSettings.model_fields.items():
-        settings.add_argument(f"--{name.replace('_', '-')}", **option_of(field))
+        settings.add_argument(f"--{name.replace('_', '-')}", **to_argparse_option(field))
     run.set_defaults(command=_run)
 
 
@@ -169,17 +169,17 @@ def _run(options: argparse.Namespace) -> int:
     except ValidationError as error:
         return _refuse(_sentence(error))
     prepare_environment()
-    from tasks.run.estimator import estimator_ahead  # noqa: PLC0415 - not for --help, or for a slip
+    from tasks.run.estimator import preload_estimator  # noqa: PLC0415 - not for --help, or for a slip
 
     try:
-        with estimator_ahead():
+        with preload_estimator():
             return _run_flow(options, settings)
     except KeyboardInterrupt:
-        return tell_interrupted()
+        return print_interruption()
     except Exception as error:  # noqa: BLE001 - also Prefect's own troubles: no server, no home
-        from tasks.stages.stage import explained  # noqa: PLC0415
+        from tasks.stages.stage import to_pose_error  # noqa: PLC0415
 
-        return tell_refused(explained(error))
+        return print_refusal(to_pose_error(error))
 
 
 def _run_flow(options: argparse.Namespace, settings: PoseSettings) -> int:
@@ -190,10 +190,10 @@ def _run_flow(options: argparse.Namespace, settings: PoseSettings) -> int:
         from tasks.command_line import terminal  # noqa: PLC0415
 
     request = (options.model, options.movies, options.output, settings)
-    output = terminal.checked_output(*request)
-    with terminal.ends_when_interrupted(), terminal.live_progress():
+    output = terminal.check_request_locations(*request)
+    with terminal.exit_on_interrupt(), terminal.show_live_progress():
         state = pose_estimation(*request, return_state=True)
-    return terminal.tell(state, output)
+    return terminal.print_outcome(state, output)
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,13 +2,19 @@
 
 from prefect import flow
 
-from tasks.inbox.batches import in_one_sentence
-from tasks.inbox.look import look, look_at_arrivals, parse_arrivals, parse_inbox, remember
-from tasks.inbox.page import tell
+from tasks.inbox.batches import summarize_groups
+from tasks.inbox.look import (
+    look_at_arrivals,
+    look_at_inbox,
+    parse_arrivals,
+    parse_inbox,
+    write_memory,
+)
+from tasks.inbox.page import show_page
 from tasks.inbox.request_file import FolderRequest
-from tasks.inbox.start_runs import recall, start
+from tasks.inbox.start_runs import find_started_runs, start_due_runs
 from tasks.pose.settings import PoseSettings
-from tasks.stages.stage import ends_clearly
+from tasks.stages.stage import end_with_message
 
 POSE_ESTIMATION = "pose-estimation/pose-estimation"
 
@@ -17,7 +23,7 @@ UNCHANGED = 60.0
 
 
 @flow(name="inbox", flow_run_name="look · {inbox}", persist_result=False)
-@ends_clearly
+@end_with_message
 def inbox(
     inbox: str,
     model: str | None = None,
@@ -40,14 +46,16 @@ def inbox(
         What was found, started and skipped, in one sentence; twice, for the state tells it too.
     """
     place = parse_inbox(inbox)
-    found = look(place, FolderRequest.given(model, output, settings), quiet)
-    remember(place, found)
-    told = tell(place, start(recall(found.batches, deployment), deployment))
+    found = look_at_inbox(place, FolderRequest.from_form(model, output, settings), quiet)
+    write_memory(place, found)
+    told = show_page(
+        place, start_due_runs(find_started_runs(found.batches, deployment), deployment)
+    )
     return told, told
 
 
 @flow(name="arrival", flow_run_name="arrivals · {inbox}", persist_result=False)
-@ends_clearly
+@end_with_message
 def arrival(
     locations: list[str],
     inbox: str,
@@ -73,6 +81,10 @@ def arrival(
     """
     place = parse_inbox(inbox)
     arrived = parse_arrivals(place, locations)
-    found = look_at_arrivals(place, FolderRequest.given(model, output, settings), arrived, quiet)
-    told = in_one_sentence(start(recall(found.batches, deployment), deployment))
+    found = look_at_arrivals(
+        place, FolderRequest.from_form(model, output, settings), arrived, quiet
+    )
+    told = summarize_groups(
+        start_due_runs(find_started_runs(found.batches, deployment), deployment)
+    )
     return told, told

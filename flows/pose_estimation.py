@@ -5,8 +5,13 @@ from pathlib import Path
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.output.kept_archives import KeptNames, keep_estimate, keep_results, kept_names
-from tasks.output.lock import check_lock, sole_writer
+from tasks.output.kept_archives import (
+    HiddenListing,
+    keep_estimate,
+    keep_results,
+    list_hidden_objects,
+)
+from tasks.output.lock import check_lock, hold_output_lock
 from tasks.output.lock_stage import lock_output
 from tasks.output.publish import (
     publish_annotations,
@@ -15,13 +20,13 @@ from tasks.output.publish import (
     show_results,
     withdraw_record,
 )
-from tasks.output.record import conclusion, outcomes, parted
-from tasks.output.reuse import checkpoints_of, look_back, restore, reusable
-from tasks.pose.results.file_names import LABELED, POSES, RAW
-from tasks.pose.results.run_record import now
-from tasks.pose.settings import PoseSettings, WrittenLocation
-from tasks.processes.pool import Workers
-from tasks.run.fetch import fetch_model, fetch_movie, movie_folder
+from tasks.output.record import collect_outcomes, conclude_run, split_by_success
+from tasks.output.reuse import checkpoint_store_for, find_earlier_results, find_reuse, restore_files
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE, POSES_FILE, RAW_POSES_FILE
+from tasks.pose.results.run_record import utc_now
+from tasks.pose.settings import LocationText, PoseSettings
+from tasks.processes.pool import RunProcesses
+from tasks.run.fetch import create_movie_folder, fetch_model, fetch_movie
 from tasks.run.model import check_model, load_model
 from tasks.run.movie import (
     check_movie,
@@ -32,19 +37,31 @@ from tasks.run.movie import (
     label_movie,
 )
 from tasks.run.request import resolve_request
-from tasks.run.scratch_folder import scratch_folder
-from tasks.run.scratch_space import check_scratch
-from tasks.run.workers import stage_processes
-from tasks.run_data import INPUT, Analysed, MovieSource, ReadyModel, ResolvedRequest, RunFacts
-from tasks.spread.handover import Place
-from tasks.spread.movie_run import hands_over, resolve_movie
-from tasks.spread.request_run import check_can_spread, remove_parts, spread_movies, spreads
-from tasks.stages.fan_out import side_by_side
-from tasks.stages.live_bars import live_bar, live_bars
+from tasks.run.scratch_folder import create_scratch_folder
+from tasks.run.scratch_space import check_scratch_space
+from tasks.run.workers import start_run_processes
+from tasks.run_data import (
+    INPUT_FOLDER,
+    AnalyzedMovie,
+    MovieSource,
+    ReadyModel,
+    ResolvedRequest,
+    RunDetails,
+)
+from tasks.spread.handover import MoviePlace
+from tasks.spread.movie_run import hand_over_outcome, resolve_movie
+from tasks.spread.request_run import (
+    check_movie_deployment,
+    is_spread_request,
+    remove_handovers,
+    spread_movies,
+)
+from tasks.stages.fan_out import wait_for_all
+from tasks.stages.live_bars import show_live_bar, update_live_bars
 from tasks.stages.progress import check_running
-from tasks.stages.run_names import named_for_movie, named_for_request
-from tasks.stages.stage import ends_clearly, stage
-from tasks.stages.stage_times import timed_stages
+from tasks.stages.run_names import name_movie_run, name_request_run
+from tasks.stages.stage import end_with_message, stage
+from tasks.stages.stage_times import time_stages
 
 MOVIES_AT_ONCE = 3
 """One is fetched and one is labelled and pushed while one is on the GPU."""
@@ -52,15 +69,15 @@ MOVIES_AT_ONCE = 3
 
 @flow(
     name="pose-estimation",
-    flow_run_name=named_for_request,
+    flow_run_name=name_request_run,
     task_runner=ThreadPoolTaskRunner(max_workers=MOVIES_AT_ONCE),  # type: ignore[arg-type]
     persist_result=False,
 )
-@ends_clearly
+@end_with_message
 def pose_estimation(
-    model: WrittenLocation,
-    movies: list[WrittenLocation],
-    output: WrittenLocation,
+    model: LocationText,
+    movies: list[LocationText],
+    output: LocationText,
     settings: PoseSettings = PoseSettings(),  # noqa: B008 - frozen, and the form shows it
 ) -> tuple[str, str]:
     """Estimate the pose of an animal in every frame of every movie.
@@ -74,28 +91,28 @@ def pose_estimation(
     Returns:
         The location of run.json, and how the run went.
     """
-    started = now()
+    started = utc_now()
     with (
-        sole_writer() as writer,
-        scratch_folder() as scratch,
-        stage_processes(scratch) as workers,
-        live_bars(),
-        timed_stages() as seconds,
+        hold_output_lock() as writer,
+        create_scratch_folder() as scratch,
+        start_run_processes(scratch) as workers,
+        update_live_bars(),
+        time_stages() as seconds,
     ):
         request = resolve_request(model, movies, output, settings)
-        spread = spreads(request)
-        check_scratch(request, scratch, 0 if spread else MOVIES_AT_ONCE)
-        if not (spread or kept_names(request).poses_of_all):
+        spread = is_spread_request(request)
+        check_scratch_space(request, scratch, 0 if spread else MOVIES_AT_ONCE)
+        if not (spread or list_hidden_objects(request).has_all_poses):
             workers.estimator.start()  # its libraries take seconds, in which the model is fetched
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         if spread:
-            check_can_spread()
+            check_movie_deployment()
         # What cannot work is refused before it waits for others, and before it leaves a trace.
         request = lock_output(request, writer, workers)
         workers.finishers.start()
-        kept = kept_names(request)
-        loaded = None if spread or kept.poses_of_all else load_model(ready, workers)
+        kept = list_hidden_objects(request)
+        loaded = None if spread or kept.has_all_poses else load_model(ready, workers)
         earlier = withdraw_record(request, scratch, alone=not spread)
         if spread:
             found = spread_movies(request, archive, scratch)
@@ -104,22 +121,22 @@ def pose_estimation(
                 analyse_movie.submit(movie, request, ready, kept, scratch, workers)
                 for movie in request.movies
             )
-            found = outcomes(request, side_by_side(movies_at_work, workers.end))
-        delivered, failed = parted(found)
+            found = collect_outcomes(request, wait_for_all(movies_at_work, workers.end))
+        delivered, failed = split_by_success(found)
         loaded = loaded or next((movie.found.loaded for movie in delivered), None)
         annotations = publish_annotations(request, delivered, scratch, workers)
-        facts = RunFacts(request, archive, ready, loaded, started)
+        facts = RunDetails(request, archive, ready, loaded, started)
         record = publish_record(facts, delivered, failed, annotations, earlier, seconds, scratch)
         if spread:
-            remove_parts(request)
+            remove_handovers(request)
         show_results(record, delivered, request.output)
-    return conclusion(record, request.output)
+    return conclude_run(record, request.output)
 
 
-@flow(name="one-movie", flow_run_name=named_for_movie, persist_result=False)
-@ends_clearly
+@flow(name="one-movie", flow_run_name=name_movie_run, persist_result=False)
+@end_with_message
 def one_movie(
-    model: str, movie: str, output: str, settings: PoseSettings, place: Place
+    model: str, movie: str, output: str, settings: PoseSettings, place: MoviePlace
 ) -> tuple[str, str]:
     """Analyse one movie of a request that is spread over workers; started by the request's run.
 
@@ -134,24 +151,24 @@ def one_movie(
         Where its outcome was handed over, and how it went.
     """
     with (
-        scratch_folder() as scratch,
-        stage_processes(scratch) as workers,
-        live_bars(),
-        hands_over(movie, place, scratch) as hand_over,
+        create_scratch_folder() as scratch,
+        start_run_processes(scratch) as workers,
+        update_live_bars(),
+        hand_over_outcome(movie, place, scratch) as hand_over,
     ):
         request = resolve_movie(model, movie, output, settings, place)
-        kept = kept_names(request)
-        check_scratch(request, scratch, 1)
-        if not kept.poses_of_all:
+        kept = list_hidden_objects(request)
+        check_scratch_space(request, scratch, 1)
+        if not kept.has_all_poses:
             workers.estimator.start()
         archive = fetch_model(request.model, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         workers.finishers.start()
-        if not kept.poses_of_all:
+        if not kept.has_all_poses:
             load_model(ready, workers)
         analysed = analyse_movie(request.movies[0], request, ready, kept, scratch, workers)
         hand_over(analysed)
-    return place.part, analysed.in_short
+    return place.part, analysed.short_summary
 
 
 @stage("Movie", "movie · {movie.name}")
@@ -159,50 +176,58 @@ def analyse_movie(
     movie: MovieSource,
     request: ResolvedRequest,
     ready: ReadyModel,
-    kept: KeptNames,
+    kept: HiddenListing,
     scratch: Path,
-    workers: Workers,
-) -> tuple[Analysed, str]:
+    workers: RunProcesses,
+) -> tuple[AnalyzedMovie, str]:
     """Take one movie from its store through every stage to the output location."""
     check_lock(ask=False)
     check_running(movie.name)
     settings = request.given.settings
     with (
-        live_bar(movie.name) as bar,
-        movie_folder(scratch, movie) as folder,
-        timed_stages() as seconds,
+        show_live_bar(movie.name) as bar,
+        create_movie_folder(scratch, movie) as folder,
+        time_stages() as seconds,
     ):
-        raw, filtered, labeled_file = (folder / name for name in (RAW, POSES, LABELED))
-        past = look_back(movie, kept, ready, folder)
-        fetched = fetch_movie.unless(past.fetched, movie, folder / INPUT)
-        reuse = reusable(past, movie, fetched, request, ready)
-        restore(past, reuse, folder)
-        checked = check_movie.unless(reuse.checked, movie.name, fetched, settings.crop, workers)
-        checkpoints = checkpoints_of(movie, reuse, kept, folder)
-        found = estimate_poses.unless(
+        raw, filtered, labeled_file = (
+            folder / name for name in (RAW_POSES_FILE, POSES_FILE, LABELED_MOVIE_FILE)
+        )
+        past = find_earlier_results(movie, kept, ready, folder)
+        fetched = fetch_movie.run_unless_known(past.fetched, movie, folder / INPUT_FOLDER)
+        reuse = find_reuse(past, movie, fetched, request, ready)
+        restore_files(past, reuse, folder)
+        checked = check_movie.run_unless_known(
+            reuse.checked, movie.name, fetched, settings.crop, workers
+        )
+        checkpoints = checkpoint_store_for(movie, reuse, kept, folder)
+        found = estimate_poses.run_unless_known(
             reuse.found, checked, ready, settings, raw, checkpoints, workers
         )
-        if reuse.found is None and keep_estimate.attempt(checked, found, raw, reuse.keys, request):
+        if reuse.found is None and keep_estimate.try_to_run(
+            checked, found, raw, reuse.keys, request
+        ):
             checkpoints.remove()
         poses = raw
-        if settings.filters:
-            poses = filter_poses.unless(
+        if settings.has_median_filter:
+            poses = filter_poses.run_unless_known(
                 reuse.poses, movie.name, raw, filtered, settings.window_length, workers
             )
-        quality = judge_quality.unless(reuse.quality, checked, found, poses, settings, workers)
-        previews = draw_previews.unless(
+        quality = judge_quality.run_unless_known(
+            reuse.quality, checked, found, poses, settings, workers
+        )
+        previews = draw_previews.run_unless_known(
             reuse.previews, checked, poses, ready, settings, folder, workers
         )
-        labeled = label_movie.unless(
+        labeled = label_movie.run_unless_known(
             reuse.labeled, checked, found, poses, ready, settings, quality, labeled_file, workers
         )
-        outputs = publish_movie.unless(
+        outputs = publish_movie.run_unless_known(
             reuse.outputs, checked, raw, poses, labeled_file, previews, request.output, reuse.intact
         )
-        analysed = Analysed(
+        analysed = AnalyzedMovie(
             movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
         )
         if reuse.outputs is None:
-            keep_results.attempt(analysed, reuse.keys, request, folder)
-        bar.end(analysed.in_short)
-    return analysed, analysed.in_short
+            keep_results.try_to_run(analysed, reuse.keys, request, folder)
+        bar.report_end(analysed.short_summary)
+    return analysed, analysed.short_summary

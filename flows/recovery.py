@@ -4,15 +4,20 @@ from prefect import flow
 from prefect.logging import get_run_logger
 from pydantic import NonNegativeInt
 
-from tasks.recovery.restart import drop_late_looks, in_short, is_looked_after, recover_all
-from tasks.stages.stage import ends_clearly
+from tasks.recovery.restart import (
+    delete_late_recoveries,
+    is_recovery_running,
+    recover_runs,
+    summarize_actions,
+)
+from tasks.stages.stage import end_with_message
 
 RESTARTS = 3
 """A run that has crashed more often than that has a reason that another start does not mend."""
 
 
 @flow(name="recovery", flow_run_name="crashed runs", persist_result=False)
-@ends_clearly
+@end_with_message
 def recovery(restarts: NonNegativeInt = RESTARTS) -> tuple[int, str]:
     """Start crashed runs of pose-estimation again.
 
@@ -22,10 +27,10 @@ def recovery(restarts: NonNegativeInt = RESTARTS) -> tuple[int, str]:
     Returns:
         How many runs were dealt with, and what was done.
     """
-    drop_late_looks()
-    if is_looked_after():
+    delete_late_recoveries()
+    if is_recovery_running():
         return 0, "Another look is under way, and sees what this one would."
-    done = recover_all(restarts)
+    done = recover_runs(restarts)
     for sentence in done:
         get_run_logger().info(sentence)
-    return len(done), in_short(done)
+    return len(done), summarize_actions(done)

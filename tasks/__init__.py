@@ -2,5 +2,5 @@
 
 __version__ = "0.1.0"
 
-TAG = "dlcflow"
+PREFECT_TAG = "dlcflow"
 """What our deployments and their runs are tagged with."""

@@ -5,14 +5,14 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.pose.estimate import Estimate
-from tasks.pose.finishing import Labeled
+from tasks.pose.finishing import LabeledMovieResult
 from tasks.pose.model.description import Model
 from tasks.pose.movies.reader import MovieInfo
 from tasks.pose.network.interface import Loaded
-from tasks.pose.results.run_record import Input, MovieRecord, Output, Request
+from tasks.pose.results.run_record import InputObject, MovieRecord, OutputFile, RequestRecord
 from tasks.pose.tables.quality import Quality
 from tasks.processes.watchdog import Patience
-from tasks.stages.stage_times import Seconds
+from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 
@@ -44,7 +44,7 @@ class ResolvedRequest:
         warnings: What the user should know, one sentence each.
     """
 
-    given: Request
+    given: RequestRecord
     model: ObjectInfo
     movies: tuple[MovieSource, ...]
     output: Location
@@ -52,14 +52,14 @@ class ResolvedRequest:
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedInput:
     """An input on the local disk, and exactly which bytes it is."""
 
     path: Path
-    input: Input
+    input: InputObject
 
 
-INPUT = "input"
+INPUT_FOLDER = "input"
 """Where a fetched movie lies in its scratch folder, apart from results of the same name."""
 
 
@@ -98,7 +98,7 @@ class CheckedMovie:
     size: int
 
     @property
-    def offset(self) -> tuple[int, int]:
+    def crop_offset(self) -> tuple[int, int]:
         """Left and top edge of what goes to the network, in pixels."""
         return self.edges[0], self.edges[2]
 
@@ -116,15 +116,15 @@ class CheckedMovie:
     @property
     def patience(self) -> Patience:
         """How long work on the whole movie may say nothing."""
-        return Patience(self.name, self.info.declared_frames or self.size // SMALL_FRAME)
+        return Patience(self.name, self.info.declared_frames or self.size // MIN_FRAME_BYTES)
 
 
-SMALL_FRAME = 1_000
+MIN_FRAME_BYTES = 1_000
 """Bytes that a frame takes at least in a movie that does not tell how many it has."""
 
 
 @dataclass(frozen=True)
-class Analysed:
+class AnalyzedMovie:
     """One movie's results, on the way to the run record.
 
     Attributes:
@@ -141,43 +141,50 @@ class Analysed:
     """
 
     source: MovieSource
-    fetched: Fetched
+    fetched: FetchedInput
     checked: CheckedMovie
     found: Estimate
     poses: Path
     quality: Quality
-    labeled: Labeled
+    labeled: LabeledMovieResult
     previews: dict[str, Path]
-    outputs: dict[str, Output]
-    seconds: Seconds = field(default_factory=dict)
+    outputs: dict[str, OutputFile]
+    seconds: StageSeconds = field(default_factory=dict)
 
     @property
-    def in_short(self) -> str:
+    def short_summary(self) -> str:
         """Frames and verdict in a few words."""
-        return f"{self.found.frames} frames, {self.quality.in_short}{_reuse(self.seconds)}"
+        reuse = _describe_reuse(self.seconds)
+        return f"{self.found.frames} frames, {self.quality.verdict_summary}{reuse}"
 
 
-def _reuse(seconds: Seconds) -> str:
+def _describe_reuse(seconds: StageSeconds) -> str:
     """What of a movie is an earlier run's, in a word or two."""
     made = [name for name, s in seconds.items() if s is not None]
-    if seconds.get(ESTIMATE, 0.0) is not None:
+    if seconds.get(ESTIMATE_STAGE, 0.0) is not None:
         return ""
-    return ", poses reused" if set(made) & _MAKING else ", reused"
+    return ", poses reused" if set(made) & _PRODUCING_STAGES else ", reused"
 
 
-ESTIMATE = "Estimate poses"
+ESTIMATE_STAGE = "Estimate poses"
 """Name of the stage in which the network runs."""
 
-_MAKING = {"Filter poses", "Judge quality", "Draw previews", "Label movie", "Publish movie"}
+_PRODUCING_STAGES = {
+    "Filter poses",
+    "Judge quality",
+    "Draw previews",
+    "Label movie",
+    "Publish movie",
+}
 """Stages that make something that is delivered; the others only look."""
 
 
-Outcome = Analysed | MovieRecord
+MovieOutcome = AnalyzedMovie | MovieRecord
 """A movie's results, or the record of one that failed."""
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunDetails:
     """What the run record tells beside the movies.
 
     Attributes:
@@ -189,7 +196,7 @@ class RunFacts:
     """
 
     request: ResolvedRequest
-    model: Fetched
+    model: FetchedInput
     ready: ReadyModel
     loaded: Loaded | None
     started: datetime

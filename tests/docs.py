@@ -2,7 +2,7 @@
 
 import re
 
-from tasks.pose.settings_help import settings_table
+from tasks.pose.settings_help import render_settings_table
 from tests.paths import ROOT
 
 README = ROOT / "README.md"
@@ -11,7 +11,7 @@ _BLOCK = re.compile(r"(<!-- settings: [^>]*-->\n)(.*?)(<!-- end of settings -->)
 
 def with_settings(text: str) -> str:
     """The README's text with the settings table as the model has it now."""
-    return _BLOCK.sub(lambda match: f"{match[1]}\n{settings_table()}\n\n{match[3]}", text)
+    return _BLOCK.sub(lambda match: f"{match[1]}\n{render_settings_table()}\n\n{match[3]}", text)
 
 
 if __name__ == "__main__":

@@ -6,20 +6,20 @@ from typing import Any
 from tasks.pose.model.description import Model
 from tasks.pose.movies.frame_ledger import FrameLedger
 from tasks.pose.results.run_record import (
-    Estimator,
-    FlowRun,
-    Host,
-    Input,
+    EstimatorRecord,
+    FlowRunRecord,
+    HostRecord,
+    InputObject,
     MovieRecord,
-    Output,
-    Request,
+    OutputFile,
+    RequestRecord,
+    ResultStatus,
     RunRecord,
     StageTime,
-    Status,
-    status_of,
+    compute_run_status,
 )
 from tasks.pose.settings import PoseSettings
-from tasks.pose.tables.quality import PartQuality, Quality, Verdict
+from tasks.pose.tables.quality import BodyPartQuality, Quality, Verdict
 
 DIGEST = "0123456789abcdef" * 4
 
@@ -54,17 +54,21 @@ def a_model(**changes: Any) -> Model:
     return Model(**(values | changes))
 
 
-def an_input(location: str) -> Input:
-    return Input(location=location, size=2_500_000, etag="e", version=None, sha256=DIGEST)
+def an_input(location: str) -> InputObject:
+    return InputObject(location=location, size=2_500_000, etag="e", version=None, sha256=DIGEST)
 
 
-def an_output(location: str) -> Output:
-    return Output(location=location, size=1234, sha256=DIGEST)
+def an_output(location: str) -> OutputFile:
+    return OutputFile(location=location, size=1234, sha256=DIGEST)
 
 
 def a_quality(verdict: Verdict = Verdict.PASS, *reasons: str) -> Quality:
-    part = PartQuality(name="nose", below_cutoff=0.25, jumps=0, outside=0, median_likelihood=0.9)
-    unknown = PartQuality(name="ear", below_cutoff=1, jumps=0, outside=0, median_likelihood=None)
+    part = BodyPartQuality(
+        name="nose", below_cutoff=0.25, jumps=0, outside=0, median_likelihood=0.9
+    )
+    unknown = BodyPartQuality(
+        name="ear", below_cutoff=1, jumps=0, outside=0, median_likelihood=None
+    )
     return Quality(verdict=verdict, reasons=reasons, parts=(part, unknown), worst_frames=(3,))
 
 
@@ -72,7 +76,7 @@ def a_movie(name: str = "mouse1", number: int = 0, **changes: Any) -> MovieRecor
     values: dict[str, Any] = {
         "number": number,
         "name": name,
-        "status": Status.COMPLETE,
+        "status": ResultStatus.COMPLETE,
         "input": an_input(f"s3://lab/in/{name}.mp4"),
         "width": 640,
         "height": 480,
@@ -92,7 +96,7 @@ def a_failed_movie(name: str = "broken", number: int = 1, **changes: Any) -> Mov
     values: dict[str, Any] = {
         "number": number,
         "name": name,
-        "status": Status.FAILED,
+        "status": ResultStatus.FAILED,
         "input": an_input(f"s3://lab/in/{name}.mp4"),
         "error": f"{name}.mp4: the file is empty (0 bytes); copy it again",
         "error_kind": "bad input",
@@ -103,12 +107,12 @@ def a_failed_movie(name: str = "broken", number: int = 1, **changes: Any) -> Mov
 def a_run(*movies: MovieRecord, **changes: Any) -> RunRecord:
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     values: dict[str, Any] = {
-        "status": status_of(movies),
+        "status": compute_run_status(movies),
         "product": "dlcflow 0.1.0",
         "started": at,
         "finished": at,
         "seconds": 12.5,
-        "request": Request(
+        "request": RequestRecord(
             model="s3://lab/m.zip",
             movies=tuple(movie.input.location for movie in movies),
             output="s3://lab/out",
@@ -117,12 +121,14 @@ def a_run(*movies: MovieRecord, **changes: Any) -> RunRecord:
         "movies_resolved": tuple(movie.input.location for movie in movies),
         "model_input": an_input("s3://lab/m.zip"),
         "model": a_model(),
-        "estimator": Estimator(scorer="DLC_Resnet50", device="cpu", path="device"),
+        "estimator": EstimatorRecord(scorer="DLC_Resnet50", device="cpu", path="device"),
         "movies": movies,
         "outputs": {},
         "stages": {"Load model": StageTime(seconds=2)},
         "warnings": (),
-        "host": Host(name="host", platform="Linux", cpus=2, python="3.11", packages={"numpy": "2"}),
-        "flow_run": FlowRun(id="1", name="brave-mouse", url=None),
+        "host": HostRecord(
+            name="host", platform="Linux", cpus=2, python="3.11", packages={"numpy": "2"}
+        ),
+        "flow_run": FlowRunRecord(id="1", name="brave-mouse", url=None),
     }
     return RunRecord.model_validate(values | changes)

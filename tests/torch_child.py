@@ -10,16 +10,16 @@ import pandas as pd
 
 from tasks.errors import PoseWarning
 from tasks.pose.network.pytorch.model_loader import _no_downloads
-from tasks.pose.tables.tracking import Predictions, Tracking, tracked_table
+from tasks.pose.tables.tracking import BatchPredictions, TrackingSettings, build_track_table
 
 
 def tracked(
-    predictions: list[Predictions], tracking: Tracking
+    predictions: list[BatchPredictions], tracking: TrackingSettings
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Tracks, and what was told about them."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PoseWarning)
-        table = tracked_table(predictions, tracking)
+        table = build_track_table(predictions, tracking)
     return table, tuple(str(w.message) for w in caught if w.category is PoseWarning)
 
 

@@ -11,13 +11,13 @@ COMPLETE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses; the last is what shells give for a command that Ctrl-C ended."""
 
 
-def tell_refused(error: PoseError) -> int:
+def print_refusal(error: PoseError) -> int:
     """Say why nothing was done, and return the exit status."""
     sys.stderr.write(f"error: {error}\n")
     return BAD_INPUT if isinstance(error, BadInput) else FAILED
 
 
-def tell_interrupted() -> int:
+def print_interruption() -> int:
     """Say that the run was stopped by its user, and return the exit status."""
     sys.stderr.write("error: interrupted; what is published without a run.json is unfinished\n")
     return INTERRUPTED

@@ -7,16 +7,16 @@ from pathlib import Path
 from tasks.errors import BadInput, PoseError
 from tasks.pose.model.inspection import Inspection, as_json, as_text, inspect_archive
 from tasks.run.request import find_model
-from tasks.storage.location import displayable
+from tasks.storage.location import format_location
 from tasks.storage.lookup import store_for
-from tasks.storage.store import CHANGED
-from tasks.storage.user_errors import store_errors
+from tasks.storage.store import CHANGED_MESSAGE
+from tasks.storage.user_errors import convert_store_errors
 
 USABLE, UNKNOWN, REFUSED = 0, 1, 2
 """Exit statuses of `python -m flows inspect`; the store failed, in the second."""
 
 
-def inspect_location(text: str) -> Inspection:
+def inspect_model_at(text: str) -> Inspection:
     """Look into the archive at a location; a remote one is fetched first, and not kept.
 
     Args:
@@ -29,7 +29,7 @@ def inspect_location(text: str) -> Inspection:
         BadInput: There is no such archive.
         Retriable: The store cannot be reached.
     """
-    with store_errors():
+    with convert_store_errors():
         info = find_model(text)
         store = store_for(info.location)
         with tempfile.TemporaryDirectory(prefix="dlcflow-", ignore_cleanup_errors=True) as scratch:
@@ -40,11 +40,11 @@ def inspect_location(text: str) -> Inspection:
                 sha256 = store.download(info, path)
             inspection = inspect_archive(path, info.location.name, folder / "project", sha256)
             if store.stat(info.location).etag != info.etag:
-                raise OSError(errno.ESTALE, f"{info.location}: {CHANGED}")
+                raise OSError(errno.ESTALE, f"{info.location}: {CHANGED_MESSAGE}")
             return inspection
 
 
-def report(text: str, *, as_object: bool) -> tuple[int, str, list[str]]:
+def report_inspection(text: str, *, as_object: bool) -> tuple[int, str, list[str]]:
     """What `python -m flows inspect` says.
 
     Args:
@@ -55,9 +55,9 @@ def report(text: str, *, as_object: bool) -> tuple[int, str, list[str]]:
         Exit status, text for standard output, sentences for standard error.
     """
     try:
-        inspection = inspect_location(text)
+        inspection = inspect_model_at(text)
     except PoseError as error:
-        inspection = Inspection(displayable(text), None, (str(error),))
+        inspection = Inspection(format_location(text), None, (str(error),))
         status = REFUSED if isinstance(error, BadInput) else UNKNOWN
         return status, as_json(inspection) if as_object else "", list(inspection.problems)
     status = USABLE if inspection.usable else REFUSED

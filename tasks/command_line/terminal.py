@@ -20,19 +20,19 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tasks.command_line.exit_status import BAD_INPUT, COMPLETE, FAILED, tell_interrupted
+from tasks.command_line.exit_status import BAD_INPUT, COMPLETE, FAILED, print_interruption
 from tasks.errors import BadInput, MoviesFailed
 from tasks.output.lock import release_locks
-from tasks.pose.results.file_names import RUN_RECORD
+from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.settings import PoseSettings
-from tasks.run.request import resolve
-from tasks.run.scratch_folder import remove_scratch
-from tasks.stages.best_effort import briefly
-from tasks.stages.progress import Update, listeners
+from tasks.run.request import resolve_locations
+from tasks.run.scratch_folder import remove_own_folders
+from tasks.stages.best_effort import run_with_timeout
+from tasks.stages.progress import ProgressUpdate, progress_listeners
 from tasks.storage.location import Location
 
 
-def checked_output(
+def check_request_locations(
     model: str, movies: Sequence[str], output: str, settings: PoseSettings
 ) -> Location:
     """Check a request's locations before a Prefect server is started.
@@ -44,60 +44,60 @@ def checked_output(
         BadInput: A location cannot be used.
         Retriable: The store cannot be reached; whoever typed the command can try again.
     """
-    return resolve(model, movies, output, settings).output
+    return resolve_locations(model, movies, output, settings).output
 
 
 @contextmanager
-def ends_when_interrupted() -> Iterator[None]:
+def exit_on_interrupt() -> Iterator[None]:
     """Let Ctrl-C end the process within seconds while the block runs.
 
     A terminal sends it to the run's own Prefect server too, and Prefect then tries for minutes to
     tell the server that is gone. The flow has cleaned up after itself before that.
     """
 
-    def interrupt(_signal: int, _frame: object) -> None:
-        timer = threading.Timer(GRACE, _give_up)
+    def handle_interrupt(_signal: int, _frame: object) -> None:
+        timer = threading.Timer(INTERRUPT_GRACE, _exit_at_once)
         timer.daemon = True
         timer.start()
         raise KeyboardInterrupt
 
-    previous = signal.signal(signal.SIGINT, interrupt)
+    previous = signal.signal(signal.SIGINT, handle_interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
 
 
-GRACE = 5.0
+INTERRUPT_GRACE = 5.0
 """Seconds for a Prefect server that is still there to hear of an interrupted run."""
 
 
-def _give_up() -> None:
-    remove_scratch()
-    briefly(release_locks)
-    status = tell_interrupted()
+def _exit_at_once() -> None:
+    remove_own_folders()
+    run_with_timeout(release_locks)
+    status = print_interruption()
     sys.stderr.flush()
     os._exit(status)
 
 
-def tell(state: State[Any], output: Location) -> int:
+def print_outcome(state: State[Any], output: Location) -> int:
     """Say how a run ended: the last line on standard output is where its record is."""
     error = None if state.is_completed() else state.result(raise_on_failure=False)
     if error is not None:
         sys.stderr.write(f"error: {state.message}\n")
     if error is None or isinstance(error, MoviesFailed):
-        sys.stdout.write(f"{output.child(RUN_RECORD)}\n")
-    return _status(error)
+        sys.stdout.write(f"{output.child(RUN_RECORD_FILE)}\n")
+    return _choose_exit_status(error)
 
 
-def _status(error: Any) -> int:
+def _choose_exit_status(error: Any) -> int:
     if error is None:
         return COMPLETE
     bad = isinstance(error, BadInput) or (isinstance(error, MoviesFailed) and error.only_bad_input)
     return BAD_INPUT if bad else FAILED
 
 
-class _NoRepeats(logging.Filter):
+class _RepeatFilter(logging.Filter):
     """Drops what Prefect says twice: a failed stage's state is logged with its message anyway."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -105,16 +105,16 @@ class _NoRepeats(logging.Filter):
 
 
 @contextmanager
-def live_progress() -> Iterator[None]:
+def show_live_progress() -> Iterator[None]:
     """Show a bar for each piece of work while the block runs, if this is a terminal."""
-    for handler in _log_handlers():
-        handler.addFilter(_NoRepeats())
+    for handler in _find_console_handlers():
+        handler.addFilter(_RepeatFilter())
     if not sys.stderr.isatty():
         yield
         return
     console = Console(stderr=True)
     # Prefect's handlers each have a console of their own, which would write across the bars.
-    for handler in _log_handlers():
+    for handler in _find_console_handlers():
         handler.console = console
     with Progress(
         TextColumn("{task.description}"),
@@ -125,22 +125,22 @@ def live_progress() -> Iterator[None]:
         console=console,
         transient=True,
     ) as bars:
-        listener = _Bars(bars)
-        listeners.append(listener)
+        listener = _ProgressBars(bars)
+        progress_listeners.append(listener)
         try:
             yield
         finally:
-            listeners.remove(listener)
+            progress_listeners.remove(listener)
 
 
-class _Bars:
+class _ProgressBars:
     """One bar for each piece of work that is under way."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
 
-    def __call__(self, update: Update) -> None:
+    def __call__(self, update: ProgressUpdate) -> None:
         if update.finished:
             if update.what in self._tasks:
                 self._bars.remove_task(self._tasks.pop(update.what))
@@ -150,16 +150,16 @@ class _Bars:
                 update.what, total=update.total, speed=""
             )
         bar = self._tasks[update.what]
-        self._bars.update(bar, completed=update.done, speed=self._speed(bar, update))
+        self._bars.update(bar, completed=update.done, speed=self._format_speed(bar, update))
 
-    def _speed(self, bar: TaskID, update: Update) -> str:
+    def _format_speed(self, bar: TaskID, update: ProgressUpdate) -> str:
         speed = self._bars.tasks[self._bars.task_ids.index(bar)].speed or 0.0
         if update.unit == "bytes":
             return f"{speed / 1e6:.1f} MB/s"
         return f"{speed:.1f} {update.unit}/s"
 
 
-def _log_handlers() -> list[Any]:
+def _find_console_handlers() -> list[Any]:
     names = ["", *logging.root.manager.loggerDict]
     handlers = (handler for name in names for handler in logging.getLogger(name).handlers)
     return [handler for handler in handlers if hasattr(handler, "console")]

@@ -11,17 +11,17 @@ from tasks.messages import reason_of
 from tasks.pose.movies.reader import MOVIE_SUFFIXES
 from tasks.storage.location import Location
 
-ARRIVED = "dlcflow.inbox.arrivals"
+ARRIVAL_EVENT = "dlcflow.inbox.arrivals"
 """The event's name; its resource is the inbox, its payload names what has arrived there."""
 
-NAMED = 200
+LOCATIONS_PER_EVENT = 200
 """Locations that one event names at most: a flow run's parameters may have 512 kB."""
 
-MAY_PASS = {401, 403, 404, 408, 409, 425, 429}
+TRANSIENT_STATUSES = {401, 403, 404, 408, 409, 425, 429}
 """HTTP statuses that are not the event's fault: wrong credentials, an address, a busy server."""
 
 
-def announce(inboxes: Iterable[Location], arrived: Sequence[Location]) -> int:
+def emit_arrival_events(inboxes: Iterable[Location], arrived: Sequence[Location]) -> int:
     """Emit an event for every inbox that something has arrived in, and see that it is taken.
 
     Args:
@@ -35,7 +35,7 @@ def announce(inboxes: Iterable[Location], arrived: Sequence[Location]) -> int:
         ConnectionError: The Prefect server does not take them now.
         ValueError: It refuses them.
     """
-    events = [event for inbox in inboxes for event in _events(inbox, arrived)]
+    events = [event for inbox in inboxes for event in _build_events(inbox, arrived)]
     if not events:
         return 0
     body = [event.model_dump(mode="json") for event in events]
@@ -45,26 +45,26 @@ def announce(inboxes: Iterable[Location], arrived: Sequence[Location]) -> int:
             client.request("POST", "/events", json=body)
     except HTTPStatusError as error:
         status = error.response.status_code
-        kind = ConnectionError if status >= 500 or status in MAY_PASS else ValueError  # noqa: PLR2004
+        kind = ConnectionError if status >= 500 or status in TRANSIENT_STATUSES else ValueError  # noqa: PLR2004
         raise kind(f"the Prefect server: {reason_of(error)}") from error
     except (HTTPError, OSError, RuntimeError) as error:
         raise ConnectionError(f"the Prefect server: {reason_of(error)}") from error
     return len(events)
 
 
-def concerns(inbox: Location, location: Location) -> bool:
+def is_relevant_arrival(inbox: Location, location: Location) -> bool:
     """Whether an object's arrival may make something due in an inbox."""
     if not str(location).startswith(str(inbox)) or location.name.startswith("."):
         return False
     return location.name == REQUEST_FILE or location.suffix.lower() in MOVIE_SUFFIXES
 
 
-def _events(inbox: Location, arrived: Sequence[Location]) -> Iterator[Event]:
-    there = [str(location) for location in arrived if concerns(inbox, location)]
-    for start in range(0, len(there), NAMED):
+def _build_events(inbox: Location, arrived: Sequence[Location]) -> Iterator[Event]:
+    there = [str(location) for location in arrived if is_relevant_arrival(inbox, location)]
+    for start in range(0, len(there), LOCATIONS_PER_EVENT):
         resource = {"prefect.resource.id": str(inbox), "prefect.resource.name": inbox.name}
         yield Event(
-            event=ARRIVED,
+            event=ARRIVAL_EVENT,
             resource=Resource(resource),
-            payload={"locations": there[start : start + NAMED]},
+            payload={"locations": there[start : start + LOCATIONS_PER_EVENT]},
         )

@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self
 
-from tasks.inbox.fingerprints import digest, movies_digest, source_digest
+from tasks.inbox.fingerprints import compute_digest, compute_movies_digest, compute_source_digest
 from tasks.inbox.request_file import (
     REQUEST_FILE,
     FolderRequest,
-    effective,
-    folder_of,
-    folders_above,
+    effective_request,
+    folder_and_ancestors,
+    parent_folder,
 )
 from tasks.pose.movies.reader import MOVIE_SUFFIXES
-from tasks.pose.results.file_names import RUN_RECORD
+from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.settings import PoseSettings
 from tasks.storage.location import Location
-from tasks.storage.patterns import natural_order
+from tasks.storage.patterns import natural_sort_key
 from tasks.storage.store import ObjectInfo
 
 
@@ -38,7 +38,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True)
-class Batch:
+class MovieGroup:
     """Movies that one run analyses.
 
     Attributes:
@@ -74,32 +74,32 @@ class Batch:
     run: str | None = None
 
     @property
-    def key(self) -> str:
+    def run_key(self) -> str:
         """No batch is started twice under one key.
 
         It changes when the content of a movie or of the model, a setting or the output does, and
         when the nearest `request.yaml` is written again.
         """
         again = self.asked and (str(self.asked.location), self.asked.etag, self.asked.modified)
-        return digest(self.source, self.output, again)
+        return compute_digest(self.source, self.output, again)
 
     @property
-    def record(self) -> str:
+    def record_location(self) -> str:
         """Location of the run record that says that its results are there."""
-        return f"{self.output}{RUN_RECORD}"
+        return f"{self.output}{RUN_RECORD_FILE}"
 
     @property
-    def folders(self) -> set[str]:
+    def movie_folders(self) -> set[str]:
         """The folders that its movies lie in."""
-        return {folder_of(movie.location) for movie in self.movies}
+        return {parent_folder(movie.location) for movie in self.movies}
 
-    def stands(self, standing: Standing, reason: str) -> Self:
+    def with_standing(self, standing: Standing, reason: str) -> Self:
         """The same batch, standing elsewhere."""
         return replace(self, standing=standing, reason=reason)
 
 
 @dataclass(frozen=True)
-class Contents:
+class InboxContents:
     """What one look at an inbox finds.
 
     Attributes:
@@ -119,7 +119,7 @@ class Contents:
     models: Mapping[str, ObjectInfo | str]
 
 
-def batches(contents: Contents) -> list[Batch]:
+def find_groups(contents: InboxContents) -> list[MovieGroup]:
     """Find the batches of movies in an inbox, and refuse those that no run can be started for.
 
     Args:
@@ -129,13 +129,19 @@ def batches(contents: Contents) -> list[Batch]:
         The batches, in natural order of their folders and movies.
     """
     by_folder: dict[str, list[ObjectInfo]] = defaultdict(list)
-    for info in sorted(_movies(contents), key=lambda info: natural_order(info.location.key)):
-        by_folder[folder_of(info.location)].append(info)
-    found = [b for folder, movies in by_folder.items() for b in _batches(contents, folder, movies)]
-    return _apart(found)
+    for info in sorted(
+        _find_movies(contents), key=lambda info: natural_sort_key(info.location.key)
+    ):
+        by_folder[parent_folder(info.location)].append(info)
+    found = [
+        b
+        for folder, movies in by_folder.items()
+        for b in _find_folder_groups(contents, folder, movies)
+    ]
+    return _refuse_shared_outputs(found)
 
 
-def _results_within(contents: Contents) -> tuple[str, ...]:
+def _find_result_folders(contents: InboxContents) -> tuple[str, ...]:
     """Folders of the inbox that hold results only.
 
     An output that holds the folder of its own request holds movies too: that is refused.
@@ -153,9 +159,9 @@ def _results_within(contents: Contents) -> tuple[str, ...]:
     )
 
 
-def _movies(contents: Contents) -> list[ObjectInfo]:
+def _find_movies(contents: InboxContents) -> list[ObjectInfo]:
     """The inbox' movies, without what runs have written into it."""
-    within = _results_within(contents)
+    within = _find_result_folders(contents)
     return [
         info
         for info in contents.objects
@@ -165,20 +171,22 @@ def _movies(contents: Contents) -> list[ObjectInfo]:
     ]
 
 
-def _batches(contents: Contents, folder: str, movies: list[ObjectInfo]) -> Iterator[Batch]:
-    request = effective(contents.requests, folder)
-    refusal = _refusal(contents, folder, request)
-    asked = [contents.files[f] for f in folders_above(folder) if f in contents.files]
+def _find_folder_groups(
+    contents: InboxContents, folder: str, movies: list[ObjectInfo]
+) -> Iterator[MovieGroup]:
+    request = effective_request(contents.requests, folder)
+    refusal = _find_folder_refusal(contents, folder, request)
+    asked = [contents.files[f] for f in folder_and_ancestors(folder) if f in contents.files]
     settings = PoseSettings.model_validate(request.settings)
-    for name, group in _groups(movies, whole=request.batch == "folder").items():
-        place = f"{_below(contents.inbox, folder)}{name}".removesuffix("/")
-        batch = _batch(contents, place, request, settings, tuple(group))
+    for name, group in _split_movies(movies, whole=request.batch == "folder").items():
+        place = f"{_path_below_inbox(contents.inbox, folder)}{name}".removesuffix("/")
+        batch = _build_group(contents, place, request, settings, tuple(group))
         batch = replace(batch, asked=asked[-1] if asked else None)
-        reason = refusal or _unusable(contents, batch, place)
-        yield batch.stands(Standing.REFUSED, reason) if reason else batch
+        reason = refusal or _find_group_refusal(contents, batch, place)
+        yield batch.with_standing(Standing.REFUSED, reason) if reason else batch
 
 
-def _groups(movies: list[ObjectInfo], *, whole: bool) -> dict[str, list[ObjectInfo]]:
+def _split_movies(movies: list[ObjectInfo], *, whole: bool) -> dict[str, list[ObjectInfo]]:
     """A folder's movies as runs take them, by a name within the folder that stays the same.
 
     A run takes movies of one format only. Of movies that share a stem the first to come keeps it,
@@ -198,15 +206,15 @@ def _groups(movies: list[ObjectInfo], *, whole: bool) -> dict[str, list[ObjectIn
     return {m.location.stem if m.location in keepers else m.location.name: [m] for m in movies}
 
 
-def _below(inbox: Location, folder: str) -> str:
+def _path_below_inbox(inbox: Location, folder: str) -> str:
     """A folder's path below the inbox: empty, or with a slash at its end."""
     root = inbox.key.rstrip("/") + "/" if inbox.key.strip("/") else ""
     return folder.removeprefix(root)
 
 
-def _refusal(contents: Contents, folder: str, request: FolderRequest) -> str:
+def _find_folder_refusal(contents: InboxContents, folder: str, request: FolderRequest) -> str:
     """Why nothing in a folder can be started; empty where it can."""
-    for above in folders_above(folder):
+    for above in folder_and_ancestors(folder):
         if above in contents.refused:
             return contents.refused[above]
     missing = [name for name in ("model", "output") if getattr(request, name) is None]
@@ -219,7 +227,7 @@ def _refusal(contents: Contents, folder: str, request: FolderRequest) -> str:
     return model if isinstance(model, str) else ""
 
 
-def _unusable(contents: Contents, batch: Batch, place: str) -> str:
+def _find_group_refusal(contents: InboxContents, batch: MovieGroup, place: str) -> str:
     """Why a batch cannot be started that its folder's request fits; empty where it can."""
     if empty := [movie for movie in batch.movies if not movie.size]:
         return f"{empty[0].location.name} is empty (0 bytes); copy it again"
@@ -230,7 +238,7 @@ def _unusable(contents: Contents, batch: Batch, place: str) -> str:
         contents.inbox.child(*place.split("/") if place else ())
     except ValueError as error:
         return f"{error} Rename it."
-    within = _results_within(contents)
+    within = _find_result_folders(contents)
     if batch.output.startswith(str(contents.inbox)) and not batch.output.startswith(within):
         return (
             f"results below {batch.output} would lie among the inbox' movies; name an output "
@@ -239,18 +247,18 @@ def _unusable(contents: Contents, batch: Batch, place: str) -> str:
     return ""
 
 
-def _batch(
-    contents: Contents,
+def _build_group(
+    contents: InboxContents,
     place: str,
     request: FolderRequest,
     settings: PoseSettings,
     movies: tuple[ObjectInfo, ...],
-) -> Batch:
+) -> MovieGroup:
     above = f"{(request.output or '').rstrip('/')}/"
     output = f"{above}{place}/" if place else above
     model = contents.models.get(request.model or "")
-    seen = movies_digest(movies)
-    return Batch(
+    seen = compute_movies_digest(movies)
+    return MovieGroup(
         name=place or contents.inbox.name,
         movies=movies,
         model=request.model or "",
@@ -261,15 +269,17 @@ def _batch(
         queue=request.queue,
         asked=None,
         seen=seen,
-        source=source_digest(seen, model if isinstance(model, ObjectInfo) else None, settings),
+        source=compute_source_digest(
+            seen, model if isinstance(model, ObjectInfo) else None, settings
+        ),
     )
 
 
-def _apart(found: list[Batch]) -> list[Batch]:
+def _refuse_shared_outputs(found: list[MovieGroup]) -> list[MovieGroup]:
     """Refuse batches whose results would go to one place: ``day1.mp4`` and the folder ``day1``."""
     outputs = Counter(batch.output for batch in found)
     return [
-        batch.stands(
+        batch.with_standing(
             Standing.REFUSED,
             f"{outputs[batch.output]} batches would put their results below {batch.output}; "
             "rename a movie or a folder",
@@ -280,7 +290,7 @@ def _apart(found: list[Batch]) -> list[Batch]:
     ]
 
 
-def in_one_sentence(found: Iterable[Batch]) -> str:
+def summarize_groups(found: Iterable[MovieGroup]) -> str:
     """How many batches stand where."""
     counts = Counter(batch.standing for batch in found)
     return ", ".join(f"{counts[s]} {s}" for s in Standing if counts[s]) or "no movies"

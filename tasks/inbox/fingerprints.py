@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from tasks.messages import said
-from tasks.pose.results.run_record import Status
+from tasks.pose.results.run_record import ResultStatus
 from tasks.pose.settings import PoseSettings
 from tasks.storage.store import ObjectInfo
 
-Made = tuple[str, str, str]
+ResultOrigin = tuple[str, str, str]
 """Digests of the movies and of all that a result was made from, and what is wrong with it."""
 
 
 @dataclass(frozen=True)
-class Result:
+class RecordSummary:
     """What a run record says, in short.
 
     Attributes:
@@ -33,22 +33,22 @@ class Result:
     written: datetime | None
 
 
-_OF_NO_RESULT = {"link_hours", "spread_from"}
+_SETTINGS_WITHOUT_EFFECT = {"link_hours", "spread_from"}
 """Settings that no result depends on: how long links work, and which machines do the work."""
 
 
-def digest(*values: object) -> str:
+def compute_digest(*values: object) -> str:
     """Say in a few characters what values are, so that they can be compared."""
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def movies_digest(movies: Iterable[ObjectInfo]) -> str:
+def compute_movies_digest(movies: Iterable[ObjectInfo]) -> str:
     """What the movies are: where, how large, with what content."""
-    return digest(sorted((str(m.location), _plain(m.etag), m.size) for m in movies))
+    return compute_digest(sorted((str(m.location), _strip_quotes(m.etag), m.size) for m in movies))
 
 
-def source_digest(movies: str, model: ObjectInfo | None, settings: PoseSettings) -> str:
+def compute_source_digest(movies: str, model: ObjectInfo | None, settings: PoseSettings) -> str:
     """What a result is made from; where the model lies plays no part.
 
     Args:
@@ -56,19 +56,19 @@ def source_digest(movies: str, model: ObjectInfo | None, settings: PoseSettings)
         model: The model's zip.
         settings: Every setting; those that no result depends on play no part.
     """
-    known = model and (_plain(model.etag), model.size)
-    return digest(movies, known, _that_count(settings))
+    known = model and (_strip_quotes(model.etag), model.size)
+    return compute_digest(movies, known, _relevant_settings(settings))
 
 
-def _that_count(settings: PoseSettings) -> dict[str, Any]:
-    return settings.model_dump(mode="json", exclude=_OF_NO_RESULT)
+def _relevant_settings(settings: PoseSettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude=_SETTINGS_WITHOUT_EFFECT)
 
 
-def _plain(etag: str | None) -> str | None:
+def _strip_quotes(etag: str | None) -> str | None:
     return etag and etag.strip('"')
 
 
-def read_made(data: bytes) -> Made:
+def parse_result_origin(data: bytes) -> ResultOrigin:
     """Read from a run record what its result was made from.
 
     No more of it is read than that, so that a record of another version of this product is still
@@ -79,27 +79,29 @@ def read_made(data: bytes) -> Made:
     """
     try:
         record = json.loads(data)
-        inputs = [(m["input"]["location"], _known(m["input"])) for m in record["movies"]]
-        movies = digest(sorted((place, *known) for place, known in inputs))
+        inputs = [(m["input"]["location"], _etag_and_size(m["input"])) for m in record["movies"]]
+        movies = compute_digest(sorted((place, *known) for place, known in inputs))
         settings = PoseSettings.model_validate(record["request"]["settings"])
-        source = digest(movies, _known(record["model_input"]), _that_count(settings))
-        return movies, source, _problem(record)
+        source = compute_digest(
+            movies, _etag_and_size(record["model_input"]), _relevant_settings(settings)
+        )
+        return movies, source, _describe_problem(record)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "", "", UNREADABLE
+        return "", "", UNREADABLE_RECORD
 
 
-UNREADABLE = "it is no run record that can be read; remove it, or name another output"
+UNREADABLE_RECORD = "it is no run record that can be read; remove it, or name another output"
 
 
-def _known(record: dict[str, Any]) -> tuple[str | None, int]:
-    return _plain(record["etag"]), record["size"]
+def _etag_and_size(record: dict[str, Any]) -> tuple[str | None, int]:
+    return _strip_quotes(record["etag"]), record["size"]
 
 
-def _problem(record: dict[str, Any]) -> str:
+def _describe_problem(record: dict[str, Any]) -> str:
     """Why a run's result is not complete."""
-    if record["status"] == Status.COMPLETE:
+    if record["status"] == ResultStatus.COMPLETE:
         return ""
-    failed = [movie for movie in record["movies"] if movie["status"] == Status.FAILED]
+    failed = [movie for movie in record["movies"] if movie["status"] == ResultStatus.FAILED]
     if not failed:
         return f"its run ended {said(record['status'])}"
     count = f"{len(failed)} of {len(record['movies'])} movies failed"

@@ -2,16 +2,16 @@
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.inbox.fingerprints import Made
+from tasks.inbox.fingerprints import ResultOrigin
 
-MEMORY = ".dlcflow-inbox.json"
+MEMORY_FILE = ".dlcflow-inbox.json"
 """The file's name."""
 
-LARGEST_MEMORY = 2**27
+MAX_MEMORY_BYTES = 2**27
 """Bytes of the file; for 5,000 movies it has about 1 MB."""
 
 
-class Memory(BaseModel):
+class InboxMemory(BaseModel):
     """What earlier looks found.
 
     Attributes:
@@ -24,12 +24,12 @@ class Memory(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     seen: dict[str, float] = {}
-    made: dict[str, Made] = {}
+    made: dict[str, ResultOrigin] = {}
 
 
-def read_memory(data: bytes) -> Memory:
+def parse_memory(data: bytes) -> InboxMemory:
     """Read what a look has written; what cannot be read is forgotten."""
     try:
-        return Memory.model_validate_json(data)
+        return InboxMemory.model_validate_json(data)
     except ValidationError:
-        return Memory()
+        return InboxMemory()

@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 
 from prefect.utilities.urls import url_for
 
-from tasks.inbox.batches import Batch, Standing, in_one_sentence
+from tasks.inbox.batches import MovieGroup, Standing, summarize_groups
 from tasks.messages import escaped
-from tasks.stages.artifacts import key_of, show
+from tasks.stages.artifacts import artifact_key, show_artifact
 from tasks.stages.stage import stage
 from tasks.storage.location import Location
 
-SHOWN = 50
+MAX_SECTION_ROWS = 50
 """Batches of each kind that a page shows."""
 
-_FIRST = (
+_SECTION_ORDER = (
     Standing.REFUSED,
     Standing.FAILED,
     Standing.STARTED,
@@ -25,44 +25,51 @@ _FIRST = (
 
 
 @stage("Tell", "tell · {inbox}")
-def tell(inbox: Location, found: Sequence[Batch]) -> tuple[str, str]:
+def show_page(inbox: Location, found: Sequence[MovieGroup]) -> tuple[str, str]:
     """Show what was found, started and skipped; each look's page is a version of the inbox' own.
 
     Returns:
         The same in one sentence.
     """
-    sentence = in_one_sentence(found)
-    show(key_of("inbox", str(inbox)), page(inbox, found))
+    sentence = summarize_groups(found)
+    show_artifact(artifact_key("inbox", str(inbox)), render_inbox_page(inbox, found))
     return sentence, sentence
 
 
-def page(inbox: Location, found: Sequence[Batch]) -> str:
+def render_inbox_page(inbox: Location, found: Sequence[MovieGroup]) -> str:
     """Render the page: what needs somebody first, and the newest of each kind first."""
-    lines = [f"# {escaped(str(inbox))}", "", f"{in_one_sentence(found)}.", ""]
+    lines = [f"# {escaped(str(inbox))}", "", f"{summarize_groups(found)}.", ""]
     if not found:
         lines += ["Nothing lies in this inbox that could be analysed.", ""]
-    for standing in _FIRST:
-        lines += _section(standing, [b for b in found if b.standing is standing])
+    for standing in _SECTION_ORDER:
+        lines += _render_section(standing, [b for b in found if b.standing is standing])
     return "\n".join(lines)
 
 
-def _section(standing: Standing, found: Sequence[Batch]) -> Iterable[str]:
+def _render_section(standing: Standing, found: Sequence[MovieGroup]) -> Iterable[str]:
     """A table of the newest batches that stand alike."""
     if not found:
         return ()
-    newest = sorted(found, key=_newest, reverse=True)
-    rows = [f"| {_named(b)} | {len(b.movies)} | {escaped(b.reason)} |" for b in newest[:SHOWN]]
-    more = [f"| and {len(found) - SHOWN} more | | |"] if len(found) > SHOWN else []
+    newest = sorted(found, key=_latest_change, reverse=True)
+    rows = [
+        f"| {_format_group_name(b)} | {len(b.movies)} | {escaped(b.reason)} |"
+        for b in newest[:MAX_SECTION_ROWS]
+    ]
+    more = (
+        [f"| and {len(found) - MAX_SECTION_ROWS} more | | |"]
+        if len(found) > MAX_SECTION_ROWS
+        else []
+    )
     head = ["| batch | movies | why |", "|---|---|---|"]
     return (f"## {standing.capitalize()}: {len(found)}", "", *head, *rows, *more, "")
 
 
-def _newest(batch: Batch) -> datetime:
+def _latest_change(batch: MovieGroup) -> datetime:
     known = [movie.modified for movie in batch.movies if movie.modified]
     return max(known, default=datetime.min.replace(tzinfo=UTC))
 
 
-def _named(batch: Batch) -> str:
+def _format_group_name(batch: MovieGroup) -> str:
     """A batch' name, linked to its run where both are known."""
     url = batch.run and url_for("flow-run", batch.run)
     return f"[{escaped(batch.name)}]({url})" if url else escaped(batch.name)

@@ -32,12 +32,12 @@ class FolderRequest(BaseModel):
     settings: dict[str, Any] = {}
 
     @classmethod
-    def given(cls, model: str | None, output: str | None, settings: PoseSettings) -> Self:
+    def from_form(cls, model: str | None, output: str | None, settings: PoseSettings) -> Self:
         """What a form says, without the settings that are left at their defaults."""
         changed = settings.model_dump(mode="json", exclude_defaults=True)
         return cls(model=model, output=output, settings=changed)
 
-    def over(self, above: "FolderRequest") -> "FolderRequest":
+    def inherit_from(self, above: "FolderRequest") -> "FolderRequest":
         """This folder's request, completed by the one above; settings are merged one by one."""
         said = {k: v for k, v in self.model_dump().items() if v is not None}
         return FolderRequest(
@@ -45,7 +45,7 @@ class FolderRequest(BaseModel):
         )
 
 
-def read_request(data: bytes, where: Location) -> FolderRequest:
+def parse_request(data: bytes, where: Location) -> FolderRequest:
     """Read a `request.yaml`; relative locations in it are relative to its folder.
 
     An empty file says nothing of its own: it may still be written last, or again.
@@ -60,17 +60,19 @@ def read_request(data: bytes, where: Location) -> FolderRequest:
     try:
         request = FolderRequest.model_validate(given)
     except ValidationError as error:
-        raise BadInput(f"{where}: {_complaint(error)}; a request has {', '.join(known)}") from error
-    _settings(request.settings, where)
+        raise BadInput(
+            f"{where}: {_describe_error(error)}; a request has {', '.join(known)}"
+        ) from error
+    _parse_settings(request.settings, where)
     resolved = {
-        name: _beside(where, text)
+        name: _resolve_location(where, text)
         for name in ("model", "output")
         if (text := getattr(request, name)) is not None
     }
     return request.model_copy(update=resolved)
 
 
-def _complaint(error: ValidationError) -> str:
+def _describe_error(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
@@ -78,14 +80,14 @@ def _complaint(error: ValidationError) -> str:
     return f"{place}: {first['msg'].removeprefix('Value error, ')}, found {first['input']!r}"
 
 
-def _settings(values: dict[str, Any], where: Location) -> PoseSettings:
+def _parse_settings(values: dict[str, Any], where: Location) -> PoseSettings:
     try:
         return PoseSettings.model_validate(values)
     except ValidationError as error:
-        raise BadInput(f"{where}: settings.{_complaint(error)}") from error
+        raise BadInput(f"{where}: settings.{_describe_error(error)}") from error
 
 
-def _beside(file: Location, text: str) -> str:
+def _resolve_location(file: Location, text: str) -> str:
     """A location as it stands, or relative to a file's folder.
 
     Raises:
@@ -104,24 +106,24 @@ def _beside(file: Location, text: str) -> str:
     return str(location)
 
 
-def request_files(objects: Iterable[ObjectInfo]) -> dict[str, ObjectInfo]:
+def find_request_files(objects: Iterable[ObjectInfo]) -> dict[str, ObjectInfo]:
     """The inbox' `request.yaml` files by folder."""
-    return {folder_of(o.location): o for o in objects if o.location.name == REQUEST_FILE}
+    return {parent_folder(o.location): o for o in objects if o.location.name == REQUEST_FILE}
 
 
-def folder_of(location: Location) -> str:
+def parent_folder(location: Location) -> str:
     """The key of the folder that an object lies in: empty, or with a slash at its end."""
     folder, slash, _ = location.key.rpartition("/")
     return folder + slash
 
 
-def folders_above(folder: str) -> list[str]:
+def folder_and_ancestors(folder: str) -> list[str]:
     """A folder and all above it, from the outermost, which is the store's own root."""
     parts = folder.split("/")[:-1]
     return ["".join(f"{part}/" for part in parts[:depth]) for depth in range(len(parts) + 1)]
 
 
-def effective(requests: Mapping[str, FolderRequest], folder: str) -> FolderRequest:
+def effective_request(requests: Mapping[str, FolderRequest], folder: str) -> FolderRequest:
     """What holds in a folder: its own request over those of the folders above."""
-    above = [requests[f] for f in folders_above(folder) if f in requests]
-    return reduce(lambda held, request: request.over(held), above, FolderRequest())
+    above = [requests[f] for f in folder_and_ancestors(folder) if f in requests]
+    return reduce(lambda held, request: request.inherit_from(held), above, FolderRequest())

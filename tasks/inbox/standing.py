@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from tasks.inbox.batches import Batch, Standing
-from tasks.inbox.fingerprints import Result
-from tasks.inbox.request_file import REQUEST_FILE, folder_of
+from tasks.inbox.batches import MovieGroup, Standing
+from tasks.inbox.fingerprints import RecordSummary
+from tasks.inbox.request_file import REQUEST_FILE, parent_folder
 from tasks.storage.location import Location
 
 
 @dataclass(frozen=True)
-class Findings:
+class LookContext:
     """What is known of batches beside what lies in the inbox.
 
     Attributes:
@@ -21,38 +21,42 @@ class Findings:
         arrived: Objects whose arrival the store has told: they are whole.
     """
 
-    results: Mapping[str, Result]
+    results: Mapping[str, RecordSummary]
     seen: Mapping[str, float]
     now: float
     quiet: float
     arrived: frozenset[Location] = field(default_factory=frozenset)
 
 
-def judged(batch: Batch, findings: Findings) -> Batch:
+def assess_standing(batch: MovieGroup, findings: LookContext) -> MovieGroup:
     """Say whether a batch has a current result, is due, or must wait."""
     if batch.standing is Standing.REFUSED:
         return batch
-    result = findings.results.get(batch.record)
+    result = findings.results.get(batch.record_location)
     if result and not result.source:
-        return batch.stands(Standing.REFUSED, f"{batch.record}: {result.problem}")
-    if result and result.source == batch.source and not _asked_again(batch, result):
+        return batch.with_standing(Standing.REFUSED, f"{batch.record_location}: {result.problem}")
+    if result and result.source == batch.source and not _is_requested_again(batch, result):
         if not result.problem:
-            reason = f"{batch.record} was made from these movies, this model and these settings"
-            return batch.stands(Standing.CURRENT, reason)
-        return batch.stands(Standing.FAILED, f"{result.problem}; {AGAIN}")
-    return batch.stands(*_whether_due(batch, findings, result))
+            reason = (
+                f"{batch.record_location} was made from these movies, this model and these settings"
+            )
+            return batch.with_standing(Standing.CURRENT, reason)
+        return batch.with_standing(Standing.FAILED, f"{result.problem}; {RETRY_HINT}")
+    return batch.with_standing(*_assess_due(batch, findings, result))
 
 
-AGAIN = f"to try again, write its {REQUEST_FILE} again"
+RETRY_HINT = f"to try again, write its {REQUEST_FILE} again"
 
 
-def _asked_again(batch: Batch, result: Result) -> bool:
+def _is_requested_again(batch: MovieGroup, result: RecordSummary) -> bool:
     """Whether the request was written after the result; in the same second it was not."""
     asked = batch.asked and batch.asked.modified
     return bool(asked and result.written and asked > result.written)
 
 
-def _whether_due(batch: Batch, findings: Findings, result: Result | None) -> tuple[Standing, str]:
+def _assess_due(
+    batch: MovieGroup, findings: LookContext, result: RecordSummary | None
+) -> tuple[Standing, str]:
     asked = batch.asked
     since = findings.seen.get(batch.seen)
     if result and result.movies == batch.seen:
@@ -61,14 +65,16 @@ def _whether_due(batch: Batch, findings: Findings, result: Result | None) -> tup
         return Standing.DUE, "unchanged since an earlier look"
     if not batch.together and {movie.location for movie in batch.movies} <= findings.arrived:
         return Standing.DUE, "it has just arrived"
-    written = asked.modified if asked and folder_of(asked.location) in batch.folders else None
+    written = (
+        asked.modified if asked and parent_folder(asked.location) in batch.movie_folders else None
+    )
     if written and all(m.modified and m.modified < written for m in batch.movies):
         return Standing.DUE, f"its {REQUEST_FILE} was written last"
     return Standing.WAITING, "new or changed; it is started when a later look finds it unchanged"
 
 
 @dataclass(frozen=True)
-class Run:
+class InboxRun:
     """A flow run, as the Prefect server knows it.
 
     Attributes:
@@ -86,20 +92,22 @@ class Run:
     @property
     def is_under_way(self) -> bool:
         """Whether it may still write results."""
-        return self.state not in ENDED or self.comes_back
+        return self.state not in FINAL_STATE_TYPES or self.comes_back
 
     @property
-    def progress(self) -> str:
+    def state_description(self) -> str:
         """How far it is, while it is under way."""
         crashed = "has crashed, and is started again by itself"
         return crashed if self.comes_back else f"is {self.state.lower()}"
 
 
-ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+FINAL_STATE_TYPES = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 """Types of states that a run ends in."""
 
 
-def recalled(batch: Batch, run: Run | None, busy: Mapping[str, Run]) -> Batch:
+def apply_known_run(
+    batch: MovieGroup, run: InboxRun | None, busy: Mapping[str, InboxRun]
+) -> MovieGroup:
     """Say of a batch without a current result whether it has been started already.
 
     Args:
@@ -110,14 +118,16 @@ def recalled(batch: Batch, run: Run | None, busy: Mapping[str, Run]) -> Batch:
     if batch.standing not in {Standing.DUE, Standing.WAITING}:
         return batch
     if run and run.is_under_way:
-        started = batch.stands(Standing.STARTED, f"its run {run.progress}")
+        started = batch.with_standing(Standing.STARTED, f"its run {run.state_description}")
         return replace(started, run=run.id)
     if run:
         gone = run.state == "COMPLETED"
         told = "its results are not there any more" if gone else run.message or "no reason is known"
-        ended = batch.stands(Standing.FAILED, f"its run {run.state.lower()}: {told}; {AGAIN}")
+        ended = batch.with_standing(
+            Standing.FAILED, f"its run {run.state.lower()}: {told}; {RETRY_HINT}"
+        )
         return replace(ended, run=run.id)
     if other := busy.get(batch.output):
-        reason = f"a run for what it was before {other.progress}, and is waited for"
-        return replace(batch.stands(Standing.WAITING, reason), run=other.id)
+        reason = f"a run for what it was before {other.state_description}, and is waited for"
+        return replace(batch.with_standing(Standing.WAITING, reason), run=other.id)
     return batch

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.errors import PoseError
-from tasks.output.hidden_folder import removed, warn
+from tasks.output.hidden_folder import log_warning, remove_objects
 from tasks.pose.network.checkpoint_files import is_checkpoint
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS_FOLDER = "checkpoints"
 """The folder's name, in the hidden one and in a movie's scratch folder."""
 
-INTERVAL = 2.0
+UPLOAD_INTERVAL = 2.0
 """Seconds between two looks at whether there is a new checkpoint."""
 
-_ENDS_BY = 5.0
+_LAST_UPLOAD_TIMEOUT = 5.0
 """Seconds that an upload which is under way has at the end."""
 
 
@@ -43,7 +43,7 @@ class CheckpointStore:
     _sent: set[str] = field(default_factory=set)
 
     @contextmanager
-    def shared(self) -> Iterator[Path]:
+    def sync_with_store(self) -> Iterator[Path]:
         """Bring what there is to the local disk, and send what is added while the block runs.
 
         A store that fails costs work that is done again, and never the estimation.
@@ -54,10 +54,10 @@ class CheckpointStore:
         if not self.folder.exists():
             self.folder.mkdir(parents=True)
             if not self.is_empty:
-                self._fetch()
+                self._download_checkpoints()
         ended = threading.Event()
         context = contextvars.copy_context()
-        sending = (self._keep_sending, ended)
+        sending = (self._upload_until_ended, ended)
         thread = threading.Thread(target=context.run, args=sending, daemon=True)
         thread.start()
         try:
@@ -65,40 +65,40 @@ class CheckpointStore:
         finally:
             ended.set()
             # A store that is away must not keep a cancelled run from its end.
-            thread.join(_ENDS_BY)
+            thread.join(_LAST_UPLOAD_TIMEOUT)
 
     def remove(self) -> None:
         """Remove them all: the estimation has come to its end, and its poses are kept."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if not self.is_empty:
-            removed(self.all)
+            remove_objects(self.all)
 
-    def _fetch(self) -> None:
+    def _download_checkpoints(self) -> None:
         try:
-            with store_errors():
+            with convert_store_errors():
                 store = store_for(self.own)
                 for info in list(store.list(self.own)):
                     if is_checkpoint(info.location.name):
                         store.download(info, self.folder / info.location.name)
                         self._sent.add(info.location.name)
         except PoseError as error:
-            warn(f"checkpoints could not be read, so all frames are estimated: {error}")
+            log_warning(f"checkpoints could not be read, so all frames are estimated: {error}")
 
-    def _keep_sending(self, ended: threading.Event) -> None:
+    def _upload_until_ended(self, ended: threading.Event) -> None:
         told = False
-        while not ended.wait(INTERVAL):
+        while not ended.wait(UPLOAD_INTERVAL):
             try:
-                self._send()
+                self._upload_new_checkpoints()
             except (PoseError, OSError) as error:
                 if not told:
-                    warn(f"a checkpoint could not be kept: {error}")
+                    log_warning(f"a checkpoint could not be kept: {error}")
                 told = True
 
-    def _send(self) -> None:
+    def _upload_new_checkpoints(self) -> None:
         names = sorted(path.name for path in self.folder.iterdir() if is_checkpoint(path.name))
         for name in [name for name in names if name not in self._sent]:
             target = self.own.child(name)
             self.is_empty = False
-            with store_errors():
+            with convert_store_errors():
                 store_for(target).upload(self.folder / name, target)
             self._sent.add(name)

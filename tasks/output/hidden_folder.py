@@ -13,38 +13,38 @@ from prefect.logging import get_run_logger
 from tasks.errors import PoseError
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 
-HIDDEN = ".dlcflow"
+HIDDEN_FOLDER = ".dlcflow"
 """The folder's name."""
 
 
-def hidden(output: Location, *names: str) -> Location:
+def hidden_location(output: Location, *names: str) -> Location:
     """A location in the hidden folder; the last name of a prefix ends in a slash."""
-    return output.child(HIDDEN, *names)
+    return output.child(HIDDEN_FOLDER, *names)
 
 
-def brought(source: Location, target: Path) -> Path | None:
+def download_if_present(source: Location, target: Path) -> Path | None:
     """Bring what is kept to the local disk; None where there is no such object.
 
     Raises:
         Retriable: The store fails.
     """
-    with store_errors(), suppress(FileNotFoundError):
+    with convert_store_errors(), suppress(FileNotFoundError):
         store = store_for(source)
         store.download(store.stat(source), target)
         return target
     return None
 
 
-def removed(location: Location) -> int:
+def remove_objects(location: Location) -> int:
     """Remove an object, or what lies below a prefix; what is left over must undo nothing.
 
     Returns:
         How many objects there were; an object that is named itself is taken to be there.
     """
     try:
-        with store_errors():
+        with convert_store_errors():
             store = store_for(location)
             found = [location]
             if location.is_prefix:
@@ -52,13 +52,13 @@ def removed(location: Location) -> int:
             for one in found:
                 store.remove(one)
     except PoseError as error:
-        warn(f"{location} could not be removed: {error}")
+        log_warning(f"{location} could not be removed: {error}")
         return 0
-    remove_empty(location)
+    remove_empty_folders(location)
     return len(found)
 
 
-def remove_empty(location: Location) -> None:
+def remove_empty_folders(location: Location) -> None:
     """Remove local folders that have become empty, from the deepest up to this one.
 
     Nobody else may be about to write there.
@@ -69,13 +69,13 @@ def remove_empty(location: Location) -> None:
                 Path(folder).rmdir()
 
 
-def warn(sentence: str) -> None:
+def log_warning(sentence: str) -> None:
     """Tell the run's log what has gone wrong and harms no result."""
     with suppress(MissingContextError):
         get_run_logger().warning("%s", sentence)
 
 
-def tell(sentence: str) -> None:
+def log_info(sentence: str) -> None:
     """Tell the run's log what is worth knowing."""
     with suppress(MissingContextError):
         get_run_logger().info("%s", sentence)

@@ -9,14 +9,14 @@ from typing import TypeVar
 from pydantic import ConfigDict, TypeAdapter
 
 from tasks.errors import PoseError
-from tasks.output.checkpoint_upload import CHECKPOINTS
-from tasks.output.hidden_folder import brought, hidden, tell
-from tasks.output.result_archive import files_of, pack, told_in
+from tasks.output.checkpoint_upload import CHECKPOINTS_FOLDER
+from tasks.output.hidden_folder import download_if_present, hidden_location, log_info
+from tasks.output.result_archive import read_description, result_files, write_archive
 from tasks.pose.cache_keys import StageKeys
 from tasks.pose.estimate import Estimate
 from tasks.pose.movies.reader import MovieInfo
 from tasks.run_data import (
-    Analysed,
+    AnalyzedMovie,
     CheckedMovie,
     MovieSource,
     ResolvedRequest,
@@ -24,14 +24,14 @@ from tasks.run_data import (
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 
-ESTIMATE, RESULTS = "estimate.zip", "results.zip"
+ESTIMATE_ARCHIVE, RESULTS_ARCHIVE = "estimate.zip", "results.zip"
 """Names of a movie's two archives."""
 
 T = TypeVar("T")
 
-_AS_JSON = ConfigDict(ser_json_inf_nan="constants")
+_JSON_CONFIG = ConfigDict(ser_json_inf_nan="constants")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class KeptEstimate:
         found: Number and times of its frames, and what ran.
     """
 
-    __pydantic_config__ = _AS_JSON
+    __pydantic_config__ = _JSON_CONFIG
 
     key: str
     info: MovieInfo
@@ -62,18 +62,18 @@ class KeptResults:
         analysed: The results.
     """
 
-    __pydantic_config__ = _AS_JSON
+    __pydantic_config__ = _JSON_CONFIG
 
     keys: StageKeys
-    analysed: Analysed
+    analysed: AnalyzedMovie
 
 
-ESTIMATE_ADAPTER: TypeAdapter[KeptEstimate] = TypeAdapter(KeptEstimate)
-RESULTS_ADAPTER: TypeAdapter[KeptResults] = TypeAdapter(KeptResults)
+_ESTIMATE_ADAPTER: TypeAdapter[KeptEstimate] = TypeAdapter(KeptEstimate)
+_RESULTS_ADAPTER: TypeAdapter[KeptResults] = TypeAdapter(KeptResults)
 
 
 @dataclass(frozen=True)
-class KeptNames:
+class HiddenListing:
     """What earlier runs have left of a request's movies, as listings told when it began.
 
     Asked for once: of two hundred new movies, none has to be looked for.
@@ -87,30 +87,31 @@ class KeptNames:
     names: frozenset[str] | None
 
     @property
-    def poses_of_all(self) -> bool:
+    def has_all_poses(self) -> bool:
         """Whether poses of every movie are kept, so that perhaps no network is needed."""
         return self.names is not None and all(
-            str(_place(self.request, movie.name, ESTIMATE)) in self.names
+            str(_archive_location(self.request, movie.name, ESTIMATE_ARCHIVE)) in self.names
             for movie in self.request.movies
         )
 
-    def may_hold(self, place: Location) -> bool:
+    def can_contain(self, place: Location) -> bool:
         """Whether there may be this object, or something below this prefix."""
         if self.names is None or not place.is_prefix:
             return self.names is None or str(place) in self.names
         return any(name.startswith(str(place)) for name in self.names)
 
 
-def kept_names(request: ResolvedRequest) -> KeptNames:
+def list_hidden_objects(request: ResolvedRequest) -> HiddenListing:
     """List what earlier runs have left of a request's movies."""
     one = [movie.name for movie in request.movies if len(request.movies) == 1]
     folders = [
-        hidden(request.output, "/".join((kind, *one)) + "/") for kind in ("movies", CHECKPOINTS)
+        hidden_location(request.output, "/".join((kind, *one)) + "/")
+        for kind in ("movies", CHECKPOINTS_FOLDER)
     ]
-    with suppress(PoseError), store_errors():
+    with suppress(PoseError), convert_store_errors():
         found = [info for folder in folders for info in store_for(folder).list(folder)]
-        return KeptNames(request, frozenset(str(info.location) for info in found))
-    return KeptNames(request, None)
+        return HiddenListing(request, frozenset(str(info.location) for info in found))
+    return HiddenListing(request, None)
 
 
 @stage("Keep poses", "keep poses · {movie.name}", retries=STORE_RETRIES)
@@ -119,46 +120,53 @@ def keep_estimate(
 ) -> tuple[None, str]:
     """Keep a movie's poses as the network gave them: a run that ends early goes on from there."""
     kept = KeptEstimate(keys.estimate, movie.info, movie.edges, found)
-    return None, _keep(
-        kept, ESTIMATE_ADAPTER, [raw], _place(request, movie.name, ESTIMATE), raw.parent
+    return None, _upload_archive(
+        kept,
+        _ESTIMATE_ADAPTER,
+        [raw],
+        _archive_location(request, movie.name, ESTIMATE_ARCHIVE),
+        raw.parent,
     )
 
 
 @stage("Keep results", "keep results · {made.source.name}", retries=STORE_RETRIES)
 def keep_results(
-    made: Analysed, keys: StageKeys, request: ResolvedRequest, folder: Path
+    made: AnalyzedMovie, keys: StageKeys, request: ResolvedRequest, folder: Path
 ) -> tuple[None, str]:
     """Keep all that was made of a movie, for later runs with the same or other settings."""
-    kept, target = KeptResults(keys, made), _place(request, made.source.name, RESULTS)
-    return None, _keep(kept, RESULTS_ADAPTER, files_of(made), target, folder)
+    kept, target = (
+        KeptResults(keys, made),
+        _archive_location(request, made.source.name, RESULTS_ARCHIVE),
+    )
+    return None, _upload_archive(kept, _RESULTS_ADAPTER, result_files(made), target, folder)
 
 
-def _keep(
+def _upload_archive(
     told: T, kind: TypeAdapter[T], files: Iterable[Path], target: Location, folder: Path
 ) -> str:
     path = folder / target.name
     try:
-        pack(told, kind, files, path)
-        with store_errors():
+        write_archive(told, kind, files, path)
+        with convert_store_errors():
             size = store_for(target).upload(path, target, "application/zip").size
     finally:
         path.unlink(missing_ok=True)
     return f"{size:,} bytes"
 
 
-def _place(request: ResolvedRequest, movie: str, name: str) -> Location:
-    return hidden(request.output, "movies", movie, name)
+def _archive_location(request: ResolvedRequest, movie: str, name: str) -> Location:
+    return hidden_location(request.output, "movies", movie, name)
 
 
-def read_archive(
-    kind: TypeAdapter[T], names: KeptNames, movie: MovieSource, path: Path
+def _read_archive(
+    kind: TypeAdapter[T], names: HiddenListing, movie: MovieSource, path: Path
 ) -> T | None:
     """What an archive tells; None where there is none that this version can read."""
-    source = _place(names.request, movie.name, path.name)
-    if not names.may_hold(source) or brought(source, path) is None:
+    source = _archive_location(names.request, movie.name, path.name)
+    if not names.can_contain(source) or download_if_present(source, path) is None:
         return None
     try:
-        return told_in(path, kind)
+        return read_description(path, kind)
     except PoseError as error:
-        tell(f"{source} is of no use, so its movie is analysed again: {error}")
+        log_info(f"{source} is of no use, so its movie is analysed again: {error}")
         return None

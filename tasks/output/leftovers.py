@@ -8,12 +8,23 @@ from functools import partial
 from prefect.logging import get_run_logger
 
 from tasks.errors import PoseError
-from tasks.output.checkpoint_upload import CHECKPOINTS
-from tasks.output.hidden_folder import HIDDEN, hidden, remove_empty, removed
-from tasks.output.lock import LOCK
-from tasks.pose.results.file_names import LABELED, POSES, PREVIEWS, RAW, RUN_FILES
+from tasks.output.checkpoint_upload import CHECKPOINTS_FOLDER
+from tasks.output.hidden_folder import (
+    HIDDEN_FOLDER,
+    hidden_location,
+    remove_empty_folders,
+    remove_objects,
+)
+from tasks.output.lock import LOCK_FOLDER
+from tasks.pose.results.file_names import (
+    LABELED_MOVIE_FILE,
+    POSES_FILE,
+    PREVIEW_FILES,
+    RAW_POSES_FILE,
+    RUN_FILES,
+)
 from tasks.pose.results.run_record import (
-    Output,
+    OutputFile,
     RunRecord,
 )
 from tasks.run_data import (
@@ -21,10 +32,12 @@ from tasks.run_data import (
 )
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 
 
-def outdated(earlier: RunRecord | None, record: RunRecord, output: Location) -> list[Location]:
+def find_outdated_files(
+    earlier: RunRecord | None, record: RunRecord, output: Location
+) -> list[Location]:
     """Find files of an earlier run that would contradict this one's.
 
     Those are the run's own files under other names, files of movies that are delivered anew, and
@@ -42,26 +55,28 @@ def outdated(earlier: RunRecord | None, record: RunRecord, output: Location) -> 
     if earlier is None:
         return []
     now_there = {m.name: m for m in record.movies}
-    old = set(_locations(earlier.outputs))
+    old = set(_output_locations(earlier.outputs))
     for movie in earlier.movies:
         same = now_there.get(movie.name)
         if same and (same.outputs or same.input.location != movie.input.location):
-            old.update(_locations(movie.outputs))
-    new = set(_locations(record.outputs)).union(*(_locations(m.outputs) for m in record.movies))
+            old.update(_output_locations(movie.outputs))
+    new = set(_output_locations(record.outputs)).union(
+        *(_output_locations(m.outputs) for m in record.movies)
+    )
     below = f"{str(output).rstrip('/')}/"
     return [Location.parse(text) for text in sorted(old - new) if text.startswith(below)]
 
 
-def _locations(outputs: dict[str, Output]) -> list[str]:
+def _output_locations(outputs: dict[str, OutputFile]) -> list[str]:
     return [output.location for output in outputs.values()]
 
 
-def abort_unfinished(request: ResolvedRequest, age: timedelta) -> None:
+def _abort_unfinished_uploads(request: ResolvedRequest, age: timedelta) -> None:
     """Free what a run that was killed has left; who may write might not be allowed to look."""
     output = request.output
     try:
-        chosen = partial(is_ours, request)
-        found = store_for(output).abort_unfinished(output, chosen, age)
+        chosen = partial(is_own_output, request)
+        found = store_for(output).abort_unfinished_uploads(output, chosen, age)
     except (OSError, ValueError) as error:
         get_run_logger().warning("Unfinished uploads below %s stay: %s", output, error)
         return
@@ -69,7 +84,7 @@ def abort_unfinished(request: ResolvedRequest, age: timedelta) -> None:
         get_run_logger().info("%d unfinished uploads below %s were aborted", found, output)
 
 
-def is_ours(request: ResolvedRequest, location: Location) -> bool:
+def is_own_output(request: ResolvedRequest, location: Location) -> bool:
     """Whether nobody but a run of this request's output location writes to a location.
 
     Below it may lie anything: movies that somebody is just uploading, the output locations of other
@@ -79,25 +94,30 @@ def is_ours(request: ResolvedRequest, location: Location) -> bool:
     match str(location).removeprefix(below).split("/") if str(location).startswith(below) else []:
         case [name]:
             return name in RUN_FILES
-        case [folder, *names] if folder == HIDDEN:
-            return names[0] != LOCK.rstrip("/")
+        case [folder, *names] if folder == HIDDEN_FOLDER:
+            return names[0] != LOCK_FOLDER.rstrip("/")
         case [folder, name]:
             movies = {movie.name for movie in request.movies}
-            return folder in movies and name in {LABELED, POSES, RAW, *PREVIEWS}
+            return folder in movies and name in {
+                LABELED_MOVIE_FILE,
+                POSES_FILE,
+                RAW_POSES_FILE,
+                *PREVIEW_FILES,
+            }
     return False
 
 
-UNFINISHED = timedelta(hours=6)
+MIN_ABANDONED_AGE = timedelta(hours=6)
 """How long ago an upload must have begun to be aborted where another run may still be at it."""
 
 
 def remove_checkpoints(output: Location, movies: Sequence[str]) -> None:
     """Remove checkpoints of delivered movies that a kill or the store has kept from going."""
-    folder = hidden(output, f"{CHECKPOINTS}/")
+    folder = hidden_location(output, f"{CHECKPOINTS_FOLDER}/")
     there: set[str] = set()
-    with suppress(PoseError), store_errors():
+    with suppress(PoseError), convert_store_errors():
         found = [str(info.location) for info in store_for(folder).list(folder)]
         there = {location.removeprefix(str(folder)).split("/")[0] for location in found}
     for movie in there & set(movies):
-        removed(folder.child(f"{movie}/"))
-    remove_empty(folder)
+        remove_objects(folder.child(f"{movie}/"))
+    remove_empty_folders(folder)

@@ -5,20 +5,20 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from tasks.errors import BadInput
-from tasks.pose.results.file_names import LABELED, RUN_RECORD
-from tasks.pose.results.run_page import Links
-from tasks.pose.results.run_record import LARGEST_RECORD, RunRecord
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_RECORD_FILE
+from tasks.pose.results.run_page import ResultLinks
+from tasks.pose.results.run_record import MAX_RECORD_BYTES, RunRecord
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 
-OPENED = ("report.html", LABELED)
+LINKED_FILES = ("report.html", LABELED_MOVIE_FILE)
 """What people open in a browser: the run's report, and each movie's labelled movie."""
 
-_HOUR = 3600
+_SECONDS_PER_HOUR = 3600
 
 
-def links_of(record: RunRecord, hours: int) -> Links:
+def create_links(record: RunRecord, hours: int) -> ResultLinks:
     """Sign addresses for what people open of a run.
 
     Args:
@@ -29,27 +29,27 @@ def links_of(record: RunRecord, hours: int) -> Links:
         The addresses; none for results in folders.
     """
     if not hours:
-        return Links({})
-    found = {text: signed(Location.parse(text), hours) for _, text in _opened(record)}
-    return Links({text: link for text, link in found.items() if link}, hours)
+        return ResultLinks({})
+    found = {text: sign_link(Location.parse(text), hours) for _, text in _linked_outputs(record)}
+    return ResultLinks({text: link for text, link in found.items() if link}, hours)
 
 
-def _opened(record: RunRecord) -> Iterator[tuple[str, str]]:
+def _linked_outputs(record: RunRecord) -> Iterator[tuple[str, str]]:
     """Name and location of the report, and of each movie's labelled movie."""
     for folder, outputs in (
         ("", record.outputs),
         *((f"{m.name}/", m.outputs) for m in record.movies),
     ):
-        yield from ((f"{folder}{n}", outputs[n].location) for n in OPENED if n in outputs)
+        yield from ((f"{folder}{n}", outputs[n].location) for n in LINKED_FILES if n in outputs)
 
 
-def signed(location: Location, hours: int) -> str | None:
+def sign_link(location: Location, hours: int) -> str | None:
     """Sign an address for one object; None where the location is a local file."""
-    with store_errors():
-        return store_for(location).signed_link(location, hours * _HOUR)
+    with convert_store_errors():
+        return store_for(location).create_signed_link(location, hours * _SECONDS_PER_HOUR)
 
 
-def addresses(text: str, hours: int) -> list[tuple[str, str]]:
+def find_addresses(text: str, hours: int) -> list[tuple[str, str]]:
     """What ``python -m flows open`` tells.
 
     Args:
@@ -63,15 +63,18 @@ def addresses(text: str, hours: int) -> list[tuple[str, str]]:
         BadInput: There is no such object, or no run has ended there.
         Retriable: The store cannot be reached.
     """
-    with store_errors():
+    with convert_store_errors():
         location = Location.parse(text)
-        if location.name != RUN_RECORD and not location.is_prefix and _exists(location):
-            return [(location.name, _address(location, hours))]
-        record = _record(location)
-    return [(name, _address(Location.parse(text), hours)) for name, text in _opened(record)]
+        if location.name != RUN_RECORD_FILE and not location.is_prefix and _has_object(location):
+            return [(location.name, _create_address(location, hours))]
+        record = _read_record(location)
+    return [
+        (name, _create_address(Location.parse(text), hours))
+        for name, text in _linked_outputs(record)
+    ]
 
 
-def _exists(location: Location) -> bool:
+def _has_object(location: Location) -> bool:
     try:
         store_for(location).stat(location)
     except FileNotFoundError:
@@ -79,14 +82,15 @@ def _exists(location: Location) -> bool:
     return True
 
 
-def _record(location: Location) -> RunRecord:
+def _read_record(location: Location) -> RunRecord:
     """The record of the run whose results are at a location."""
-    where = location if location.name == RUN_RECORD else location.child(RUN_RECORD)
+    where = location if location.name == RUN_RECORD_FILE else location.child(RUN_RECORD_FILE)
     try:
-        return RunRecord.model_validate_json(store_for(where).read(where, LARGEST_RECORD))
+        return RunRecord.model_validate_json(store_for(where).read(where, MAX_RECORD_BYTES))
     except FileNotFoundError as error:
         raise BadInput(
-            f"there is no {RUN_RECORD} at {location}; give the output location of a run that has "
+            f"there is no {RUN_RECORD_FILE} at {location}; give the output location of a run "
+            f"that has "
             "ended, or the location of one of its files"
         ) from error
     except ValidationError as error:
@@ -95,5 +99,5 @@ def _record(location: Location) -> RunRecord:
         ) from error
 
 
-def _address(location: Location, hours: int) -> str:
-    return signed(location, hours) or location.path.as_uri()
+def _create_address(location: Location, hours: int) -> str:
+    return sign_link(location, hours) or location.path.as_uri()

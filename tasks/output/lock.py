@@ -16,15 +16,15 @@ from prefect.exceptions import Abort
 from prefect.logging import get_run_logger
 
 from tasks.errors import PoseError
-from tasks.output.hidden_folder import hidden
-from tasks.output.process_identity import has_ended, note
-from tasks.pose.results.run_record import now
-from tasks.storage.claims import RENEW_EVERY, STALE_AFTER, Claim, Holder, is_held_by
+from tasks.output.hidden_folder import hidden_location
+from tasks.output.process_identity import has_ended, identify_this_process
+from tasks.pose.results.run_record import utc_now
+from tasks.storage.claims import RENEW_INTERVAL, STALE_AFTER, Claim, Holder, is_held_by
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 
-LOCK = "lock/"
+LOCK_FOLDER = "lock/"
 """Where claims lie below the hidden folder."""
 
 
@@ -32,7 +32,7 @@ class LockLost(PoseError):  # noqa: N818 - as the other errors that users see
     """Another run writes to the output location by now: this one must not."""
 
 
-class Writer:
+class OutputLock:
     """A run that writes to an output location, alone where the store can see to that."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Writer:
         self._left = False
         self._starts: int | None = None
 
-    def lock(
+    def acquire(
         self, output: Location, waiting: Callable[[Holder], None], lost: Callable[[], None]
     ) -> None:
         """Wait for the lock on an output location, hold it and keep it.
@@ -55,19 +55,21 @@ class Writer:
         Raises:
             OSError: With ``errno.ENOTSUP`` the store cannot do it.
         """
-        store, folder = store_for(output), hidden(output, LOCK)
-        claim = Claim(store, folder, _this_run(), has_ended)
-        self._output, self._claim, self._starts = output, claim, _starts_of(_this_run().id)
+        store, folder = store_for(output), hidden_location(output, LOCK_FOLDER)
+        claim = Claim(store, folder, _this_holder(), has_ended)
+        self._output, self._claim, self._starts = output, claim, _count_starts(_this_holder().id)
         try:
-            claim.take(waiting)
+            claim.acquire(waiting)
         except OSError as error:
             if error.errno == errno.ENOTSUP:
                 self._claim = None
             raise
         renew = (claim, lost, get_run_logger())
-        threading.Thread(target=self._renew, args=renew, name="lock", daemon=True).start()
+        threading.Thread(
+            target=self._renew_until_ended, args=renew, name="lock", daemon=True
+        ).start()
 
-    def check(self, *, ask: bool = True) -> None:
+    def check_held(self, *, ask: bool = True) -> None:
         """Make sure that the lock is still held.
 
         Args:
@@ -83,12 +85,12 @@ class Writer:
             raise LockLost(f"{self._output}: this run ends; nothing more is written")
         if not ask and not self._claim.lost:
             return
-        with store_errors():
-            holds = self._claim.holds()
+        with convert_store_errors():
+            holds = self._claim.renew_and_check()
         if not holds:
-            raise LockLost(self._told(self._claim))
+            raise LockLost(self._describe_loss(self._claim))
 
-    def leave(self) -> None:
+    def let_expire(self) -> None:
         """Let the lock become stale when this run ends: others go on with its work.
 
         Until somebody takes it over, it stands for them, and this run gets it back at once where it
@@ -108,27 +110,27 @@ class Writer:
                 )
 
     @property
-    def claims(self) -> Location | None:
+    def claims_location(self) -> Location | None:
         """The folder that its claim lies in; None where it has none: not every store can do it."""
-        return hidden(self._output, LOCK) if self._output and self._claim else None
+        return hidden_location(self._output, LOCK_FOLDER) if self._output and self._claim else None
 
     @property
-    def lost_to_itself(self) -> bool:
+    def is_restarted_elsewhere(self) -> bool:
         """Whether this run was taken for dead and has been started again, elsewhere."""
         if self._claim is None or not self._claim.lost:
             return False
         if (successor := self._claim.successor) is not None:
-            return successor.id == _this_run().id
-        now = _starts_of(_this_run().id)
+            return successor.id == _this_holder().id
+        now = _count_starts(_this_holder().id)
         return None not in (now, self._starts) and now != self._starts
 
-    def _renew(self, claim: Claim, lost: Callable[[], None], log: Any) -> None:
+    def _renew_until_ended(self, claim: Claim, lost: Callable[[], None], log: Any) -> None:
         """Give signs of life until the run ends; a store may be away for a while."""
         renewed, told = monotonic(), False
-        while not self._ended.wait(RENEW_EVERY):
+        while not self._ended.wait(RENEW_INTERVAL):
             try:
-                if not claim.holds():
-                    log.error("%s", self._told(claim))
+                if not claim.renew_and_check():
+                    log.error("%s", self._describe_loss(claim))
                     lost()
                     return
                 renewed, told = monotonic(), False
@@ -137,7 +139,7 @@ class Writer:
                     log.warning("The lock has not been renewed for a minute: %s", error)
                     told = True
 
-    def _told(self, claim: Claim) -> str:
+    def _describe_loss(self, claim: Claim) -> str:
         other = claim.successor or "a run that has ended since"
         return (
             f"{self._output}: this run gave no sign of life for {STALE_AFTER:.0f} s, and its lock "
@@ -146,7 +148,7 @@ class Writer:
         )
 
 
-class Helper:
+class DelegatedLock:
     """A run that writes for another one, as long as that one has the lock.
 
     Args:
@@ -155,27 +157,28 @@ class Helper:
     """
 
     def __init__(self, run: str, claims: Location) -> None:
-        self._run, self.claims = run, claims
+        self._run, self.claims_location = run, claims
 
-    def check(self, *, ask: bool = True) -> None:
+    def check_held(self, *, ask: bool = True) -> None:
         """Make sure that the other run still has the lock; see `Writer.check`."""
         if not ask:
             return
-        with store_errors():
-            holds = is_held_by(self._run, store_for(self.claims), self.claims)
+        with convert_store_errors():
+            holds = is_held_by(self._run, store_for(self.claims_location), self.claims_location)
         if not holds:
             raise LockLost(
-                f"{self.claims}: the request's run {self._run}, which this run works for, has no "
+                f"{self.claims_location}: the request's run {self._run}, which this run works "
+                f"for, has no "
                 "lock on the output location any more; nothing more is written. Run the request "
                 "again if what is there is not what you want"
             )
 
 
-_writer: ContextVar[Writer | Helper | None] = ContextVar("writer", default=None)
+_current_lock: ContextVar[OutputLock | DelegatedLock | None] = ContextVar("writer", default=None)
 
 
 @contextmanager
-def sole_writer() -> Iterator[Writer]:
+def hold_output_lock() -> Iterator[OutputLock]:
     """Hold the lock that is taken in the block until it ends, however it ends.
 
     Yields:
@@ -185,54 +188,56 @@ def sole_writer() -> Iterator[Writer]:
         Abort: This same run has been started again, elsewhere: it ends without a word, since what
             it says of itself would be taken for what the other one says.
     """
-    writer = Writer()
-    token = _writer.set(writer)
-    _own.append(writer)
+    writer = OutputLock()
+    token = _current_lock.set(writer)
+    _process_locks.append(writer)
     try:
         yield writer
     except PoseError as error:
-        if writer.lost_to_itself:
+        if writer.is_restarted_elsewhere:
             get_run_logger().warning(
                 "This run has been started again elsewhere; it ends here: %s", error
             )
             raise Abort from error
         raise
     finally:
-        _writer.reset(token)
+        _current_lock.reset(token)
         writer.release()
-        _own.remove(writer)
+        _process_locks.remove(writer)
 
 
-_own: list[Writer] = []
+_process_locks: list[OutputLock] = []
 """Who holds, or wants, a lock in this process."""
 
 
 def release_locks() -> None:
     """Give this process' locks up: it ends now, whatever its threads are at."""
-    for writer in _own:
+    for writer in _process_locks:
         writer.release()
 
 
 @contextmanager
-def writes_for(run: str | None, claims: str | None) -> Iterator[None]:
+def write_on_behalf_of(run: str | None, claims: str | None) -> Iterator[None]:
     """Let what is written in the block be another run's, which has to have the lock.
 
     Args:
         run: The other run's id.
         claims: Location of the folder of claims; None where the store cannot lock.
     """
-    token = _writer.set(Helper(run, Location.parse(claims)) if run and claims else None)
+    token = _current_lock.set(
+        DelegatedLock(run, Location.parse(claims)) if run and claims else None
+    )
     try:
         yield
     finally:
-        _writer.reset(token)
+        _current_lock.reset(token)
 
 
-def leave_lock() -> None:
+def let_lock_expire() -> None:
     """Let this run's lock stand for those that go on with its work when it ends."""
-    writer = _writer.get()
-    if isinstance(writer, Writer):
-        writer.leave()
+    writer = _current_lock.get()
+    if isinstance(writer, OutputLock):
+        writer.let_expire()
 
 
 def check_lock(*, ask: bool = True) -> None:
@@ -245,24 +250,24 @@ def check_lock(*, ask: bool = True) -> None:
         LockLost: Another run writes there by now.
         Retriable: The store does not tell.
     """
-    writer = _writer.get()
+    writer = _current_lock.get()
     if writer is not None:
-        writer.check(ask=ask)
+        writer.check_held(ask=ask)
 
 
-def is_locked() -> bool:
+def has_output_lock() -> bool:
     """Whether this run has a lock on its output location, so that no other one writes there."""
-    writer = _writer.get()
-    return isinstance(writer, Writer) and writer.claims is not None
+    writer = _current_lock.get()
+    return isinstance(writer, OutputLock) and writer.claims_location is not None
 
 
 def claims_folder() -> Location | None:
     """The folder that this run's claim lies in, if it has one."""
-    writer = _writer.get()
-    return writer.claims if writer else None
+    writer = _current_lock.get()
+    return writer.claims_location if writer else None
 
 
-def _starts_of(run: str) -> int | None:
+def _count_starts(run: str) -> int | None:
     """How often a run has been started; one that has ended counts as started once more."""
     with suppress(Exception), get_client(sync_client=True) as client:
         found = client.read_flow_run(UUID(run))
@@ -270,10 +275,10 @@ def _starts_of(run: str) -> int | None:
     return None
 
 
-def _this_run() -> Holder:
+def _this_holder() -> Holder:
     context = FlowRunContext.get()
     assert context is not None
     assert context.flow_run is not None
     run = context.flow_run
-    since = f"{now():%Y-%m-%d %H:%M:%S} UTC"
-    return Holder(str(run.id), run.name, platform.node(), since, note())
+    since = f"{utc_now():%Y-%m-%d %H:%M:%S} UTC"
+    return Holder(str(run.id), run.name, platform.node(), since, identify_this_process())

@@ -12,28 +12,28 @@ from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.states import Running
 
-from tasks.output.lock import Writer
-from tasks.processes.pool import Workers
+from tasks.output.lock import OutputLock
+from tasks.processes.pool import RunProcesses
 from tasks.run_data import ResolvedRequest
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.claims import Holder
 from tasks.storage.location import Location
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 
 
 @stage("Lock output", "lock output", retries=STORE_RETRIES)
 def lock_output(
-    request: ResolvedRequest, writer: Writer, workers: Workers
+    request: ResolvedRequest, writer: OutputLock, workers: RunProcesses
 ) -> tuple[ResolvedRequest, str]:
     """Wait until no other run writes to the output location, and keep others from it.
 
     Returns:
         The request, with a warning where the store cannot lock.
     """
-    wait = _Wait(request.output, workers)
+    wait = _WaitReport(request.output, workers)
     try:
-        with _store_errors_but_unsupported():
-            writer.lock(request.output, wait.look, workers.end)
+        with _convert_errors_except_unsupported():
+            writer.acquire(request.output, wait.report_holder, workers.end)
     except OSError as error:
         warning = (
             f"two runs at a time could write to {request.output}, since it cannot be locked; let "
@@ -41,18 +41,18 @@ def lock_output(
         )
         get_run_logger().warning("%s", warning)
         return replace(request, warnings=(*request.warnings, warning)), warning
-    return request, wait.in_short
+    return request, wait.short_summary
 
 
-class _Wait:
+class _WaitReport:
     """What is told of a wait for other runs."""
 
-    def __init__(self, output: Location, workers: Workers) -> None:
+    def __init__(self, output: Location, workers: RunProcesses) -> None:
         self._output, self._workers = output, workers
         self._started, self._shown = monotonic(), False
         self._holders: dict[str, Holder] = {}
 
-    def look(self, holder: Holder) -> None:
+    def report_holder(self, holder: Holder) -> None:
         """Tell whom it waits for, in the log and beside the stage, once for each holder.
 
         What was started ahead is ended: a run that waits for hours needs no memory for it.
@@ -63,10 +63,10 @@ class _Wait:
             self._shown = False
             get_run_logger().info("%s", text)
             self._workers.estimator.close()
-        self._shown = self._shown or _show(text)
+        self._shown = self._shown or _show_waiting_state(text)
 
     @property
-    def in_short(self) -> str:
+    def short_summary(self) -> str:
         """How long it waited, and for whom."""
         if not self._holders:
             return f"no other run writes to {self._output}"
@@ -74,7 +74,7 @@ class _Wait:
         return f"waited {monotonic() - self._started:.0f} s for {others}"
 
 
-def _show(text: str) -> bool:
+def _show_waiting_state(text: str) -> bool:
     """Show beside this stage in the UI what it does; Prefect may not know the stage yet."""
     context = TaskRunContext.get()
     if context is None:
@@ -87,12 +87,12 @@ def _show(text: str) -> bool:
 
 
 @contextmanager
-def _store_errors_but_unsupported() -> Iterator[None]:
-    """Let pass what a store says that cannot do what is asked; see `store_errors` for the rest."""
+def _convert_errors_except_unsupported() -> Iterator[None]:
+    """Let pass that a store does not support it; see `convert_store_errors` for the rest."""
     try:
         yield
     except OSError as error:
         if error.errno == errno.ENOTSUP:
             raise
-        with store_errors():
+        with convert_store_errors():
             raise

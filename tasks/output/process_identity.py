@@ -6,28 +6,28 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def note() -> str:
+def identify_this_process() -> str:
     """What tells this process apart from all others, here and elsewhere, now and later."""
     pid = os.getpid()
-    return " ".join((_here(), str(pid), _began(pid) or ""))
+    return " ".join((_machine_identity(), str(pid), _read_start_time(pid) or ""))
 
 
 def has_ended(noted: str) -> bool:
     """Whether the process that a note is of ran here, and has ended; False where that is not known.
 
     Args:
-        noted: What `note` returned there.
+        noted: What `identify_this_process` returned there.
     """
     here, pid, began = [*noted.split(" "), "", ""][:3]
-    if not here or here != _here() or not pid.isdecimal():
+    if not here or here != _machine_identity() or not pid.isdecimal():
         return False
-    if not _exists(int(pid)):
+    if not _has_process(int(pid)):
         return True
-    now = _began(int(pid))
+    now = _read_start_time(int(pid))
     return now is not None and now != began
 
 
-def _here() -> str:
+def _machine_identity() -> str:
     """This start of this machine, and this container's own processes; empty where it has no name.
 
     The kernel's first set of processes has the same number on all machines.
@@ -38,7 +38,7 @@ def _here() -> str:
     return ""
 
 
-def _exists(pid: int) -> bool:
+def _has_process(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -48,7 +48,7 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _began(pid: int) -> str | None:
+def _read_start_time(pid: int) -> str | None:
     """When a process began, in ticks, or that it has ended; None where that may not be known."""
     with suppress(OSError):
         # The name in parentheses may hold anything.

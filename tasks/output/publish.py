@@ -11,28 +11,38 @@ from typing import Any
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
-from tasks.output.hidden_folder import hidden, removed
-from tasks.output.leftovers import UNFINISHED, abort_unfinished, outdated, remove_checkpoints
-from tasks.output.links import links_of
-from tasks.output.lock import check_lock, is_locked
-from tasks.output.record import movie_records, run_record
-from tasks.pose.results.file_names import LABELED, POSES, RAW, RUN_RECORD
-from tasks.pose.results.output_metadata import LabeledMovie, output_metadata
+from tasks.output.hidden_folder import hidden_location, remove_objects
+from tasks.output.leftovers import (
+    MIN_ABANDONED_AGE,
+    _abort_unfinished_uploads,
+    find_outdated_files,
+    remove_checkpoints,
+)
+from tasks.output.links import create_links
+from tasks.output.lock import check_lock, has_output_lock
+from tasks.output.record import build_movie_records, build_run_record
+from tasks.pose.results.file_names import (
+    LABELED_MOVIE_FILE,
+    POSES_FILE,
+    RAW_POSES_FILE,
+    RUN_RECORD_FILE,
+)
+from tasks.pose.results.output_metadata import LabeledMovieMetadata, render_output_metadata
 from tasks.pose.results.report import MoviePictures, render_report
-from tasks.pose.results.run_page import render_page
-from tasks.pose.results.run_record import LARGEST_RECORD, MovieRecord, Output, RunRecord
+from tasks.pose.results.run_page import render_run_page
+from tasks.pose.results.run_record import MAX_RECORD_BYTES, MovieRecord, OutputFile, RunRecord
 from tasks.pose.tables.annotations import MoviePoses, write_annotations
-from tasks.processes.pool import Workers
+from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
-from tasks.run_data import Analysed, CheckedMovie, ResolvedRequest, RunFacts
-from tasks.stages.artifacts import key_of, show
+from tasks.run_data import AnalyzedMovie, CheckedMovie, ResolvedRequest, RunDetails
+from tasks.stages.artifacts import artifact_key, show_artifact
 from tasks.stages.progress import Progress
-from tasks.stages.stage import STORE_RETRIES, explained, stage
-from tasks.stages.stage_times import Seconds
-from tasks.storage.local_files import sha256_of
+from tasks.stages.stage import STORE_RETRIES, stage, to_pose_error
+from tasks.stages.stage_times import StageSeconds
+from tasks.storage.local_files import compute_sha256
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 
 _CONTENT_TYPES = {
     ".h5": "application/x-hdf5",
@@ -65,26 +75,32 @@ def withdraw_record(
     """
     check_lock()
     output = request.output
-    store, location, aside = store_for(output), output.child(RUN_RECORD), _aside(output)
+    store, location, aside = (
+        store_for(output),
+        output.child(RUN_RECORD_FILE),
+        _earlier_record_location(output),
+    )
     path = scratch / "earlier.json"
-    with store_errors():
+    with convert_store_errors():
         with suppress(FileNotFoundError):
             store.download(store.stat(location), path)
             store.upload(path, aside)
             store.remove(location)
-        earlier = _record(aside)
-    abort_unfinished(request, timedelta() if alone and is_locked() else UNFINISHED)
-    return earlier, f"no {RUN_RECORD} at {output} until this run is finished"
+        earlier = _read_record(aside)
+    _abort_unfinished_uploads(
+        request, timedelta() if alone and has_output_lock() else MIN_ABANDONED_AGE
+    )
+    return earlier, f"no {RUN_RECORD_FILE} at {output} until this run is finished"
 
 
-def _aside(output: Location) -> Location:
+def _earlier_record_location(output: Location) -> Location:
     """Where the record of the last run that came to its end waits for the next one's."""
-    return hidden(output, "earlier.json")
+    return hidden_location(output, "earlier.json")
 
 
-def _record(location: Location) -> RunRecord | None:
+def _read_record(location: Location) -> RunRecord | None:
     with suppress(FileNotFoundError, ValidationError):
-        return RunRecord.model_validate_json(store_for(location).read(location, LARGEST_RECORD))
+        return RunRecord.model_validate_json(store_for(location).read(location, MAX_RECORD_BYTES))
     return None
 
 
@@ -96,40 +112,40 @@ def publish_movie(
     labeled: Path,
     previews: dict[str, Path],
     output: Location,
-    intact: dict[str, Output],
-) -> tuple[dict[str, Output], str]:
+    intact: dict[str, OutputFile],
+) -> tuple[dict[str, OutputFile], str]:
     """Put one movie's results below the output location, each when it is whole.
 
     What is there already, as it should be, stays.
     """
-    files = {POSES: poses, LABELED: labeled}
+    files = {POSES_FILE: poses, LABELED_MOVIE_FILE: labeled}
     files |= {path.name: path for path in previews.values()}
     if raw != poses:
-        files[RAW] = raw
-    there = {name: intact[name] for name in files if _is_there(files[name], intact.get(name))}
+        files[RAW_POSES_FILE] = raw
+    there = {name: intact[name] for name in files if _is_published(files[name], intact.get(name))}
     new = {name: path for name, path in files.items() if name not in there}
     folder = output.child(movie.name)
-    with Progress(f"publish · {movie.name}", _total(new.values()), "bytes") as progress:
-        made = _publish_all(new, folder, progress, cropped=movie.is_cropped) if new else {}
+    with Progress(f"publish · {movie.name}", _total_bytes(new.values()), "bytes") as progress:
+        made = _publish_files(new, folder, progress, cropped=movie.is_cropped) if new else {}
     # In an order that does not tell what was there before.
     outputs = {name: (made | there)[name] for name in files}
     return outputs, f"{len(made)} files below {folder}, {len(there)} were there"
 
 
-def _is_there(path: Path, published: Output | None) -> bool:
+def _is_published(path: Path, published: OutputFile | None) -> bool:
     """Whether a file is published; one that an earlier run made is not in the scratch folder."""
     if published is None:
         return False
-    return not path.exists() or sha256_of(path) == published.sha256
+    return not path.exists() or compute_sha256(path) == published.sha256
 
 
-def _total(paths: Any) -> int:
+def _total_bytes(paths: Any) -> int:
     return sum(path.stat().st_size for path in paths)
 
 
-def _publish_all(
+def _publish_files(
     files: dict[str, Path], folder: Location, progress: Progress, *, cropped: bool
-) -> dict[str, Output]:
+) -> dict[str, OutputFile]:
     """Put a movie's files where they belong, all at once: the lock is asked for once, just before.
 
     The largest goes in this thread, which is the one that is interrupted when the run ends.
@@ -138,10 +154,10 @@ def _publish_all(
 
     failures: list[BaseException] = []
 
-    def put(name: str) -> Output:
+    def check_and_upload(name: str) -> OutputFile:
         try:
             check_lock(ask=False)
-            return _put(files[name], folder.child(name), progress, cropped=cropped)
+            return _upload_output(files[name], folder.child(name), progress, cropped=cropped)
         except BaseException as error:
             failures.append(error)
             progress.stop()  # the stage is tried again with all of them
@@ -149,9 +165,11 @@ def _publish_all(
 
     check_lock()
     with ThreadPoolExecutor(len(files)) as threads:
-        sent = {name: threads.submit(copy_context().run, put, name) for name in others}
+        sent = {name: threads.submit(copy_context().run, check_and_upload, name) for name in others}
         try:
-            return {largest: put(largest)} | {name: one.result() for name, one in sent.items()}
+            return {largest: check_and_upload(largest)} | {
+                name: one.result() for name, one in sent.items()
+            }
         except BaseException:
             progress.stop()
             if failures:  # the first one tells more than what it ended
@@ -159,22 +177,22 @@ def _publish_all(
             raise
 
 
-def _publish(path: Path, target: Location) -> Output:
+def _publish_file(path: Path, target: Location) -> OutputFile:
     """Put a file where it belongs, if nobody else writes there by now."""
     check_lock()
-    return _put(path, target)
+    return _upload_output(path, target)
 
 
-def _put(
+def _upload_output(
     path: Path, target: Location, progress: Progress | None = None, *, cropped: bool = False
-) -> Output:
-    with store_errors():
+) -> OutputFile:
+    with convert_store_errors():
         info = store_for(target).upload(
             path, target, _CONTENT_TYPES[path.suffix], progress.add if progress else None
         )
     assert info.sha256 is not None
     relative_to = {".h5": "crop" if cropped else "frame", ".parquet": "frame", ".csv": "frame"}
-    return Output.model_validate(
+    return OutputFile.model_validate(
         {
             "location": str(target),
             "size": info.size,
@@ -187,87 +205,94 @@ def _put(
 
 @stage("Write annotations", "annotations", retries=STORE_RETRIES)
 def publish_annotations(
-    request: ResolvedRequest, delivered: Sequence[Analysed], scratch: Path, workers: Workers
-) -> tuple[tuple[dict[int, int], dict[str, Output]], str]:
+    request: ResolvedRequest,
+    delivered: Sequence[AnalyzedMovie],
+    scratch: Path,
+    workers: RunProcesses,
+) -> tuple[tuple[dict[int, int], dict[str, OutputFile]], str]:
     """Write all delivered movies' poses as one table, and publish it."""
     if not delivered:
         return ({}, {}), "no movie to annotate"
     form = request.given.settings.annotations_format
     target = scratch / f"annotations.{form.value}"
     tables = [
-        MoviePoses(m.source.number, m.poses, m.found.timing, m.checked.offset) for m in delivered
+        MoviePoses(m.source.number, m.poses, m.found.timing, m.checked.crop_offset)
+        for m in delivered
     ]
     frames = sum(len(table.timing.seconds) for table in tables)
     patience = Patience(f"{len(tables)} movies", frames)
     with workers.finishers.lease() as process:
         rows = process.call(write_annotations, tables, target, form, patience=patience)
-    output = _publish(target, request.output.child(target.name))
+    output = _publish_file(target, request.output.child(target.name))
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 
 
 @stage("Publish record", "publish record", retries=STORE_RETRIES)
 def publish_record(
-    facts: RunFacts,
-    delivered: Sequence[Analysed],
+    facts: RunDetails,
+    delivered: Sequence[AnalyzedMovie],
     failed: Sequence[MovieRecord],
-    annotations: tuple[dict[int, int], dict[str, Output]],
+    annotations: tuple[dict[int, int], dict[str, OutputFile]],
     earlier: RunRecord | None,
-    seconds: Seconds,
+    seconds: StageSeconds,
     scratch: Path,
 ) -> tuple[RunRecord, str]:
     """Publish metadata, report and, last of all, the run record: the mark that all is there."""
     rows, outputs = annotations
     output = facts.request.output
-    movies = movie_records(facts, delivered, failed, rows)
+    movies = build_movie_records(facts, delivered, failed, rows)
     if delivered:
         metadata = scratch / "output_metadata.json"
-        metadata.write_text(_metadata(facts, delivered), encoding="utf-8")
-        outputs = outputs | {metadata.name: _publish(metadata, output.child(metadata.name))}
-    record = run_record(facts, movies, outputs, seconds, earlier)
+        metadata.write_text(_render_metadata(facts, delivered), encoding="utf-8")
+        outputs = outputs | {metadata.name: _publish_file(metadata, output.child(metadata.name))}
+    record = build_run_record(facts, movies, outputs, seconds, earlier)
     report = scratch / "report.html"
-    report.write_text(render_report(record, _pictures(delivered)), encoding="utf-8")
-    outputs = outputs | {report.name: _publish(report, output.child(report.name))}
+    report.write_text(render_report(record, _collect_pictures(delivered)), encoding="utf-8")
+    outputs = outputs | {report.name: _publish_file(report, output.child(report.name))}
     record = record.model_copy(update={"outputs": outputs})
-    for location in outdated(earlier, record, output):
+    for location in find_outdated_files(earlier, record, output):
         check_lock()
-        with store_errors():
+        with convert_store_errors():
             store_for(location).remove(location)
-    for warning in record.warnings[:MOST_LOGGED]:
+    for warning in record.warnings[:MAX_LOGGED_WARNINGS]:
         get_run_logger().warning("%s", warning)
-    final = scratch / RUN_RECORD
+    final = scratch / RUN_RECORD_FILE
     final.write_text(record.to_json(), encoding="utf-8")
-    _publish(final, output.child(RUN_RECORD))
-    removed(_aside(output))
+    _publish_file(final, output.child(RUN_RECORD_FILE))
+    remove_objects(_earlier_record_location(output))
     remove_checkpoints(output, [movie.source.name for movie in delivered])
-    return record, f"{record.status.value}: {output.child(RUN_RECORD)}"
+    return record, f"{record.status.value}: {output.child(RUN_RECORD_FILE)}"
 
 
 @stage("Show results", "show results")
 def show_results(
-    record: RunRecord, delivered: Sequence[Analysed], output: Location
+    record: RunRecord, delivered: Sequence[AnalyzedMovie], output: Location
 ) -> tuple[None, str]:
     """Show the run's page in Prefect's UI: its movies, small pictures, links that open results."""
     try:
-        links = links_of(record, record.request.settings.link_hours)
-        page = render_page(record, str(output), _pictures(delivered), links)
+        links = create_links(record, record.request.settings.link_hours)
+        page = render_run_page(record, str(output), _collect_pictures(delivered), links)
     except Exception as error:  # noqa: BLE001 - all is delivered; a page must not undo that
-        get_run_logger().warning("The run's page cannot be shown: %s", explained(error))
+        get_run_logger().warning("The run's page cannot be shown: %s", to_pose_error(error))
         return None, "no page could be made"
-    show(key_of("results", str(output)), page, f"{record.status.value}: {output}")
+    show_artifact(artifact_key("results", str(output)), page, f"{record.status.value}: {output}")
     return None, f"{len(links.by_location)} links"
 
 
-MOST_LOGGED = 20
+MAX_LOGGED_WARNINGS = 20
 """Warnings of the record that the run's log repeats."""
 
 
-def _metadata(facts: RunFacts, delivered: Sequence[Analysed]) -> str:
+def _render_metadata(facts: RunDetails, delivered: Sequence[AnalyzedMovie]) -> str:
     movies = [(m.checked.info, m.labeled) for m in delivered]
-    return output_metadata(
+    return render_output_metadata(
         facts.ready.model,
-        [LabeledMovie(i.width, i.height, made.frames, made.frame_rate) for i, made in movies],
+        [
+            LabeledMovieMetadata(i.width, i.height, made.frames, made.frame_rate)
+            for i, made in movies
+        ],
     )
 
 
-def _pictures(delivered: Sequence[Analysed]) -> dict[str, MoviePictures]:
+def _collect_pictures(delivered: Sequence[AnalyzedMovie]) -> dict[str, MoviePictures]:
     return {m.source.name: MoviePictures(m.previews, m.labeled.worst) for m in delivered}

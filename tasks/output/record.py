@@ -11,70 +11,72 @@ import tasks
 from tasks.errors import BadInput, MoviesFailed, Retriable
 from tasks.messages import listed
 from tasks.pose.movies.frame_ledger import (
+    create_ledger,
     decode_warnings,
-    ledger_of,
-    lost_warnings,
-    window_warnings,
+    filter_window_warnings,
+    lost_frame_warnings,
 )
-from tasks.pose.movies.start_times import starts
+from tasks.pose.movies.start_times import compute_starts
 from tasks.pose.network.interface import Loaded
 from tasks.pose.network.precision_check import Arithmetic
-from tasks.pose.results.file_names import RUN_RECORD
+from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.results.run_record import (
-    Estimator,
-    FlowRun,
-    Input,
+    EstimatorRecord,
+    FlowRunRecord,
+    InputObject,
     MovieRecord,
-    Output,
+    OutputFile,
     PrecisionRecord,
+    ResultStatus,
     RunRecord,
     StageTime,
-    Status,
-    now,
-    status_of,
-    this_host,
+    compute_run_status,
+    describe_host,
+    utc_now,
 )
 from tasks.run_data import (
-    ESTIMATE,
-    Analysed,
+    ESTIMATE_STAGE,
+    AnalyzedMovie,
+    MovieOutcome,
     MovieSource,
-    Outcome,
     ResolvedRequest,
-    RunFacts,
+    RunDetails,
 )
-from tasks.stages.stage import explained
-from tasks.stages.stage_times import Seconds
+from tasks.stages.stage import to_pose_error
+from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
 
 
-def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) -> MovieRecord:
+def build_delivered_record(
+    movie: AnalyzedMovie, settings_crop: bool, window_length: int
+) -> MovieRecord:
     """Tell one delivered movie's story, but for the annotations, which come last."""
     found, info = movie.found, movie.checked.info
-    left, top = movie.checked.offset
+    left, top = movie.checked.crop_offset
     recording = found.timing.recording
-    frames = ledger_of(info.declared_frames, found.timing).model_copy(
+    frames = create_ledger(info.declared_frames, found.timing).model_copy(
         update={"labeled": movie.labeled.frames}
     )
     warnings = (
         *(recording.warnings if recording else ()),
-        *frames.dropped_warnings(),
+        *frames.dropped_frame_warnings(),
         *decode_warnings(found.decode_errors),
-        *lost_warnings(info.declared_frames, found.timing),
+        *lost_frame_warnings(info.declared_frames, found.timing),
         *found.timing.warnings,
         *found.warnings,
-        *window_warnings(found.frames, window_length),
+        *filter_window_warnings(found.frames, window_length),
     )
     return MovieRecord(
         number=movie.source.number,
         name=movie.source.name,
-        status=Status.COMPLETE,
+        status=ResultStatus.COMPLETE,
         input=movie.fetched.input,
         width=info.width,
         height=info.height,
         codec=info.codec,
         batch_size=found.batch_size,
         path=found.loaded.path,
-        precision=_precision(found.arithmetic),
+        precision=_to_precision_record(found.arithmetic),
         resumed=found.resumed or None,
         frame_rate=float(found.timing.frame_rate),
         constant_frame_rate=found.timing.constant,
@@ -82,51 +84,51 @@ def analysed_record(movie: Analysed, settings_crop: bool, window_length: int) ->
         crop=(left, top, *movie.checked.cropped_size) if settings_crop else None,
         frames=frames,
         quality=movie.quality,
-        stages=_stages(movie),
+        stages=_stage_times(movie),
         outputs=movie.outputs,
         warnings=warnings,
     )
 
 
-def _precision(how: Arithmetic) -> PrecisionRecord:
+def _to_precision_record(how: Arithmetic) -> PrecisionRecord:
     return PrecisionRecord.model_validate(
         {name: getattr(how, name) for name in PrecisionRecord.model_fields}
     )
 
 
-def _stages(movie: Analysed) -> dict[str, StageTime]:
+def _stage_times(movie: AnalyzedMovie) -> dict[str, StageTime]:
     """Seconds and speed of each stage; the network's own time for the estimation."""
     found, seconds = movie.found, dict(movie.seconds)
-    if seconds.get(ESTIMATE, 0.0) is not None:
-        seconds[ESTIMATE] = found.seconds
+    if seconds.get(ESTIMATE_STAGE, 0.0) is not None:
+        seconds[ESTIMATE_STAGE] = found.seconds
     return {
-        name: _stage(s, 0 if name in _TRANSFERS else found.frames - resumed)
+        name: _stage_time(s, 0 if name in _TRANSFER_STAGES else found.frames - resumed)
         for name, s in seconds.items()
-        for resumed in [found.resumed if name == ESTIMATE else 0]
+        for resumed in [found.resumed if name == ESTIMATE_STAGE else 0]
     }
 
 
-def _stage(seconds: float | None, frames: int) -> StageTime:
+def _stage_time(seconds: float | None, frames: int) -> StageTime:
     if seconds is None:
         return StageTime(seconds=0, reused=True)
     speed = round(frames / seconds, 1) if seconds and frames else None
     return StageTime(seconds=round(seconds, 3), frames_per_second=speed)
 
 
-_TRANSFERS = {"Look back", "Fetch movie", "Keep poses", "Publish movie"}
+_TRANSFER_STAGES = {"Look back", "Fetch movie", "Keep poses", "Publish movie"}
 """Stages whose speed is that of the store, not of frames."""
 
 
-def failed_record(source: MovieSource, error: BaseException) -> MovieRecord:
+def build_failed_record(source: MovieSource, error: BaseException) -> MovieRecord:
     """Tell why one movie was not delivered."""
-    told = explained(error)
+    told = to_pose_error(error)
     kinds = {BadInput: "bad input", Retriable: "retriable"}
     return MovieRecord.model_validate(
         {
             "number": source.number,
             "name": source.name,
-            "status": Status.FAILED,
-            "input": input_of(source),
+            "status": ResultStatus.FAILED,
+            "input": to_input_record(source),
             "error": str(told),
             "failed_stage": told.stage,
             "failed_output": told.output,
@@ -135,10 +137,10 @@ def failed_record(source: MovieSource, error: BaseException) -> MovieRecord:
     )
 
 
-def input_of(source: MovieSource) -> Input:
+def to_input_record(source: MovieSource) -> InputObject:
     """A movie as its store describes it, without having been read."""
     info = source.info
-    return Input(
+    return InputObject(
         location=str(info.location),
         size=info.size,
         etag=info.etag,
@@ -147,7 +149,7 @@ def input_of(source: MovieSource) -> Input:
     )
 
 
-def outcomes(request: ResolvedRequest, states: Sequence[Any]) -> list[Outcome]:
+def collect_outcomes(request: ResolvedRequest, states: Sequence[Any]) -> list[MovieOutcome]:
     """What was found in each movie, or why it failed.
 
     Args:
@@ -159,22 +161,24 @@ def outcomes(request: ResolvedRequest, states: Sequence[Any]) -> list[Outcome]:
     """
     results = [state.result(raise_on_failure=False) for state in states]
     return [
-        result if isinstance(result, Analysed) else failed_record(source, result)
+        result if isinstance(result, AnalyzedMovie) else build_failed_record(source, result)
         for source, result in zip(request.movies, results, strict=True)
     ]
 
 
-def parted(found: Sequence[Outcome]) -> tuple[list[Analysed], list[MovieRecord]]:
+def split_by_success(
+    found: Sequence[MovieOutcome],
+) -> tuple[list[AnalyzedMovie], list[MovieRecord]]:
     """Part the movies that were delivered from the records of those that failed."""
     return (
-        [one for one in found if isinstance(one, Analysed)],
-        [one for one in found if not isinstance(one, Analysed)],
+        [one for one in found if isinstance(one, AnalyzedMovie)],
+        [one for one in found if not isinstance(one, AnalyzedMovie)],
     )
 
 
-def movie_records(
-    facts: RunFacts,
-    delivered: Sequence[Analysed],
+def build_movie_records(
+    facts: RunDetails,
+    delivered: Sequence[AnalyzedMovie],
     failed: Sequence[MovieRecord],
     rows: dict[int, int],
 ) -> tuple[MovieRecord, ...]:
@@ -188,22 +192,24 @@ def movie_records(
     """
     settings = facts.request.given.settings
     records = list(failed)
-    for movie, start in zip(delivered, starts([m.found.timing for m in delivered]), strict=True):
-        record = analysed_record(movie, settings.crop is not None, settings.window_length)
+    for movie, start in zip(
+        delivered, compute_starts([m.found.timing for m in delivered]), strict=True
+    ):
+        record = build_delivered_record(movie, settings.crop is not None, settings.window_length)
         assert record.frames is not None
         frames = record.frames.model_copy(update={"annotated": rows[record.number]})
-        warnings = (*record.warnings, *frames.disagreements(), *start.warnings)
+        warnings = (*record.warnings, *frames.list_disagreements(), *start.warnings)
         known = {"start": float(start.seconds), "start_known_by": start.clock}
         changes = {"frames": frames, "warnings": warnings, **known}
         records.append(record.model_copy(update=changes))
     return tuple(sorted(records, key=lambda record: record.number))
 
 
-def run_record(
-    facts: RunFacts,
+def build_run_record(
+    facts: RunDetails,
     movies: tuple[MovieRecord, ...],
-    outputs: dict[str, Output],
-    seconds: Seconds,
+    outputs: dict[str, OutputFile],
+    seconds: StageSeconds,
     earlier: RunRecord | None,
 ) -> RunRecord:
     """Put the record of a run together.
@@ -215,11 +221,11 @@ def run_record(
         seconds: Time that each stage of the run took.
         earlier: The record that was at this output location.
     """
-    request, loaded, model, finished = facts.request, facts.loaded, facts.ready.model, now()
+    request, loaded, model, finished = facts.request, facts.loaded, facts.ready.model, utc_now()
     repairs = loaded.repairs if loaded else ()
     model = model.model_copy(update={"repairs": (*model.repairs, *repairs)})
     return RunRecord(
-        status=status_of(movies),
+        status=compute_run_status(movies),
         product=f"dlcflow {tasks.__version__}",
         started=facts.started,
         finished=finished,
@@ -228,10 +234,10 @@ def run_record(
         movies_resolved=tuple(str(movie.info.location) for movie in request.movies),
         model_input=facts.model.input,
         model=model,
-        estimator=_estimator(loaded) if loaded else None,
+        estimator=_to_estimator_record(loaded) if loaded else None,
         movies=movies,
         outputs=outputs,
-        stages={name: _stage(s, 0) for name, s in seconds.items()},
+        stages={name: _stage_time(s, 0) for name, s in seconds.items()},
         warnings=(
             *request.warnings,
             *model.warnings,
@@ -239,13 +245,13 @@ def run_record(
             *_order_warnings(movies),
             *_leftover_warnings(movies, earlier),
         ),
-        host=this_host(),
-        flow_run=_flow_run(),
+        host=describe_host(),
+        flow_run=_this_flow_run(),
     )
 
 
-def _estimator(loaded: Loaded) -> Estimator:
-    return Estimator(scorer=loaded.scorer, device=loaded.device, path=loaded.path)
+def _to_estimator_record(loaded: Loaded) -> EstimatorRecord:
+    return EstimatorRecord(scorer=loaded.scorer, device=loaded.device, path=loaded.path)
 
 
 def _movie_warnings(movies: Sequence[MovieRecord]) -> list[str]:
@@ -254,8 +260,8 @@ def _movie_warnings(movies: Sequence[MovieRecord]) -> list[str]:
 
 def _order_warnings(movies: Sequence[MovieRecord]) -> list[str]:
     """Say where movies are counted and timed without one before them."""
-    failed = [movie.name for movie in movies if movie.status is Status.FAILED]
-    after = movies and movies[-1].status is not Status.FAILED
+    failed = [movie.name for movie in movies if movie.status is ResultStatus.FAILED]
+    after = movies and movies[-1].status is not ResultStatus.FAILED
     if not failed or not after:
         return []
     return [
@@ -274,26 +280,26 @@ def _leftover_warnings(movies: Sequence[MovieRecord], earlier: RunRecord | None)
     ]
 
 
-def _flow_run() -> FlowRun | None:
+def _this_flow_run() -> FlowRunRecord | None:
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return None
     run = context.flow_run
     base = PREFECT_UI_URL.value()
     url = f"{base}/runs/flow-run/{run.id}" if base else None
-    return FlowRun(id=str(run.id), name=run.name, url=url)
+    return FlowRunRecord(id=str(run.id), name=run.name, url=url)
 
 
-def conclusion(record: RunRecord, output: Location) -> tuple[str, str]:
+def conclude_run(record: RunRecord, output: Location) -> tuple[str, str]:
     """The location of the run record, and how the run went, where every movie was delivered.
 
     Raises:
         MoviesFailed: At least one movie was not.
     """
-    where = str(output.child(RUN_RECORD))
-    failed = [movie for movie in record.movies if movie.status is Status.FAILED]
+    where = str(output.child(RUN_RECORD_FILE))
+    failed = [movie for movie in record.movies if movie.status is ResultStatus.FAILED]
     if not failed:
-        return where, f"{_delivered(record.movies)}; see {where}"
+        return where, f"{_summarize_movies(record.movies)}; see {where}"
     first = f"{failed[0].name} ({failed[0].failed_stage}): {failed[0].error}"
     more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
     raise MoviesFailed(
@@ -303,12 +309,14 @@ def conclusion(record: RunRecord, output: Location) -> tuple[str, str]:
     )
 
 
-def _delivered(movies: Sequence[MovieRecord]) -> str:
+def _summarize_movies(movies: Sequence[MovieRecord]) -> str:
     """Movies, frames and verdicts in a few words: ``3 movies, 2,160 frames, 2 pass, 1 look``."""
     frames = sum(movie.frames.poses for movie in movies if movie.frames)
     verdicts = Counter(movie.quality.verdict.value for movie in movies if movie.quality)
     count = f"{len(movies)} movie{'s' if len(movies) != 1 else ''}"
     told = [count, f"{frames:,} frames", *(f"{n} {v}" for v, n in verdicts.items())]
-    if reused := sum(ESTIMATE in m.stages and m.stages[ESTIMATE].reused for m in movies):
+    if reused := sum(
+        ESTIMATE_STAGE in m.stages and m.stages[ESTIMATE_STAGE].reused for m in movies
+    ):
         told.append(f"poses of {'all' if reused == len(movies) else reused} reused")
     return ", ".join(told)

@@ -10,17 +10,24 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.errors import StageFailed
-from tasks.run_data import Analysed
+from tasks.run_data import AnalyzedMovie
 
 T = TypeVar("T")
 
-_TEXT = "movie.json"
+_DESCRIPTION_FILE = "movie.json"
 
-_DAMAGED = (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError)
+_DAMAGE_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+)
 """What zipfile raises where bytes of an archive have changed, whichever they are."""
 
 
-def pack(told: T, kind: TypeAdapter[T], files: Iterable[Path], target: Path) -> None:
+def write_archive(told: T, kind: TypeAdapter[T], files: Iterable[Path], target: Path) -> None:
     """Write an archive.
 
     Args:
@@ -30,12 +37,12 @@ def pack(told: T, kind: TypeAdapter[T], files: Iterable[Path], target: Path) -> 
         target: The zip to write.
     """
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        archive.writestr(_TEXT, kind.dump_json(told))
+        archive.writestr(_DESCRIPTION_FILE, kind.dump_json(told))
         for path in files:
             archive.write(path, path.name)
 
 
-def told_in(source: Path, kind: TypeAdapter[T]) -> T:
+def read_description(source: Path, kind: TypeAdapter[T]) -> T:
     """Read what an archive's results are.
 
     Raises:
@@ -43,21 +50,21 @@ def told_in(source: Path, kind: TypeAdapter[T]) -> T:
     """
     try:
         with zipfile.ZipFile(source) as archive:
-            _check_whole(archive)
-            return kind.validate_json(archive.read(_TEXT))
-    except (*_DAMAGED, OSError, ValidationError) as error:
+            _check_undamaged(archive)
+            return kind.validate_json(archive.read(_DESCRIPTION_FILE))
+    except (*_DAMAGE_ERRORS, OSError, ValidationError) as error:
         raise StageFailed(
             f"{source.name}: expected one movie's results, written by this version; found "
             f"{type(error).__name__}"
         ) from error
 
 
-def _check_whole(archive: zipfile.ZipFile) -> None:
+def _check_undamaged(archive: zipfile.ZipFile) -> None:
     if damaged := archive.testzip():
         raise zipfile.BadZipFile(f"{damaged} is damaged")
 
 
-def unpack(source: Path, files: Iterable[Path]) -> None:
+def extract_files(source: Path, files: Iterable[Path]) -> None:
     """Write files of an archive, each under the name that it has there.
 
     Raises:
@@ -68,16 +75,16 @@ def unpack(source: Path, files: Iterable[Path]) -> None:
             for path in files:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(archive.read(path.name))
-    except _DAMAGED as error:
+    except _DAMAGE_ERRORS as error:
         raise StageFailed(f"{source.name}: {error}; it is damaged") from error
 
 
-def files_of(movie: Analysed) -> list[Path]:
+def result_files(movie: AnalyzedMovie) -> list[Path]:
     """The files of a movie's results that annotations and report are made of."""
     return [movie.poses, *movie.previews.values(), *movie.labeled.worst.values()]
 
 
-def moved(movie: Analysed, folder: Path) -> Analysed:
+def with_files_in(movie: AnalyzedMovie, folder: Path) -> AnalyzedMovie:
     """The same results with their files in another folder; only file names are kept of theirs."""
     return replace(
         movie,

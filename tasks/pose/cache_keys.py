@@ -24,25 +24,27 @@ from tasks.pose.network import device_locks
 from tasks.pose.settings import PoseSettings
 from tasks.pose.tables import median_filter
 
-_FOLDER = Path(__file__).parent
+_POSE_FOLDER = Path(__file__).parent
 _PACKAGE = __name__.rpartition(".")[0]
 
-_READING = ("av", "isx", "numpy")
-_TABLES = ("numpy", "pandas", "tables", "scipy")
-_NETWORK = (
+_READING_LIBRARIES = ("av", "isx", "numpy")
+_TABLE_LIBRARIES = ("numpy", "pandas", "tables", "scipy")
+_NETWORK_LIBRARIES = (
     *("deeplabcut", "torch", "torchvision", "timm", "filterpy", "tensorflow"),
     *("albumentations", "opencv-python-headless", "scikit-image"),  # DeepLabCut's own transforms
 )
-_DRAWING = ("matplotlib", "opencv-python-headless", "scikit-image", "pillow")
+_DRAWING_LIBRARIES = ("matplotlib", "opencv-python-headless", "scikit-image", "pillow")
 
-_PLUMBING = frozenset({device_locks.__name__})
+_MODULES_WITHOUT_EFFECT = frozenset({device_locks.__name__})
 """Modules that decide when and where work is done, not what comes out.
 
 Only this package's modules count: errors, messages and child processes lie outside of it.
 """
 
-_LOOKS = frozenset({"name", "sha256", "size", "skeleton", "skeleton_color", "alpha", "snapshots"})
-_REMARKS = frozenset({"detectors", "repairs", "warnings"})
+_APPEARANCE_FIELDS = frozenset(
+    {"name", "sha256", "size", "skeleton", "skeleton_color", "alpha", "snapshots"}
+)
+_REMARK_FIELDS = frozenset({"detectors", "repairs", "warnings"})
 """What is known of a model and does not touch its poses."""
 
 
@@ -65,7 +67,7 @@ class StageKeys:
     labeled: str
 
 
-def stage_keys(
+def compute_stage_keys(
     movie_sha256: str,
     suffix: str,
     model: Model,
@@ -79,35 +81,45 @@ def stage_keys(
         movie_sha256: Digest of the movie's bytes.
         suffix: What its name ends in, which chooses the reader.
         model: The model.
-        network: Digest of the network's configuration, from `network_digest`.
+        network: Digest of the network's configuration, from `compute_network_digest`.
         settings: The request's settings.
         style: What the labelled movie looks like.
 
     Returns:
         The keys; the estimate's is part of all others.
     """
-    facts = model.model_dump(mode="json", exclude=set(_LOOKS | _REMARKS))
+    facts = model.model_dump(mode="json", exclude=set(_APPEARANCE_FIELDS | _REMARK_FIELDS))
     given = settings.model_dump(mode="json")
     movie = (movie_sha256, suffix.lower())
     how = (given["crop"], given["precision"])
-    estimate = _key(
-        movie, facts, network, how, _code(estimation.__name__, *_READING, *_NETWORK, *_TABLES)
+    estimate = _compute_digest(
+        movie,
+        facts,
+        network,
+        how,
+        _compute_code_digest(
+            estimation.__name__, *_READING_LIBRARIES, *_NETWORK_LIBRARIES, *_TABLE_LIBRARIES
+        ),
     )
-    window = settings.window_length if settings.filters else None
-    poses = _key(estimate, window, _code(median_filter.__name__, *_TABLES))
+    window = settings.window_length if settings.has_median_filter else None
+    poses = _compute_digest(
+        estimate, window, _compute_code_digest(median_filter.__name__, *_TABLE_LIBRARIES)
+    )
     seen = {name: given[name] for name in ("p_cutoff", "color_map", "displayed_body_parts")}
-    finished = _code(finishing.__name__, *_READING, *_TABLES, *_DRAWING)
-    judging = _code(frame_ledger.__name__, *_TABLES)
+    finished = _compute_code_digest(
+        finishing.__name__, *_READING_LIBRARIES, *_TABLE_LIBRARIES, *_DRAWING_LIBRARIES
+    )
+    judging = _compute_code_digest(frame_ledger.__name__, *_TABLE_LIBRARIES)
     return StageKeys(
         estimate=estimate,
         poses=poses,
-        quality=_key(poses, given["p_cutoff"], given["quality"], finished, judging),
-        previews=_key(poses, seen, model.alpha, finished),
-        labeled=_key(poses, asdict(style), given["output_frame_rate"], finished),
+        quality=_compute_digest(poses, given["p_cutoff"], given["quality"], finished, judging),
+        previews=_compute_digest(poses, seen, model.alpha, finished),
+        labeled=_compute_digest(poses, asdict(style), given["output_frame_rate"], finished),
     )
 
 
-def network_digest(project: Path) -> str:
+def compute_network_digest(project: Path) -> str:
     """Digest of how a project's network is built and run; its weights are known by the model.
 
     Args:
@@ -116,89 +128,89 @@ def network_digest(project: Path) -> str:
     files = sorted(path for path in project.glob("dlc-models*/**/*.yaml"))
     # Paths of this machine stand in them.
     texts = [path.read_text(encoding="utf-8").replace(str(project), "") for path in files]
-    return _key([str(path.relative_to(project)) for path in files], texts)
+    return _compute_digest([str(path.relative_to(project)) for path in files], texts)
 
 
-def _key(*parts: Any) -> str:
+def _compute_digest(*parts: Any) -> str:
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @lru_cache
-def _code(module: str, *libraries: str) -> str:
+def _compute_code_digest(module: str, *libraries: str) -> str:
     """Digest of a module's code, of all of this package that it imports, and of libraries."""
-    sources = {name: _shape(name) for name in sorted(_closure(module))}
-    return _key(sources, {name: _version(name) for name in libraries})
+    sources = {name: _digest_module(name) for name in sorted(_find_imported_modules(module))}
+    return _compute_digest(sources, {name: _library_version(name) for name in libraries})
 
 
-def _version(library: str) -> str:
+def _library_version(library: str) -> str:
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
         return ""
 
 
-def _closure(module: str) -> set[str]:
+def _find_imported_modules(module: str) -> set[str]:
     """A module of this package and all others of it that it needs, wherever it imports them."""
     found: set[str] = set()
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name not in found | _PLUMBING:
+        if name not in found | _MODULES_WITHOUT_EFFECT:
             found.add(name)
-            waiting.extend(_imports(name))
+            waiting.extend(_find_direct_imports(name))
     return found
 
 
-def _imports(module: str) -> Iterator[str]:
+def _find_direct_imports(module: str) -> Iterator[str]:
     """The modules of this package that a module imports, by their whole names."""
-    for statement in _statements(module):
-        words = [word for word in statement if word not in _LAYOUT.values()]
+    for statement in _tokenize_statements(module):
+        words = [word for word in statement if word not in _INDENTATION_TOKENS.values()]
         if words[:1] == ["from"]:
             where = words.index("import")
             source, names = "".join(words[1:where]), words[where + 1 :]
             candidates = (source, *(f"{source}.{name}" for name in names))
-            yield from (name for name in candidates if name in _modules())
+            yield from (name for name in candidates if name in _list_modules())
 
 
 @lru_cache
-def _modules() -> frozenset[str]:
+def _list_modules() -> frozenset[str]:
     """The whole names of this package's modules."""
-    paths = (path.relative_to(_FOLDER).with_suffix("") for path in _FOLDER.rglob("*.py"))
+    paths = (path.relative_to(_POSE_FOLDER).with_suffix("") for path in _POSE_FOLDER.rglob("*.py"))
     return frozenset(".".join((_PACKAGE, *path.parts)) for path in paths)
 
 
 def _source_of(module: str) -> Path:
-    return _FOLDER.joinpath(*module.removeprefix(f"{_PACKAGE}.").split(".")).with_suffix(".py")
+    return _POSE_FOLDER.joinpath(*module.removeprefix(f"{_PACKAGE}.").split(".")).with_suffix(".py")
 
 
 @lru_cache
-def _shape(module: str) -> str:
+def _digest_module(module: str) -> str:
     """Digest of a module's code without what does nothing: comments, blanks and docstrings."""
-    return _key(_statements(module))
+    return _compute_digest(_tokenize_statements(module))
 
 
 @lru_cache
-def _statements(module: str) -> tuple[tuple[str, ...], ...]:
+def _tokenize_statements(module: str) -> tuple[tuple[str, ...], ...]:
     """A module's statements as their words; Python's own syntax trees fail between threads."""
     with tokenize.open(_source_of(module)) as file:
         found: list[tuple[str, ...]] = []
         words: list[str] = []
         for token in tokenize.generate_tokens(file.readline):
-            if token.type == tokenize.NEWLINE and _is_text(words):
+            if token.type == tokenize.NEWLINE and _is_docstring(words):
                 words.pop()
             elif token.type == tokenize.NEWLINE:
                 found.append(tuple(words))
                 words = []
-            elif token.type not in _SILENT:
-                words.append(_LAYOUT.get(token.type, token.string))
+            elif token.type not in _IGNORED_TOKENS:
+                words.append(_INDENTATION_TOKENS.get(token.type, token.string))
     return tuple(found)
 
 
-_SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
-_LAYOUT = {tokenize.INDENT: "indent", tokenize.DEDENT: "dedent"}
+_IGNORED_TOKENS = {tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER}
+_INDENTATION_TOKENS = {tokenize.INDENT: "indent", tokenize.DEDENT: "dedent"}
 
 
-def _is_text(words: list[str]) -> bool:
+def _is_docstring(words: list[str]) -> bool:
     """Whether a statement is a docstring: text alone, perhaps the first of its block."""
-    return words[-1].endswith(('"', "'")) and set(words[:-1]) <= set(_LAYOUT.values())
+    return words[-1].endswith(('"', "'")) and set(words[:-1]) <= set(_INDENTATION_TOKENS.values())

@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from tasks.errors import BadInput, PoseWarning, StageFailed
-from tasks.pose.movies.reader import Image, Shot, open_movie
+from tasks.pose.movies.reader import Image, LazyImage, open_movie
 from tasks.pose.movies.timing import Timing
 from tasks.pose.network import device_locks
 from tasks.pose.network.batch_feed import feeding
@@ -36,7 +36,7 @@ from tasks.pose.tables.pose_table import write_poses
 from tasks.processes.bottleneck import QUEUED, Pace, Waits
 from tasks.processes.environment import usable_cpus
 
-_MOST_CONVERTERS = 4
+_MAX_CONVERTERS = 4
 """Threads that make pictures RGB; a decoder with its four threads gives no more."""
 
 
@@ -67,7 +67,7 @@ class Estimate:
     resumed: int = 0
 
 
-def load(project: Path, device: str | None = None) -> Loaded:
+def preload_model(project: Path, device: str | None = None) -> Loaded:
     """Load the project's model into this process, where later calls find it.
 
     Args:
@@ -80,10 +80,10 @@ def load(project: Path, device: str | None = None) -> Loaded:
     Raises:
         BadInput: The weights do not fit the network, or hold more than weights.
     """
-    return network_on(project, device).loaded
+    return get_network(project, device).loaded
 
 
-def estimate(
+def estimate_movie(
     project: Path,
     movie: Path,
     target: Path,
@@ -120,28 +120,30 @@ def estimate(
         Retriable: The device has too little free memory for a single frame.
         StageFailed: A decoded frame has no pose.
     """
-    kind = _kind(project, device, precision)
+    kind = _device_kind(project, device, precision)
     reader, past = open_movie(movie), read_past(checkpoints, kind) if checkpoints else Past()
-    shots = _cropped(_unknown(reader.shots(), past, progress), crop)
+    shots = _apply_crop(_skip_known_frames(reader.read_lazy_images(), past, progress), crop)
     first = next(shots, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
-    with _on_device(project, device, progress) as network:
+    with _acquire_network(project, device, progress) as network:
         started = time.monotonic()
         fitting = network.batch_size(first(), precision)
         kept = Checkpoints(checkpoints, past.batch_size or fitting, kind, past.frames)
-        found = _predictions(network, chain([first], shots), kept, progress)
+        found = _predict_batches(network, chain([first], shots), kept, progress)
         seconds = time.monotonic() - started
-    progress(Pace(reader.frames, "", combines=True))
+    progress(Pace(reader.frame_count, "", combines=True))
     found = [*past.found, *found]
     done = sum(size for size, _ in found)
-    if done != reader.frames:
-        raise StageFailed(f"{movie.name}: {reader.frames} frames decode, but {done} have a pose")
-    table, told = _table(network, [prediction for _, prediction in found])
+    if done != reader.frame_count:
+        raise StageFailed(
+            f"{movie.name}: {reader.frame_count} frames decode, but {done} have a pose"
+        )
+    table, told = _build_table(network, [prediction for _, prediction in found])
     write_poses(table, target)
     return Estimate(
         frames=done,
-        timing=reader.timing(),
+        timing=reader.compute_timing(),
         decode_errors=tuple(reader.errors),
         loaded=network.loaded,
         batch_size=kept.batch_size,
@@ -152,25 +154,30 @@ def estimate(
     )
 
 
-def _kind(project: Path, device: str | None, precision: Precision) -> str:
+def _device_kind(project: Path, device: str | None, precision: Precision) -> str:
     """On what kind of device, for checkpoints: what another one has found is not gone on from."""
-    name = _devices(project, device)[0].name.partition(":")[0]
+    name = _list_devices(project, device)[0].name.partition(":")[0]
     lowers = name == "cpu" and precision is Precision.HALF and has_bfloat16()
     return "cpubfloat" if lowers else name
 
 
 @contextmanager
-def _on_device(
+def _acquire_network(
     project: Path, device: str | None, progress: Callable[[Pace], None]
 ) -> Iterator[Network]:
     """The model on a device that nobody else uses while the block runs."""
-    free = device_locks.slot(_devices(project, device), _home(project), lambda: progress(QUEUED))
+    free = device_locks.slot(
+        _list_devices(project, device), _find_loaded_device(project), lambda: progress(QUEUED)
+    )
     with free as held:
-        yield _network(project, held.name)
+        yield _get_or_load_network(project, held.name)
 
 
-def _predictions(
-    network: Network, shots: Iterator[Shot], kept: Checkpoints, progress: Callable[[Pace], None]
+def _predict_batches(
+    network: Network,
+    shots: Iterator[LazyImage],
+    kept: Checkpoints,
+    progress: Callable[[Pace], None],
 ) -> list[Found]:
     """What the network finds in each batch, with the number of its frames; it is kept, too.
 
@@ -179,7 +186,7 @@ def _predictions(
     found: list[Found] = []
     known, waits, lanes = kept.frames, Waits(), network.lanes
     done = max(0, known - kept.batch_size)
-    with feeding(shots, kept.batch_size, lanes.buffer, converters()) as batches:
+    with feeding(shots, kept.batch_size, lanes.buffer, converter_thread_count()) as batches:
         predicted = in_lanes(network.predict, waits.over(batches), lanes)
         for index, (count, prediction) in enumerate(predicted):
             if index or not known:
@@ -192,7 +199,7 @@ def _predictions(
     return found
 
 
-def _table(network: Network, predictions: list[Any]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _build_table(network: Network, predictions: list[Any]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The table of a movie's poses, and the sentences that it was made with."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PoseWarning)
@@ -201,15 +208,15 @@ def _table(network: Network, predictions: list[Any]) -> tuple[pd.DataFrame, tupl
     return table, tuple(map(str, told))
 
 
-def converters() -> int:
+def converter_thread_count() -> int:
     """How many pictures are converted at a time: a processor in four has that to do."""
-    return min(_MOST_CONVERTERS, max(1, usable_cpus() // _MOST_CONVERTERS))
+    return min(_MAX_CONVERTERS, max(1, usable_cpus() // _MAX_CONVERTERS))
 
 
 # --- frames ----------------------------------------------------------------------------------
 
 
-def cropped_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
+def compute_crop_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
     """Where DeepLabCut really cuts: it goes through fractions of the frame and rounds down.
 
     Args:
@@ -233,7 +240,9 @@ def cropped_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, i
     return left, right, top, bottom
 
 
-def _unknown(shots: Iterable[Shot], past: Past, progress: Callable[[Pace], None]) -> Iterator[Shot]:
+def _skip_known_frames(
+    shots: Iterable[LazyImage], past: Past, progress: Callable[[Pace], None]
+) -> Iterator[LazyImage]:
     """A movie's frames, without those whose poses are known.
 
     The first batch comes again: the network is prepared with it, and so in the same way. That the
@@ -242,47 +251,47 @@ def _unknown(shots: Iterable[Shot], past: Past, progress: Callable[[Pace], None]
     for index, shot in enumerate(shots):
         if index < past.batch_size or index >= past.frames:
             yield shot
-        elif index % _TOLD_EVERY == 0:
+        elif index % _FRAMES_PER_PROGRESS == 0:
             progress(Pace(past.frames, "decoding"))
 
 
-_TOLD_EVERY = 50
+_FRAMES_PER_PROGRESS = 50
 """Frames that are passed over between two signs of life."""
 
 
-def _cropped(shots: Iterator[Shot], crop: Crop | None) -> Iterator[Shot]:
-    return shots if crop is None else (partial(_part, shot, crop) for shot in shots)
+def _apply_crop(shots: Iterator[LazyImage], crop: Crop | None) -> Iterator[LazyImage]:
+    return shots if crop is None else (partial(_crop_image, shot, crop) for shot in shots)
 
 
-def _part(shot: Shot, crop: Crop) -> Image:
+def _crop_image(shot: LazyImage, crop: Crop) -> Image:
     picture = shot()
-    left, right, top, bottom = cropped_edges(crop, picture.shape[1], picture.shape[0])
+    left, right, top, bottom = compute_crop_edges(crop, picture.shape[1], picture.shape[0])
     return picture[top:bottom, left:right]
 
 
 # --- models ----------------------------------------------------------------------------------
 
-_networks: dict[tuple[Path, str], Network] = {}
+_loaded_networks: dict[tuple[Path, str], Network] = {}
 """The model that this process holds, by its project and its device: one at a time."""
 
 
-def network_on(project: Path, device: str | None) -> Network:
+def get_network(project: Path, device: str | None) -> Network:
     """A project's model on a device, loaded where it is not there yet."""
-    return _network(project, device_locks.idle(_devices(project, device)).name)
+    return _get_or_load_network(project, device_locks.idle(_list_devices(project, device)).name)
 
 
-def _network(project: Path, device: str) -> Network:
+def _get_or_load_network(project: Path, device: str) -> Network:
     key = (project, device)
-    if key not in _networks:
-        _networks.clear()  # first: two might not fit the device
-        _networks[key] = load_network(project, device)
-    return _networks[key]
+    if key not in _loaded_networks:
+        _loaded_networks.clear()  # first: two might not fit the device
+        _loaded_networks[key] = load_network(project, device)
+    return _loaded_networks[key]
 
 
-def _home(project: Path) -> str | None:
+def _find_loaded_device(project: Path) -> str | None:
     """The device that a project's model is on."""
-    return next((device for held, device in _networks if held == project), None)
+    return next((device for held, device in _loaded_networks if held == project), None)
 
 
-def _devices(project: Path, wanted: str | None) -> list[device_locks.Device]:
+def _list_devices(project: Path, wanted: str | None) -> list[device_locks.Device]:
     return device_locks.devices(wanted, only_first=not is_torch(project))

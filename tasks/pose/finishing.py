@@ -17,27 +17,27 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.errors import StageFailed
-from tasks.pose.drawing.encoders import encoded
-from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle, trail
+from tasks.pose.drawing.encoders import encode_with_fallback
+from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle, trail_rows
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tasks.pose.model.description import Model
-from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe
+from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
 from tasks.pose.movies.timing import Timing
-from tasks.pose.movies.yuv_frame import Planes
+from tasks.pose.movies.yuv_frame import YuvFrame
 from tasks.pose.settings import PoseSettings
 from tasks.pose.tables.pose_table import read_poses
-from tasks.pose.tables.quality import Quality, assess
+from tasks.pose.tables.quality import Quality, assess_poses
 
-WORST_QUALITY = 85
+WORST_FRAME_JPEG_QUALITY = 85
 """JPEG quality of the report's pictures of the worst frames."""
 
 
-SLOWEST = 10_000
+MAX_FRAME_SECONDS = 10_000
 """Seconds for one frame, and the finest fraction of a frame rate, that a labelled movie holds."""
 
 
 @dataclass(frozen=True)
-class Labeled:
+class LabeledMovieResult:
     """A labelled movie that was written.
 
     Attributes:
@@ -51,7 +51,7 @@ class Labeled:
     worst: dict[int, Path]
 
 
-def assess_file(
+def assess_pose_file(
     poses: Path,
     settings: PoseSettings,
     frame_size: tuple[int, int],
@@ -70,12 +70,12 @@ def assess_file(
     Returns:
         The verdict.
     """
-    return assess(
+    return assess_poses(
         read_poses(poses), settings.p_cutoff, frame_size, float(frame_rate), lost, settings.quality
     )
 
 
-def preview_files(
+def draw_preview_files(
     poses: Path,
     folder: Path,
     model: Model,
@@ -100,17 +100,17 @@ def preview_files(
     from tasks.pose.previews.draw import draw_previews  # noqa: PLC0415
 
     return draw_previews(
-        _shifted(read_poses(poses), offset),
+        _shift_poses(read_poses(poses), offset),
         folder,
         p_cutoff=settings.p_cutoff,
         color_map=settings.color_map,
         alpha=model.alpha,
-        displayed_body_parts=_displayed(settings),
+        displayed_body_parts=_displayed_body_parts(settings),
         frame_size=frame_size,
     )
 
 
-def label_file(
+def label_movie_file(
     movie: Path,
     poses: Path,
     target: Path,
@@ -120,7 +120,7 @@ def label_file(
     offset: tuple[int, int],
     worst_frames: tuple[int, ...],
     progress: Callable[[int], None],
-) -> Labeled:
+) -> LabeledMovieResult:
     """Write the labelled movie, and pictures of the worst frames beside it.
 
     Args:
@@ -139,11 +139,11 @@ def label_file(
     """
     table = read_poses(poses)
     worst = {index: target.with_name(f"worst-{index}.jpg") for index in worst_frames}
-    paint = partial(_painted, table, style, offset)
-    rate = _rate(output_frame_rate, timing)
+    paint = partial(_paint_frame, table, style, offset)
+    rate = _choose_frame_rate(output_frame_rate, timing)
 
-    def write() -> int:
-        frames = _keeping(open_movie(movie), worst, paint)
+    def write_movie() -> int:
+        frames = _save_worst_frames(open_movie(movie), worst, paint)
         if style.keypoints_only:
             # The movie is not shown, so that nothing else would read its worst frames.
             deque(islice(frames, max(worst, default=-1) + 1), maxlen=0)
@@ -158,21 +158,23 @@ def label_file(
             progress=progress,
         )
 
-    written = encoded(write)
+    written = encode_with_fallback(write_movie)
     # Counted in the file, not by the encoder that wrote it.
-    counted = probe(target).declared_frames
+    counted = probe_movie(target).declared_frames
     if counted != written:
         raise StageFailed(f"{counted} frames are in the labelled movie, {written} were written")
-    return Labeled(written, rate, {i: path for i, path in worst.items() if path.exists()})
+    return LabeledMovieResult(
+        written, rate, {i: path for i, path in worst.items() if path.exists()}
+    )
 
 
-def label_style(model: Model, settings: PoseSettings) -> LabelStyle:
+def build_label_style(model: Model, settings: PoseSettings) -> LabelStyle:
     """Gather what the labelled movie looks like: from the request, the skeleton from the model."""
     return LabelStyle(
         p_cutoff=settings.p_cutoff,
         dot_size=settings.dot_size,
         color_map=settings.color_map,
-        displayed_body_parts=_displayed(settings),
+        displayed_body_parts=_displayed_body_parts(settings),
         keypoints_only=settings.keypoints_only,
         draw_skeleton=settings.draw_skeleton,
         trail_points=settings.trail_points,
@@ -183,18 +185,20 @@ def label_style(model: Model, settings: PoseSettings) -> LabelStyle:
     )
 
 
-def _displayed(settings: PoseSettings) -> tuple[str, ...] | None:
+def _displayed_body_parts(settings: PoseSettings) -> tuple[str, ...] | None:
     parts = settings.displayed_body_parts
     return None if parts == "all" else tuple(parts)
 
 
-def _rate(wanted: float | None, timing: Timing) -> Fraction:
+def _choose_frame_rate(wanted: float | None, timing: Timing) -> Fraction:
     if wanted is None:
         return timing.frame_rate
-    return max(Fraction(wanted).limit_denominator(SLOWEST), Fraction(1, SLOWEST))
+    return max(
+        Fraction(wanted).limit_denominator(MAX_FRAME_SECONDS), Fraction(1, MAX_FRAME_SECONDS)
+    )
 
 
-def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
+def _shift_poses(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
     if offset == (0, 0):
         return poses  # without a copy of a long movie's
     shift = {"x": offset[0], "y": offset[1], "likelihood": 0}
@@ -202,22 +206,22 @@ def _shifted(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
     return poses + by_column
 
 
-def _painted(
+def _paint_frame(
     poses: pd.DataFrame, style: LabelStyle, offset: tuple[int, int], image: Image, index: int
 ) -> Image:
     """One frame's poses on its image, without a copy of all others'."""
-    shown = trail(style, index)
-    return FramePainter(poses.iloc[shown], style, offset).paint(image, index - shown.start)
+    shown = trail_rows(style, index)
+    return FramePainter(poses.iloc[shown], style, offset).paint_image(image, index - shown.start)
 
 
-def _keeping(
+def _save_worst_frames(
     frames: MovieReader, worst: dict[int, Path], paint: Callable[[Image, int], Image]
-) -> Iterator[Image | Planes]:
+) -> Iterator[Image | YuvFrame]:
     """Pass frames on, saving a labelled copy of the worst ones."""
     from PIL import Image as Picture  # noqa: PLC0415
 
-    for index, (planes, image) in enumerate(frames.pictures()):
+    for index, (planes, image) in enumerate(frames.read_paintable_frames()):
         if index in worst:
             labeled = paint(image().copy(), index)
-            Picture.fromarray(labeled).save(worst[index], quality=WORST_QUALITY)
+            Picture.fromarray(labeled).save(worst[index], quality=WORST_FRAME_JPEG_QUALITY)
         yield image() if planes is None else planes

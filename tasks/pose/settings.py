@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-MAX_WINDOW = 101
+MAX_WINDOW_LENGTH = 101
 
-LONGEST_LINK = 168
+MAX_LINK_HOURS = 168
 """Hours: a signature of AWS' version 4 lasts a week at the most."""
 
 
-WrittenLocation = Annotated[
+LocationText = Annotated[
     str, Field(json_schema_extra={"pattern": "^(?![hH][tT][tT][pP][sS]?:|[^/]+//[^/]*[@:])"})
 ]
 """A location as a person writes it. The form refuses web addresses and passwords, which Prefect
@@ -62,7 +62,7 @@ class Crop(BaseModel):
         return self.top + self.height
 
 
-def _share(default: float, title: str, description: str) -> Any:
+def _share_field(default: float, title: str, description: str) -> Any:
     return Field(default=default, ge=0, le=1, title=title, description=description)
 
 
@@ -71,27 +71,27 @@ class QualityThresholds(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    low_look: float = _share(
+    low_look: float = _share_field(
         0.10, "Low: look", "Share of frames with a likelihood under the cutoff."
     )
-    low_fail: float = _share(
+    low_fail: float = _share_field(
         0.50, "Low: fail", "Share of frames with a likelihood under the cutoff."
     )
-    jump_length: float = _share(
+    jump_length: float = _share_field(
         0.10,
         "Jump length",
         "A step to the next frame is a jump where it is longer than this share of the frame's "
         "diagonal.",
     )
-    jumps_look: float = _share(0.01, "Jumps: look", "Share of steps that are jumps.")
-    jumps_fail: float = _share(0.10, "Jumps: fail", "Share of steps that are jumps.")
-    outside_look: float = _share(
+    jumps_look: float = _share_field(0.01, "Jumps: look", "Share of steps that are jumps.")
+    jumps_fail: float = _share_field(0.10, "Jumps: fail", "Share of steps that are jumps.")
+    outside_look: float = _share_field(
         0.001, "Outside: look", "Share of confident points outside the frame."
     )
-    outside_fail: float = _share(
+    outside_fail: float = _share_field(
         0.05, "Outside: fail", "Share of confident points outside the frame."
     )
-    lost_fail: float = _share(
+    lost_fail: float = _share_field(
         0.10,
         "Lost frames: fail",
         "Share of the declared frames that cannot be decoded; a single one asks for a look.",
@@ -99,7 +99,7 @@ class QualityThresholds(BaseModel):
 
 
 # What only validators know is said again for the form, which must refuse it before there is a run.
-_Names = Annotated[list[str], Field(json_schema_extra={"minItems": 1, "uniqueItems": True})]
+_BodyPartNames = Annotated[list[str], Field(json_schema_extra={"minItems": 1, "uniqueItems": True})]
 
 
 def _offer_color_maps(schema: dict[str, Any]) -> None:
@@ -132,13 +132,13 @@ class PoseSettings(BaseModel):
     window_length: int = Field(
         default=5,
         ge=0,
-        le=MAX_WINDOW,
+        le=MAX_WINDOW_LENGTH,
         title="Window length",
         description="Length of the median filter in frames, an odd number; 0 and 1 both mean "
         "no filter.",
         json_schema_extra={"not": {"multipleOf": 2, "minimum": 1}},
     )
-    displayed_body_parts: Literal["all"] | _Names = Field(
+    displayed_body_parts: Literal["all"] | _BodyPartNames = Field(
         default="all",
         title="Displayed body parts",
         description="The body parts drawn in the labelled movie and the previews: all, or names "
@@ -204,7 +204,7 @@ class PoseSettings(BaseModel):
     link_hours: int = Field(
         default=72,
         ge=0,
-        le=LONGEST_LINK,
+        le=MAX_LINK_HOURS,
         title="Hours that links work",
         description="How long the links on the run's page open results in a bucket; 0 leaves "
         "them out.",
@@ -227,23 +227,27 @@ class PoseSettings(BaseModel):
 
     @field_validator("window_length")
     @classmethod
-    def _window_is_odd(cls, value: int) -> int:
+    def _check_window_is_odd(cls, value: int) -> int:
         if value and value % 2 == 0:
             raise ValueError(f"must be odd, or 0 for no filter; try {value - 1} or {value + 1}")
         return value
 
     @field_validator("color_map")
     @classmethod
-    def _color_map_is_known(cls, value: str) -> str:
+    def _check_color_map_is_known(cls, value: str) -> str:
         from matplotlib import colormaps  # noqa: PLC0415 - half a second that --help need not pay
 
         if value not in colormaps:
-            raise ValueError(f"matplotlib has no colormap {value!r}{_closest(value, colormaps)}")
+            raise ValueError(
+                f"matplotlib has no colormap {value!r}{_suggest_closest(value, colormaps)}"
+            )
         return value
 
     @field_validator("displayed_body_parts")
     @classmethod
-    def _parts_are_named_once(cls, value: Literal["all"] | list[str]) -> Literal["all"] | list[str]:
+    def _check_parts_are_named_once(
+        cls, value: Literal["all"] | list[str]
+    ) -> Literal["all"] | list[str]:
         if value == ["all"]:
             return "all"
         if not value:
@@ -253,12 +257,12 @@ class PoseSettings(BaseModel):
         return value
 
     @property
-    def filters(self) -> bool:
+    def has_median_filter(self) -> bool:
         """Whether the median filter changes anything: windows 0 and 1 do not."""
         return self.window_length > 1
 
 
-def _closest(name: str, known: Any) -> str:
+def _suggest_closest(name: str, known: Any) -> str:
     from difflib import get_close_matches  # noqa: PLC0415
 
     by_small_letters = {one.casefold(): one for one in known}

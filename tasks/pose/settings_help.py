@@ -11,15 +11,18 @@ from pydantic.fields import FieldInfo
 from tasks.pose.settings import Crop, PoseSettings, QualityThresholds
 
 
-def settings_table() -> str:
+def render_settings_table() -> str:
     """Render the settings as the Markdown table that the README shows."""
     lines = ["| setting | default | range | what it does |", "|---|---|---|---|"]
-    for name, field in _rows():
-        lines.append(f"| `{name}` | {_default(field)} | {_range(field)} | {field.description} |")
+    for name, field in _iterate_settings():
+        lines.append(
+            f"| `{name}` | {_format_default(field)} | {_format_range(field)} "
+            f"| {field.description} |"
+        )
     return "\n".join(lines)
 
 
-def _rows() -> Iterator[tuple[str, FieldInfo]]:
+def _iterate_settings() -> Iterator[tuple[str, FieldInfo]]:
     """Every setting, and in place of a group of them its members."""
     for name, field in PoseSettings.model_fields.items():
         if field.annotation is QualityThresholds:
@@ -29,14 +32,14 @@ def _rows() -> Iterator[tuple[str, FieldInfo]]:
             yield name, field
 
 
-def _default(field: FieldInfo) -> str:
+def _format_default(field: FieldInfo) -> str:
     value = field.default
     return "none" if value is None else str(value).lower() if value in (True, False) else str(value)
 
 
-def _range(field: FieldInfo) -> str:
+def _format_range(field: FieldInfo) -> str:
     """What a field accepts, in words: choices, or bounds."""
-    kind = next(_alternatives(field.annotation))
+    kind = next(_union_members(field.annotation))
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return ", ".join(kind)
     if kind is bool:
@@ -45,20 +48,20 @@ def _range(field: FieldInfo) -> str:
     low = next((f"≥ {b.ge}" for k, b in bounds.items() if k == "Ge"), "")
     low = next((f"> {b.gt}" for k, b in bounds.items() if k == "Gt"), low)
     high = next((f"≤ {b.le}" for k, b in bounds.items() if k == "Le"), "")
-    return ", ".join(filter(None, (low, high))) or _FREE_TEXT.get(kind, "")
+    return ", ".join(filter(None, (low, high))) or _RANGE_TEXTS.get(kind, "")
 
 
-def option_of(field: FieldInfo) -> dict[str, Any]:
+def to_argparse_option(field: FieldInfo) -> dict[str, Any]:
     """Describe a setting's flag to `argparse.ArgumentParser.add_argument`.
 
     Without the flag the value is None, so that only the model knows defaults.
     """
-    kind = next(_alternatives(field.annotation))
+    kind = next(_union_members(field.annotation))
     if kind is QualityThresholds:
         known = ", ".join(f"{k}={v.default}" for k, v in QualityThresholds.model_fields.items())
         text = f"{field.description} Known, with their defaults: {known}"
         return {"default": None, "nargs": "+", "metavar": "NAME=SHARE", "help": text}
-    default = f"(default: {_default(field)})"
+    default = f"(default: {_format_default(field)})"
     option: dict[str, Any] = {"default": None, "help": f"{field.description} {default}"}
     if kind is bool:
         return option | {"action": argparse.BooleanOptionalAction}
@@ -72,14 +75,14 @@ def option_of(field: FieldInfo) -> dict[str, Any]:
     return option | {"type": kind, "metavar": kind.__name__.upper()}
 
 
-_FREE_TEXT: dict[Any, str] = {
+_RANGE_TEXTS: dict[Any, str] = {
     Crop: "inside the frame",
     str: "any matplotlib colormap",
     Literal["all"]: "all, or names of the model's body parts",
 }
 
 
-def _alternatives(annotation: Any) -> Iterator[Any]:
+def _union_members(annotation: Any) -> Iterator[Any]:
     """The members of a union that are not None; the annotation itself where it is no union."""
     if get_origin(annotation) in (Union, UnionType):
         yield from (kind for kind in get_args(annotation) if kind is not type(None))

@@ -39,7 +39,7 @@ class StagePool:
 
 
 @dataclass(frozen=True)
-class Workers:
+class RunProcesses:
     """The child processes of a run.
 
     Attributes:

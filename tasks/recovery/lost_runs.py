@@ -26,81 +26,83 @@ from prefect.events.filters import (
 from prefect.exceptions import ObjectNotFound
 from prefect.types._datetime import now
 
-from tasks import TAG
+from tasks import PREFECT_TAG
 
-FLOW = "pose-estimation"
+FLOW_NAME = "pose-estimation"
 """Crashed runs of this flow are started again; lost ones of all with our tag are found."""
 
-NO_HEARTBEAT = "No heartbeat"
+NO_HEARTBEAT_MESSAGE = "No heartbeat"
 """How the state's message begins where the server missed a run's heartbeats (automations.yaml)."""
 
-SHOWS_LIFE = timedelta(seconds=45)
+HEARTBEAT_WAIT = timedelta(seconds=45)
 """A run that lives, but was not heard for a while, gives a sign each 30 seconds."""
 
-SETTLES = timedelta(seconds=20)
+CRASH_SETTLING_TIME = timedelta(seconds=20)
 """When all has been said about a crash whose worker is not there to say more."""
 
-LETS_GO_BY = timedelta(minutes=5)
+RELEASE_TIMEOUT = timedelta(minutes=5)
 """When a worker that reported a crash has let go of the run, though its event was lost."""
 
-UNHEARD = timedelta(minutes=2)
+LOST_AFTER = timedelta(minutes=2)
 """A run without a sign of life for this long, whose worker is gone too, is lost."""
 
-SILENT = timedelta(minutes=10)
+LOST_AFTER_WITHOUT_HOLDER = timedelta(minutes=10)
 """So is one without for this long whose worker would not know: three heartbeats, should it send as
 few as Prefect does by default."""
 
-OLDEST = timedelta(days=1)
+MAX_CRASH_AGE = timedelta(days=1)
 """What crashed longer ago than this is left to whoever looks at it."""
 
-AT_A_TIME = 200
+RUNS_PER_PAGE = 200
 """Runs that the server tells in one answer."""
 
-_HEARTBEAT = "prefect.flow-run.heartbeat"
+_HEARTBEAT_EVENT = "prefect.flow-run.heartbeat"
 
-_EXECUTED = "prefect.worker.executed-flow-run"
+_EXECUTED_EVENT = "prefect.worker.executed-flow-run"
 """What a worker says last of a run, when it has let go of it."""
 
-_WORKER, _TYPE = "prefect.worker.name", "prefect.worker.type"
+_WORKER_NAME_LABEL, _WORKER_TYPE_LABEL = "prefect.worker.name", "prefect.worker.type"
 """The labels of a run that say which worker took it, and of what type that is."""
 
-_HOLDING = {"process", "docker"}
+_HOLDING_WORKER_TYPES = {"process", "docker"}
 """Types of workers that hold a run until it ends. That of Kubernetes lets go once the run's job is
 there."""
 
 
-def crashed_runs(client: SyncPrefectClient) -> list[FlowRun]:
+def find_crashed_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """Runs of ours that crashed lately and can be started again."""
-    found = _runs(client, [StateType.CRASHED], FlowFilter(name=FlowFilterName(any_=[FLOW])))
-    return [run for run in found if run.deployment_id and age(run) < OLDEST]
+    found = _read_runs(
+        client, [StateType.CRASHED], FlowFilter(name=FlowFilterName(any_=[FLOW_NAME]))
+    )
+    return [run for run in found if run.deployment_id and state_age(run) < MAX_CRASH_AGE]
 
 
-def cancelled_runs(client: SyncPrefectClient) -> list[FlowRun]:
+def find_cancelled_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """Runs of ours that were cancelled lately, and whose worker has had time to say so."""
-    found = _runs(client, [StateType.CANCELLED])
-    return [run for run in found if SHOWS_LIFE < age(run) < OLDEST]
+    found = _read_runs(client, [StateType.CANCELLED])
+    return [run for run in found if HEARTBEAT_WAIT < state_age(run) < MAX_CRASH_AGE]
 
 
-def lost_runs(client: SyncPrefectClient) -> list[FlowRun]:
+def find_lost_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """Runs of ours that are taken to be under way, and are not: nobody will say so.
 
     Their worker is gone, and they have given no sign of life. That may happen before the first
     sign, or while somebody cancels them.
     """
     kinds = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-    return [run for run in _runs(client, kinds) if run.deployment_id and _is_lost(client, run)]
+    return [run for run in _read_runs(client, kinds) if run.deployment_id and _is_lost(client, run)]
 
 
 def _is_lost(client: SyncPrefectClient, run: FlowRun) -> bool:
-    if age(run) <= UNHEARD or _may_wait(run):
+    if state_age(run) <= LOST_AFTER or _can_wait_for_gpu(run):
         return False
     if _is_held(run) or run.state_type == StateType.PENDING:
-        return not _has_worker(client, run) and _is_silent(client, run, UNHEARD)
+        return not _has_online_worker(client, run) and _is_silent(client, run, LOST_AFTER)
     # Without a label, somebody runs it by other means than a worker.
-    return _WORKER in run.labels and _is_silent(client, run, SILENT)
+    return _WORKER_NAME_LABEL in run.labels and _is_silent(client, run, LOST_AFTER_WITHOUT_HOLDER)
 
 
-def _may_wait(run: FlowRun) -> bool:
+def _can_wait_for_gpu(run: FlowRun) -> bool:
     """Whether a run has a job that may wait for a GPU, for days, whoever made it."""
     if _is_held(run) or not run.infrastructure_pid:
         return False
@@ -109,20 +111,24 @@ def _may_wait(run: FlowRun) -> bool:
 
 def _is_held(run: FlowRun) -> bool:
     """Whether the worker that took a run holds it until it ends."""
-    return run.labels.get(_TYPE) in _HOLDING
+    return run.labels.get(_WORKER_TYPE_LABEL) in _HOLDING_WORKER_TYPES
 
 
 def _is_silent(client: SyncPrefectClient, run: FlowRun, time: timedelta) -> bool:
     """Whether a run has been in its state for some time, and gave no sign of life in it."""
-    return age(run) > time and not _heard(client, _HEARTBEAT, run, now("UTC") - time)
+    return state_age(run) > time and not _has_event_since(
+        client, _HEARTBEAT_EVENT, run, now("UTC") - time
+    )
 
 
 def is_alive(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> bool:
     """Whether a run that the server took for lost has given a sign since."""
-    return _is_unheard(crash) and _heard(client, _HEARTBEAT, run, crash.timestamp)
+    return _has_missed_heartbeats(crash) and _has_event_since(
+        client, _HEARTBEAT_EVENT, run, crash.timestamp
+    )
 
 
-def is_let_go(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> bool:
+def is_released(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> bool:
     """Whether nobody holds a crashed run any more, so that it can be started again.
 
     A worker reports a crash some time before it has let go of the run: seconds, or half a minute on
@@ -131,31 +137,31 @@ def is_let_go(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> boo
     A worker that holds no runs has nothing to let go of: whether it is there says nothing.
     """
     passed = now("UTC") - crash.timestamp
-    settles = SHOWS_LIFE if _is_unheard(crash) else SETTLES
+    settles = HEARTBEAT_WAIT if _has_missed_heartbeats(crash) else CRASH_SETTLING_TIME
     if not _is_held(run):
         return passed > settles
-    if _heard(client, _EXECUTED, run, crash.timestamp):
+    if _has_event_since(client, _EXECUTED_EVENT, run, crash.timestamp):
         return True
-    reported = not _is_unheard(crash) and passed > LETS_GO_BY
-    return reported or (passed > settles and not _has_worker(client, run))
+    reported = not _has_missed_heartbeats(crash) and passed > RELEASE_TIMEOUT
+    return reported or (passed > settles and not _has_online_worker(client, run))
 
 
-def age(run: FlowRun) -> timedelta:
+def state_age(run: FlowRun) -> timedelta:
     """For how long a run has been in its state."""
     return timedelta() if run.state is None else now("UTC") - run.state.timestamp
 
 
-def _is_unheard(crash: State[Any]) -> bool:
-    return (crash.message or "").startswith(NO_HEARTBEAT)
+def _has_missed_heartbeats(crash: State[Any]) -> bool:
+    return (crash.message or "").startswith(NO_HEARTBEAT_MESSAGE)
 
 
-def _heard(client: SyncPrefectClient, event: str, run: FlowRun, since: datetime) -> bool:
+def _has_event_since(client: SyncPrefectClient, event: str, run: FlowRun, since: datetime) -> bool:
     """Whether the server has received an event about a run since then.
 
     It is asked for what it received when: the clocks of two machines may differ.
     """
     about = f"prefect.flow-run.{run.id}"
-    of_run = event == _HEARTBEAT
+    of_run = event == _HEARTBEAT_EVENT
     events = client.read_events(
         EventFilter(
             event=EventNameFilter(name=[event]),
@@ -167,7 +173,7 @@ def _heard(client: SyncPrefectClient, event: str, run: FlowRun, since: datetime)
     return any(event.received > since for event in events.events)
 
 
-def _has_worker(client: SyncPrefectClient, run: FlowRun) -> bool:
+def _has_online_worker(client: SyncPrefectClient, run: FlowRun) -> bool:
     """Whether the worker that took a run is there."""
     if not run.work_pool_name:
         return False
@@ -176,18 +182,18 @@ def _has_worker(client: SyncPrefectClient, run: FlowRun) -> bool:
         workers = client.read_workers_for_work_pool(run.work_pool_name, online)
     except ObjectNotFound:
         return False
-    return run.labels.get(_WORKER) in {worker.name for worker in workers}
+    return run.labels.get(_WORKER_NAME_LABEL) in {worker.name for worker in workers}
 
 
-def _runs(
+def _read_runs(
     client: SyncPrefectClient, kinds: Iterable[StateType], flow: FlowFilter | None = None
 ) -> list[FlowRun]:
     return client.read_flow_runs(
         flow_filter=flow,
         flow_run_filter=FlowRunFilter(
-            tags=FlowRunFilterTags(all_=[TAG]),
+            tags=FlowRunFilterTags(all_=[PREFECT_TAG]),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(kinds))),
         ),
         sort=FlowRunSort.EXPECTED_START_TIME_DESC,
-        limit=AT_A_TIME,
+        limit=RUNS_PER_PAGE,
     )

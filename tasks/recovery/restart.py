@@ -22,35 +22,40 @@ from prefect.runtime import deployment, flow_run
 from prefect.states import AwaitingRetry, Cancelled, Crashed, Failed, Running, to_state_create
 from prefect.types._datetime import now
 
-from tasks import TAG
+from tasks import PREFECT_TAG
 from tasks.recovery.lost_runs import (
-    LETS_GO_BY,
-    NO_HEARTBEAT,
-    age,
-    cancelled_runs,
-    crashed_runs,
+    NO_HEARTBEAT_MESSAGE,
+    RELEASE_TIMEOUT,
+    find_cancelled_runs,
+    find_crashed_runs,
+    find_lost_runs,
     is_alive,
-    is_let_go,
-    lost_runs,
+    is_released,
+    state_age,
 )
-from tasks.stages.cancellation import history, says_nothing, tell_who_cancelled, who_and_when
+from tasks.stages.cancellation import (
+    describe_cancel_request,
+    has_no_explanation,
+    read_state_history,
+    record_who_cancelled,
+)
 
-LOOK = "recovery"
+RECOVERY_FLOW = "recovery"
 """The flow that looks after crashed runs."""
 
-INTERVAL = 3.0
+POLL_INTERVAL = 3.0
 """Seconds between two looks at crashes that are not decided."""
 
-UNDECIDED = LETS_GO_BY + timedelta(minutes=1)
+MAX_UNDECIDED_AGE = RELEASE_TIMEOUT + timedelta(minutes=1)
 """A crash that is older than this is left to the next look."""
 
-_TOLD = 10
+_MAX_REPORTED_RUNS = 10
 """Runs that a state's message tells of."""
 
-_STARTED_AGAIN = "Started again"
+_RESTART_PREFIX = "Started again"
 
 
-def recover_all(restarts: int) -> list[str]:
+def recover_runs(restarts: int) -> list[str]:
     """Start crashed runs again, as often as is allowed, and go on until all are decided.
 
     Args:
@@ -62,20 +67,22 @@ def recover_all(restarts: int) -> list[str]:
     done: list[str | None] = []
     with get_client(sync_client=True) as client:
         # After a time without the server even this run may look lost.
-        done += [_mark(client, run) for run in lost_runs(client) if str(run.id) != flow_run.id]
         done += [
-            _tell(client, run)
-            for run in cancelled_runs(client)
-            if run.state and says_nothing(run.state)
+            _mark_lost(client, run) for run in find_lost_runs(client) if str(run.id) != flow_run.id
+        ]
+        done += [
+            _report_cancellation(client, run)
+            for run in find_cancelled_runs(client)
+            if run.state and has_no_explanation(run.state)
         ]
         while True:
-            done += [recover(client, run, restarts) for run in crashed_runs(client)]
-            if not any(age(run) < UNDECIDED for run in crashed_runs(client)):
+            done += [recover_run(client, run, restarts) for run in find_crashed_runs(client)]
+            if not any(state_age(run) < MAX_UNDECIDED_AGE for run in find_crashed_runs(client)):
                 return [sentence for sentence in done if sentence]
-            time.sleep(INTERVAL)
+            time.sleep(POLL_INTERVAL)
 
 
-def drop_late_looks() -> None:
+def delete_late_recoveries() -> None:
     """Remove the looks that came due while there was no worker: this one sees what they would.
 
     A limit of one look at a time would not do in their place: where the server keeps its places in
@@ -91,38 +98,38 @@ def drop_late_looks() -> None:
         "expected_start_time": {"before_": now("UTC").isoformat()},
     }
     with get_client(sync_client=True) as client:
-        while _delete(client, late):
+        while _delete_runs(client, late):
             pass  # the server removes fifty at a time
 
 
-def is_looked_after() -> bool:
+def is_recovery_running() -> bool:
     """Whether an earlier look is under way: it goes on until all crashes are decided."""
     with get_client(sync_client=True) as client:
         looks = client.read_flow_runs(
-            flow_filter=FlowFilter.model_validate({"name": {"any_": [LOOK]}}),
+            flow_filter=FlowFilter.model_validate({"name": {"any_": [RECOVERY_FLOW]}}),
             flow_run_filter=FlowRunFilter.model_validate(
-                {"state": {"type": {"any_": ["RUNNING"]}}, "tags": {"all_": [TAG]}}
+                {"state": {"type": {"any_": ["RUNNING"]}}, "tags": {"all_": [PREFECT_TAG]}}
             ),
         )
-    lately = [run for run in looks if age(run) < UNDECIDED and run.start_time]
+    lately = [run for run in looks if state_age(run) < MAX_UNDECIDED_AGE and run.start_time]
     first = min(lately, key=lambda run: (run.start_time, run.id), default=None)
     return first is not None and str(first.id) != flow_run.id
 
 
-def _delete(client: SyncPrefectClient, runs: dict[str, Any]) -> list[str]:
+def _delete_runs(client: SyncPrefectClient, runs: dict[str, Any]) -> list[str]:
     """Remove some of the runs that a filter finds; their ids."""
     path: Any = "/flow_runs/bulk_delete"  # which the client's list of addresses lacks
     answer = client.request("POST", path, json={"flow_runs": runs})
     return list(answer.json()["deleted"])
 
 
-def in_short(done: Sequence[str]) -> str:
+def summarize_actions(done: Sequence[str]) -> str:
     """What was done, short enough for a state's message."""
-    more = [f"And {len(done) - _TOLD} more."] if len(done) > _TOLD else []
-    return " ".join([*done[:_TOLD], *more]) or "No run had crashed."
+    more = [f"And {len(done) - _MAX_REPORTED_RUNS} more."] if len(done) > _MAX_REPORTED_RUNS else []
+    return " ".join([*done[:_MAX_REPORTED_RUNS], *more]) or "No run had crashed."
 
 
-def recover(client: SyncPrefectClient, run: FlowRun, restarts: int) -> str | None:
+def recover_run(client: SyncPrefectClient, run: FlowRun, restarts: int) -> str | None:
     """Decide what becomes of a crashed run, and see to it.
 
     Args:
@@ -134,7 +141,7 @@ def recover(client: SyncPrefectClient, run: FlowRun, restarts: int) -> str | Non
         What was done, in a sentence; None where there is nothing to do, or not yet.
     """
     try:
-        states = history(client, run.id)
+        states = read_state_history(client, run.id)
     except ObjectNotFound:
         return None
     crash = states[-1]
@@ -146,11 +153,11 @@ def recover(client: SyncPrefectClient, run: FlowRun, restarts: int) -> str | Non
         )
         # By force, since no rule of Prefect's foresees it.
         client.set_flow_run_state(run.id, state, force=True)
-    elif is_let_go(client, run, crash):
+    elif is_released(client, run, crash):
         state = _next_state(states, restarts)
-        if not _set(client, run, crash, state):
+        if not _set_state_once(client, run, crash, state):
             return None
-        _end_tasks(client, run, crash)
+        _end_task_runs(client, run, crash)
     else:
         return None
     return f"{run.name}: {state.message}"
@@ -158,10 +165,10 @@ def recover(client: SyncPrefectClient, run: FlowRun, restarts: int) -> str | Non
 
 def _next_state(states: Sequence[State[Any]], restarts: int) -> State[Any]:
     """What a run that is lost becomes, by its history."""
-    crash, made = states[-1], starts_again(states)
+    crash, made = states[-1], count_restarts(states)
     if made < restarts:
         return AwaitingRetry(
-            message=f"{_STARTED_AGAIN} after a crash ({made + 1} of at most {restarts} times): "
+            message=f"{_RESTART_PREFIX} after a crash ({made + 1} of at most {restarts} times): "
             f"{crash.message}"
         )
     times = "once" if made == 0 else f"{made + 1} times"
@@ -172,16 +179,18 @@ def _next_state(states: Sequence[State[Any]], restarts: int) -> State[Any]:
     )
 
 
-def starts_again(states: Iterable[State[Any]]) -> int:
+def count_restarts(states: Iterable[State[Any]]) -> int:
     """How many times recovery started a run since somebody last started it by hand."""
     count = 0
     for state in states:
         if state.is_scheduled() and state.name == "AwaitingRetry":
-            count = count + 1 if (state.message or "").startswith(_STARTED_AGAIN) else 0
+            count = count + 1 if (state.message or "").startswith(_RESTART_PREFIX) else 0
     return count
 
 
-def _set(client: SyncPrefectClient, run: FlowRun, crash: State[Any], state: State[Any]) -> bool:
+def _set_state_once(
+    client: SyncPrefectClient, run: FlowRun, crash: State[Any], state: State[Any]
+) -> bool:
     """Set a run's state once for each of its crashes, however many look at the same time."""
     wanted = to_state_create(state)
     # The server refuses to make a transition twice. The client's own method would call each new.
@@ -195,7 +204,7 @@ def _set(client: SyncPrefectClient, run: FlowRun, crash: State[Any], state: Stat
     return bool(answer.json()["status"] == SetStateStatus.ACCEPT.value)
 
 
-def _end_tasks(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> None:
+def _end_task_runs(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> None:
     """Let no stage of the lost process go on for ever in the UI."""
     filters = FlowRunFilter.model_validate({"id": {"any_": [run.id]}})
     for task in client.read_task_runs(flow_run_filter=filters):
@@ -204,19 +213,21 @@ def _end_tasks(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> No
             client.set_task_run_state(task.id, Crashed(message="Its run crashed."), force=True)
 
 
-def _tell(client: SyncPrefectClient, run: FlowRun) -> str | None:
+def _report_cancellation(client: SyncPrefectClient, run: FlowRun) -> str | None:
     """Say who cancelled a run where its worker does not: one in a cluster, or none yet."""
-    told = tell_who_cancelled(client, run.id)
+    told = record_who_cancelled(client, run.id)
     return told and f"{run.name}: {told}"
 
 
-def _mark(client: SyncPrefectClient, run: FlowRun) -> str:
+def _mark_lost(client: SyncPrefectClient, run: FlowRun) -> str:
     """Let a run's state be what nobody is left to say; what crashed is decided on later."""
     if run.state and run.state.is_cancelling():
-        told = f"{who_and_when(run.state)}; its worker was gone before it said so."
+        told = f"{describe_cancel_request(run.state)}; its worker was gone before it said so."
         state: State[Any] = Cancelled(message=told)
     else:
         # It may have been only the server that was away: the next sign of life puts that right.
-        state = Crashed(message=f"{NO_HEARTBEAT}, and nobody is left to say what became of it.")
+        state = Crashed(
+            message=f"{NO_HEARTBEAT_MESSAGE}, and nobody is left to say what became of it."
+        )
     client.set_flow_run_state(run.id, state)
     return f"{run.name}: {state.message}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits, usable_cpus
 from tasks.processes.stage_process import StageProcess
-from tasks.run.scratch_folder import scratch_folder
+from tasks.run.scratch_folder import create_scratch_folder
 
 NETWORK_MODULES = (
     "tasks.pose.estimate",
@@ -20,26 +20,26 @@ NETWORK_MODULES = (
 
 
 @contextmanager
-def estimator_ahead() -> Iterator[None]:
+def preload_estimator() -> Iterator[None]:
     """Load DeepLabCut from now on, for the run that is made in the block.
 
     It takes seconds, as Prefect and its server do.
     """
-    with scratch_folder() as folder:
-        estimator = _estimator(folder)
+    with create_scratch_folder() as folder:
+        estimator = _create_estimator(folder)
         try:
             estimator.start()
-            _ahead.append(estimator)
+            _preloaded.append(estimator)
             yield
         finally:
-            _ahead.clear()
+            _preloaded.clear()
             estimator.close()
 
 
-_ahead: list[StageProcess] = []
+_preloaded: list[StageProcess] = []
 
 
-def estimator_for(scratch: Path) -> StageProcess:
+def take_estimator(scratch: Path) -> StageProcess:
     """The estimator of a run: the one that was started ahead, or one that is yet to start.
 
     Args:
@@ -48,19 +48,19 @@ def estimator_for(scratch: Path) -> StageProcess:
     Returns:
         A process that the run ends.
     """
-    return _ahead.pop() if _ahead else _estimator(scratch)
+    return _preloaded.pop() if _preloaded else _create_estimator(scratch)
 
 
-def _estimator(scratch: Path) -> StageProcess:
+def _create_estimator(scratch: Path) -> StageProcess:
     return StageProcess(
         "estimation",
         scratch / "estimation.log",
-        environment(scratch, threads=usable_cpus()),
+        child_environment(scratch, threads=usable_cpus()),
         NETWORK_MODULES,
     )
 
 
-def environment(scratch: Path, *, threads: int) -> dict[str, str]:
+def child_environment(scratch: Path, *, threads: int) -> dict[str, str]:
     """The environment of a run's child process.
 
     Args:

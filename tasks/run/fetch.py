@@ -6,23 +6,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.pose.results.file_names import LABELED
-from tasks.pose.results.run_record import Input
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE
+from tasks.pose.results.run_record import InputObject
 from tasks.processes.full_disk import told_if_full
-from tasks.run_data import INPUT, Fetched, MovieSource
+from tasks.run_data import INPUT_FOLDER, FetchedInput, MovieSource
 from tasks.stages.progress import Progress
 from tasks.stages.stage import STORE_RETRIES, stage
-from tasks.storage.local_files import sha256_of
+from tasks.storage.local_files import compute_sha256
 from tasks.storage.lookup import store_for
-from tasks.storage.store import CHANGED, ObjectInfo
-from tasks.storage.user_errors import store_errors
+from tasks.storage.store import CHANGED_MESSAGE, ObjectInfo
+from tasks.storage.user_errors import convert_store_errors
 
-LONGEST_NAME = 200
+MAX_NAME_BYTES = 200
 """Bytes of a file's name that every file system takes, with some left for suffixes."""
 
 
 @contextmanager
-def movie_folder(scratch: Path, movie: MovieSource) -> Iterator[Path]:
+def create_movie_folder(scratch: Path, movie: MovieSource) -> Iterator[Path]:
     """A movie's own scratch folder; what is large in it goes as soon as the movie is done.
 
     Poses and previews stay: the annotations and the report need them at the end. Local originals
@@ -30,51 +30,51 @@ def movie_folder(scratch: Path, movie: MovieSource) -> Iterator[Path]:
     """
     folder = scratch / str(movie.number)
     folder.mkdir()  # not without the run's own: what nobody holds is never swept
-    (folder / INPUT).mkdir()
+    (folder / INPUT_FOLDER).mkdir()
     try:
         yield folder
     finally:
-        shutil.rmtree(folder / INPUT, ignore_errors=True)
-        (folder / LABELED).unlink(missing_ok=True)
+        shutil.rmtree(folder / INPUT_FOLDER, ignore_errors=True)
+        (folder / LABELED_MOVIE_FILE).unlink(missing_ok=True)
 
 
 @stage("Fetch model", "fetch model · {info.location.name}", retries=STORE_RETRIES)
-def fetch_model(info: ObjectInfo, folder: Path) -> tuple[Fetched, str]:
+def fetch_model(info: ObjectInfo, folder: Path) -> tuple[FetchedInput, str]:
     """Bring the model's zip to the local disk, verified."""
-    return _fetch(info, folder / "model.zip", f"fetch {info.location.name}")
+    return _fetch_input(info, folder / "model.zip", f"fetch {info.location.name}")
 
 
 @stage("Fetch movie", "fetch · {movie.name}", retries=STORE_RETRIES)
-def fetch_movie(movie: MovieSource, folder: Path) -> tuple[Fetched, str]:
+def fetch_movie(movie: MovieSource, folder: Path) -> tuple[FetchedInput, str]:
     """Bring a movie to the local disk, verified."""
-    name = movie.name if len(movie.name.encode()) <= LONGEST_NAME else "movie"
+    name = movie.name if len(movie.name.encode()) <= MAX_NAME_BYTES else "movie"
     target = folder / f"{name}{movie.info.location.suffix.lower()}"
-    return _fetch(movie.info, target, f"fetch · {movie.name}")
+    return _fetch_input(movie.info, target, f"fetch · {movie.name}")
 
 
-def _taken(info: ObjectInfo, path: Path, target: Path, progress: Progress) -> str:
+def _download_or_hash(info: ObjectInfo, path: Path, target: Path, progress: Progress) -> str:
     """Bring an object to its target, unless it is read where it is; its SHA-256."""
     if path != target:
-        return sha256_of(path)
+        return compute_sha256(path)
     return store_for(info.location).download(info, path, progress.add)
 
 
-def _fetch(info: ObjectInfo, target: Path, what: str) -> tuple[Fetched, str]:
+def _fetch_input(info: ObjectInfo, target: Path, what: str) -> tuple[FetchedInput, str]:
     """Download an object, or take a local file where it is."""
     store = store_for(info.location)
-    with store_errors():
+    with convert_store_errors():
         # Asked again, since a listing knows no digest, and an object may have been replaced.
         info = store.stat(info.location)
         path = store.local_path(info) or target
         with Progress(what, info.size, "bytes") as progress, told_if_full(target.parent):
-            sha256 = _taken(info, path, target, progress)
+            sha256 = _download_or_hash(info, path, target, progress)
         if store.stat(info.location).etag != info.etag:
-            raise OSError(errno.ESTALE, f"{info.location}: {CHANGED}")
-    fetched = Input(
+            raise OSError(errno.ESTALE, f"{info.location}: {CHANGED_MESSAGE}")
+    fetched = InputObject(
         location=str(info.location),
         size=info.size,
         etag=info.etag,
         version=info.version,
         sha256=sha256,
     )
-    return Fetched(path, fetched), f"{info.size:,} bytes, SHA-256 {sha256[:12]}…"
+    return FetchedInput(path, fetched), f"{info.size:,} bytes, SHA-256 {sha256[:12]}…"

@@ -3,35 +3,35 @@
 from pathlib import Path
 
 from tasks.pose import estimate
-from tasks.pose.cache_keys import network_digest
+from tasks.pose.cache_keys import compute_network_digest
 from tasks.pose.model.inspection import as_markdown, inspect_archive
 from tasks.pose.network.interface import Loaded
 from tasks.pose.settings import PoseSettings
-from tasks.processes.pool import Workers
-from tasks.run.movie import DEVICE
-from tasks.run_data import Fetched, ReadyModel
-from tasks.stages.artifacts import key_of, show
-from tasks.stages.stage import WORKER_RETRIES, stage
+from tasks.processes.pool import RunProcesses
+from tasks.run.movie import TORCH_DEVICE
+from tasks.run_data import FetchedInput, ReadyModel
+from tasks.stages.artifacts import artifact_key, show_artifact
+from tasks.stages.stage import PROCESS_RETRIES, stage
 
 
 @stage("Check model", "check model · {name}")
 def check_model(
-    archive: Fetched, name: str, settings: PoseSettings, scratch: Path
+    archive: FetchedInput, name: str, settings: PoseSettings, scratch: Path
 ) -> tuple[ReadyModel, str]:
     """Open the archive safely and refuse, before any inference, what cannot work."""
     project = scratch / "project"
     inspection = inspect_archive(archive.path, name, project, archive.input.sha256)
     usable = "can be used" if inspection.usable else "cannot be used"
-    show(key_of("model", name), as_markdown(inspection), f"{name} {usable}")
+    show_artifact(artifact_key("model", name), as_markdown(inspection), f"{name} {usable}")
     model = inspection.usable_model()
     model.check_displayed(settings.displayed_body_parts)
     parts = f"{len(model.body_parts)} body parts"
-    ready = ReadyModel(model, project, network_digest(project))
+    ready = ReadyModel(model, project, compute_network_digest(project))
     return ready, f"{model.network}, {parts}, {model.snapshot}"
 
 
-@stage("Load model", "load model", "gpu", retries=WORKER_RETRIES)
-def load_model(ready: ReadyModel, workers: Workers) -> tuple[Loaded, str]:
+@stage("Load model", "load model", "gpu", retries=PROCESS_RETRIES)
+def load_model(ready: ReadyModel, workers: RunProcesses) -> tuple[Loaded, str]:
     """Load the weights onto the device, so that a model that does not fit is refused once."""
-    loaded = workers.estimator.call(estimate.load, ready.project, DEVICE)
+    loaded = workers.estimator.call(estimate.preload_model, ready.project, TORCH_DEVICE)
     return loaded, f"{loaded.scorer} on {loaded.device}"

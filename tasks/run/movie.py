@@ -6,29 +6,29 @@ from tempfile import gettempdir
 from tasks.errors import BadInput
 from tasks.output.checkpoint_upload import CheckpointStore
 from tasks.pose import estimate, finishing
-from tasks.pose.movies.frame_ledger import ledger_of
-from tasks.pose.movies.reader import MovieInfo, probe
+from tasks.pose.movies.frame_ledger import create_ledger
+from tasks.pose.movies.reader import MovieInfo, probe_movie
 from tasks.pose.settings import Crop, PoseSettings
-from tasks.pose.tables.median_filter import filter_file
+from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.pose.tables.quality import Quality
-from tasks.processes.pool import Workers
+from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
-from tasks.run.scratch_space import check_outputs
-from tasks.run_data import CheckedMovie, Fetched, ReadyModel
+from tasks.run.scratch_space import check_output_space
+from tasks.run_data import CheckedMovie, FetchedInput, ReadyModel
 from tasks.stages import live_bars
 from tasks.stages.progress import Progress
-from tasks.stages.stage import WORKER_RETRIES, stage
+from tasks.stages.stage import PROCESS_RETRIES, stage
 
-DEVICE = None
+TORCH_DEVICE = None
 """The torch device: a GPU where there is one. CUDA_VISIBLE_DEVICES chooses which."""
 
-SMALL_ROW = 100
+MIN_POSE_ROW_BYTES = 100
 """Bytes that a frame takes at least in a file of poses."""
 
 
-@stage("Check movie", "check · {name}", retries=WORKER_RETRIES)
+@stage("Check movie", "check · {name}", retries=PROCESS_RETRIES)
 def check_movie(
-    name: str, movie: Fetched, crop: Crop | None, workers: Workers
+    name: str, movie: FetchedInput, crop: Crop | None, workers: RunProcesses
 ) -> tuple[CheckedMovie, str]:
     """Refuse a movie that cannot be read, or a crop that is not inside its frame.
 
@@ -36,9 +36,9 @@ def check_movie(
     """
     with workers.finishers.lease() as process:
         name_given = Path(movie.input.location).name
-        info = process.call(probe, movie.path, name_given, patience=Patience(name))
-    edges = _edges(crop, info)
-    check_outputs(name, movie.path, info, Path(gettempdir()))
+        info = process.call(probe_movie, movie.path, name_given, patience=Patience(name))
+    edges = _compute_edges(crop, info)
+    check_output_space(name, movie.path, info, Path(gettempdir()))
     declared = f"{info.declared_frames or 'unknown'} frames declared"
     size = f"{info.width}×{info.height}"
     rate = f"{float(info.frame_rate):.2f} frames/s"
@@ -46,7 +46,7 @@ def check_movie(
     return checked, f"{info.codec}, {size}, {rate}, {declared}"
 
 
-def _edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, int]:
+def _compute_edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, int]:
     if crop is None:
         return 0, info.width, 0, info.height
     if crop.right > info.width or crop.bottom > info.height:
@@ -54,109 +54,109 @@ def _edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, int]:
             f"crop: it reaches to column {crop.right} and row {crop.bottom}, but the frame has "
             f"{info.width} columns and {info.height} rows; make it end inside the frame"
         )
-    return estimate.cropped_edges(crop, info.width, info.height)
+    return estimate.compute_crop_edges(crop, info.width, info.height)
 
 
-@stage("Estimate poses", "estimate · {movie.name}", "gpu", retries=WORKER_RETRIES)
+@stage("Estimate poses", "estimate · {movie.name}", "gpu", retries=PROCESS_RETRIES)
 def estimate_poses(
     movie: CheckedMovie,
     ready: ReadyModel,
     settings: PoseSettings,
     target: Path,
     checkpoints: CheckpointStore,
-    workers: Workers,
+    workers: RunProcesses,
 ) -> tuple[estimate.Estimate, str]:
     """Estimate the pose in every decodable frame; one movie at a time has the GPU."""
     what = f"estimate · {movie.name}"
-    if bar := live_bars.current():
-        bar.tell("estimate", 0, "waits for its turn")
+    if bar := live_bars.current_bar():
+        bar.report_step("estimate", 0, "waits for its turn")
     total = movie.info.declared_frames
-    with checkpoints.shared() as kept, workers.gpu, Progress(what, total) as progress:
+    with checkpoints.sync_with_store() as kept, workers.gpu, Progress(what, total) as progress:
         found = workers.estimator.call(
-            estimate.estimate,
+            estimate.estimate_movie,
             ready.project,
             movie.path,
             target,
             settings.crop,
-            DEVICE,
+            TORCH_DEVICE,
             kept,
             settings.precision,
             on_progress=progress,
             patience=movie.patience,
         )
-    return found, _told(found)
+    return found, _summarize_estimate(found)
 
 
-def _told(found: estimate.Estimate) -> str:
+def _summarize_estimate(found: estimate.Estimate) -> str:
     now = found.frames - found.resumed
     speed = now / found.seconds
     earlier = f"{found.resumed} frames from an earlier try, " if found.resumed else ""
     return f"{earlier}{now} frames in {found.seconds:.1f} s ({speed:.1f} frames/s)"
 
 
-@stage("Filter poses", "filter · {name}", retries=WORKER_RETRIES)
+@stage("Filter poses", "filter · {name}", retries=PROCESS_RETRIES)
 def filter_poses(
     name: str,
     raw: Path,
     target: Path,
     window_length: int,
-    workers: Workers,
+    workers: RunProcesses,
 ) -> tuple[Path, str]:
     """Run the median filter over each coordinate."""
     with workers.finishers.lease() as process:
-        patience = Patience(name, raw.stat().st_size // SMALL_ROW)
-        process.call(filter_file, raw, target, window_length, patience=patience)
+        patience = Patience(name, raw.stat().st_size // MIN_POSE_ROW_BYTES)
+        process.call(filter_pose_file, raw, target, window_length, patience=patience)
     return target, f"median over {window_length} frames"
 
 
-@stage("Judge quality", "judge · {movie.name}", retries=WORKER_RETRIES)
+@stage("Judge quality", "judge · {movie.name}", retries=PROCESS_RETRIES)
 def judge_quality(
     movie: CheckedMovie,
     found: estimate.Estimate,
     poses: Path,
     settings: PoseSettings,
-    workers: Workers,
+    workers: RunProcesses,
 ) -> tuple[Quality, str]:
     """Give a verdict on the poses; never changes them."""
     with workers.finishers.lease() as process:
         quality = process.call(
-            finishing.assess_file,
+            finishing.assess_pose_file,
             poses,
             settings,
             movie.cropped_size,
             movie.info.frame_rate,
-            ledger_of(movie.info.declared_frames, found.timing).lost,
+            create_ledger(movie.info.declared_frames, found.timing).lost_frame_count,
             patience=movie.patience,
         )
     return quality, "; ".join((quality.verdict.value, *quality.reasons[:3]))
 
 
-@stage("Draw previews", "preview · {movie.name}", retries=WORKER_RETRIES)
+@stage("Draw previews", "preview · {movie.name}", retries=PROCESS_RETRIES)
 def draw_previews(
     movie: CheckedMovie,
     poses: Path,
     ready: ReadyModel,
     settings: PoseSettings,
     folder: Path,
-    workers: Workers,
+    workers: RunProcesses,
 ) -> tuple[dict[str, Path], str]:
     """Draw histogram, likelihoods, coordinates and trajectory."""
     size = (movie.info.width, movie.info.height)
     with workers.finishers.lease() as process:
         files = process.call(
-            finishing.preview_files,
+            finishing.draw_preview_files,
             poses,
             folder,
             ready.model,
             settings,
-            movie.offset,
+            movie.crop_offset,
             size,
             patience=movie.patience,
         )
     return files, ", ".join(files)
 
 
-@stage("Label movie", "label · {movie.name}", retries=WORKER_RETRIES)
+@stage("Label movie", "label · {movie.name}", retries=PROCESS_RETRIES)
 def label_movie(
     movie: CheckedMovie,
     found: estimate.Estimate,
@@ -165,22 +165,22 @@ def label_movie(
     settings: PoseSettings,
     quality: Quality,
     target: Path,
-    workers: Workers,
-) -> tuple[finishing.Labeled, str]:
+    workers: RunProcesses,
+) -> tuple[finishing.LabeledMovieResult, str]:
     """Draw the poses on the movie."""
     with (
         workers.finishers.lease() as process,
         Progress(f"label · {movie.name}", found.frames) as progress,
     ):
         labeled = process.call(
-            finishing.label_file,
+            finishing.label_movie_file,
             movie.path,
             poses,
             target,
-            finishing.label_style(ready.model, settings),
+            finishing.build_label_style(ready.model, settings),
             found.timing,
             settings.output_frame_rate,
-            movie.offset,
+            movie.crop_offset,
             quality.worst_frames,
             on_progress=progress,
             patience=movie.patience,

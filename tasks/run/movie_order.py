@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tasks.errors import BadInput
-from tasks.pose.movies.isxb_format import HEADER_SIZE, Session, parse_header, parse_session
-from tasks.pose.movies.reader import RECORDER_SUFFIX
+from tasks.pose.movies.isxb_format import HEADER_SIZE, RecordingSession, parse_header, parse_session
+from tasks.pose.movies.reader import RECORDING_SUFFIX
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tasks.storage.patterns import natural_order
+from tasks.storage.patterns import natural_sort_key
 from tasks.storage.store import ObjectInfo
 
-READ_AT_ONCE = 8
+PARALLEL_READS = 8
 """Recordings whose beginnings are read from the store at the same time."""
 
-_NAMED = 5
+_MAX_NAMED = 5
 
 
 def check_one_format(locations: Sequence[Location]) -> None:
@@ -32,23 +32,23 @@ def check_one_format(locations: Sequence[Location]) -> None:
         raise BadInput(
             f"movies: expected one format in a request, found {found}; make one request for each "
             "format, and narrow a prefix that holds several with a pattern such as "
-            f"{_folder(locations[0])}*{locations[0].suffix}"
+            f"{_folder_prefix(locations[0])}*{locations[0].suffix}"
         )
 
 
-def _folder(location: Location) -> str:
+def _folder_prefix(location: Location) -> str:
     return str(location).removesuffix(location.name)
 
 
 @dataclass(frozen=True)
-class _Recorded:
+class _RecordedMovie:
     """A movie, and how it was recorded."""
 
     info: ObjectInfo
-    session: Session
+    session: RecordingSession
 
 
-def in_recording_order(infos: Sequence[ObjectInfo]) -> tuple[list[ObjectInfo], list[str]]:
+def sort_by_recording(infos: Sequence[ObjectInfo]) -> tuple[list[ObjectInfo], list[str]]:
     """Put recordings in order of their start; other movies stay as they are.
 
     A file that cannot be read as a recording keeps its place, and fails later by itself.
@@ -63,13 +63,13 @@ def in_recording_order(infos: Sequence[ObjectInfo]) -> tuple[list[ObjectInfo], l
         BadInput: Movies of one recording have different frame sizes.
         OSError: The store cannot be reached.
     """
-    if not infos or infos[0].location.suffix.lower() != RECORDER_SUFFIX:
+    if not infos or infos[0].location.suffix.lower() != RECORDING_SUFFIX:
         return list(infos), []
-    with ThreadPoolExecutor(READ_AT_ONCE) as pool:
-        recorded = list(pool.map(_recorded, infos))
+    with ThreadPoolExecutor(PARALLEL_READS) as pool:
+        recorded = list(pool.map(_read_recorded_movie, infos))
     known = [movie for movie in recorded if movie]
-    _check_shapes(known)
-    known.sort(key=_by_start)
+    _check_frame_sizes(known)
+    known.sort(key=_recording_sort_key)
     in_order = iter(known)
     ordered = [
         next(in_order).info if movie else info for info, movie in zip(infos, recorded, strict=True)
@@ -77,12 +77,12 @@ def in_recording_order(infos: Sequence[ObjectInfo]) -> tuple[list[ObjectInfo], l
     return ordered, _order_warnings(infos, ordered)
 
 
-def _by_start(movie: _Recorded) -> tuple[object, ...]:
+def _recording_sort_key(movie: _RecordedMovie) -> tuple[object, ...]:
     location = movie.info.location
-    return movie.session.start, natural_order(location.name), natural_order(str(location))
+    return movie.session.start, natural_sort_key(location.name), natural_sort_key(str(location))
 
 
-def _recorded(info: ObjectInfo) -> _Recorded | None:
+def _read_recorded_movie(info: ObjectInfo) -> _RecordedMovie | None:
     """Read the beginning of a file and what it says of its session: two small requests."""
     store, name = store_for(info.location), info.location.name
     try:
@@ -92,7 +92,7 @@ def _recorded(info: ObjectInfo) -> _Recorded | None:
         header = parse_header(first, info.size, name)
         place = header.session
         session = store.read_part(info.location, place.offset, place.size)
-        return _Recorded(info, parse_session(session, header, name))
+        return _RecordedMovie(info, parse_session(session, header, name))
     except (BadInput, FileNotFoundError, PermissionError):
         return None
     except OSError as error:
@@ -101,17 +101,17 @@ def _recorded(info: ObjectInfo) -> _Recorded | None:
         return None
 
 
-def _check_shapes(movies: Sequence[_Recorded]) -> None:
+def _check_frame_sizes(movies: Sequence[_RecordedMovie]) -> None:
     """Refuse a recording, by one of the recorder's cameras, whose parts differ in size."""
-    parts: dict[tuple[str, str], list[_Recorded]] = defaultdict(list)
+    parts: dict[tuple[str, str], list[_RecordedMovie]] = defaultdict(list)
     for movie in movies:
         if movie.session.recording:
             parts[movie.session.recording, movie.session.camera].append(movie)
     for (recording, _), of_one in parts.items():
-        _check_shape(recording, of_one)
+        _check_frame_size(recording, of_one)
 
 
-def _check_shape(recording: str, parts: Sequence[_Recorded]) -> None:
+def _check_frame_size(recording: str, parts: Sequence[_RecordedMovie]) -> None:
     sizes = {(part.session.width, part.session.height): part for part in reversed(parts)}
     if len(sizes) > 1:
         found = " and ".join(
@@ -128,5 +128,7 @@ def _order_warnings(given: Sequence[ObjectInfo], ordered: Sequence[ObjectInfo]) 
     if list(given) == list(ordered):
         return []
     names = [info.location.name for info in ordered]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return [f"the movies were put in order of their recording: {', '.join(names[:_NAMED])}{more}"]
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return [
+        f"the movies were put in order of their recording: {', '.join(names[:_MAX_NAMED])}{more}"
+    ]

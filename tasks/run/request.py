@@ -5,21 +5,21 @@ from collections.abc import Sequence
 from itertools import count
 
 from tasks.errors import BadInput
-from tasks.output.hidden_folder import HIDDEN
+from tasks.output.hidden_folder import HIDDEN_FOLDER
 from tasks.pose.movies.reader import MOVIE_SUFFIXES
-from tasks.pose.results.file_names import LABELED, RUN_FILES
-from tasks.pose.results.run_record import Request
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_FILES
+from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
-from tasks.run.movie_order import check_one_format, in_recording_order
+from tasks.run.movie_order import check_one_format, sort_by_recording
 from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.location import Location
-from tasks.storage.lookup import expand, store_for
+from tasks.storage.lookup import expand_location, store_for
 from tasks.storage.store import ObjectInfo
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 
 
-def resolve(
+def resolve_locations(
     model: str, movies: Sequence[str], output: str, settings: PoseSettings
 ) -> ResolvedRequest:
     """Find every object that a request names, before anything is downloaded.
@@ -37,17 +37,17 @@ def resolve(
         BadInput: A location is malformed, does not exist, or may not be read or written.
         Retriable: The store cannot be reached.
     """
-    with store_errors():
+    with convert_store_errors():
         target = Location.parse(output)
         found = find_model(model)
-        infos, warnings = _movies(movies, target)
+        infos, warnings = _find_movies(movies, target)
         store_for(target).check_writable(target)
-        names = folder_names([info.location.stem for info in infos])
+        names = make_folder_names([info.location.stem for info in infos])
         for name in names:
             target.child(name)  # refuses names that no location can hold
     sources = zip(count(), names, infos, strict=False)
     return ResolvedRequest(
-        given=Request(model=model, movies=tuple(movies), output=output, settings=settings),
+        given=RequestRecord(model=model, movies=tuple(movies), output=output, settings=settings),
         model=found,
         movies=tuple(MovieSource(*source) for source in sources),
         output=target,
@@ -55,34 +55,34 @@ def resolve(
     )
 
 
-def _movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInfo], list[str]]:
+def _find_movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInfo], list[str]]:
     """Expand every entry; what is named twice counts once."""
     found: dict[Location, ObjectInfo] = {}
     warnings = []
-    for info in (info for text in texts for info in _movies_of(text)):
+    for info in (info for text in texts for info in _find_entry_movies(text)):
         if info.location in found:
             warnings.append(f"{info.location} is named more than once; it is analysed once")
-        elif _is_result(info.location, output):
+        elif _is_own_labeled_movie(info.location, output):
             warnings.append(f"{info.location} is a labelled movie of an earlier run; left out")
         else:
             found[info.location] = info
     if not found:
         raise BadInput("movies: expected at least one location of a movie, found none")
     check_one_format(list(found))
-    infos, changes = in_recording_order(list(found.values()))
+    infos, changes = sort_by_recording(list(found.values()))
     return infos, warnings + changes
 
 
-def _is_result(location: Location, output: Location) -> bool:
+def _is_own_labeled_movie(location: Location, output: Location) -> bool:
     """Whether a prefix that holds movies and results names our own labelled movie."""
     folder = f"{str(output).rstrip('/')}/"
     below = str(location).removeprefix(folder)
-    return str(location).startswith(folder) and below.split("/")[1:] == [LABELED]
+    return str(location).startswith(folder) and below.split("/")[1:] == [LABELED_MOVIE_FILE]
 
 
-def _movies_of(text: str) -> list[ObjectInfo]:
+def _find_entry_movies(text: str) -> list[ObjectInfo]:
     """The movies that one entry names; beside movies, a prefix may hold anything."""
-    infos = expand(text)
+    infos = expand_location(text)
     movies = [info for info in infos if _is_movie(info.location, alone=len(infos) == 1)]
     if not movies:
         kinds = ", ".join(MOVIE_SUFFIXES)
@@ -99,13 +99,13 @@ def _is_movie(location: Location, *, alone: bool) -> bool:
     return location.suffix.lower() in MOVIE_SUFFIXES and not hidden
 
 
-def folder_names(stems: Sequence[str]) -> list[str]:
+def make_folder_names(stems: Sequence[str]) -> list[str]:
     """Give each movie a folder of its own: its stem, with a suffix only where stems repeat.
 
-    >>> folder_names(["m1", "m10", "m1", "m1-2"])
+    >>> make_folder_names(["m1", "m10", "m1", "m1-2"])
     ['m1', 'm10', 'm1-3', 'm1-2']
     """
-    stems = [_as_folder(stem) for stem in stems]
+    stems = [_as_folder_name(stem) for stem in stems]
     shared = {stem for stem, n in Counter(map(str.casefold, stems)).items() if n > 1}
     taken = {stem.casefold() for stem in stems}
     seen: set[str] = set()
@@ -120,19 +120,19 @@ def folder_names(stems: Sequence[str]) -> list[str]:
     return names
 
 
-def _as_folder(stem: str) -> str:
+def _as_folder_name(stem: str) -> str:
     """A stem that can be a folder: not this one, not the one above, not a file of the run's."""
     if not stem.strip(". "):
         return "movie"
-    return f"{stem}-movie" if stem.casefold() in {*RUN_FILES, HIDDEN} else stem
+    return f"{stem}-movie" if stem.casefold() in {*RUN_FILES, HIDDEN_FOLDER} else stem
 
 
 @stage("Resolve request", "resolve request", retries=STORE_RETRIES)
 def resolve_request(
     model: str, movies: Sequence[str], output: str, settings: PoseSettings
 ) -> tuple[ResolvedRequest, str]:
-    """Find the request's objects; see `resolve`."""
-    request = resolve(model, movies, output, settings)
+    """Find the request's objects; see `resolve_locations`."""
+    request = resolve_locations(model, movies, output, settings)
     count = f"{len(request.movies)} movie{'s' if len(request.movies) != 1 else ''}"
     return request, f"{count}, model {request.model.location.name}"
 

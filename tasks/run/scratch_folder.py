@@ -10,90 +10,93 @@ from pathlib import Path
 
 
 @contextmanager
-def scratch_folder() -> Iterator[Path]:
+def create_scratch_folder() -> Iterator[Path]:
     """A folder on the local disk (below ``TMPDIR``), removed whatever happens.
 
     A run that is killed cannot remove its own; the next one on the machine does.
     """
-    sweep()
-    folder = Path(tempfile.mkdtemp(prefix=SCRATCH))
-    with _held(folder):
-        _own.add(folder)
+    remove_abandoned_folders()
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
+    with _lock_folder(folder):
+        _own_folders.add(folder)
         try:
             yield folder
         finally:
-            _removed(folder)
-            _own.discard(folder)
+            _remove_with_retries(folder)
+            _own_folders.discard(folder)
 
 
-_own: set[Path] = set()
+_own_folders: set[Path] = set()
 """The scratch folders that this process uses now."""
 
 
-def remove_scratch() -> None:
+def remove_own_folders() -> None:
     """Remove this process' scratch folders: it ends now, whatever its threads are at."""
-    for folder in list(_own):
-        _removed(folder)
+    for folder in list(_own_folders):
+        _remove_with_retries(folder)
 
 
-def _removed(folder: Path) -> None:
+def _remove_with_retries(folder: Path) -> None:
     """Remove a folder into which a thread that is being ended may still write."""
-    for _ in range(_MOST_REMOVALS):
-        _remove(folder)
+    for _ in range(_MAX_REMOVAL_TRIES):
+        _remove_folder(folder)
         if not folder.exists():
             return
         time.sleep(0.1)
 
 
-def _remove(folder: Path) -> None:
+def _remove_folder(folder: Path) -> None:
     """Remove a scratch folder, its mark last: a kill on the way leaves one that can be swept."""
     with suppress(OSError):
         for path in folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
-            elif path.name != _HELD:
+            elif path.name != _LOCK_FILE:
                 path.unlink()
-        if [path.name for path in folder.iterdir()] in ([_HELD], []):
+        if [path.name for path in folder.iterdir()] in ([_LOCK_FILE], []):
             shutil.rmtree(folder)
 
 
-_MOST_REMOVALS = 20
+_MAX_REMOVAL_TRIES = 20
 
-SCRATCH = "dlcflow-run-"
+SCRATCH_PREFIX = "dlcflow-run-"
 """How names of runs' scratch folders begin."""
 
-_HELD = ".held"
+_LOCK_FILE = ".held"
 """File in a scratch folder that its run has locked; the kernel frees it when the run ends."""
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    with (folder / f"{_HELD}.new").open("w") as file:
+def _lock_folder(folder: Path) -> Iterator[None]:
+    with (folder / f"{_LOCK_FILE}.new").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         # Under its own name it is never seen unlocked while its run lives.
-        (folder / f"{_HELD}.new").rename(folder / _HELD)
+        (folder / f"{_LOCK_FILE}.new").rename(folder / _LOCK_FILE)
         yield
 
 
-def sweep() -> None:
+def remove_abandoned_folders() -> None:
     """Remove the scratch folders of runs that have ended without doing so."""
-    for file in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*/{_HELD}"):
+    for file in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*/{_LOCK_FILE}"):
         with suppress(OSError), file.open("r+") as held:  # others' are none of ours
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _remove(file.parent)
-    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}{'?' * _RANDOM}"):
+            _remove_folder(file.parent)
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}{'?' * _RANDOM_LETTERS}"):
         with suppress(OSError):
-            if not (folder / _HELD).exists() and _age(folder) > _UNMARKED:
+            if (
+                not (folder / _LOCK_FILE).exists()
+                and _seconds_since_change(folder) > _MAX_UNMARKED_AGE
+            ):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _age(folder: Path) -> float:
+def _seconds_since_change(folder: Path) -> float:
     """Seconds since anything in a folder was last changed."""
     return time.time() - max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
 
 
-_RANDOM = 8
+_RANDOM_LETTERS = 8
 """Letters that `tempfile.mkdtemp` adds to a name."""
 
-_UNMARKED = 3600.0
+_MAX_UNMARKED_AGE = 3600.0
 """Seconds after which a scratch folder without a mark is one whose run was killed as it began."""

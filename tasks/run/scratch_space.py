@@ -15,21 +15,21 @@ from tasks.run_data import ResolvedRequest
 from tasks.stages.stage import stage
 from tasks.storage.location import Location
 
-LABELED_SHARE = 2.0
+LABELED_SIZE_RATIO = 2.0
 """Size of a labelled movie against its original: 0.8 to 1.6 on real H.264 movies."""
 
-LABELED_PIXEL = 0.06
+LABELED_BYTES_PER_PIXEL = 0.06
 """Bytes of a labelled movie for each pixel of each frame: 0.01 at rest, 0.055 in noise."""
 
-KEPT_SHARE = 0.05
+KEPT_SIZE_RATIO = 0.05
 """What stays of each movie until the run's end, poses and previews, against its original."""
 
-POSES_FRAME = 1_500
+POSES_BYTES_PER_FRAME = 1_500
 """Bytes of a frame's poses, filtered poses and annotations, for some twenty body parts."""
 
 
 @stage("Check scratch room", "check scratch room")
-def check_scratch(request: ResolvedRequest, scratch: Path, at_once: int) -> tuple[None, str]:
+def check_scratch_space(request: ResolvedRequest, scratch: Path, at_once: int) -> tuple[None, str]:
     """Refuse a request that does not fit the scratch disk, before anything is fetched.
 
     Args:
@@ -37,18 +37,18 @@ def check_scratch(request: ResolvedRequest, scratch: Path, at_once: int) -> tupl
         scratch: Its scratch folder.
         at_once: How many movies lie there at the same time.
     """
-    needed = scratch_needed(request, at_once)
+    needed = estimate_scratch_bytes(request, at_once)
     free = shutil.disk_usage(scratch).free
     if needed > free:
         raise Retriable(
             f"about {needed:,} bytes of scratch are needed for the model, "
-            f"{_counted(request, at_once)} and the results, and {free:,} are free in "
+            f"{_describe_movie_count(request, at_once)} and the results, and {free:,} are free in "
             f"{scratch.parent}; {REMEDY}"
         )
     return None, f"about {needed:,} bytes needed, {free:,} free"
 
 
-def scratch_needed(request: ResolvedRequest, at_once: int) -> int:
+def estimate_scratch_bytes(request: ResolvedRequest, at_once: int) -> int:
     """Estimate the most that a request holds in its scratch folder at a time.
 
     Local files are read where they are. An archive is unpacked beside itself, and weights hardly
@@ -61,16 +61,16 @@ def scratch_needed(request: ResolvedRequest, at_once: int) -> int:
     Returns:
         Bytes.
     """
-    model = request.model.size * (1 + _is_fetched(request.model.location))
+    model = request.model.size * (1 + _needs_fetching(request.model.location))
     movies = sorted(
-        movie.info.size * (_is_fetched(movie.info.location) + LABELED_SHARE)
+        movie.info.size * (_needs_fetching(movie.info.location) + LABELED_SIZE_RATIO)
         for movie in request.movies
     )
-    kept = KEPT_SHARE * sum(movie.info.size for movie in request.movies)
-    return round(model + _largest(movies, at_once) + kept)
+    kept = KEPT_SIZE_RATIO * sum(movie.info.size for movie in request.movies)
+    return round(model + _sum_largest(movies, at_once) + kept)
 
 
-def check_outputs(name: str, source: Path, info: MovieInfo, scratch: Path) -> None:
+def check_output_space(name: str, source: Path, info: MovieInfo, scratch: Path) -> None:
     """Refuse a movie whose results do not fit the scratch disk, before it is on the GPU.
 
     Args:
@@ -82,7 +82,10 @@ def check_outputs(name: str, source: Path, info: MovieInfo, scratch: Path) -> No
     Raises:
         Retriable: There is no room for them.
     """
-    needed, free = outputs_needed(source.stat().st_size, info), shutil.disk_usage(scratch).free
+    needed, free = (
+        estimate_output_bytes(source.stat().st_size, info),
+        shutil.disk_usage(scratch).free,
+    )
     if needed > free:
         raise Retriable(
             f"about {needed:,} bytes of scratch are needed for the labelled movie and the poses "
@@ -90,7 +93,7 @@ def check_outputs(name: str, source: Path, info: MovieInfo, scratch: Path) -> No
         )
 
 
-def outputs_needed(size: int, info: MovieInfo) -> int:
+def estimate_output_bytes(size: int, info: MovieInfo) -> int:
     """Estimate what a movie's results take, in bytes.
 
     Args:
@@ -99,18 +102,22 @@ def outputs_needed(size: int, info: MovieInfo) -> int:
     """
     frames = info.declared_frames or 0
     pixels = frames * info.width * info.height
-    labeled = min(LABELED_SHARE * size, LABELED_PIXEL * pixels) if frames else LABELED_SHARE * size
-    return round(labeled + POSES_FRAME * frames)
+    labeled = (
+        min(LABELED_SIZE_RATIO * size, LABELED_BYTES_PER_PIXEL * pixels)
+        if frames
+        else LABELED_SIZE_RATIO * size
+    )
+    return round(labeled + POSES_BYTES_PER_FRAME * frames)
 
 
-def _largest(sizes: Sequence[float], count: int) -> float:
+def _sum_largest(sizes: Sequence[float], count: int) -> float:
     return sum(sizes[-count:]) if count else 0
 
 
-def _is_fetched(location: Location) -> bool:
+def _needs_fetching(location: Location) -> bool:
     return not location.is_local
 
 
-def _counted(request: ResolvedRequest, at_once: int) -> str:
+def _describe_movie_count(request: ResolvedRequest, at_once: int) -> str:
     count = min(at_once, len(request.movies))
     return f"the {count} largest movies at a time" if count > 1 else "one movie at a time"

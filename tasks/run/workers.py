@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.processes.environment import usable_cpus
-from tasks.processes.pool import StagePool, Workers
+from tasks.processes.pool import RunProcesses, StagePool
 from tasks.processes.stage_process import StageProcess
-from tasks.run.estimator import environment, estimator_for
-from tasks.stages.progress import ending_together
+from tasks.run.estimator import child_environment, take_estimator
+from tasks.stages.progress import cancel_work_at_exit
 
 FINISHING_MODULES = (
     "tasks.pose.finishing",
@@ -21,12 +21,12 @@ FINISHING_MODULES = (
 )
 """What a finisher loads while the first movie is estimated."""
 
-MOST_FINISHERS = 4
+MAX_FINISHERS = 4
 """Processes beside the estimator: more movies than this are never finished at the same time."""
 
 
 @contextmanager
-def stage_processes(scratch: Path) -> Iterator[Workers]:
+def start_run_processes(scratch: Path) -> Iterator[RunProcesses]:
     """Start a run's child processes, and end them whatever happens.
 
     Args:
@@ -35,19 +35,19 @@ def stage_processes(scratch: Path) -> Iterator[Workers]:
     Yields:
         The processes; they start when that is asked of them, or at their first call.
     """
-    estimator = estimator_for(scratch)
+    estimator = take_estimator(scratch)
     finishers = [
         StageProcess(
             "finishing",
             scratch / f"finishing-{index}.log",
-            environment(scratch, threads=1),
+            child_environment(scratch, threads=1),
             FINISHING_MODULES,
         )
-        for index in range(max(1, min(MOST_FINISHERS, usable_cpus() // 4)))
+        for index in range(max(1, min(MAX_FINISHERS, usable_cpus() // 4)))
     ]
-    workers = Workers(estimator, StagePool(finishers), threading.Lock())
+    workers = RunProcesses(estimator, StagePool(finishers), threading.Lock())
     try:
-        with ending_together(workers.ended):
+        with cancel_work_at_exit(workers.ended):
             yield workers
     finally:
         workers.end()

@@ -5,15 +5,21 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tasks.errors import StageFailed
-from tasks.output.result_archive import files_of, moved, pack, told_in, unpack
-from tasks.run_data import Analysed, Outcome
+from tasks.output.result_archive import (
+    extract_files,
+    read_description,
+    result_files,
+    with_files_in,
+    write_archive,
+)
+from tasks.run_data import AnalyzedMovie, MovieOutcome
 
-_OUTCOME: TypeAdapter[Outcome] = TypeAdapter(
-    Outcome, config=ConfigDict(ser_json_inf_nan="constants")
+_OUTCOME_ADAPTER: TypeAdapter[MovieOutcome] = TypeAdapter(
+    MovieOutcome, config=ConfigDict(ser_json_inf_nan="constants")
 )
 
 
-class Place(BaseModel):
+class MoviePlace(BaseModel):
     """Where a movie stands in its request; the request's own run fills this in.
 
     Attributes:
@@ -38,18 +44,18 @@ class Place(BaseModel):
     claims: str | None = None
 
 
-def write_part(outcome: Outcome, target: Path) -> None:
+def write_handover(outcome: MovieOutcome, target: Path) -> None:
     """Write a movie's outcome.
 
     Args:
         outcome: The results, whose files lie in this run's scratch folder, or the failure.
         target: The zip to write.
     """
-    files = files_of(outcome) if isinstance(outcome, Analysed) else []
-    pack(outcome, _OUTCOME, files, target)
+    files = result_files(outcome) if isinstance(outcome, AnalyzedMovie) else []
+    write_archive(outcome, _OUTCOME_ADAPTER, files, target)
 
 
-def read_part(source: Path, folder: Path) -> Outcome:
+def read_handover(source: Path, folder: Path) -> MovieOutcome:
     """Read a movie's outcome.
 
     Args:
@@ -63,13 +69,13 @@ def read_part(source: Path, folder: Path) -> Outcome:
         StageFailed: It is no part that this version wrote.
     """
     try:
-        outcome = told_in(source, _OUTCOME)
+        outcome = read_description(source, _OUTCOME_ADAPTER)
     except StageFailed as error:
         raise StageFailed(
             f"{error}. Make all workers run the same version, then run again"
         ) from error
-    if not isinstance(outcome, Analysed):
+    if not isinstance(outcome, AnalyzedMovie):
         return outcome
-    here = moved(outcome, folder)
-    unpack(source, files_of(here))
+    here = with_files_in(outcome, folder)
+    extract_files(source, result_files(here))
     return here

@@ -6,35 +6,37 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.errors import BadInput, PoseError
-from tasks.output.lock import LockLost, writes_for
-from tasks.output.record import failed_record
+from tasks.output.lock import LockLost, write_on_behalf_of
+from tasks.output.record import build_failed_record
 from tasks.pose.settings import PoseSettings
-from tasks.run.request import resolve
-from tasks.run_data import Analysed, MovieSource, Outcome, ResolvedRequest
-from tasks.spread.handover import Place, write_part
+from tasks.run.request import resolve_locations
+from tasks.run_data import AnalyzedMovie, MovieOutcome, MovieSource, ResolvedRequest
+from tasks.spread.handover import MoviePlace, write_handover
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tasks.storage.store import CHANGED, ObjectInfo
-from tasks.storage.user_errors import store_errors
+from tasks.storage.store import CHANGED_MESSAGE, ObjectInfo
+from tasks.storage.user_errors import convert_store_errors
 
 
 @stage("Resolve movie", "resolve · {place.name}", retries=STORE_RETRIES)
 def resolve_movie(
-    model: str, movie: str, output: str, settings: PoseSettings, place: Place
+    model: str, movie: str, output: str, settings: PoseSettings, place: MoviePlace
 ) -> tuple[ResolvedRequest, str]:
     """Find the model and the movie, as long as they are those that the request found."""
-    request = resolve(model, [movie], output, settings)
+    request = resolve_locations(model, [movie], output, settings)
     (found,) = request.movies
     for info, etag in ((request.model, place.model_etag), (found.info, place.movie_etag)):
         if info.etag != etag:
-            raise BadInput(f"{info.location}: {CHANGED}")
+            raise BadInput(f"{info.location}: {CHANGED_MESSAGE}")
     placed = MovieSource(place.number, place.name, found.info)
     return replace(request, movies=(placed,)), str(found.info.location)
 
 
 @contextmanager
-def hands_over(movie: str, place: Place, scratch: Path) -> Iterator[Callable[[Analysed], None]]:
+def hand_over_outcome(
+    movie: str, place: MoviePlace, scratch: Path
+) -> Iterator[Callable[[AnalyzedMovie], None]]:
     """Hand a movie's outcome over, also where the block fails: the request's run waits for it.
 
     Where that run has lost its lock, nobody waits, and nothing is written.
@@ -43,23 +45,23 @@ def hands_over(movie: str, place: Place, scratch: Path) -> Iterator[Callable[[An
         What takes the movie's results.
     """
     try:
-        with writes_for(place.run, place.claims):
-            yield lambda analysed: publish_part(analysed, place, scratch)
+        with write_on_behalf_of(place.run, place.claims):
+            yield lambda analysed: upload_handover(analysed, place, scratch)
     except LockLost:
         raise
     except PoseError as error:
         info = ObjectInfo(Location.parse(movie), 0, None, None, None, None)
         source = MovieSource(place.number, place.name, info)
-        publish_part(failed_record(source, error), place, scratch)
+        upload_handover(build_failed_record(source, error), place, scratch)
         raise
 
 
 @stage("Hand over", "hand over · {place.name}", retries=STORE_RETRIES)
-def publish_part(outcome: Outcome, place: Place, scratch: Path) -> tuple[None, str]:
+def upload_handover(outcome: MovieOutcome, place: MoviePlace, scratch: Path) -> tuple[None, str]:
     """Put a movie's outcome where its request's run looks for it."""
     path = scratch / "part.zip"
-    write_part(outcome, path)
+    write_handover(outcome, path)
     target = Location.parse(place.part)
-    with store_errors():
+    with convert_store_errors():
         store_for(target).upload(path, target, "application/zip")
     return None, place.part

@@ -23,40 +23,40 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelling, Crashed
 
 from tasks.errors import BadInput, PoseError, Retriable, StageFailed
-from tasks.output.hidden_folder import hidden, remove_empty, removed
-from tasks.output.lock import check_lock, claims_folder, leave_lock
-from tasks.output.record import failed_record, input_of
+from tasks.output.hidden_folder import hidden_location, remove_empty_folders, remove_objects
+from tasks.output.lock import check_lock, claims_folder, let_lock_expire
+from tasks.output.record import build_failed_record, to_input_record
 from tasks.pose.results.run_record import MovieRecord
-from tasks.run_data import Analysed, Fetched, MovieSource, Outcome, ResolvedRequest
-from tasks.spread.handover import Place, read_part
+from tasks.run_data import AnalyzedMovie, FetchedInput, MovieOutcome, MovieSource, ResolvedRequest
+from tasks.spread.handover import MoviePlace, read_handover
 from tasks.stages.cancellation import is_cancelled
-from tasks.stages.run_names import request_name
+from tasks.stages.run_names import format_request_name
 from tasks.stages.stage import stage
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
 from tasks.storage.store import ObjectInfo
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 
-ONE_MOVIE = "one-movie/one-movie"
+MOVIE_DEPLOYMENT = "one-movie/one-movie"
 """The deployment whose runs analyse a spread request's movies."""
 
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 """Runs that a movie gets, where workers are lost or its store fails."""
 
-POLL = 3.0
+POLL_INTERVAL = 3.0
 """Seconds between two looks at how the runs stand."""
 
-_AT_ONCE = 200
+_RUNS_PER_PAGE = 200
 """Runs that the server tells of in one answer."""
 
 
-def spreads(request: ResolvedRequest) -> bool:
+def is_spread_request(request: ResolvedRequest) -> bool:
     """Whether a request's movies get runs of their own."""
     least = request.given.settings.spread_from
     return bool(least) and len(request.movies) >= least
 
 
-def check_can_spread() -> None:
+def check_movie_deployment() -> None:
     """Refuse a request that is to be spread where there is no deployment to spread it by.
 
     Raises:
@@ -64,16 +64,17 @@ def check_can_spread() -> None:
     """
     with get_client(sync_client=True) as client:
         try:
-            client.read_deployment_by_name(ONE_MOVIE)
+            client.read_deployment_by_name(MOVIE_DEPLOYMENT)
         except ObjectNotFound as error:
             raise BadInput(
-                f"spread_from: the Prefect server has no deployment {ONE_MOVIE}, which a spread "
+                f"spread_from: the Prefect server has no deployment {MOVIE_DEPLOYMENT}, which a "
+                f"spread "
                 "request needs; run `make deploy`, or leave spread_from at 0"
             ) from error
 
 
 @dataclass
-class Errand:
+class SpreadMovie:
     """One movie, and the runs that it has had.
 
     Attributes:
@@ -91,16 +92,16 @@ class Errand:
     number: int = 0
     failures: int = 0
     run: UUID | None = None
-    outcome: Outcome | None = None
+    outcome: MovieOutcome | None = None
 
     @property
-    def part(self) -> Location:
+    def handover_location(self) -> Location:
         """Where the present run puts what it found."""
         return self.folder.child(f"{self.movie.number}-{self.number}.zip")
 
 
 @dataclass
-class Spread:
+class SpreadRequest:
     """A request that is spread over workers.
 
     Attributes:
@@ -113,71 +114,71 @@ class Spread:
     """
 
     request: ResolvedRequest
-    model: Fetched
+    model: FetchedInput
     scratch: Path
     run: FlowRun
     folder: Location
-    errands: list[Errand]
+    errands: list[SpreadMovie]
 
 
 @stage("Spread movies", "spread movies")
 def spread_movies(
-    request: ResolvedRequest, model: Fetched, scratch: Path
-) -> tuple[list[Outcome], str]:
+    request: ResolvedRequest, model: FetchedInput, scratch: Path
+) -> tuple[list[MovieOutcome], str]:
     """Start a run for every movie, wait until all have ended, and read what they found."""
-    run = _this_run()
-    folder = _parts(request, run)
-    errands = [Errand(movie, folder) for movie in request.movies]
-    spread = Spread(request, model, scratch, run, folder, errands)
-    with _ended_together(spread):
+    run = _this_flow_run()
+    folder = _handover_folder(request, run)
+    errands = [SpreadMovie(movie, folder) for movie in request.movies]
+    spread = SpreadRequest(request, model, scratch, run, folder, errands)
+    with _end_runs_on_failure(spread):
         for errand in errands:
-            _start(errand, spread)
-        for counts in _until_all_have_ended(spread):
+            _start_run(errand, spread)
+        for counts in _watch_runs(spread):
             get_run_logger().info("%s", counts)
     again = sum(errand.failures for errand in errands)
     outcomes = [errand.outcome for errand in errands if errand.outcome]
     return outcomes, f"{len(outcomes)} movies, {again} of them tried again"
 
 
-def _this_run() -> FlowRun:
+def _this_flow_run() -> FlowRun:
     context = FlowRunContext.get()
     assert context is not None
     assert context.flow_run is not None
     return context.flow_run
 
 
-def _parts(request: ResolvedRequest, run: FlowRun) -> Location:
-    return hidden(request.output, "parts", f"{run.id}/")
+def _handover_folder(request: ResolvedRequest, run: FlowRun) -> Location:
+    return hidden_location(request.output, "parts", f"{run.id}/")
 
 
-def _start(errand: Errand, spread: Spread) -> None:
+def _start_run(errand: SpreadMovie, spread: SpreadRequest) -> None:
     """Start an errand's run, or find the one that this flow's run started before it was lost.
 
     One that has ended and left nothing is of no use: this flow's run was retried since.
     """
     while True:
-        run = _run_of(errand, spread)
-        of_use = run.state is None or not run.state.is_final() or _part_of(errand) is not None
+        run = _find_or_start_run(errand, spread)
+        of_use = run.state is None or not run.state.is_final() or _find_handover(errand) is not None
         if of_use:
             errand.run = run.id
             return
         errand.number += 1
 
 
-def _run_of(errand: Errand, spread: Spread) -> FlowRun:
+def _find_or_start_run(errand: SpreadMovie, spread: SpreadRequest) -> FlowRun:
     """The run of an errand's present number, which is made where there is none."""
     given, movie, model = spread.request.given, errand.movie, spread.request.model.location
-    place = Place(
+    place = MoviePlace(
         number=movie.number,
         name=movie.name,
-        part=str(errand.part),
+        part=str(errand.handover_location),
         model_etag=spread.model.input.etag,
         movie_etag=movie.info.etag,
         run=str(spread.run.id),
         claims=str(claims) if (claims := claims_folder()) else None,
     )
     run: Any = run_deployment(
-        ONE_MOVIE,
+        MOVIE_DEPLOYMENT,
         parameters={
             "model": str(model),
             "movie": str(movie.info.location),
@@ -185,7 +186,7 @@ def _run_of(errand: Errand, spread: Spread) -> FlowRun:
             "settings": given.settings.model_dump(mode="json"),
             "place": place.model_dump(),
         },
-        flow_run_name=request_name([str(movie.info.location)], str(model)),
+        flow_run_name=format_request_name([str(movie.info.location)], str(model)),
         idempotency_key=f"{spread.run.id}-{movie.number}-{errand.number}",
         timeout=0,
     )
@@ -193,115 +194,117 @@ def _run_of(errand: Errand, spread: Spread) -> FlowRun:
     return found
 
 
-def _until_all_have_ended(spread: Spread) -> Iterator[str]:
+def _watch_runs(spread: SpreadRequest) -> Iterator[str]:
     """Look at the runs until every movie has an outcome; tells whenever something has changed."""
     told = ""
     while waiting := [errand for errand in spread.errands if errand.outcome is None]:
         check_lock(ask=False)  # their own runs look before they write
-        states = _states([errand.run for errand in waiting if errand.run])
+        states = _read_states([errand.run for errand in waiting if errand.run])
         for errand in waiting:
-            state = states.get(errand.run, _DELETED) if errand.run else None
+            state = states.get(errand.run, _DELETED_STATE) if errand.run else None
             if state is not None and state.is_final():
-                _conclude(errand, state, spread)
-        if (counts := _counts(spread, states)) != told:
+                _conclude_run(errand, state, spread)
+        if (counts := _format_counts(spread, states)) != told:
             told = counts
             yield counts
         if any(errand.outcome is None for errand in waiting):
-            time.sleep(POLL)
+            time.sleep(POLL_INTERVAL)
 
 
-_DELETED: State[Any] = Crashed(message="somebody has deleted it")
+_DELETED_STATE: State[Any] = Crashed(message="somebody has deleted it")
 
 
-def _states(runs: Sequence[UUID]) -> dict[UUID, State[Any] | None]:
+def _read_states(runs: Sequence[UUID]) -> dict[UUID, State[Any] | None]:
     """How runs stand."""
     found: dict[UUID, State[Any] | None] = {}
     with get_client(sync_client=True) as client:
-        for begin in range(0, len(runs), _AT_ONCE):
-            some = list(runs[begin : begin + _AT_ONCE])
+        for begin in range(0, len(runs), _RUNS_PER_PAGE):
+            some = list(runs[begin : begin + _RUNS_PER_PAGE])
             chosen = FlowRunFilter(id=FlowRunFilterId(any_=some))
             found |= {run.id: run.state for run in client.read_flow_runs(flow_run_filter=chosen)}
     return found
 
 
-def _counts(spread: Spread, states: dict[UUID, State[Any] | None]) -> str:
+def _format_counts(spread: SpreadRequest, states: dict[UUID, State[Any] | None]) -> str:
     ended = sum(errand.outcome is not None for errand in spread.errands)
     names = Counter(str(state.name).lower() for state in states.values() if state)
     others = [f"{count} {name}" for name, count in sorted(names.items()) if name != "completed"]
     return ", ".join([f"{ended} of {len(spread.errands)} movies have ended", *others])
 
 
-def _conclude(errand: Errand, state: State[Any], spread: Spread) -> None:
+def _conclude_run(errand: SpreadMovie, state: State[Any], spread: SpreadRequest) -> None:
     """Take what a run that has ended found, or give its movie to another worker."""
     if state.is_cancelled():
-        errand.outcome = failed_record(errand.movie, StageFailed("its run was cancelled"))
+        errand.outcome = build_failed_record(errand.movie, StageFailed("its run was cancelled"))
         return
-    outcome = _outcome(errand, state, spread)
-    if isinstance(outcome, Analysed) or not _may_go_again(outcome, errand):
+    outcome = _read_outcome(errand, state, spread)
+    if isinstance(outcome, AnalyzedMovie) or not _can_retry(outcome, errand):
         errand.outcome = outcome
         return
     errand.failures += 1
     errand.number += 1
     get_run_logger().warning("%s: %s; it is tried again", errand.movie.name, outcome.error)
-    _start(errand, spread)
+    _start_run(errand, spread)
 
 
-def _may_go_again(failed: MovieRecord, errand: Errand) -> bool:
-    return failed.error_kind == "retriable" and errand.failures + 1 < MOST_ATTEMPTS
+def _can_retry(failed: MovieRecord, errand: SpreadMovie) -> bool:
+    return failed.error_kind == "retriable" and errand.failures + 1 < MAX_ATTEMPTS
 
 
-def _outcome(errand: Errand, state: State[Any], spread: Spread) -> Outcome:
+def _read_outcome(errand: SpreadMovie, state: State[Any], spread: SpreadRequest) -> MovieOutcome:
     """What a run has handed over; where that is nothing, how it ended."""
     try:
-        found = _part_of(errand)
+        found = _find_handover(errand)
         if found is None:
             told = f": {state.message}" if state.message else ""
-            return failed_record(errand.movie, Retriable(f"its run ended as {state.name}{told}"))
-        return _handed_over(found, errand.movie, spread.scratch)
+            return build_failed_record(
+                errand.movie, Retriable(f"its run ended as {state.name}{told}")
+            )
+        return _fetch_handover(found, errand.movie, spread.scratch)
     except PoseError as error:
-        return failed_record(errand.movie, error)
+        return build_failed_record(errand.movie, error)
 
 
-def _part_of(errand: Errand) -> ObjectInfo | None:
-    with store_errors(), suppress(FileNotFoundError):
-        return store_for(errand.part).stat(errand.part)
+def _find_handover(errand: SpreadMovie) -> ObjectInfo | None:
+    with convert_store_errors(), suppress(FileNotFoundError):
+        return store_for(errand.handover_location).stat(errand.handover_location)
     return None
 
 
-def _handed_over(found: ObjectInfo, movie: MovieSource, scratch: Path) -> Outcome:
+def _fetch_handover(found: ObjectInfo, movie: MovieSource, scratch: Path) -> MovieOutcome:
     """Read a part, so that its movie is the one that this run has found."""
     path = scratch / f"{movie.number}.zip"
-    with store_errors():
+    with convert_store_errors():
         store_for(found.location).download(found, path)
-    outcome = read_part(path, scratch / str(movie.number))
+    outcome = read_handover(path, scratch / str(movie.number))
     path.unlink()
-    if isinstance(outcome, Analysed):
+    if isinstance(outcome, AnalyzedMovie):
         return replace(outcome, source=movie)
-    return outcome.model_copy(update={"input": input_of(movie)})
+    return outcome.model_copy(update={"input": to_input_record(movie)})
 
 
 @contextmanager
-def _ended_together(spread: Spread) -> Iterator[None]:
+def _end_runs_on_failure(spread: SpreadRequest) -> Iterator[None]:
     """End the movies' runs where this one ends early, unless it is going to be started again."""
     try:
         yield
     except BaseException as error:
-        if not isinstance(error, TerminationSignal) or _is_cancelled(spread.run):
-            _cancel(spread)
-            removed(spread.folder)
+        if not isinstance(error, TerminationSignal) or _is_run_cancelled(spread.run):
+            _cancel_runs(spread)
+            remove_objects(spread.folder)
         else:
-            leave_lock()
+            let_lock_expire()
         raise
 
 
-def _is_cancelled(run: FlowRun) -> bool:
+def _is_run_cancelled(run: FlowRun) -> bool:
     """Whether somebody cancels a run; else its worker ends, and another one takes it up."""
     with suppress(Exception), get_client(sync_client=True) as client:
         return is_cancelled(client, run.id)
     return False
 
 
-def _cancel(spread: Spread) -> None:
+def _cancel_runs(spread: SpreadRequest) -> None:
     cancelling: State[Any] = Cancelling(
         message=f"with its request, run {spread.run.name!r} ({spread.run.id})"
     )
@@ -313,8 +316,8 @@ def _cancel(spread: Spread) -> None:
 
 
 @stage("Remove parts", "remove parts")
-def remove_parts(request: ResolvedRequest) -> tuple[None, str]:
+def remove_handovers(request: ResolvedRequest) -> tuple[None, str]:
     """Remove what the movies' runs have handed over, once it is part of the results."""
-    count = removed(_parts(request, _this_run()))
-    remove_empty(hidden(request.output, "parts/"))
+    count = remove_objects(_handover_folder(request, _this_flow_run()))
+    remove_empty_folders(hidden_location(request.output, "parts/"))
     return None, f"{count} parts"

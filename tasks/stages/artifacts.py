@@ -8,17 +8,17 @@ from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
 
-def key_of(kind: str, what: str) -> str:
+def artifact_key(kind: str, what: str) -> str:
     """A page's key: what it is about as far as a key can say it, and a few characters of a digest.
 
-    >>> key_of("results", "s3://lab/Session 7/")
+    >>> artifact_key("results", "s3://lab/Session 7/")
     'results-s3-lab-session-7-279ab8'
     """
     plain = re.sub(r"[^a-z0-9]+", "-", f"{kind}-{what}".lower()).strip("-")
     return f"{plain}-{hashlib.sha256(what.encode(errors='surrogatepass')).hexdigest()[:6]}"
 
 
-def show(key: str, markdown: str, description: str | None = None) -> None:
+def show_artifact(key: str, markdown: str, description: str | None = None) -> None:
     """Show a page beside the task that runs; without a server there is nobody to show it to.
 
     Args:
@@ -31,10 +31,10 @@ def show(key: str, markdown: str, description: str | None = None) -> None:
     try:
         create_markdown_artifact(markdown, key=key, description=description)
     except Exception as error:  # noqa: BLE001 - a picture of the work, never a part of it
-        get_run_logger().warning("The page %s cannot be shown: %s", key, _in_short(error))
+        get_run_logger().warning("The page %s cannot be shown: %s", key, _summarize_error(error))
 
 
-def _in_short(error: Exception) -> str:
+def _summarize_error(error: Exception) -> str:
     """An error without what it quotes: the server answers with the page, and its signed links."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     return f"{type(error).__name__} {status}" if status else type(error).__name__

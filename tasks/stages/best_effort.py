@@ -4,11 +4,11 @@ import contextvars
 import threading
 from collections.abc import Callable
 
-PATIENCE = 5.0
+ANSWER_TIMEOUT = 5.0
 """Seconds for an answer; a cancelled run has 30 in all."""
 
 
-def briefly(action: Callable[[], object], seconds: float = PATIENCE) -> bool:
+def run_with_timeout(action: Callable[[], object], seconds: float = ANSWER_TIMEOUT) -> bool:
     """Do something for a while, in a thread that is left alone when its time is up.
 
     Args:

@@ -15,19 +15,19 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
 
-from tasks.stages.best_effort import briefly
+from tasks.stages.best_effort import run_with_timeout
 
-ENDED = "dlcflow.ended"
+END_LABEL = "dlcflow.ended"
 """A run's label for when it had cleaned up after a cancellation, by its machine's clock."""
 
-CLOCKS = timedelta(minutes=5)
+CLOCK_TOLERANCE = timedelta(minutes=5)
 """By how much two machines' clocks may differ; what was noted earlier is of an earlier end."""
 
-_SAYS_NOTHING = ("Flow run was cancelled", "Flow run cancelled by worker")
+_PREFECT_MESSAGES = ("Flow run was cancelled", "Flow run cancelled by worker")
 """How Prefect's own messages begin; those of others are left as they are."""
 
 
-def tell_who_cancelled(client: SyncPrefectClient, run: UUID) -> str | None:
+def record_who_cancelled(client: SyncPrefectClient, run: UUID) -> str | None:
     """Let a cancelled run's state say who cancelled it and when.
 
     Args:
@@ -38,28 +38,28 @@ def tell_who_cancelled(client: SyncPrefectClient, run: UUID) -> str | None:
         What it now says; None where there was nothing to do.
     """
     try:
-        states, found = history(client, run), client.read_flow_run(run)
+        states, found = read_state_history(client, run), client.read_flow_run(run)
     except ObjectNotFound:
         return None
-    if not states or not states[-1].is_cancelled() or not says_nothing(states[-1]):
+    if not states or not states[-1].is_cancelled() or not has_no_explanation(states[-1]):
         return None
-    state: State[Any] = Cancelled(message=in_words(states, _noted(found)))
+    state: State[Any] = Cancelled(message=describe_cancellation(states, _read_recorded_end(found)))
     client.set_flow_run_state(run, state, force=True)
     return state.message
 
 
-def note_end() -> None:
+def record_end() -> None:
     """Note for a cancelled run that its work has ended, all of it; it must not fail by that."""
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None:
         run = context.flow_run.id
-        briefly(lambda: _note_end(run, datetime.now(UTC)))
+        run_with_timeout(lambda: _record_run_end(run, datetime.now(UTC)))
 
 
-def _note_end(run: UUID, ended: datetime) -> None:
+def _record_run_end(run: UUID, ended: datetime) -> None:
     with suppress(Exception), get_client(sync_client=True) as client:
         if is_cancelled(client, run):
-            client.update_flow_run_labels(run, {ENDED: ended.isoformat()})
+            client.update_flow_run_labels(run, {END_LABEL: ended.isoformat()})
 
 
 def is_cancelled(client: SyncPrefectClient, run: UUID) -> bool:
@@ -68,51 +68,51 @@ def is_cancelled(client: SyncPrefectClient, run: UUID) -> bool:
     return state is not None and (state.is_cancelling() or state.is_cancelled())
 
 
-def _noted(run: FlowRun) -> datetime | None:
+def _read_recorded_end(run: FlowRun) -> datetime | None:
     with suppress(KeyError, ValueError):
-        return datetime.fromisoformat(str(run.labels[ENDED]))
+        return datetime.fromisoformat(str(run.labels[END_LABEL]))
     return None
 
 
-def history(client: SyncPrefectClient, run: UUID) -> list[State[Any]]:
+def read_state_history(client: SyncPrefectClient, run: UUID) -> list[State[Any]]:
     """A run's states, first to last."""
     return sorted(client.read_flow_run_states(run), key=lambda state: state.timestamp)
 
 
-def in_words(states: Sequence[State[Any]], ended: datetime | None) -> str:
+def describe_cancellation(states: Sequence[State[Any]], ended: datetime | None) -> str:
     """Who cancelled a run, when, and how soon its work had ended.
 
     Args:
         states: The run's history, first to last; the last one says that it is cancelled.
         ended: When it noted that its work had ended.
     """
-    asked = _asked(states) or states[-1]
+    asked = _first_cancel_request(states) or states[-1]
     if not any(state.is_running() for state in states):
         end = "its work had not begun"
-    elif ended is None or ended < asked.timestamp - CLOCKS:
+    elif ended is None or ended < asked.timestamp - CLOCK_TOLERANCE:
         end = "it was killed, or could not say that it ended; the next run removes what is left"
     else:
         seconds = max(0.0, (ended - asked.timestamp).total_seconds())
         end = f"its work had ended {seconds:.0f} s later"
-    return f"{who_and_when(asked)}; {end}."
+    return f"{describe_cancel_request(asked)}; {end}."
 
 
-def who_and_when(asked: State[Any]) -> str:
+def describe_cancel_request(asked: State[Any]) -> str:
     """The same of a state in which somebody asked for the end of a run."""
     when = f"Cancelled at {asked.timestamp:%Y-%m-%d %H:%M:%S} UTC"
-    if says_nothing(asked):
+    if has_no_explanation(asked):
         return (
             f"{when} in the Prefect UI, on a command line or through the API, which know no users"
         )
     return f"{when} – {(asked.message or '').rstrip('.')}"
 
 
-def says_nothing(state: State[Any]) -> bool:
+def has_no_explanation(state: State[Any]) -> bool:
     """Whether a state has no message, or one of Prefect's own that says neither who nor when."""
-    return not state.message or state.message.startswith(_SAYS_NOTHING)
+    return not state.message or state.message.startswith(_PREFECT_MESSAGES)
 
 
-def _asked(states: Sequence[State[Any]]) -> State[Any] | None:
+def _first_cancel_request(states: Sequence[State[Any]]) -> State[Any] | None:
     """The state in which somebody first asked for the cancellation that came about."""
     found = None
     for state in reversed(states[:-1]):

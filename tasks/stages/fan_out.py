@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import wait
 from typing import Any
 
-ENDS_BY = 15.0
+END_TIMEOUT = 15.0
 """Seconds that a run which ends early waits for work that has begun; Prefect gives it 30."""
 
 
-def side_by_side(begun: Iterable[Any], end: Callable[[], None]) -> list[Any]:
+def wait_for_all(begun: Iterable[Any], end: Callable[[], None]) -> list[Any]:
     """Wait for all pieces of work.
 
     Where this is interrupted, those that have not begun never do, and the others have ended, or
@@ -31,6 +31,6 @@ def side_by_side(begun: Iterable[Any], end: Callable[[], None]) -> list[Any]:
     except BaseException:
         running = [f.wrapped_future for f in futures if not f.wrapped_future.cancel()]
         end()
-        wait(running, timeout=ENDS_BY)
+        wait(running, timeout=END_TIMEOUT)
         raise
     return [future.state for future in futures]

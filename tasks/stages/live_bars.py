@@ -15,20 +15,20 @@ from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
 from tasks.messages import escaped
-from tasks.stages.best_effort import briefly
+from tasks.stages.best_effort import run_with_timeout
 
-INTERVAL = 2.0
+UPDATE_INTERVAL = 2.0
 """Seconds between two updates of what the UI shows."""
 
-STEPS = {"fetch": (0, 10), "estimate": (10, 70), "label": (70, 95), "publish": (95, 100)}
+STEP_PERCENTS = {"fetch": (0, 10), "estimate": (10, 70), "label": (70, 95), "publish": (95, 100)}
 """The percent of a movie's work at which a step begins and ends."""
 
-_LONGEST = 300
+_MAX_TEXT_LENGTH = 300
 """Characters of a reason that fit beside a bar."""
 
 
 @dataclass
-class LiveMovie:
+class MovieBar:
     """One movie's bar; changed by the movie's own thread, sent by another.
 
     Attributes:
@@ -44,26 +44,26 @@ class LiveMovie:
     artifact: UUID | None = None
     changed: threading.Event = field(default_factory=threading.Event)
 
-    def tell(self, step: str, share: float | None, text: str) -> None:
+    def report_step(self, step: str, share: float | None, text: str) -> None:
         """Tell how far a step is.
 
         Args:
-            step: One of `STEPS`; others do not move the bar.
+            step: One of `STEP_PERCENTS`; others do not move the bar.
             share: How much of it is done, 0 to 1; None where that is not known.
             text: The step's own account of it.
         """
-        if step in STEPS:
-            begin, end = STEPS[step]
+        if step in STEP_PERCENTS:
+            begin, end = STEP_PERCENTS[step]
             reached = begin + (end - begin) * min(1.0, share or 0.0)
             self.percent = max(self.percent, reached)
-        self._say(f"{step}: {text}")
+        self._set_text(f"{step}: {text}")
 
-    def end(self, text: str, percent: float = 100.0) -> None:
+    def report_end(self, text: str, percent: float = 100.0) -> None:
         """Tell how the movie's work ended."""
         self.percent = percent
-        self._say(text[:_LONGEST])
+        self._set_text(text[:_MAX_TEXT_LENGTH])
 
-    def _say(self, text: str) -> None:
+    def _set_text(self, text: str) -> None:
         self.text = text
         self.changed.set()
 
@@ -73,19 +73,21 @@ class LiveMovie:
         return f"**{escaped(self.name)}** · {escaped(self.text)}"
 
 
-_movies: list[LiveMovie] = []
+_active_bars: list[MovieBar] = []
 """The movies whose work is under way in this process."""
 
-_current: contextvars.ContextVar[LiveMovie | None] = contextvars.ContextVar("movie", default=None)
+_current_bar: contextvars.ContextVar[MovieBar | None] = contextvars.ContextVar(
+    "movie", default=None
+)
 
 
-def current() -> LiveMovie | None:
+def current_bar() -> MovieBar | None:
     """The movie whose work this thread does."""
-    return _current.get()
+    return _current_bar.get()
 
 
 @contextmanager
-def live_bars() -> Iterator[None]:
+def update_live_bars() -> Iterator[None]:
     """Keep the bars of the movies of a run up to date while the block runs.
 
     In a thread of its own: a slow Prefect server must not slow the work that it shows.
@@ -93,23 +95,23 @@ def live_bars() -> Iterator[None]:
     ended = threading.Event()
     # Which server there is, Prefect keeps in context variables.
     context = contextvars.copy_context()
-    thread = threading.Thread(target=context.run, args=(_keep_sending, ended), daemon=True)
+    thread = threading.Thread(target=context.run, args=(_send_until_ended, ended), daemon=True)
     thread.start()
     try:
         yield
     finally:
         ended.set()
-        thread.join(timeout=INTERVAL)
+        thread.join(timeout=UPDATE_INTERVAL)
 
 
-def _keep_sending(ended: threading.Event) -> None:
+def _send_until_ended(ended: threading.Event) -> None:
     with get_client(sync_client=True) as client:
-        while not ended.wait(INTERVAL):
-            for movie in [one for one in list(_movies) if one.changed.is_set()]:
-                _send(movie, client)
+        while not ended.wait(UPDATE_INTERVAL):
+            for movie in [one for one in list(_active_bars) if one.changed.is_set()]:
+                _send_update(movie, client)
 
 
-def _send(movie: LiveMovie, client: Any) -> None:
+def _send_update(movie: MovieBar, client: Any) -> None:
     movie.changed.clear()
     if movie.artifact is None:
         return
@@ -120,17 +122,17 @@ def _send(movie: LiveMovie, client: Any) -> None:
         movie.changed.set()
 
 
-def _send_last(movie: LiveMovie) -> None:
-    def send() -> None:
+def _send_last_update(movie: MovieBar) -> None:
+    def connect_and_send() -> None:
         with suppress(Exception), get_client(sync_client=True) as client:
-            _send(movie, client)
+            _send_update(movie, client)
 
     if movie.artifact is not None:
-        briefly(send)
+        run_with_timeout(connect_and_send)
 
 
 @contextmanager
-def live_bar(name: str) -> Iterator[LiveMovie]:
+def show_live_bar(name: str) -> Iterator[MovieBar]:
     """Show a bar for a movie while the block does its work, which tells of itself through it.
 
     Args:
@@ -139,22 +141,22 @@ def live_bar(name: str) -> Iterator[LiveMovie]:
     Yields:
         The bar; whoever ends the work says how.
     """
-    movie = LiveMovie(name)
-    movie.artifact = _shown(movie)
-    token = _current.set(movie)
-    _movies.append(movie)
+    movie = MovieBar(name)
+    movie.artifact = _create_artifact(movie)
+    token = _current_bar.set(movie)
+    _active_bars.append(movie)
     try:
         yield movie
     except Exception as error:
-        movie.end(f"failed: {error}", movie.percent)
+        movie.report_end(f"failed: {error}", movie.percent)
         raise
     finally:
-        _movies.remove(movie)
-        _current.reset(token)
-        _send_last(movie)
+        _active_bars.remove(movie)
+        _current_bar.reset(token)
+        _send_last_update(movie)
 
 
-def _shown(movie: LiveMovie) -> UUID | None:
+def _create_artifact(movie: MovieBar) -> UUID | None:
     if TaskRunContext.get() is None:
         return None
     try:

@@ -18,11 +18,11 @@ from tasks.stages import live_bars
 LOG_INTERVAL = 30.0
 """Seconds between two log lines of one piece of work."""
 
-_FIRST_LOG = 5.0
+_FIRST_LOG_DELAY = 5.0
 
 
 @dataclass(frozen=True)
-class Update:
+class ProgressUpdate:
     """How far a piece of work is.
 
     Attributes:
@@ -40,15 +40,15 @@ class Update:
     finished: bool = False
 
 
-listeners: list[Callable[[Update], None]] = []
+progress_listeners: list[Callable[[ProgressUpdate], None]] = []
 """Who else wants to know; the command line shows a bar."""
 
 
-_ended: ContextVar[threading.Event | None] = ContextVar("ended", default=None)
+_run_ended: ContextVar[threading.Event | None] = ContextVar("ended", default=None)
 
 
 @contextmanager
-def ending_together(ended: threading.Event) -> Iterator[None]:
+def cancel_work_at_exit(ended: threading.Event) -> Iterator[None]:
     """End the work that follows when the block ends, also what goes on in other threads by then.
 
     A cancelled run must not go on with its transfers: nothing else could stop a thread.
@@ -56,21 +56,21 @@ def ending_together(ended: threading.Event) -> Iterator[None]:
     Args:
         ended: Set when the block ends; whoever sets it before ends the work then.
     """
-    token = _ended.set(ended)
+    token = _run_ended.set(ended)
     try:
         yield
     finally:
         ended.set()
-        _ended.reset(token)
+        _run_ended.reset(token)
 
 
 def check_running(what: str) -> None:
     """Make sure that the run goes on, before work begins that has waited for its turn.
 
     Raises:
-        StageFailed: The run has ended meanwhile; see `ending_together`.
+        StageFailed: The run has ended meanwhile; see `cancel_work_at_exit`.
     """
-    if (ended := _ended.get()) and ended.is_set():
+    if (ended := _run_ended.get()) and ended.is_set():
         raise StageFailed(f"{what}: it was ended with its run")
 
 
@@ -82,11 +82,11 @@ class Progress:
 
     def __init__(self, what: str, total: int | None, unit: str = "frames") -> None:
         self._what, self._total, self._unit = what, total, unit
-        self._log = _run_logger()
-        self._movie = live_bars.current()
-        self._ended = _ended.get()
+        self._log = _get_log_function()
+        self._movie = live_bars.current_bar()
+        self._ended = _run_ended.get()
         self._started = time.monotonic()
-        self._logged = self._started - LOG_INTERVAL + _FIRST_LOG
+        self._logged = self._started - LOG_INTERVAL + _FIRST_LOG_DELAY
         self._done = 0
         self._bound, self._combines = "", False
         self._stopped = False
@@ -96,19 +96,19 @@ class Progress:
         """Tell that `done` units are done, and perhaps what bounds the work.
 
         Raises:
-            StageFailed: The run has ended meanwhile; see `ending_together` and `stop`.
+            StageFailed: The run has ended meanwhile; see `cancel_work_at_exit` and `stop`.
         """
         if self._stopped or (self._ended and self._ended.is_set()):
             raise StageFailed(f"{self._what}: it was ended with its run")
         if isinstance(done, Pace):
             self._bound, self._combines, done = done.bound, done.combines, done.done
         self._done = done
-        self._tell()
+        self._notify_listeners()
         now = time.monotonic()
-        text = self._text(now - self._started)
+        text = self._format_status(now - self._started)
         if self._movie:
             share = self._done / self._total if self._total else None
-            self._movie.tell(self._what.partition(" ")[0], share, text)
+            self._movie.report_step(self._what.partition(" ")[0], share, text)
         if now - self._logged >= LOG_INTERVAL:
             self._logged = now
             self._log(f"{self._what}: {text}")
@@ -127,20 +127,20 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         """Tell that no more follows."""
-        self._tell(finished=True)
+        self._notify_listeners(finished=True)
 
-    def _tell(self, *, finished: bool = False) -> None:
-        update = Update(self._what, self._done, self._total, self._unit, finished)
-        for listener in listeners:
+    def _notify_listeners(self, *, finished: bool = False) -> None:
+        update = ProgressUpdate(self._what, self._done, self._total, self._unit, finished)
+        for listener in progress_listeners:
             listener(update)
 
-    def _text(self, seconds: float) -> str:
+    def _format_status(self, seconds: float) -> str:
         speed = self._done / seconds if seconds > 0 else 0.0
-        parts = [f"{_amount(self._done, self._unit)}, {_amount(speed, self._unit)}/s"]
+        parts = [f"{_format_amount(self._done, self._unit)}, {_format_amount(speed, self._unit)}/s"]
         if self._total:
             parts.insert(0, f"{100 * self._done / self._total:.0f} %")
             if speed > 0 and self._done <= self._total:
-                parts.append(f"{duration((self._total - self._done) / speed)} left")
+                parts.append(f"{format_duration((self._total - self._done) / speed)} left")
         if self._combines:
             parts.append("poses are put together")
         elif self._bound:
@@ -148,13 +148,13 @@ class Progress:
         return ", ".join(parts)
 
 
-def _amount(count: float, unit: str) -> str:
+def _format_amount(count: float, unit: str) -> str:
     if unit == "bytes":
         return f"{count / 1e6:,.1f} MB"
     return f"{count:,.0f} {unit}" if count >= 10 or count == int(count) else f"{count:.1f} {unit}"  # noqa: PLR2004
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Render a duration as people say it."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
@@ -163,7 +163,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _run_logger() -> Callable[[str], None]:
+def _get_log_function() -> Callable[[str], None]:
     """Write to the run's log; taken once, since transfers tell of themselves in other threads."""
     try:
         return get_run_logger().info

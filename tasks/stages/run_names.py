@@ -2,38 +2,40 @@
 
 from prefect.runtime import flow_run
 
-from tasks.storage.location import displayable
+from tasks.storage.location import format_location
 
-_NAMED = 3
+_MAX_NAMED = 3
 """Movies that a run's name names."""
 
 
-def named_for_request() -> str:
+def name_request_run() -> str:
     """Name a run for its movies and its model: ``mouse1, mouse2 · openfield``."""
     parameters = flow_run.parameters
-    return request_name(parameters.get("movies", ()), str(parameters.get("model", "")))
+    return format_request_name(parameters.get("movies", ()), str(parameters.get("model", "")))
 
 
-def named_for_movie() -> str:
+def name_movie_run() -> str:
     """Name the run of one movie of a spread request: ``mouse1 · openfield``."""
     parameters = flow_run.parameters
-    return request_name([str(parameters.get("movie", ""))], str(parameters.get("model", "")))
+    return format_request_name([str(parameters.get("movie", ""))], str(parameters.get("model", "")))
 
 
-def request_name(movies: list[str] | tuple[str, ...], model: str) -> str:
+def format_request_name(movies: list[str] | tuple[str, ...], model: str) -> str:
     """Name a request for its movies and its model.
 
-    >>> request_name(["s3://lab/day1/m1.mp4", "s3://lab/day2/"], "s3://lab/models/openfield.zip")
+    >>> format_request_name(
+    ...     ["s3://lab/day1/m1.mp4", "s3://lab/day2/"], "s3://lab/models/openfield.zip"
+    ... )
     'm1, day2/ · openfield'
     """
-    names = [_short(movie) for movie in movies]
-    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
-    return f"{', '.join(names[:_NAMED] + more)} · {_short(model)}"
+    names = [_short_name(movie) for movie in movies]
+    more = [f"{len(names) - _MAX_NAMED} more"] if len(names) > _MAX_NAMED else []
+    return f"{', '.join(names[:_MAX_NAMED] + more)} · {_short_name(model)}"
 
 
-def _short(location: str) -> str:
+def _short_name(location: str) -> str:
     """The last part of a location, without its suffix unless it is a pattern."""
-    name = displayable(location).rstrip("/").rpartition("/")[2]
+    name = format_location(location).rstrip("/").rpartition("/")[2]
     if location.endswith("/"):
         return f"{name}/"
     return name if set("*?[") & set(name) else name.rpartition(".")[0] or name

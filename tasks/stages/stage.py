@@ -20,7 +20,7 @@ from prefect.utilities.annotations import quote
 
 from tasks.errors import PoseError, Retriable, StageFailed
 from tasks.processes.full_disk import full_somewhere
-from tasks.stages.cancellation import note_end
+from tasks.stages.cancellation import record_end
 from tasks.stages.stage_times import stage_seconds
 
 P = ParamSpec("P")
@@ -29,11 +29,11 @@ R = TypeVar("R")
 STORE_RETRIES = 4
 """Tries after the first for a transfer; boto3 itself tries each of its requests several times."""
 
-WORKER_RETRIES = 1
+PROCESS_RETRIES = 1
 """Tries after the first for a stage whose process was lost."""
 
 _BACKOFF_SECONDS = 2.0
-_JITTER = 0.5
+_JITTER_FACTOR = 0.5
 
 
 def is_retriable(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -54,19 +54,21 @@ class Stage(Generic[P, R]):
             try:
                 value, message = function(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - a stage's edge: all that fails is told
-                return _failed(explained(error))
+                return _failed_state(to_pose_error(error))
             return Completed(message=message, data=value)
 
         @wraps(function)
         def reuse(*_args: P.args, **_kwargs: P.kwargs) -> State[Any]:
-            return Completed(name=REUSED, message="an earlier run's result, of the same inputs")
+            return Completed(
+                name=REUSED_STATE, message="an earlier run's result, of the same inputs"
+            )
 
         plain: Any = {"cache_policy": NO_CACHE, "persist_result": False}
         self.task: Task[P, State[Any]] = Task(
             run,
             retry_condition_fn=is_retriable,
             retry_delay_seconds=exponential_backoff(_BACKOFF_SECONDS),
-            retry_jitter_factor=_JITTER,
+            retry_jitter_factor=_JITTER_FACTOR,
             **plain,
             **options,
         )
@@ -76,7 +78,7 @@ class Stage(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the task here and now; its errors are raised."""
         started = time.monotonic()
-        args, kwargs = _as_they_are(args, kwargs)
+        args, kwargs = _quote_arguments(args, kwargs)
         state: State[Any] = self.task(*args, **kwargs, return_state=True)
         if (seconds := stage_seconds.get()) is not None:
             seconds[self.task.name] = time.monotonic() - started
@@ -86,17 +88,17 @@ class Stage(Generic[P, R]):
             error.stage = error.stage or self.task.name
             raise
 
-    def unless(self, known: R | None, *args: P.args, **kwargs: P.kwargs) -> R:
+    def run_unless_known(self, known: R | None, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the task, unless an earlier run's result is known: then the UI shows it as reused."""
         if known is None:
             return self(*args, **kwargs)
-        args, kwargs = _as_they_are(args, kwargs)
+        args, kwargs = _quote_arguments(args, kwargs)
         self._reuse(*args, **kwargs, return_state=True)
         if (seconds := stage_seconds.get()) is not None:
             seconds[self.task.name] = None
         return known
 
-    def attempt(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+    def try_to_run(self, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Run the task here and now, where its failure costs time and no result.
 
         Returns:
@@ -111,11 +113,11 @@ class Stage(Generic[P, R]):
 
     def submit(self, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the task beside others; returns Prefect's future."""
-        args, kwargs = _as_they_are(args, kwargs)
+        args, kwargs = _quote_arguments(args, kwargs)
         return self.task.submit(*args, **kwargs)
 
 
-def _as_they_are(args: Any, kwargs: Any) -> tuple[Any, Any]:
+def _quote_arguments(args: Any, kwargs: Any) -> tuple[Any, Any]:
     """Arguments in which Prefect looks for no futures, which no stage is given.
 
     It would look through a request's every movie, for each stage of each of them.
@@ -123,11 +125,11 @@ def _as_they_are(args: Any, kwargs: Any) -> tuple[Any, Any]:
     return tuple(map(quote, args)), {name: quote(value) for name, value in kwargs.items()}
 
 
-REUSED = "Reused"
+REUSED_STATE = "Reused"
 """Name of the state of a stage whose result is that of an earlier run."""
 
 
-def ends_clearly(function: Callable[P, tuple[R, str]]) -> Callable[P, R]:
+def end_with_message(function: Callable[P, tuple[R, str]]) -> Callable[P, R]:
     """Make a flow function end in a state that tells in a sentence how it went.
 
     As a stage's, the function returns its value and that sentence; its errors become Failed
@@ -135,17 +137,17 @@ def ends_clearly(function: Callable[P, tuple[R, str]]) -> Callable[P, R]:
     """
 
     @wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+    def run_flow(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             value, message = function(*args, **kwargs)
         except PoseError as error:
             return Failed(message=str(error), data=error)  # type: ignore[return-value]
         except TerminationSignal:
-            note_end()
+            record_end()
             raise
         return Completed(message=message, data=value)  # type: ignore[return-value]
 
-    return run
+    return run_flow
 
 
 def stage(
@@ -166,7 +168,7 @@ def stage(
     return decorate
 
 
-def explained(error: BaseException) -> PoseError:
+def to_pose_error(error: BaseException) -> PoseError:
     """The error as one that can be shown to a user: one sentence, typed by what to do."""
     if isinstance(error, PoseError):
         return error
@@ -178,7 +180,7 @@ def explained(error: BaseException) -> PoseError:
     return told
 
 
-def _failed(error: PoseError) -> State[Any]:
+def _failed_state(error: PoseError) -> State[Any]:
     if error.output:
         with suppress(MissingContextError):
             get_run_logger().warning("Last output of the failed stage:\n%s", error.output)

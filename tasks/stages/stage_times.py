@@ -4,20 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-Seconds = dict[str, float | None]
+StageSeconds = dict[str, float | None]
 """Seconds by stage name; None where its result is that of an earlier run."""
 
-stage_seconds: ContextVar[Seconds | None] = ContextVar("stage_seconds", default=None)
+stage_seconds: ContextVar[StageSeconds | None] = ContextVar("stage_seconds", default=None)
 
 
 @contextmanager
-def timed_stages() -> Iterator[Seconds]:
+def time_stages() -> Iterator[StageSeconds]:
     """Collect how many seconds each stage takes that this thread calls in the block.
 
     Yields:
         Seconds by stage name.
     """
-    seconds: Seconds = {}
+    seconds: StageSeconds = {}
     token = stage_seconds.set(seconds)
     try:
         yield seconds

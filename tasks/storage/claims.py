@@ -27,25 +27,25 @@ from typing import Protocol
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 
-RENEW_EVERY = 15.0
+RENEW_INTERVAL = 15.0
 """Seconds between two signs of life."""
 
 STALE_AFTER = 60.0
 """Seconds without a sign after which a holder is taken to be gone."""
 
-LOOK_EVERY = 2.0
+POLL_INTERVAL = 2.0
 """Seconds between two looks of whoever waits."""
 
-GIVES_UP_AFTER = 120.0
+UNREACHABLE_TIMEOUT = 120.0
 """Seconds that whoever waits tries to reach the store."""
 
-_ENDS_BY = 5.0
+_RELEASE_TIMEOUT = 5.0
 """Seconds that the end of a claim waits for a sign which is just being written."""
 
-_LARGEST = 1 << 16
+_MAX_CLAIM_BYTES = 1 << 16
 
 
-class Objects(Protocol):
+class ClaimStore(Protocol):
     """What claims need of an `ObjectStore`; it says what each of these does."""
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]: ...  # noqa: D102
@@ -79,28 +79,28 @@ class Holder:
         return f"run {self.name!r} ({self.id}) on {self.host}, since {self.since}"
 
 
-_UNKNOWN = Holder(
+_UNKNOWN_HOLDER = Holder(
     "unknown", "of another version", "an unknown machine", "an unknown time", token=""
 )
 
 
-_Mark = frozenset[tuple[str, str | None]]
+_Fingerprint = frozenset[tuple[str, str | None]]
 """Keys and ETags: another one with every sign of life."""
 
 
 @dataclass(frozen=True)
-class _Found:
+class _ClaimObjects:
     """What lies under one number."""
 
     objects: tuple[ObjectInfo, ...]
 
     @property
-    def claim(self) -> ObjectInfo | None:
+    def claim_object(self) -> ObjectInfo | None:
         """None where a sign alone was left behind."""
         return next((info for info in self.objects if "." not in info.location.name), None)
 
     @property
-    def mark(self) -> _Mark:
+    def fingerprint(self) -> _Fingerprint:
         """What all this looks like."""
         return frozenset((info.location.key, info.etag) for info in self.objects)
 
@@ -123,7 +123,7 @@ class Claim:
 
     def __init__(
         self,
-        store: Objects,
+        store: ClaimStore,
         folder: Location,
         holder: Holder,
         has_ended: Callable[[str], bool] = lambda _: False,
@@ -136,11 +136,11 @@ class Claim:
         self._has_ended, self._clock, self._pause = has_ended, clock, pause
         self._content = json.dumps(asdict(holder), indent=2).encode()
         self._number, self._signs = 0, 0
-        self._unchanged_since: dict[_Mark, float] = {}
+        self._unchanged_since: dict[_Fingerprint, float] = {}
         self._looked = clock()
         self._one_at_a_time = threading.RLock()
 
-    def take(self, waiting: Callable[[Holder], None]) -> None:
+    def acquire(self, waiting: Callable[[Holder], None]) -> None:
         """Wait until nobody else has the claim, and have it.
 
         Args:
@@ -151,118 +151,125 @@ class Claim:
                 there. Other errors are the store's.
         """
         while True:
-            found = self._look_patiently()
-            gone = {one.mark for one in found.values() if self._is_gone(one)}
-            others = [one for one in found.values() if one.mark not in gone]
-            if alive := [holder for one in others if (holder := self._of(one))]:
+            found = self._list_with_retries()
+            gone = {one.fingerprint for one in found.values() if self._is_gone(one)}
+            others = [one for one in found.values() if one.fingerprint not in gone]
+            if alive := [holder for one in others if (holder := self._holder_of(one))]:
                 waiting(alive[0])
-                self._pause(LOOK_EVERY)
-            elif self._enter(max(found, default=0) + 1, gone):
+                self._pause(POLL_INTERVAL)
+            elif self._try_to_claim(max(found, default=0) + 1, gone):
                 return
             else:
-                self._pause(random.uniform(0, LOOK_EVERY))  # noqa: S311 - parts two that meet
+                self._pause(random.uniform(0, POLL_INTERVAL))  # noqa: S311 - parts two that meet
 
-    def holds(self) -> bool:
+    def renew_and_check(self) -> bool:
         """Give a sign of life, and look whether the claim still stands; once lost, it stays so.
 
         In this order: whoever is about to take the claim over then sees the sign, or is seen.
         """
         with self._one_at_a_time:
             if not self.lost:
-                self._sign()
-                found = self._once_decided()
-                if not self._is_mine(self._claim) or self._rivals(found):
-                    self._lose(found)
+                self._write_sign()
+                found = self._wait_for_decision()
+                if not self._is_mine(self._claim_location) or self._later_claims(found):
+                    self._mark_lost(found)
             return not self.lost
 
     def release(self) -> None:
         """Give the claim up, where it is held or being taken."""
-        waited = self._one_at_a_time.acquire(timeout=_ENDS_BY)
+        waited = self._one_at_a_time.acquire(timeout=_RELEASE_TIMEOUT)
         try:
             if self._number:
-                if self._is_mine(self._claim):
-                    self._store.remove(self._claim)
-                self._store.remove(self._own_sign)
+                if self._is_mine(self._claim_location):
+                    self._store.remove(self._claim_location)
+                self._store.remove(self._sign_location)
         finally:
             if waited:
                 self._one_at_a_time.release()
 
     @property
-    def _claim(self) -> Location:
+    def _claim_location(self) -> Location:
         return self._folder.child(f"{self._number:08}")
 
     @property
-    def _own_sign(self) -> Location:
+    def _sign_location(self) -> Location:
         return self._folder.child(f"{self._number:08}.{self._holder.token}")
 
-    def _look_patiently(self) -> dict[int, _Found]:
+    def _list_with_retries(self) -> dict[int, _ClaimObjects]:
         """A look of whoever waits, for hours perhaps: a store may be away for a while."""
         while True:
             try:
-                return self._look()
+                return self._list_claims()
             except (ConnectionError, TimeoutError):
-                if self._clock() - self._looked >= GIVES_UP_AFTER:
+                if self._clock() - self._looked >= UNREACHABLE_TIMEOUT:
                     raise
-            self._pause(LOOK_EVERY)
+            self._pause(POLL_INTERVAL)
 
-    def _look(self) -> dict[int, _Found]:
+    def _list_claims(self) -> dict[int, _ClaimObjects]:
         """What there is, by number; notes since when each has been seen as it is."""
         objects: dict[int, list[ObjectInfo]] = {}
         for info in self._store.list(self._folder):
             number = info.location.name.partition(".")[0]
             if number.isdecimal():
                 objects.setdefault(int(number), []).append(info)
-        found = {number: _Found(tuple(objects[number])) for number in sorted(objects)}
-        self._note([one.mark for one in found.values()])
+        found = {number: _ClaimObjects(tuple(objects[number])) for number in sorted(objects)}
+        self._track_changes([one.fingerprint for one in found.values()])
         return found
 
-    def _note(self, marks: Iterable[_Mark]) -> None:
+    def _track_changes(self, marks: Iterable[_Fingerprint]) -> None:
         now = self._clock()
         # While the store was away from here, it may have been away from those who give signs.
-        known = self._unchanged_since if now - self._looked < RENEW_EVERY else {}
+        known = self._unchanged_since if now - self._looked < RENEW_INTERVAL else {}
         self._unchanged_since = {mark: known.get(mark, now) for mark in marks}
         self._looked = now
 
-    def _is_gone(self, found: _Found) -> bool:
+    def _is_gone(self, found: _ClaimObjects) -> bool:
         """Whether nobody has a claim any more, or only this run's own earlier start."""
-        if found.claim is None or self._looked - self._unchanged_since[found.mark] >= STALE_AFTER:
+        if (
+            found.claim_object is None
+            or self._looked - self._unchanged_since[found.fingerprint] >= STALE_AFTER
+        ):
             return True
-        holder = self._of(found)
+        holder = self._holder_of(found)
         return holder is not None and (
             holder.id == self._holder.id or self._has_ended(holder.process)
         )
 
-    def _of(self, found: _Found) -> Holder | None:
+    def _holder_of(self, found: _ClaimObjects) -> Holder | None:
         """Whose claim it is; None where it has just been given up."""
-        return None if found.claim is None else _read(self._store, found.claim.location)
+        return (
+            None
+            if found.claim_object is None
+            else _read_holder(self._store, found.claim_object.location)
+        )
 
     def _is_mine(self, location: Location) -> bool:
-        holder = _read(self._store, location)
+        holder = _read_holder(self._store, location)
         return holder is not None and holder.token == self._holder.token
 
-    def _enter(self, number: int, gone: set[_Mark]) -> bool:
+    def _try_to_claim(self, number: int, gone: set[_Fingerprint]) -> bool:
         """Claim a number; give way to whoever is there and has not been found to be gone."""
         self._number = number
-        if not self._create():
+        if not self._create_claim():
             self._number = 0
             return False
-        others = [one for n, one in self._look().items() if n != number]
-        if any(one.claim and one.mark not in gone for one in others):
-            self._store.remove(self._claim)
+        others = [one for n, one in self._list_claims().items() if n != number]
+        if any(one.claim_object and one.fingerprint not in gone for one in others):
+            self._store.remove(self._claim_location)
             self._number = 0
             return False
-        self._sign()
-        self._remove(others)
+        self._write_sign()
+        self._remove_claims(others)
         return True
 
-    def _create(self) -> bool:
+    def _create_claim(self) -> bool:
         """Make the claim, unless somebody else has; see that the store heeds the condition."""
-        if not self._store.create(self._claim, self._content):
+        if not self._store.create(self._claim_location, self._content):
             # The client library repeats a request whose answer was lost.
-            return self._is_mine(self._claim)
-        if not self._store.create(self._claim, self._content):
+            return self._is_mine(self._claim_location)
+        if not self._store.create(self._claim_location, self._content):
             return True
-        self._store.remove(self._claim)
+        self._store.remove(self._claim_location)
         self._number = 0
         raise OSError(
             ENOTSUP,
@@ -270,44 +277,44 @@ class Claim:
             "(If-None-Match: *); use one that heeds it",
         )
 
-    def _sign(self) -> None:
+    def _write_sign(self) -> None:
         self._signs += 1
-        self._store.put(self._own_sign, str(self._signs).encode())
+        self._store.put(self._sign_location, str(self._signs).encode())
 
-    def _remove(self, found: Iterable[_Found]) -> None:
+    def _remove_claims(self, found: Iterable[_ClaimObjects]) -> None:
         """Remove what others have left, claims first: what has none is in nobody's way."""
         for one in found:
             for info in sorted(one.objects, key=lambda info: info.location.key):
                 self._store.remove(info.location)
 
-    def _once_decided(self) -> dict[int, _Found]:
+    def _wait_for_decision(self) -> dict[int, _ClaimObjects]:
         """What there is, once whoever came later has gone again, or has removed this claim."""
         until = self._clock() + STALE_AFTER
-        found = self._look()
-        while self._rivals(found) and self._is_there(found) and self._clock() < until:
-            self._pause(LOOK_EVERY)
-            found = self._look()
+        found = self._list_claims()
+        while self._later_claims(found) and self._has_own_claim(found) and self._clock() < until:
+            self._pause(POLL_INTERVAL)
+            found = self._list_claims()
         return found
 
-    def _is_there(self, found: dict[int, _Found]) -> bool:
-        return self._number in found and found[self._number].claim is not None
+    def _has_own_claim(self, found: dict[int, _ClaimObjects]) -> bool:
+        return self._number in found and found[self._number].claim_object is not None
 
-    def _rivals(self, found: dict[int, _Found]) -> list[_Found]:
+    def _later_claims(self, found: dict[int, _ClaimObjects]) -> list[_ClaimObjects]:
         """Claims that were made later than this one."""
-        return [one for n, one in found.items() if n > self._number and one.claim]
+        return [one for n, one in found.items() if n > self._number and one.claim_object]
 
-    def _lose(self, found: dict[int, _Found]) -> None:
+    def _mark_lost(self, found: dict[int, _ClaimObjects]) -> None:
         self.lost = True
-        holders = [holder for one in reversed(found.values()) if (holder := self._of(one))]
+        holders = [holder for one in reversed(found.values()) if (holder := self._holder_of(one))]
         others = [holder for holder in holders if holder.token != self._holder.token]
         self.successor = next(iter(others), None)
         with suppress(OSError):
-            self._store.remove(self._own_sign)
+            self._store.remove(self._sign_location)
 
 
 def is_held_by(
     run: str,
-    store: Objects,
+    store: ClaimStore,
     folder: Location,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
@@ -325,26 +332,26 @@ def is_held_by(
     """
     until = clock() + STALE_AFTER
     while True:
-        holders = _holders(store, folder)
+        holders = _read_holder_ids(store, folder)
         if run not in holders or holders[-1] == run:
             return run in holders
         if clock() >= until:
             return False
-        pause(LOOK_EVERY)
+        pause(POLL_INTERVAL)
 
 
-def _holders(store: Objects, folder: Location) -> list[str]:
+def _read_holder_ids(store: ClaimStore, folder: Location) -> list[str]:
     """Ids of the runs that have a claim, the latest last."""
     names = {info.location.name: info.location for info in store.list(folder)}
     claims = [names[name] for name in sorted(filter(str.isdecimal, names))]
-    return [holder.id for claim in claims if (holder := _read(store, claim))]
+    return [holder.id for claim in claims if (holder := _read_holder(store, claim))]
 
 
-def _read(store: Objects, location: Location) -> Holder | None:
+def _read_holder(store: ClaimStore, location: Location) -> Holder | None:
     """Whose claim lies there; None where it has just been given up."""
     try:
-        return Holder(**json.loads(store.read(location, _LARGEST)))
+        return Holder(**json.loads(store.read(location, _MAX_CLAIM_BYTES)))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):
-        return _UNKNOWN
+        return _UNKNOWN_HOLDER

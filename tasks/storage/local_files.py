@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-Progress = Callable[[int], None]
+ProgressCallback = Callable[[int], None]
 
-PARTIAL = ".partial"
-CHUNK = 1 << 20
+PARTIAL_SUFFIX = ".partial"
+_CHUNK_BYTES = 1 << 20
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def open_replacement(path: Path) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of ``path`` once the block has succeeded.
 
     It lies beside ``path`` under a temporary name, and is gone when the block fails.
@@ -25,9 +25,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         NotADirectoryError: A file is where the folder should be.
         OSError: With ``errno.ENOSPC`` or ``errno.EDQUOT`` the disk became full.
     """
-    existing_folder(path.parent)
+    nearest_folder(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _beside(path)
+    partial = _temporary_path(path)
     try:
         with partial.open("x+b") as file:
             yield file
@@ -52,16 +52,16 @@ def create_file(path: Path, data: bytes) -> bool:
         NotADirectoryError: A file is where the folder should be.
         OSError: With ``errno.ENOTSUP`` files have only one name in this file system.
     """
-    existing_folder(path.parent)
+    nearest_folder(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _beside(path)
+    partial = _temporary_path(path)
     try:
         partial.write_bytes(data)
         path.hardlink_to(partial)
     except FileExistsError:
         return False
     except OSError as error:
-        if error.errno not in _ONE_NAME:
+        if error.errno not in _NO_HARD_LINK_ERRNOS:
             raise
         raise OSError(
             errno.ENOTSUP, f"{path}: this file system has no hard links; use a folder on another"
@@ -71,22 +71,26 @@ def create_file(path: Path, data: bytes) -> bool:
     return True
 
 
-_ONE_NAME = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+_NO_HARD_LINK_ERRNOS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 """How file systems say that a file can have only one name there."""
 
 
-def _beside(path: Path) -> Path:
+def _temporary_path(path: Path) -> Path:
     """A temporary name in the same folder; it tells the name to be where that leaves it room."""
-    name = f".{path.name}" if len(path.name.encode(errors="replace")) <= _LONGEST_TOLD else ""
-    return path.with_name(f".{secrets.token_hex(8)}{name}{PARTIAL}")
+    name = (
+        f".{path.name}"
+        if len(path.name.encode(errors="replace")) <= _MAX_EMBEDDED_NAME_BYTES
+        else ""
+    )
+    return path.with_name(f".{secrets.token_hex(8)}{name}{PARTIAL_SUFFIX}")
 
 
-_LONGEST_TOLD = 200
+_MAX_EMBEDDED_NAME_BYTES = 200
 """Bytes of a name that is part of a longer one: a file's name has 255 at the most."""
 
 
-def target_of(partial: Path) -> Path:
-    """What a file was to become that is being written by `replacing`.
+def partial_target(partial: Path) -> Path:
+    """What a file was to become that is being written by `open_replacement`.
 
     Args:
         partial: Its temporary name.
@@ -94,16 +98,16 @@ def target_of(partial: Path) -> Path:
     Returns:
         The name to be; the temporary one where that does not tell.
     """
-    _, _, name = partial.name[1:].removesuffix(PARTIAL).partition(".")
+    _, _, name = partial.name[1:].removesuffix(PARTIAL_SUFFIX).partition(".")
     return partial.with_name(name) if name else partial
 
 
 def is_partial(name: str) -> bool:
-    """Whether a file of this name is still being written by `replacing`."""
-    return name.startswith(".") and name.endswith(PARTIAL)
+    """Whether a file of this name is still being written by `open_replacement`."""
+    return name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
 
 
-def existing_folder(path: Path) -> Path:
+def nearest_folder(path: Path) -> Path:
     """The nearest folder at or above a path.
 
     Raises:
@@ -115,13 +119,13 @@ def existing_folder(path: Path) -> Path:
     return nearest
 
 
-def check_room(folder: Path, size: int) -> None:
+def check_disk_space(folder: Path, size: int) -> None:
     """Refuse to begin what the disk has no room for.
 
     Raises:
         OSError: With ``errno.ENOSPC`` and the figures.
     """
-    free = shutil.disk_usage(existing_folder(folder)).free
+    free = shutil.disk_usage(nearest_folder(folder)).free
     if free < size:
         raise OSError(
             errno.ENOSPC,
@@ -130,16 +134,16 @@ def check_room(folder: Path, size: int) -> None:
         )
 
 
-def sha256_of(path: Path) -> str:
+def compute_sha256(path: Path) -> str:
     """The SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def copy_and_hash(source: BinaryIO, target: BinaryIO, progress: Progress | None) -> str:
+def copy_and_hash(source: BinaryIO, target: BinaryIO, progress: ProgressCallback | None) -> str:
     """Copy all that is left of ``source``; returns its SHA-256."""
     digest = hashlib.sha256()
-    while chunk := source.read(CHUNK):
+    while chunk := source.read(_CHUNK_BYTES):
         target.write(chunk)
         digest.update(chunk)
         if progress:

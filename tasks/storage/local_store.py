@@ -12,17 +12,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tasks.storage.local_files import (
-    Progress,
-    check_room,
+    ProgressCallback,
+    check_disk_space,
     copy_and_hash,
     create_file,
-    existing_folder,
     is_partial,
-    replacing,
-    target_of,
+    nearest_folder,
+    open_replacement,
+    partial_target,
 )
 from tasks.storage.location import Location
-from tasks.storage.store import CHANGED, ObjectInfo, ObjectStore, check_part, check_size
+from tasks.storage.store import CHANGED_MESSAGE, ObjectInfo, ObjectStore, check_part, check_size
 
 
 class LocalStore(ObjectStore):
@@ -54,18 +54,20 @@ class LocalStore(ObjectStore):
         """Every file below a folder; links to folders are not followed."""
         if not prefix.path.is_dir():
             return
-        for folder, subfolders, names in os.walk(prefix.path, onerror=_raise):
+        for folder, subfolders, names in os.walk(prefix.path, onerror=_raise_error):
             subfolders.sort()
             paths = (os.path.join(folder, name) for name in sorted(names))  # noqa: PTH118
-            yield from filter(None, map(list_folder, paths))
+            yield from filter(None, map(_stat_if_complete, paths))
 
-    def download(self, source: ObjectInfo, path: Path, progress: Progress | None = None) -> str:
+    def download(
+        self, source: ObjectInfo, path: Path, progress: ProgressCallback | None = None
+    ) -> str:
         """Copy a file."""
-        check_room(path.parent, source.size)
-        self._check_same(source)
-        with source.location.path.open("rb") as file, replacing(path) as copy:
+        check_disk_space(path.parent, source.size)
+        self._check_unchanged(source)
+        with source.location.path.open("rb") as file, open_replacement(path) as copy:
             sha256 = copy_and_hash(file, copy, progress)
-            self._check_same(source)
+            self._check_unchanged(source)
         return sha256
 
     def upload(
@@ -73,13 +75,13 @@ class LocalStore(ObjectStore):
         path: Path,
         target: Location,
         content_type: str | None = None,  # noqa: ARG002 - a file has none
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
     ) -> ObjectInfo:
         """Copy a file into a folder, and see that it is on the disk before it gets its name."""
         if target.is_prefix:
             raise IsADirectoryError(f"{target}: expected the name of a file, found a folder.")
-        check_room(target.path.parent, path.stat().st_size)
-        with path.open("rb") as file, replacing(target.path) as copy:
+        check_disk_space(target.path.parent, path.stat().st_size)
+        with path.open("rb") as file, open_replacement(target.path) as copy:
             sha256 = copy_and_hash(file, copy, progress)
             copy.flush()
             os.fsync(copy.fileno())
@@ -101,7 +103,7 @@ class LocalStore(ObjectStore):
 
     def put(self, location: Location, data: bytes) -> None:
         """Write a small file."""
-        with replacing(location.path) as file:
+        with open_replacement(location.path) as file:
             file.write(data)
 
     def create(self, location: Location, data: bytes) -> bool:
@@ -114,7 +116,7 @@ class LocalStore(ObjectStore):
 
     def check_writable(self, prefix: Location) -> None:
         """Make and remove a file in the folder, or where the folder would be made."""
-        folder = existing_folder(prefix.path)
+        folder = nearest_folder(prefix.path)
         try:
             tempfile.TemporaryFile(dir=folder).close()
         except PermissionError:
@@ -123,7 +125,7 @@ class LocalStore(ObjectStore):
                 "its owner grant the right to write."
             ) from None
 
-    def abort_unfinished(
+    def abort_unfinished_uploads(
         self,
         prefix: Location,
         chosen: Callable[[Location], bool],
@@ -134,7 +136,7 @@ class LocalStore(ObjectStore):
         found = 0
         for folder, _, names in os.walk(prefix.path):
             partials = (Path(folder, name) for name in names if is_partial(name))
-            for path in (one for one in partials if chosen(Location("", str(target_of(one))))):
+            for path in (one for one in partials if chosen(Location("", str(partial_target(one))))):
                 with suppress(FileNotFoundError):
                     if path.stat().st_mtime <= last:
                         path.unlink()
@@ -145,16 +147,16 @@ class LocalStore(ObjectStore):
         """The file itself."""
         return source.location.path
 
-    def signed_link(self, location: Location, seconds: int) -> str | None:  # noqa: ARG002
+    def create_signed_link(self, location: Location, seconds: int) -> str | None:  # noqa: ARG002
         """Nothing: browsers do not follow links from a web page to a local file."""
         return None
 
-    def _check_same(self, source: ObjectInfo) -> None:
+    def _check_unchanged(self, source: ObjectInfo) -> None:
         if source.etag and self.stat(source.location).etag != source.etag:
-            raise OSError(errno.ESTALE, f"{source.location}: {CHANGED}.")
+            raise OSError(errno.ESTALE, f"{source.location}: {CHANGED_MESSAGE}.")
 
 
-def list_folder(path: str) -> ObjectInfo | None:
+def _stat_if_complete(path: str) -> ObjectInfo | None:
     """A file that was found, unless it is unfinished, gone again, or a pipe or device."""
     if is_partial(os.path.basename(path)) or not Path(path).is_file():  # noqa: PTH119
         return None
@@ -163,5 +165,5 @@ def list_folder(path: str) -> ObjectInfo | None:
     return None
 
 
-def _raise(error: OSError) -> None:
+def _raise_error(error: OSError) -> None:
     raise error

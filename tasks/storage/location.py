@@ -10,13 +10,13 @@ from typing import Self
 from urllib.parse import quote, unquote
 
 # The names that AWS allows, and the capitals and underscores that older buckets still have.
-_BUCKET = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_BUCKET_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 # At least two letters: a single one is rather a drive than a scheme.
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 # A password may hold a slash, where a person forgot to write it as %2F.
-_USER = re.compile(r"(?<=://)(?:[^\s/:]*:\S*@|[^\s/]*@)")
+_USER_INFO = re.compile(r"(?<=://)(?:[^\s/:]*:\S*@|[^\s/]*@)")
 _UNPRINTABLE = re.compile(r"[\0\r\n]")
-_EXPECTED = "expected s3://bucket/key, file:///path or a plain path"
+_EXPECTED_FORM = "expected s3://bucket/key, file:///path or a plain path"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,17 +42,17 @@ class Location:
             ValueError: The text is no location, or its scheme or bucket name is not supported.
         """
         _check_text(text)
-        scheme = _SCHEME.match(text)
+        scheme = _URL_SCHEME.match(text)
         match scheme and scheme[1].lower():
             case None:
-                return cls("", _absolute(text))
+                return cls("", _absolute_path(text))
             case "s3":
-                return cls(*_bucket_and_key(text))
+                return cls(*_parse_bucket_and_key(text))
             case "file":
-                return cls("", _absolute(_path_of_url(text)))
+                return cls("", _absolute_path(_parse_file_url(text)))
             case other:
                 raise ValueError(
-                    f"{without_secrets(text)}: found the scheme '{other}:', {_EXPECTED}. "
+                    f"{without_secrets(text)}: found the scheme '{other}:', {_EXPECTED_FORM}. "
                     "A local file with a colon in its name is written ./name."
                 )
 
@@ -122,17 +122,17 @@ def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
         secrets: What is cut out wherever it is, as it stands and as it stands in an address.
     """
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, _CUT_OUT).replace(quote(secret, safe=""), _CUT_OUT)
-    return re.sub(r"\?[^\s\"'<>]+", "", _USER.sub("", text))
+        text = text.replace(secret, _REDACTED).replace(quote(secret, safe=""), _REDACTED)
+    return re.sub(r"\?[^\s\"'<>]+", "", _USER_INFO.sub("", text))
 
 
-def displayable(text: str) -> str:
+def format_location(text: str) -> str:
     """A location as a person wrote it, without a password or a signature in a web address."""
     web = re.match("https?:", text, re.IGNORECASE)
-    return without_secrets(text) if web else _USER.sub("", text)
+    return without_secrets(text) if web else _USER_INFO.sub("", text)
 
 
-_CUT_OUT = "***"
+_REDACTED = "***"
 """What stands in a text in the place of a secret."""
 
 
@@ -140,7 +140,7 @@ def _check_text(text: str) -> None:
     """Refuse what no store can hold, and what only a slip of the keyboard makes."""
     if not text or text[0].isspace():
         found = "text that starts with a blank" if text else "nothing"
-        raise ValueError(f"{text!r}: found {found}, {_EXPECTED}.")
+        raise ValueError(f"{text!r}: found {found}, {_EXPECTED_FORM}.")
     _check_printable(text)
 
 
@@ -149,14 +149,14 @@ def _check_printable(text: str) -> None:
         raise ValueError(f"{text!r}: a location may hold no line break and no NUL; remove it.")
 
 
-def _bucket_and_key(text: str) -> tuple[str, str]:
+def _parse_bucket_and_key(text: str) -> tuple[str, str]:
     found = re.fullmatch(r"[sS]3://([^/]*)/?(.*)", text, re.DOTALL)
     if not found:
         raise ValueError(
             f"{without_secrets(text)}: expected two slashes after 's3:', as in s3://bucket/key."
         )
     bucket, key = found.groups()
-    if not _BUCKET.fullmatch(bucket):
+    if not _BUCKET_NAME.fullmatch(bucket):
         raise ValueError(
             f"{without_secrets(text)}: found no bucket name. Expected s3://bucket/key, with a "
             "bucket of 3 to 63 letters, digits, dots and hyphens."
@@ -174,7 +174,7 @@ def _check_encodable(text: str, key: str) -> None:
         ) from error
 
 
-def _path_of_url(text: str) -> str:
+def _parse_file_url(text: str) -> str:
     """The path in a file URL; ``?`` and ``#`` are part of it, as in any file's name."""
     found = re.fullmatch(r"[^:]+:(?://(?:localhost)?)?(/(?!/).*)", text, re.IGNORECASE | re.DOTALL)
     if not found:
@@ -184,6 +184,6 @@ def _path_of_url(text: str) -> str:
     return path
 
 
-def _absolute(text: str) -> str:
+def _absolute_path(text: str) -> str:
     path = os.path.abspath(text)  # noqa: PTH100 - Path.resolve() would follow links
     return path + "/" if text.endswith("/") and not path.endswith("/") else path

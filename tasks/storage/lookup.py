@@ -2,9 +2,14 @@
 
 import glob
 
-from tasks.storage.local_store import LocalStore, list_folder
+from tasks.storage.local_store import LocalStore, _stat_if_complete
 from tasks.storage.location import Location
-from tasks.storage.patterns import fixed_folder, matches, natural_order, with_whole_stars
+from tasks.storage.patterns import (
+    is_match,
+    literal_folder,
+    natural_sort_key,
+    normalize_double_stars,
+)
 from tasks.storage.store import ObjectInfo, ObjectStore
 
 
@@ -17,7 +22,7 @@ def store_for(location: Location) -> ObjectStore:
     return S3Store()
 
 
-def expand(text: str) -> list[ObjectInfo]:
+def expand_location(text: str) -> list[ObjectInfo]:
     """Find what one entry of a request means, in natural order.
 
     Args:
@@ -34,15 +39,15 @@ def expand(text: str) -> list[ObjectInfo]:
     """
     location = Location.parse(text)
     store = store_for(location)
-    found = list(store.list(location)) if location.is_prefix else _one(store, location)
+    found = list(store.list(location)) if location.is_prefix else _find_object(store, location)
     if not found and location.has_glob:
-        found = _matching(store, location)
+        found = _find_matches(store, location)
     if not found:
-        raise FileNotFoundError(_nothing(location))
-    return sorted(found, key=lambda info: natural_order(info.location.key))
+        raise FileNotFoundError(_describe_no_match(location))
+    return sorted(found, key=lambda info: natural_sort_key(info.location.key))
 
 
-def _one(store: ObjectStore, location: Location) -> list[ObjectInfo]:
+def _find_object(store: ObjectStore, location: Location) -> list[ObjectInfo]:
     """The object itself, or nothing where the location may still be a pattern."""
     try:
         return [store.stat(location)]
@@ -57,17 +62,17 @@ def _one(store: ObjectStore, location: Location) -> list[ObjectInfo]:
     )
 
 
-def _matching(store: ObjectStore, location: Location) -> list[ObjectInfo]:
-    pattern = with_whole_stars(location.key + "**" * location.key.endswith("/"))
+def _find_matches(store: ObjectStore, location: Location) -> list[ObjectInfo]:
+    pattern = normalize_double_stars(location.key + "**" * location.key.endswith("/"))
     if location.is_local and "**" not in pattern:
         # A listing would enter every folder below, also those that nobody may read.
         paths = glob.iglob(pattern, include_hidden=True)  # noqa: PTH207 - the pattern is absolute
-        return [info for path in paths if (info := list_folder(path))]
-    folder = Location(location.bucket, fixed_folder(pattern))
-    return [info for info in store.list(folder) if matches(info.location.key, pattern)]
+        return [info for path in paths if (info := _stat_if_complete(path))]
+    folder = Location(location.bucket, literal_folder(pattern))
+    return [info for info in store.list(folder) if is_match(info.location.key, pattern)]
 
 
-def _nothing(location: Location) -> str:
+def _describe_no_match(location: Location) -> str:
     if not location.has_glob:
         return f"{location}: there are no objects below this prefix. Check its spelling and case."
     return (

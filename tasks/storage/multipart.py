@@ -13,19 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from tasks.storage.local_files import Progress
+from tasks.storage.local_files import ProgressCallback
 
-AT_ONCE = 8
+PARALLEL_PARTS = 8
 """Parts that are under way at the same time."""
 
-LEAST, MOST = 16 << 20, 64 << 20
+MIN_PART_BYTES, MAX_PART_BYTES = 16 << 20, 64 << 20
 """Bytes of a part, but for the last one."""
 
-MOST_PARTS = 10_000
+MAX_PARTS = 10_000
 """What S3 takes of one object; larger ones have larger parts."""
 
-_STEP = 1 << 20
-_CHUNK = 256 << 10
+_PART_SIZE_STEP = 1 << 20
+_CHUNK_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Part:
     stop: int
 
 
-def parts_to_fetch(size: int) -> list[Part]:
+def split_for_download(size: int) -> list[Part]:
     """Large parts first, then smaller and smaller ones: no thread is left alone with a large one.
 
     Args:
@@ -53,14 +53,14 @@ def parts_to_fetch(size: int) -> list[Part]:
     parts: list[Part] = []
     start = 0
     while start < size or not parts:
-        length = min(max((size - start) // (2 * AT_ONCE), LEAST), MOST)
-        stop = min(start + -(-length // _STEP) * _STEP, size)
+        length = min(max((size - start) // (2 * PARALLEL_PARTS), MIN_PART_BYTES), MAX_PART_BYTES)
+        stop = min(start + -(-length // _PART_SIZE_STEP) * _PART_SIZE_STEP, size)
         parts.append(Part(start, stop))
         start = stop
     return parts
 
 
-def parts_to_send(size: int) -> list[Part]:
+def split_for_upload(size: int) -> list[Part]:
     """Parts of the same length, as some stores want them; the last one may be shorter.
 
     Args:
@@ -69,42 +69,44 @@ def parts_to_send(size: int) -> list[Part]:
     Returns:
         At least one part, also of an empty file.
     """
-    length = max(min(max(-(-size // AT_ONCE), LEAST), MOST), -(-size // MOST_PARTS))
-    length = -(-length // _STEP) * _STEP
+    length = max(
+        min(max(-(-size // PARALLEL_PARTS), MIN_PART_BYTES), MAX_PART_BYTES), -(-size // MAX_PARTS)
+    )
+    length = -(-length // _PART_SIZE_STEP) * _PART_SIZE_STEP
     starts = range(0, max(size, 1), length)
     return [Part(start, min(start + length, size)) for start in starts]
 
 
-def sha256_of_parts(file: BinaryIO, parts: Sequence[Part]) -> tuple[str, list[str]]:
+def compute_sha256_of_parts(file: BinaryIO, parts: Sequence[Part]) -> tuple[str, list[str]]:
     """The SHA-256 of a whole file and of each of its parts, in hexadecimal digits.
 
     The whole takes one processor and the parts take another one.
     """
     size = parts[-1].stop
     if len(parts) == 1:
-        whole = _sha256(file, parts[0], threading.Event())
+        whole = _hash_part(file, parts[0], threading.Event())
         return whole, [whole]
     ended = threading.Event()
     with ThreadPoolExecutor(1) as thread:
-        others = thread.submit(lambda: [_sha256(file, part, ended) for part in parts])
+        others = thread.submit(lambda: [_hash_part(file, part, ended) for part in parts])
         try:
-            return _sha256(file, Part(0, size), ended), others.result()
+            return _hash_part(file, Part(0, size), ended), others.result()
         finally:
             ended.set()
 
 
-def _sha256(file: BinaryIO, part: Part, ended: threading.Event) -> str:
+def _hash_part(file: BinaryIO, part: Part, ended: threading.Event) -> str:
     digest = hashlib.sha256()
-    for chunk in _chunks(file, part):
+    for chunk in _read_chunks(file, part):
         if ended.is_set():
             break
         digest.update(chunk)
     return digest.hexdigest()
 
 
-def _chunks(file: BinaryIO, part: Part) -> Iterator[memoryview]:
+def _read_chunks(file: BinaryIO, part: Part) -> Iterator[memoryview]:
     """What a file holds of a part; each piece is overwritten by the next one."""
-    buffer, place = memoryview(bytearray(_CHUNK)), part.start
+    buffer, place = memoryview(bytearray(_CHUNK_BYTES)), part.start
     while place < part.stop:
         count = os.preadv(file.fileno(), [buffer[: part.stop - place]], place)
         if not count:
@@ -117,7 +119,7 @@ class StopTransfer(BaseException):
     """Ends a transfer; a client library does not take this for an error that may pass."""
 
 
-class Transfer:
+class UploadState:
     """What the parts of one upload have in common: how much has gone, and whether it goes on.
 
     Args:
@@ -127,7 +129,7 @@ class Transfer:
         failure: Why it cannot go on, where that is not the store's.
     """
 
-    def __init__(self, progress: Progress | None) -> None:
+    def __init__(self, progress: ProgressCallback | None) -> None:
         self.failure: BaseException | None = None
         self._progress, self._lock, self._stopped = progress, threading.Lock(), False
 
@@ -145,7 +147,7 @@ class Transfer:
         self.stop()
         raise StopTransfer from error
 
-    def count(self, more: int) -> None:
+    def count_sent(self, more: int) -> None:
         """Note that bytes have gone.
 
         Raises:
@@ -171,7 +173,7 @@ class PartBody:
         transfer: Is told of what is read for the first time.
     """
 
-    def __init__(self, file: BinaryIO, part: Part, sha256: str, transfer: Transfer) -> None:
+    def __init__(self, file: BinaryIO, part: Part, sha256: str, transfer: UploadState) -> None:
         self.sha256 = sha256
         self._file, self._part, self._transfer = file, part, transfer
         self._place, self._told = 0, 0
@@ -185,9 +187,9 @@ class PartBody:
         wanted = left if size is None or size < 0 else min(size, left)
         data = os.pread(self._file.fileno(), wanted, self._part.start + self._place)
         if wanted and not data:
-            self._transfer.fail(OSError(errno.ESTALE, f"{self._file.name}: {_SHORTER}"))
+            self._transfer.fail(OSError(errno.ESTALE, f"{self._file.name}: {_SHRUNK_MESSAGE}"))
         self._place += len(data)
-        self._transfer.count(max(0, self._place - self._told))
+        self._transfer.count_sent(max(0, self._place - self._told))
         self._told = max(self._told, self._place)
         return data
 
@@ -201,4 +203,6 @@ class PartBody:
         return self._place
 
 
-_SHORTER = "the file became shorter while it was sent; let it be written to its end, then run again"
+_SHRUNK_MESSAGE = (
+    "the file became shorter while it was sent; let it be written to its end, then run again"
+)

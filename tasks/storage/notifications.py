@@ -12,11 +12,11 @@ from urllib.parse import unquote_plus
 
 from tasks.storage.location import Location
 
-ENCODED = ("aws:s3", "minio:s3")
+URL_ENCODED_SOURCES = ("aws:s3", "minio:s3")
 """Sources whose keys are URL-encoded; those of Ceph and of EventBridge are raw."""
 
 
-def arrivals(body: bytes | str) -> list[Location]:
+def parse_notification(body: bytes | str) -> list[Location]:
     """Read a notification.
 
     Args:
@@ -31,9 +31,9 @@ def arrivals(body: bytes | str) -> list[Location]:
     """
     found: dict[Location, None] = {}
     problem = None
-    for record in _records(_load(body)):
+    for record in _find_written_records(_parse_message(body)):
         try:
-            found |= dict.fromkeys(_written(record))
+            found |= dict.fromkeys(_parse_locations(record))
         except ValueError as error:
             problem = error
     if problem and not found:
@@ -41,7 +41,7 @@ def arrivals(body: bytes | str) -> list[Location]:
     return list(found)
 
 
-def _load(body: bytes | str) -> dict[str, Any]:
+def _parse_message(body: bytes | str) -> dict[str, Any]:
     try:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -55,10 +55,10 @@ def _load(body: bytes | str) -> dict[str, Any]:
     return message
 
 
-def _records(message: dict[str, Any]) -> Iterable[Any]:
+def _find_written_records(message: dict[str, Any]) -> Iterable[Any]:
     """What a message tells of written objects, in the form that S3 itself sends."""
     if isinstance(message.get("Message"), str) and "Records" not in message:
-        message = _load(message["Message"])  # SNS wraps the text of a message in its own
+        message = _parse_message(message["Message"])  # SNS wraps the text of a message in its own
     if message.get("detail-type") == "Object Created":
         return [{"eventSource": "eventbridge", "s3": message.get("detail")}]
     records = message.get("Records")
@@ -66,10 +66,10 @@ def _records(message: dict[str, Any]) -> Iterable[Any]:
     return [r for r in told if isinstance(r, dict) and "ObjectCreated" in str(r.get("eventName"))]
 
 
-def _written(record: dict[str, Any]) -> Iterator[Location]:
+def _parse_locations(record: dict[str, Any]) -> Iterator[Location]:
     try:
         bucket, key = record["s3"]["bucket"]["name"], record["s3"]["object"]["key"]
-        keys = _keys(str(record.get("eventSource")), key)
+        keys = _possible_keys(str(record.get("eventSource")), key)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             f"expected a record with s3.bucket.name and s3.object.key ({error})"
@@ -78,9 +78,9 @@ def _written(record: dict[str, Any]) -> Iterator[Location]:
         yield Location.parse(f"s3://{bucket}/{text}")
 
 
-def _keys(source: str, key: str) -> list[str]:
+def _possible_keys(source: str, key: str) -> list[str]:
     """The key as it is in the store; both that it may be where the source is not known."""
-    if source in ENCODED:
+    if source in URL_ENCODED_SOURCES:
         return [unquote_plus(key)]
     if source in {"ceph:s3", "eventbridge"}:
         return [key]

@@ -20,7 +20,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import HTTPError
 
 from tasks.storage.location import Location, without_secrets
-from tasks.storage.s3_errors import explain
+from tasks.storage.s3_errors import explain_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,7 +33,7 @@ LIBRARY_ERRORS = (
 )
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
-_ATTEMPTS = 5
+_DEFAULT_ATTEMPTS = 5
 
 _client_lock = Lock()
 # A child process must not inherit the lock while another thread holds it.
@@ -44,7 +44,7 @@ os.register_at_fork(
 )
 
 
-class _KnownDigest(S3SigV4Auth):
+class _KnownDigestSigner(S3SigV4Auth):
     """Signs what is sent with the digest that is known of it, rather than read all of it again."""
 
     def payload(self, request: Any) -> str:
@@ -52,17 +52,17 @@ class _KnownDigest(S3SigV4Auth):
         return getattr(request.body, "sha256", None) or super().payload(request)
 
 
-_KNOWN_DIGEST = "s3v4-known-digest"
-AUTH_TYPE_MAPS[_KNOWN_DIGEST] = _KnownDigest
+_KNOWN_DIGEST_AUTH = "s3v4-known-digest"
+AUTH_TYPE_MAPS[_KNOWN_DIGEST_AUTH] = _KnownDigestSigner
 
 
-def _signer(signature_version: str, context: Mapping[str, Any], **_: object) -> str | None:
+def _choose_signer(signature_version: str, context: Mapping[str, Any], **_: object) -> str | None:
     """How an upload is signed; None leaves what is signed in another way to botocore."""
     usual = context.get("auth_type") or signature_version
-    return _KNOWN_DIGEST if usual == "s3v4" else None
+    return _KNOWN_DIGEST_AUTH if usual == "s3v4" else None
 
 
-def shared_client(endpoint: str | None = None) -> "S3Client":
+def _get_client(endpoint: str | None = None) -> "S3Client":
     """The client of this process for the configuration that now holds.
 
     Args:
@@ -74,7 +74,7 @@ def shared_client(endpoint: str | None = None) -> "S3Client":
     """
     try:
         with _client_lock:
-            return _new_client(os.getpid(), _settings(), endpoint)
+            return _new_client(os.getpid(), _aws_variables(), endpoint)
     except ValueError as error:
         raise ValueError(
             f"The settings of the object store are wrong: {without_secrets(str(error))}. Expected "
@@ -82,7 +82,7 @@ def shared_client(endpoint: str | None = None) -> "S3Client":
         ) from error
 
 
-def _settings() -> frozenset[tuple[str, str]]:
+def _aws_variables() -> frozenset[tuple[str, str]]:
     return frozenset(item for item in os.environ.items() if item[0].startswith("AWS_"))
 
 
@@ -99,7 +99,7 @@ def _new_session(
 @lru_cache(maxsize=4)
 def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | None) -> "S3Client":
     core, session = _new_session(pid, settings)
-    attempts = int(core.get_config_variable("max_attempts") or _ATTEMPTS)
+    attempts = int(core.get_config_variable("max_attempts") or _DEFAULT_ATTEMPTS)
     config = Config(
         signature_version="s3v4",
         # Newer checksum trailers are refused by Ceph; SHA-256 goes into the metadata instead.
@@ -112,15 +112,15 @@ def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | 
     )
     region = session.region_name or "us-east-1"
     client = session.client("s3", region_name=region, config=config, endpoint_url=endpoint)
-    soon: Any = partial(_soon, attempts)
+    soon: Any = partial(_retry_delay, attempts)
     client.meta.events.register_first("needs-retry.s3", soon)
-    signer: Any = _signer
+    signer: Any = _choose_signer
     for operation in ("PutObject", "UploadPart"):
         client.meta.events.register_first(f"choose-signer.s3.{operation}", signer)
     return client
 
 
-def _soon(
+def _retry_delay(
     most: int,
     response: tuple[Any, dict[str, Any]] | None,
     attempts: int,
@@ -150,29 +150,29 @@ _PASSING_CODES = {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "R
 
 
 @contextmanager
-def explained_errors(location: Location) -> Iterator[None]:
+def _convert_library_errors(location: Location) -> Iterator[None]:
     """Turn errors of the S3 library into built-in exceptions that name the location."""
     try:
         yield
     except LIBRARY_ERRORS as error:
         # Without the library's own, which may tell secrets where tracebacks are printed.
-        raise explain(error, location, _secrets()) from None
+        raise explain_error(error, location, _collect_secrets()) from None
 
 
-def _secrets() -> list[str]:
+def _collect_secrets() -> list[str]:
     """The keys that requests are signed with; a store may repeat what it was sent."""
-    secrets = [os.environ.get(name, "") for name in _SECRET]
+    secrets = [os.environ.get(name, "") for name in _SECRET_VARIABLES]
     with suppress(Exception):  # whatever is wrong with them has been told
         with _client_lock:
-            _, session = _new_session(os.getpid(), _settings())
+            _, session = _new_session(os.getpid(), _aws_variables())
         if credentials := session.get_credentials():
             secrets += [key or "" for key in credentials.get_frozen_credentials()]
     return secrets
 
 
-_SECRET = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
-def http_status(error: ClientError) -> int:
+def _http_status(error: ClientError) -> int:
     """Return the HTTP status of a store's answer."""
     return error.response["ResponseMetadata"]["HTTPStatusCode"]

@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tasks.storage.location import Location, without_secrets
-from tasks.storage.store import CHANGED
+from tasks.storage.store import CHANGED_MESSAGE
 
-Explained = OSError | ValueError
-_Meaning = tuple[Callable[[str], Explained], str]
+ExplainedError = OSError | ValueError
+_ErrorMeaning = tuple[Callable[[str], ExplainedError], str]
 
 
-def _with_errno(number: int) -> Callable[[str], OSError]:
+def _os_error_maker(number: int) -> Callable[[str], OSError]:
     return lambda message: OSError(number, message)
 
 
-_changed = _with_errno(errno.ESTALE)
+_make_changed_error = _os_error_maker(errno.ESTALE)
 
 _REFUSED = (
     "the store refused; check that these credentials may do this here (a store may also refuse "
@@ -30,10 +30,10 @@ _UNREACHABLE = (
     "the store could not be reached; check AWS_ENDPOINT_URL, that the store runs and that this "
     "machine may connect to it"
 )
-GARBLED = "what arrived is not what was sent; try again"
+GARBLED_MESSAGE = "what arrived is not what was sent; try again"
 
 # By HTTP status, error code of the store, or class of the client library's exception.
-MEANINGS: Mapping[int | str, _Meaning] = {
+ERROR_MEANINGS: Mapping[int | str, _ErrorMeaning] = {
     401: (PermissionError, f"the store does not know who is asking; {_KEYS}"),
     403: (PermissionError, _REFUSED),
     404: (
@@ -41,14 +41,14 @@ MEANINGS: Mapping[int | str, _Meaning] = {
         "there is no such object in the bucket; check its spelling and case",
     ),
     408: (TimeoutError, _SLOW),
-    412: (_changed, CHANGED),
-    416: (_with_errno(errno.EINVAL), "the object ends before the part that was asked for"),
+    412: (_make_changed_error, CHANGED_MESSAGE),
+    416: (_os_error_maker(errno.EINVAL), "the object ends before the part that was asked for"),
     429: (ConnectionError, _BUSY),
     500: (ConnectionError, _BUSY),
-    501: (_with_errno(errno.ENOTSUP), "the store does not support this request"),
-    507: (_with_errno(errno.ENOSPC), "the store is full; have its administrator make room"),
+    501: (_os_error_maker(errno.ENOTSUP), "the store does not support this request"),
+    507: (_os_error_maker(errno.ENOSPC), "the store is full; have its administrator make room"),
     # Codes.
-    "NotImplemented": (_with_errno(errno.ENOTSUP), "the store does not support this request"),
+    "NotImplemented": (_os_error_maker(errno.ENOTSUP), "the store does not support this request"),
     "NoSuchBucket": (
         FileNotFoundError,
         "there is no bucket '{bucket}'; check its name, AWS_ENDPOINT_URL and the region",
@@ -89,13 +89,13 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     "InternalError": (ConnectionError, _BUSY),
     "OperationAborted": (ConnectionError, _BUSY),
     "RequestTimeout": (TimeoutError, _SLOW),
-    "BadDigest": (ConnectionError, GARBLED),
-    "XAmzContentSHA256Mismatch": (ConnectionError, GARBLED),
+    "BadDigest": (ConnectionError, GARBLED_MESSAGE),
+    "XAmzContentSHA256Mismatch": (ConnectionError, GARBLED_MESSAGE),
     "IncompleteBody": (ConnectionError, _CUT),
-    "PreconditionFailed": (_changed, CHANGED),
+    "PreconditionFailed": (_make_changed_error, CHANGED_MESSAGE),
     "InvalidBucketName": (ValueError, "'{bucket}' is no name of a bucket"),
     "KeyTooLongError": (ValueError, "the key is too long; S3 allows 1,024 bytes of UTF-8"),
-    "EntityTooLarge": (_with_errno(errno.EFBIG), "the object is larger than the store allows"),
+    "EntityTooLarge": (_os_error_maker(errno.EFBIG), "the object is larger than the store allows"),
     # Classes of botocore and urllib3. A class stands for those derived from it.
     "NoCredentialsError": (PermissionError, f"no credentials were found; {_KEYS}"),
     "PartialCredentialsError": (PermissionError, f"the credentials are not complete; {_KEYS}"),
@@ -116,8 +116,8 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     "IncompleteReadError": (ConnectionError, _CUT),
     "HTTPClientError": (ConnectionError, _UNREACHABLE),
     "HTTPError": (ConnectionError, _CUT),
-    "ChecksumError": (ConnectionError, GARBLED),
-    "FlexibleChecksumError": (ConnectionError, GARBLED),
+    "ChecksumError": (ConnectionError, GARBLED_MESSAGE),
+    "FlexibleChecksumError": (ConnectionError, GARBLED_MESSAGE),
     "ProfileNotFound": (ValueError, "there is no such profile; check AWS_PROFILE ({detail})"),
     "ConfigParseError": (ValueError, "the AWS configuration file can't be read ({detail})"),
     "ConfigNotFound": (ValueError, "the AWS configuration file can't be found ({detail})"),
@@ -126,14 +126,19 @@ MEANINGS: Mapping[int | str, _Meaning] = {
     "EndpointProviderError": (ValueError, "AWS_ENDPOINT_URL or the region is wrong ({detail})"),
     "ParamValidationError": (ValueError, "the store would not accept this name ({detail})"),
 }
-_UNKNOWN: _Meaning = (_with_errno(errno.EIO), "the store failed in an unforeseen way ({detail})")
+_UNKNOWN_ERROR: _ErrorMeaning = (
+    _os_error_maker(errno.EIO),
+    "the store failed in an unforeseen way ({detail})",
+)
 
 
-_DECIDING = {"NoSuchUpload"}
+_DECIDING_CODES = {"NoSuchUpload"}
 """Codes that decide the class, too: no object is missing, but an upload, which is made again."""
 
 
-def explain(error: Exception, location: Location, secrets: Iterable[str] = ()) -> Explained:
+def explain_error(
+    error: Exception, location: Location, secrets: Iterable[str] = ()
+) -> ExplainedError:
     """Turn an error of the client library into a built-in one that says what to do.
 
     The HTTP status decides the class, where there is one: stores agree on it more than on codes.
@@ -144,42 +149,44 @@ def explain(error: Exception, location: Location, secrets: Iterable[str] = ()) -
         location: What was asked for.
         secrets: What is kept out of the words, though the store may repeat it.
     """
-    entries = [MEANINGS[name] for name in _names(error) if name in MEANINGS] or [_UNKNOWN]
+    entries = [ERROR_MEANINGS[name] for name in _lookup_keys(error) if name in ERROR_MEANINGS] or [
+        _UNKNOWN_ERROR
+    ]
     make, words = entries[0]
-    if _status(error):
+    if _http_status(error):
         words = entries[-1][1]
-    if _answer(error).get("Code") in _DECIDING:
+    if _error_body(error).get("Code") in _DECIDING_CODES:
         make = entries[-1][0]
     detail = without_secrets(str(error), secrets)[:300]
     words = words.format(bucket=location.bucket, detail=detail)
-    return make(f"{location}: {words}{without_secrets(_as_answered(error), secrets)[:300]}.")
+    return make(f"{location}: {words}{without_secrets(_format_answer(error), secrets)[:300]}.")
 
 
-def _names(error: Exception) -> Iterator[int | str]:
+def _lookup_keys(error: Exception) -> Iterator[int | str]:
     """What to look up, in the order in which it decides."""
-    if status := _status(error):
-        yield status if status in MEANINGS else status // 100 * 100
-        yield _answer(error).get("Code", "")
+    if status := _http_status(error):
+        yield status if status in ERROR_MEANINGS else status // 100 * 100
+        yield _error_body(error).get("Code", "")
     else:
         yield from (base.__name__ for base in type(error).__mro__)
 
 
-def _answer(error: Exception) -> dict[str, str]:
+def _error_body(error: Exception) -> dict[str, str]:
     return dict((getattr(error, "response", None) or {}).get("Error", {}))
 
 
-def _status(error: Exception) -> int:
+def _http_status(error: Exception) -> int:
     response: Any = getattr(error, "response", None)
     if not isinstance(response, Mapping):
         return 0
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _as_answered(error: Exception) -> str:
+def _format_answer(error: Exception) -> str:
     """The answer as it came, for whoever runs the store."""
-    if not (status := _status(error)):
+    if not (status := _http_status(error)):
         return f" ({type(error).__name__})"
-    answer = _answer(error)
+    answer = _error_body(error)
     parts = (f"HTTP {status}", answer.get("Code"), answer.get("Message"))
     said = ": ".join(part for part in parts if part and part not in {"None", str(status)})
     return f" ({said})"

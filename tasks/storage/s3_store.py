@@ -13,28 +13,28 @@ from botocore.exceptions import (
     ClientError,
 )
 
-from tasks.storage.local_files import Progress, check_room, replacing
+from tasks.storage.local_files import ProgressCallback, check_disk_space, open_replacement
 from tasks.storage.location import Location
-from tasks.storage.multipart import PartBody, Transfer, parts_to_send, sha256_of_parts
+from tasks.storage.multipart import PartBody, UploadState, compute_sha256_of_parts, split_for_upload
 from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, ObjectTypeDef
 
-from tasks.storage.s3_client import explained_errors, http_status, shared_client
+from tasks.storage.s3_client import _convert_library_errors, _get_client, _http_status
 from tasks.storage.s3_transfer import (
-    abort_upload,
-    check_ranged,
-    fetch_missing_parts,
-    fetch_parts,
-    recorded_sha256,
-    send_object,
+    _abort_upload,
+    _check_range_answer,
+    _fetch_again,
+    _fetch_and_hash,
+    _send_file,
+    _stored_sha256,
 )
 
-LINK_ENDPOINT = "DLCFLOW_LINK_ENDPOINT_URL"
+LINK_ENDPOINT_VARIABLE = "DLCFLOW_LINK_ENDPOINT_URL"
 """Environment variable: the store's address for people's browsers, where workers use another."""
 
-_USER = re.compile(r"(?<=://)[^/]*@")
+_USER_INFO = re.compile(r"(?<=://)[^/]*@")
 """A user and a password in the store's address; they are this machine's own."""
 
 
@@ -44,33 +44,35 @@ class S3Store(ObjectStore):
     def stat(self, location: Location) -> ObjectInfo:
         """Describe one object."""
         _check_object(location)
-        with explained_errors(location):
-            head = _head(location)
+        with _convert_library_errors(location):
+            head = _read_head(location)
         return ObjectInfo(
             location=location,
             size=head["ContentLength"],
             etag=head.get("ETag"),
             version=head.get("VersionId"),
-            modified=_utc(head.get("LastModified")),
-            sha256=recorded_sha256(head["Metadata"]),
+            modified=_to_utc(head.get("LastModified")),
+            sha256=_stored_sha256(head["Metadata"]),
         )
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         """Every object below a prefix."""
-        with explained_errors(prefix):
-            pages = shared_client().get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=prefix.bucket, Prefix=_below(prefix)):
+        with _convert_library_errors(prefix):
+            pages = _get_client().get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=prefix.bucket, Prefix=_listing_prefix(prefix)):
                 for found in page.get("Contents", ()):
                     if found["Size"] or not found["Key"].endswith("/"):
-                        yield _listed(Location(prefix.bucket, found["Key"]), found)
+                        yield _to_object_info(Location(prefix.bucket, found["Key"]), found)
 
-    def download(self, source: ObjectInfo, path: Path, progress: Progress | None = None) -> str:
+    def download(
+        self, source: ObjectInfo, path: Path, progress: ProgressCallback | None = None
+    ) -> str:
         """Fetch an object in parallel parts, all of the version that ``source`` describes."""
-        check_room(path.parent, source.size)
-        with replacing(path) as file:
-            sha256, is_suspect = fetch_parts(source, file, progress)
+        check_disk_space(path.parent, source.size)
+        with open_replacement(path) as file:
+            sha256, is_suspect = _fetch_and_hash(source, file, progress)
             if is_suspect:
-                sha256 = fetch_missing_parts(source, file, progress, sha256)
+                sha256 = _fetch_again(source, file, progress, sha256)
         return sha256
 
     def upload(
@@ -78,17 +80,17 @@ class S3Store(ObjectStore):
         path: Path,
         target: Location,
         content_type: str | None = None,
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
     ) -> ObjectInfo:
         """Send a file, in parallel parts where it is large, and look at what the store then has."""
         _check_object(target)
         with path.open("rb") as file:
-            parts = parts_to_send(os.fstat(file.fileno()).st_size)
-            sha256, digests = sha256_of_parts(file, parts)
+            parts = split_for_upload(os.fstat(file.fileno()).st_size)
+            sha256, digests = compute_sha256_of_parts(file, parts)
             sent = ObjectInfo(target, parts[-1].stop, None, None, None, sha256)
-            transfer = Transfer(progress)
+            transfer = UploadState(progress)
             bodies = [PartBody(file, *one, transfer) for one in zip(parts, digests, strict=True)]
-            send_object(sent, bodies, transfer, content_type)
+            _send_file(sent, bodies, transfer, content_type)
         stored = self.stat(target)
         _check_stored(sent, stored)
         return stored
@@ -96,8 +98,8 @@ class S3Store(ObjectStore):
     def read(self, location: Location, limit: int) -> bytes:
         """The content of a small object."""
         _check_object(location)
-        with explained_errors(location):
-            answer = shared_client().get_object(Bucket=location.bucket, Key=location.key)
+        with _convert_library_errors(location):
+            answer = _get_client().get_object(Bucket=location.bucket, Key=location.key)
             with answer["Body"] as body:
                 check_size(location, answer["ContentLength"], limit)
                 return body.read()
@@ -106,12 +108,10 @@ class S3Store(ObjectStore):
         """A part of an object."""
         _check_object(location)
         part = f"bytes={start}-{start + length - 1}"
-        with explained_errors(location):
-            answer = shared_client().get_object(
-                Bucket=location.bucket, Key=location.key, Range=part
-            )
+        with _convert_library_errors(location):
+            answer = _get_client().get_object(Bucket=location.bucket, Key=location.key, Range=part)
             with answer["Body"] as body:
-                check_ranged(location, answer.get("ContentRange"))
+                _check_range_answer(location, answer.get("ContentRange"))
                 data = body.read()
         check_part(location, start, length, len(data))
         return data
@@ -119,18 +119,18 @@ class S3Store(ObjectStore):
     def put(self, location: Location, data: bytes) -> None:
         """Write a small object."""
         _check_object(location)
-        with explained_errors(location):
-            shared_client().put_object(Bucket=location.bucket, Key=location.key, Body=data)
+        with _convert_library_errors(location):
+            _get_client().put_object(Bucket=location.bucket, Key=location.key, Body=data)
 
     def create(self, location: Location, data: bytes) -> bool:
         """Write a small object on condition that there is none."""
         _check_object(location)
         where: Any = {"Bucket": location.bucket, "Key": location.key}
-        with explained_errors(location):
+        with _convert_library_errors(location):
             try:
-                shared_client().put_object(**where, Body=data, IfNoneMatch="*")
+                _get_client().put_object(**where, Body=data, IfNoneMatch="*")
             except ClientError as error:
-                if http_status(error) in _TAKEN:
+                if _http_status(error) in _ALREADY_EXISTS_STATUSES:
                     return False
                 raise
         return True
@@ -138,18 +138,18 @@ class S3Store(ObjectStore):
     def remove(self, location: Location) -> None:
         """Remove an object."""
         _check_object(location)
-        with explained_errors(location):
-            shared_client().delete_object(Bucket=location.bucket, Key=location.key)
+        with _convert_library_errors(location):
+            _get_client().delete_object(Bucket=location.bucket, Key=location.key)
 
     def check_writable(self, prefix: Location) -> None:
         """Begin an upload and abandon it: no reader ever sees an object."""
         probe = prefix.child(f".write-check-{secrets.token_hex(8)}")
         where: Any = {"Bucket": probe.bucket, "Key": probe.key}
-        with explained_errors(prefix):
-            upload = shared_client().create_multipart_upload(**where)
-            shared_client().abort_multipart_upload(**where, UploadId=upload["UploadId"])
+        with _convert_library_errors(prefix):
+            upload = _get_client().create_multipart_upload(**where)
+            _get_client().abort_multipart_upload(**where, UploadId=upload["UploadId"])
 
-    def abort_unfinished(
+    def abort_unfinished_uploads(
         self,
         prefix: Location,
         chosen: Callable[[Location], bool],
@@ -157,64 +157,64 @@ class S3Store(ObjectStore):
     ) -> int:
         """Abort multipart uploads that were never completed."""
         last = datetime.now(UTC) - older_than
-        with explained_errors(prefix):
-            pages = shared_client().get_paginator("list_multipart_uploads")
+        with _convert_library_errors(prefix):
+            pages = _get_client().get_paginator("list_multipart_uploads")
             uploads = [
                 upload
-                for page in pages.paginate(Bucket=prefix.bucket, Prefix=_below(prefix))
+                for page in pages.paginate(Bucket=prefix.bucket, Prefix=_listing_prefix(prefix))
                 for upload in page.get("Uploads", ())
                 if upload["Initiated"] <= last or not older_than
                 if chosen(Location(prefix.bucket, upload["Key"]))
             ]
             for upload in uploads:
                 where = Location(prefix.bucket, upload["Key"])
-                abort_upload(where, upload["UploadId"])
+                _abort_upload(where, upload["UploadId"])
         return len(uploads)
 
     def local_path(self, source: ObjectInfo) -> Path | None:  # noqa: ARG002
         """Nothing: the object must be fetched."""
         return None
 
-    def signed_link(self, location: Location, seconds: int) -> str | None:
+    def create_signed_link(self, location: Location, seconds: int) -> str | None:
         """An address with a signature; nothing is asked of the store."""
         _check_object(location)
         where = {"Bucket": location.bucket, "Key": location.key}
-        client = shared_client(os.environ.get(LINK_ENDPOINT) or None)
-        with explained_errors(location):
+        client = _get_client(os.environ.get(LINK_ENDPOINT_VARIABLE) or None)
+        with _convert_library_errors(location):
             link = client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
-        return _USER.sub("", link)
+        return _USER_INFO.sub("", link)
 
 
-def _head(location: Location) -> "HeadObjectOutputTypeDef":
+def _read_head(location: Location) -> "HeadObjectOutputTypeDef":
     try:
-        return shared_client().head_object(Bucket=location.bucket, Key=location.key)
+        return _get_client().head_object(Bucket=location.bucket, Key=location.key)
     except ClientError as error:
-        raise _with_reason(error, location) from None
+        raise _find_error_reason(error, location) from None
 
 
-def _with_reason(error: ClientError, location: Location) -> ClientError:
+def _find_error_reason(error: ClientError, location: Location) -> ClientError:
     """The answer to HEAD has no body to say why; that to a listing of the same key has one."""
     try:
-        shared_client().list_objects_v2(Bucket=location.bucket, Prefix=location.key, MaxKeys=1)
+        _get_client().list_objects_v2(Bucket=location.bucket, Prefix=location.key, MaxKeys=1)
     except ClientError as reason:
-        return reason if http_status(reason) == http_status(error) else error
+        return reason if _http_status(reason) == _http_status(error) else error
     return error
 
 
-def _below(prefix: Location) -> str:
+def _listing_prefix(prefix: Location) -> str:
     return prefix.key if prefix.is_prefix else f"{prefix.key}/"
 
 
-_TAKEN = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}
+_ALREADY_EXISTS_STATUSES = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}
 """There is an object, or somebody else is just writing one (409, AWS)."""
 
 
-def _listed(location: Location, found: "ObjectTypeDef") -> ObjectInfo:
-    modified = _utc(found.get("LastModified"))
+def _to_object_info(location: Location, found: "ObjectTypeDef") -> ObjectInfo:
+    modified = _to_utc(found.get("LastModified"))
     return ObjectInfo(location, found["Size"], found.get("ETag"), None, modified, None)
 
 
-def _utc(moment: datetime | None) -> datetime | None:
+def _to_utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC) if moment else None
 
 

@@ -23,30 +23,35 @@ from botocore.exceptions import (
 from urllib3.exceptions import HTTPError
 
 from tasks.storage.hashed_file import HashedFile
-from tasks.storage.local_files import Progress
+from tasks.storage.local_files import ProgressCallback
 from tasks.storage.location import Location
 from tasks.storage.multipart import (
-    AT_ONCE,
+    PARALLEL_PARTS,
     Part,
     PartBody,
     StopTransfer,
-    Transfer,
-    parts_to_fetch,
+    UploadState,
+    split_for_download,
 )
-from tasks.storage.s3_errors import GARBLED
+from tasks.storage.s3_errors import GARBLED_MESSAGE
 from tasks.storage.store import ObjectInfo
 
 if TYPE_CHECKING:
     pass
 
-from tasks.storage.s3_client import LIBRARY_ERRORS, explained_errors, http_status, shared_client
+from tasks.storage.s3_client import (
+    LIBRARY_ERRORS,
+    _convert_library_errors,
+    _get_client,
+    _http_status,
+)
 
 _T = TypeVar("_T")
 _MIB = 1 << 20
-_FETCHES = 5
+_MAX_PART_FETCHES = 5
 """How often a part whose body breaks off is asked for in all."""
 
-_BROKEN_OFF = (
+_BROKEN_BODY_ERRORS = (
     ConnectionClosedError,
     IncompleteReadError,
     ReadTimeoutError,
@@ -54,40 +59,42 @@ _BROKEN_OFF = (
     HTTPError,
 )
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_MD5 = re.compile(r"[0-9a-f]{32}")
+_SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
+_MD5_PATTERN = re.compile(r"[0-9a-f]{32}")
 
 
-def abort_upload(location: Location, upload: str) -> None:
+def _abort_upload(location: Location, upload: str) -> None:
     """Abort a multipart upload, so that its parts take no room in the bucket."""
     try:
-        shared_client().abort_multipart_upload(
+        _get_client().abort_multipart_upload(
             Bucket=location.bucket, Key=location.key, UploadId=upload
         )
     except ClientError as error:
-        if http_status(error) != HTTPStatus.NOT_FOUND:  # it has come to an end meanwhile
+        if _http_status(error) != HTTPStatus.NOT_FOUND:  # it has come to an end meanwhile
             raise
 
 
-def recorded_sha256(metadata: Mapping[str, str]) -> str | None:
+def _stored_sha256(metadata: Mapping[str, str]) -> str | None:
     """The digest in an object's metadata; some stores write the names with capitals."""
     digest = {name.lower(): value for name, value in metadata.items()}.get("sha256", "")
-    return digest if _SHA256.fullmatch(digest) else None
+    return digest if _SHA256_PATTERN.fullmatch(digest) else None
 
 
-def fetch_parts(source: ObjectInfo, file: BinaryIO, progress: Progress | None) -> tuple[str, bool]:
+def _fetch_and_hash(
+    source: ObjectInfo, file: BinaryIO, progress: ProgressCallback | None
+) -> tuple[str, bool]:
     """Fetch an object into a new file; its SHA-256, and whether its ETag contradicts it."""
-    md5 = _md5(source)
+    md5 = _expected_md5(source)
     with HashedFile(file, md5=md5 is not None) as hashed:
-        received = _fetch(source, hashed, progress)
-        _check_whole(source, received, os.fstat(file.fileno()).st_size)
-        sha256, *others = hashed.hexdigests()
-    _check_content(source, sha256)
+        received = _fetch_parts(source, hashed, progress)
+        _check_received_size(source, received, os.fstat(file.fileno()).st_size)
+        sha256, *others = hashed.finish_digests()
+    _check_sha256(source, sha256)
     return sha256, others not in ([], [md5])
 
 
-def fetch_missing_parts(
-    source: ObjectInfo, file: BinaryIO, progress: Progress | None, before: str
+def _fetch_again(
+    source: ObjectInfo, file: BinaryIO, progress: ProgressCallback | None, before: str
 ) -> str:
     """Fetch what does not fit its ETag a second time; returns its SHA-256.
 
@@ -98,35 +105,35 @@ def fetch_missing_parts(
         progress(-source.size)
     file.seek(0)
     file.truncate()
-    sha256, is_suspect = fetch_parts(source, file, progress)
+    sha256, is_suspect = _fetch_and_hash(source, file, progress)
     if is_suspect and sha256 != before:
-        raise ConnectionError(f"{source.location}: {GARBLED}.")
+        raise ConnectionError(f"{source.location}: {GARBLED_MESSAGE}.")
     return sha256
 
 
-def _md5(source: ObjectInfo) -> str | None:
+def _expected_md5(source: ObjectInfo) -> str | None:
     """The MD5 of an object that has no digest of ours, where its ETag looks like one."""
     etag = (source.etag or "").strip('"').lower()
-    return etag if not source.sha256 and _MD5.fullmatch(etag) else None
+    return etag if not source.sha256 and _MD5_PATTERN.fullmatch(etag) else None
 
 
-def _fetch(source: ObjectInfo, file: HashedFile, progress: Progress | None) -> int:
+def _fetch_parts(source: ObjectInfo, file: HashedFile, progress: ProgressCallback | None) -> int:
     """Fetch an object into an open file; returns how many bytes came."""
-    fetch = _Fetch(source, file, progress)
-    with explained_errors(source.location):
-        parts = parts_to_fetch(source.size)
-        _at_once([partial(fetch.part, part) for part in parts], fetch.stopped.set)
+    fetch = _PartFetcher(source, file, progress)
+    with _convert_library_errors(source.location):
+        parts = split_for_download(source.size)
+        _call_in_parallel([partial(fetch.fetch_part, part) for part in parts], fetch.stopped.set)
     return fetch.received
 
 
-def _at_once(calls: Sequence[Callable[[], _T]], stop: Callable[[], None]) -> list[_T]:
+def _call_in_parallel(calls: Sequence[Callable[[], _T]], stop: Callable[[], None]) -> list[_T]:
     """Make calls in several threads; their answers.
 
     Args:
         calls: The calls.
         stop: Ends those that are under way, where one fails or this is interrupted.
     """
-    with ThreadPoolExecutor(AT_ONCE) as threads:
+    with ThreadPoolExecutor(PARALLEL_PARTS) as threads:
         begun = [threads.submit(call) for call in calls]
         try:
             for call in as_completed(begun):
@@ -139,30 +146,32 @@ def _at_once(calls: Sequence[Callable[[], _T]], stop: Callable[[], None]) -> lis
     return [call.result() for call in begun]
 
 
-class _Fetch:
+class _PartFetcher:
     """Fetches parts of one version of an object, each to its place, in several threads."""
 
-    def __init__(self, source: ObjectInfo, file: HashedFile, progress: Progress | None) -> None:
+    def __init__(
+        self, source: ObjectInfo, file: HashedFile, progress: ProgressCallback | None
+    ) -> None:
         self.received, self.stopped = 0, Event()
         self._source, self._file, self._progress = source, file, progress
         self._lock = Lock()
 
-    def part(self, part: Part) -> None:
+    def fetch_part(self, part: Part) -> None:
         """Fetch one part; where its body breaks off, go on from there."""
         start, stop = part.start, part.stop
         for attempt in count(1):
             try:
-                for data in self._pieces(start, stop):
+                for data in self._read_pieces(start, stop):
                     self._file.write(data, start)
                     start += len(data)
-                    self._count(len(data))
-            except _BROKEN_OFF:
-                if attempt == _FETCHES:
+                    self._count_received(len(data))
+            except _BROKEN_BODY_ERRORS:
+                if attempt == _MAX_PART_FETCHES:
                     raise
             else:
                 return
 
-    def _pieces(self, start: int, stop: int) -> Iterator[bytes]:
+    def _read_pieces(self, start: int, stop: int) -> Iterator[bytes]:
         """What the store sends of a part, checked to be of the right version."""
         where: Any = {"Bucket": self._source.location.bucket, "Key": self._source.location.key}
         if self._source.etag:
@@ -170,32 +179,32 @@ class _Fetch:
         is_part = (start, stop) != (0, self._source.size)
         if is_part:
             where["Range"] = f"bytes={start}-{stop - 1}"
-        answer = shared_client().get_object(**where)
+        answer = _get_client().get_object(**where)
         with closing(answer["Body"]) as body:
             if is_part:
-                check_ranged(self._source.location, answer.get("ContentRange"))
+                _check_range_answer(self._source.location, answer.get("ContentRange"))
             while not self.stopped.is_set() and (data := body.read(_MIB)):
                 yield data
 
-    def _count(self, more: int) -> None:
+    def _count_received(self, more: int) -> None:
         with self._lock:
             self.received += more
             if self._progress:
                 self._progress(more)
 
 
-def send_object(
-    sent: ObjectInfo, bodies: Sequence[PartBody], transfer: Transfer, content_type: str | None
+def _send_file(
+    sent: ObjectInfo, bodies: Sequence[PartBody], transfer: UploadState, content_type: str | None
 ) -> None:
     """Send a file as one object, or in parts."""
     name = sent.location.name
     guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
     where: Any = {"Bucket": sent.location.bucket, "Key": sent.location.key}
     extra: Any = {"ContentType": content_type or guessed, "Metadata": {"sha256": sent.sha256}}
-    with explained_errors(sent.location):
+    with _convert_library_errors(sent.location):
         try:
             if len(bodies) == 1:
-                shared_client().put_object(**where, **extra | {"Body": bodies[0]})
+                _get_client().put_object(**where, **extra | {"Body": bodies[0]})
             else:
                 _send_parts(sent, where, extra, bodies, transfer)
         except StopTransfer:
@@ -204,48 +213,48 @@ def send_object(
 
 
 def _send_parts(
-    sent: ObjectInfo, where: Any, extra: Any, bodies: Sequence[PartBody], transfer: Transfer
+    sent: ObjectInfo, where: Any, extra: Any, bodies: Sequence[PartBody], transfer: UploadState
 ) -> None:
     """Send a file in parts; where that fails, nothing of it stays in the store."""
-    upload = shared_client().create_multipart_upload(**where, **extra)["UploadId"]
+    upload = _get_client().create_multipart_upload(**where, **extra)["UploadId"]
 
-    def send(number: int, body: Any) -> Any:
+    def send_part(number: int, body: Any) -> Any:
         named: Any = {"UploadId": upload, "PartNumber": number}
-        etag = shared_client().upload_part(**where, **named, Body=body)["ETag"]
+        etag = _get_client().upload_part(**where, **named, Body=body)["ETag"]
         return {"ETag": etag, "PartNumber": number}
 
     try:
-        calls = [partial(send, number, body) for number, body in enumerate(bodies, 1)]
-        parts: Any = {"Parts": _at_once(calls, transfer.stop)}
-        _complete(sent, where | {"UploadId": upload, "MultipartUpload": parts})
+        calls = [partial(send_part, number, body) for number, body in enumerate(bodies, 1)]
+        parts: Any = {"Parts": _call_in_parallel(calls, transfer.stop)}
+        _complete_upload(sent, where | {"UploadId": upload, "MultipartUpload": parts})
     except BaseException:
         with suppress(*LIBRARY_ERRORS):  # what has failed first is told
-            abort_upload(sent.location, upload)
+            _abort_upload(sent.location, upload)
         raise
 
 
-def _complete(sent: ObjectInfo, upload: Any) -> None:
+def _complete_upload(sent: ObjectInfo, upload: Any) -> None:
     """Put an upload's parts together.
 
     That of a large one may take longer than is waited for; it is asked for again, and then the
     store knows no such upload any more, for there is the object.
     """
     try:
-        shared_client().complete_multipart_upload(**upload)
+        _get_client().complete_multipart_upload(**upload)
     except ClientError as error:
         gone = error.response["Error"]["Code"] == "NoSuchUpload"
-        if not gone or not _is_there(sent):
+        if not gone or not _is_stored(sent):
             raise
 
 
-def _is_there(sent: ObjectInfo) -> bool:
+def _is_stored(sent: ObjectInfo) -> bool:
     with suppress(*LIBRARY_ERRORS):
-        head = shared_client().head_object(Bucket=sent.location.bucket, Key=sent.location.key)
-        return recorded_sha256(head["Metadata"]) == sent.sha256
+        head = _get_client().head_object(Bucket=sent.location.bucket, Key=sent.location.key)
+        return _stored_sha256(head["Metadata"]) == sent.sha256
     return False
 
 
-def check_ranged(location: Location, content_range: str | None) -> None:
+def _check_range_answer(location: Location, content_range: str | None) -> None:
     """Raise `OSError` where a store sent a whole object in place of the range asked for."""
     if content_range is None:
         raise OSError(
@@ -255,7 +264,7 @@ def check_ranged(location: Location, content_range: str | None) -> None:
         )
 
 
-def _check_whole(source: ObjectInfo, received: int, written: int) -> None:
+def _check_received_size(source: ObjectInfo, received: int, written: int) -> None:
     # A part that came short leaves a hole, which the size of the file does not show.
     if not received == written == source.size:
         raise ConnectionError(
@@ -263,7 +272,7 @@ def _check_whole(source: ObjectInfo, received: int, written: int) -> None:
         )
 
 
-def _check_content(source: ObjectInfo, sha256: str) -> None:
+def _check_sha256(source: ObjectInfo, sha256: str) -> None:
     if source.sha256 and source.sha256 != sha256:
         raise OSError(
             errno.EIO,

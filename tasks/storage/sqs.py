@@ -8,10 +8,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-LONGEST_WAIT = 20
+MAX_WAIT = 20
 """Seconds that a request may wait for a message: the most that SQS allows."""
 
-AT_A_TIME = 10
+MESSAGES_PER_REQUEST = 10
 """Messages that one request may take or remove: the most that SQS allows."""
 
 
@@ -26,10 +26,10 @@ class MessageQueue:
         """
         self._url = url
         region = re.match(r"https://sqs\.([a-z0-9-]+)\.", url)
-        with _told(url):
+        with _convert_queue_errors(url):
             self._client: Any = boto3.client("sqs", region_name=region[1] if region else None)
 
-    def messages(self, wait: int = LONGEST_WAIT) -> list[tuple[str, str]]:
+    def receive_messages(self, wait: int = MAX_WAIT) -> list[tuple[str, str]]:
         """Wait for messages.
 
         Args:
@@ -41,9 +41,9 @@ class MessageQueue:
         Raises:
             ConnectionError: The queue cannot be read now.
         """
-        with _told(self._url):
+        with _convert_queue_errors(self._url):
             answer = self._client.receive_message(
-                QueueUrl=self._url, MaxNumberOfMessages=AT_A_TIME, WaitTimeSeconds=wait
+                QueueUrl=self._url, MaxNumberOfMessages=MESSAGES_PER_REQUEST, WaitTimeSeconds=wait
             )
         return [(m["ReceiptHandle"], m["Body"]) for m in answer.get("Messages", [])]
 
@@ -53,18 +53,18 @@ class MessageQueue:
         Raises:
             ConnectionError: They cannot be removed now.
         """
-        for some in _batched(receipts, AT_A_TIME):
+        for some in _split_receipts(receipts, MESSAGES_PER_REQUEST):
             entries = [{"Id": str(i), "ReceiptHandle": r} for i, r in enumerate(some)]
-            with _told(self._url):
+            with _convert_queue_errors(self._url):
                 self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
 
 
-def _batched(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+def _split_receipts(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (items[i : i + size] for i in range(0, len(items), size))
 
 
 @contextmanager
-def _told(url: str) -> Iterator[None]:
+def _convert_queue_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, ValueError) as error:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Protocol
 
 from tasks.storage.local_files import (
-    Progress,
+    ProgressCallback,
 )
 from tasks.storage.location import Location
 
-CHANGED = (
+CHANGED_MESSAGE = (
     "the object changed while it was being read; let its upload come to an end, then run again"
 )
 
@@ -62,7 +62,9 @@ class ObjectStore(Protocol):
             FileNotFoundError: There is no such bucket. An absent prefix is only empty.
         """
 
-    def download(self, source: ObjectInfo, path: Path, progress: Progress | None = None) -> str:
+    def download(
+        self, source: ObjectInfo, path: Path, progress: ProgressCallback | None = None
+    ) -> str:
         """Fetch exactly the object that ``source`` describes; returns its SHA-256.
 
         Args:
@@ -83,7 +85,7 @@ class ObjectStore(Protocol):
         path: Path,
         target: Location,
         content_type: str | None = None,
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
     ) -> ObjectInfo:
         """Write a file to ``target``, where it appears only when it is whole.
 
@@ -144,7 +146,7 @@ class ObjectStore(Protocol):
             PermissionError: They can't, with the present credentials.
         """
 
-    def abort_unfinished(
+    def abort_unfinished_uploads(
         self,
         prefix: Location,
         chosen: Callable[[Location], bool],
@@ -166,7 +168,7 @@ class ObjectStore(Protocol):
     def local_path(self, source: ObjectInfo) -> Path | None:
         """The object as a file that can be read where it is, if it is one."""
 
-    def signed_link(self, location: Location, seconds: int) -> str | None:
+    def create_signed_link(self, location: Location, seconds: int) -> str | None:
         """A web address that opens an object for whoever has it, for a limited time.
 
         Args:

@@ -8,7 +8,7 @@ from tasks.errors import BadInput, Retriable
 
 
 @contextmanager
-def store_errors() -> Iterator[None]:
+def convert_store_errors() -> Iterator[None]:
     """Turn the storage package's built-in exceptions into errors typed by what to do.
 
     Raises:
@@ -19,16 +19,16 @@ def store_errors() -> Iterator[None]:
         yield
     except OSError as error:
         text = str(error.strerror or error) if error.filename is None else str(error)
-        raise (BadInput if _is_ours_to_change(error) else Retriable)(text) from error
+        raise (BadInput if _is_bad_input(error) else Retriable)(text) from error
     except ValueError as error:
         raise BadInput(str(error)) from error
 
 
-def _is_ours_to_change(error: OSError) -> bool:
+def _is_bad_input(error: OSError) -> bool:
     """Whether the request must change; networks and network file systems fail in all other ways."""
-    return isinstance(error, _ABSENT_OR_FORBIDDEN) or error.errno in _IMPOSSIBLE
+    return isinstance(error, _ABSENT_OR_FORBIDDEN) or error.errno in _PERMANENT_ERRNOS
 
 
 _ABSENT_OR_FORBIDDEN = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 
-_IMPOSSIBLE = {errno.EROFS, errno.ENAMETOOLONG, errno.EFBIG, errno.ENOTSUP, errno.EINVAL}
+_PERMANENT_ERRNOS = {errno.EROFS, errno.ENAMETOOLONG, errno.EFBIG, errno.ENOTSUP, errno.EINVAL}

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tasks.pose.estimate import Estimate
-from tasks.pose.movies.reader import MovieInfo, probe
+from tasks.pose.movies.reader import MovieInfo, probe_movie
 from tasks.pose.settings import Precision
 from tasks.processes.environment import OFFLINE, usable_cpus
 from tests.bench import ours
@@ -56,7 +56,7 @@ def main(words: list[str] | None = None) -> int:
             for kind in ("raw.h5", "filtered.h5")
         }
         frames = _frames(movie)
-        _print(_heading(options, probe(movie), frames), theirs, mine, frames, agreements)
+        _print(_heading(options, probe_movie(movie), frames), theirs, mine, frames, agreements)
         sys.stdout.write(
             f"{_computed(found)}\n{_many(options, model, movie, folder, mine, server)}"
         )
@@ -96,7 +96,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 
 def _frames(movie: Path) -> int:
-    return probe(movie).declared_frames or ours.decode(movie)
+    return probe_movie(movie).declared_frames or ours.decode(movie)
 
 
 def _in_turns(

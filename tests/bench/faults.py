@@ -27,7 +27,7 @@ from tasks.errors import Retriable
 from tasks.stages.stage import STORE_RETRIES
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import store_errors
+from tasks.storage.user_errors import convert_store_errors
 from tests.integration.storage.faults import (
     Answer,
     Cut,
@@ -154,7 +154,7 @@ def tried(transfer: Callable[[], None]) -> None:
     """Try a transfer as often, and with such waits, as a stage does."""
     for retry in range(STORE_RETRIES + 1):
         try:
-            with store_errors():
+            with convert_store_errors():
                 transfer()
             break
         except Retriable:

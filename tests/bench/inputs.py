@@ -8,13 +8,13 @@ from pathlib import Path
 
 import av
 
-from tasks.pose.movies.reader import open_movie, probe
+from tasks.pose.movies.reader import open_movie, probe_movie
 from tests.paths import ROOT
 
 
 def clip(movie: Path, target: Path, frames: int, size: tuple[int, int] | None) -> Path:
     """Encode a movie again, for so many frames (again from its start, if it is shorter)."""
-    info = probe(movie)
+    info = probe_movie(movie)
     width, height = size or (info.width // 2 * 2, info.height // 2 * 2)
     held = max(1, _HELD_BYTES // (width * height * 3 // 2))
     scaled = [

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from tasks.pose import finishing
-from tasks.pose.movies.reader import probe
+from tasks.pose.movies.reader import probe_movie
 from tasks.pose.movies.timing import constant_timing
 from tasks.pose.tables.pose_table import write_poses
 from tasks.processes.stage_process import StageProcess
-from tasks.run.workers import stage_processes
+from tasks.run.workers import start_run_processes
 from tests.bench import ours
 from tests.bench.inputs import clip
 from tests.bench.label_reference import label
@@ -106,7 +106,7 @@ def main(words: list[str] | None = None) -> int:
 def _children(folder: str) -> Iterator[tuple[StageProcess, StageProcess]]:
     """DeepLabCut's process, with its own ways of using memory and processors, and a run's."""
     theirs = StageProcess("DeepLabCut", Path(folder, "log"), {"MPLBACKEND": "agg"})
-    with stage_processes(Path(folder)) as workers, workers.finishers.lease() as finisher:
+    with start_run_processes(Path(folder)) as workers, workers.finishers.lease() as finisher:
         try:
             yield theirs, finisher
         finally:
@@ -137,7 +137,7 @@ def _told(costs: dict[str, Cost], frames: int) -> str:
 
 def _calls(run: tuple[StageProcess, StageProcess], movie: Path, look: Look) -> Calls:
     theirs, finisher = run
-    info, folder = probe(movie), movie.parent
+    info, folder = probe_movie(movie), movie.parent
     frames = info.declared_frames or ours.decode(movie)
     table = wandering(frames, (info.width, info.height), look.names)
     poses = folder / "poses.h5"
@@ -153,7 +153,7 @@ def _calls(run: tuple[StageProcess, StageProcess], movie: Path, look: Look) -> C
     calls: Calls = {}
     if not look.alone or shutil.which("ffmpeg"):
         calls["DeepLabCut"] = lambda: theirs.call(measured, label, movie, poses, style)[1]
-    calls["ours"] = lambda: finisher.call(with_progress, finishing.label_file, *mine, (1,))[1]
+    calls["ours"] = lambda: finisher.call(with_progress, finishing.label_movie_file, *mine, (1,))[1]
     if not look.alone:
         calls["limit"] = lambda: finisher.call(measured, ours.recode, movie, folder / "alone.mp4")[
             1

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.pose.drawing.frame_painter import LabelStyle
-from tasks.pose.movies.reader import probe
+from tasks.pose.movies.reader import probe_movie
 
 
 def label(movie: Path, poses: Path, style: LabelStyle) -> None:
@@ -22,7 +22,7 @@ def label(movie: Path, poses: Path, style: LabelStyle) -> None:
             table, target, pairs, style.p_cutoff, style.dot_size, colormap=style.color_map
         )
         return
-    info = probe(movie)
+    info = probe_movie(movie)
     deeplabcut.create_video(
         str(movie),
         str(poses),

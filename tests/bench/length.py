@@ -17,10 +17,10 @@ from tasks.pose import estimate, finishing
 from tasks.pose.model.archive import open_model
 from tasks.pose.movies.timing import constant_timing
 from tasks.pose.settings import PoseSettings
-from tasks.pose.tables.median_filter import filter_file
+from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.pose.tables.pose_table import write_poses
-from tasks.processes.pool import Workers
-from tasks.run.workers import stage_processes
+from tasks.processes.pool import RunProcesses
+from tasks.run.workers import start_run_processes
 from tests.bench import ours
 from tests.bench.inputs import clip
 from tests.bench.measuring import MIB, Cost, measured, with_progress
@@ -53,40 +53,48 @@ def _costs(frames: int, without_estimation: bool) -> dict[str, Cost]:
         folder = Path(name)
         opened = open_model(DEMO_MODEL, DEMO_MODEL.name, folder / "project")
         movie = clip(DEMO_MOVIE, folder / "movie.mp4", frames, SIZE)
-        with stage_processes(folder) as workers:
+        with start_run_processes(folder) as workers:
             costs = {} if without_estimation else _estimation(workers, movie, folder)
             return costs | _finishing(workers, opened, movie, folder, frames)
 
 
-def _estimation(workers: Workers, movie: Path, folder: Path) -> dict[str, Cost]:
+def _estimation(workers: RunProcesses, movie: Path, folder: Path) -> dict[str, Cost]:
     project, target = folder / "project", folder / "estimated.h5"
-    workers.estimator.call(estimate.load, project, "cpu")
+    workers.estimator.call(estimate.preload_model, project, "cpu")
     _, cost = workers.estimator.call(
-        with_progress, estimate.estimate, project, movie, target, None, "cpu"
+        with_progress, estimate.estimate_movie, project, movie, target, None, "cpu"
     )
     return {"estimate": cost}
 
 
 def _finishing(
-    workers: Workers, opened: Any, movie: Path, folder: Path, frames: int
+    workers: RunProcesses, opened: Any, movie: Path, folder: Path, frames: int
 ) -> dict[str, Cost]:
     settings, timing = PoseSettings(), constant_timing(frames, Fraction(30))
     raw, filtered = folder / "raw.h5", folder / "filtered.h5"
     write_poses(wandering(frames), raw)
-    style = finishing.label_style(opened, settings)
+    style = finishing.build_label_style(opened, settings)
     rate, target = Fraction(30), folder / "labeled.mp4"
     look = (filtered, target, style, timing, None, (0, 0), (1, 2))
     calls: dict[str, tuple[Any, ...]] = {
-        "filter": (filter_file, raw, filtered, 5),
-        "quality": (finishing.assess_file, filtered, settings, SIZE, rate, 0),
-        "previews": (finishing.preview_files, filtered, folder, opened, settings, (0, 0), SIZE),
+        "filter": (filter_pose_file, raw, filtered, 5),
+        "quality": (finishing.assess_pose_file, filtered, settings, SIZE, rate, 0),
+        "previews": (
+            finishing.draw_preview_files,
+            filtered,
+            folder,
+            opened,
+            settings,
+            (0, 0),
+            SIZE,
+        ),
         "annotations": (ours.annotate, filtered, timing, folder / "annotations.parquet"),
     }
     costs = {}
     with workers.finishers.lease() as finisher:
         for name, call in calls.items():
             _, costs[name] = finisher.call(measured, *call)
-        _, costs["label"] = finisher.call(with_progress, finishing.label_file, movie, *look)
+        _, costs["label"] = finisher.call(with_progress, finishing.label_movie_file, movie, *look)
     return costs
 
 

@@ -29,11 +29,11 @@ from PIL import Image
 
 from flows.__main__ import prepare_environment
 from tasks.pose.estimate import Estimate
-from tasks.pose.finishing import Labeled
+from tasks.pose.finishing import LabeledMovieResult
 from tasks.pose.movies.reader import MovieInfo
 from tasks.pose.movies.timing import Timing
 from tasks.pose.network.interface import Loaded
-from tasks.pose.tables.pose_table import pose_table, write_poses
+from tasks.pose.tables.pose_table import build_pose_table, write_poses
 from tasks.pose.tables.quality import Quality, Verdict
 from tasks.processes.stage_process import StageProcess
 from tasks.storage.location import Location
@@ -118,7 +118,7 @@ def _answer(_process: StageProcess, function: Any, *args: Any, **_: Any) -> Any:
 
 def _estimate(_project: Path, _movie: Path, target: Path, *_: Any) -> Estimate:
     poses = np.full((1, 5, 3), 0.9, np.float32)
-    write_poses(pose_table(poses, "scorer", ("a", "b", "c", "d", "e")), target)
+    write_poses(build_pose_table(poses, "scorer", ("a", "b", "c", "d", "e")), target)
     return Estimate(1, Timing(np.zeros(1), RATE, constant=True), (), LOADED, 1, 0.01)
 
 
@@ -128,9 +128,9 @@ def _previews(_poses: Path, folder: Path, *_: Any) -> dict[str, Path]:
     return {picture.name: picture}
 
 
-def _label(_movie: Path, _poses: Path, target: Path, *_: Any) -> Labeled:
+def _label(_movie: Path, _poses: Path, target: Path, *_: Any) -> LabeledMovieResult:
     target.write_bytes(b"labelled movie")
-    return Labeled(1, RATE, {})
+    return LabeledMovieResult(1, RATE, {})
 
 
 def _write(*args: Any) -> dict[int, int]:

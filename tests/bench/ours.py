@@ -12,19 +12,19 @@ from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from tasks.pose import estimate, finishing
-from tasks.pose.drawing.movie_writer import Clock, MovieWriter
+from tasks.pose.drawing.movie_writer import FrameClock, MovieWriter
 from tasks.pose.estimate import Estimate
 from tasks.pose.model.archive import open_model
-from tasks.pose.movies.reader import open_movie, probe
+from tasks.pose.movies.reader import open_movie, probe_movie
 from tasks.pose.movies.timing import Timing
 from tasks.pose.network.batch_feed import Batch, feeding
 from tasks.pose.network.batch_lanes import in_lanes
 from tasks.pose.settings import AnnotationsFormat, PoseSettings, Precision
 from tasks.pose.tables.annotations import MoviePoses, write_annotations
-from tasks.pose.tables.median_filter import filter_file
+from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.processes.environment import usable_cpus
 from tasks.processes.stage_process import StageProcess
-from tasks.run.workers import stage_processes
+from tasks.run.workers import start_run_processes
 from tests.bench.gpu import gpu_busy
 from tests.bench.measuring import Cost, measured, with_progress
 
@@ -47,29 +47,29 @@ def run(
     settings = PoseSettings(precision=precision)
     project, raw, filtered = folder / "project", folder / "raw.h5", folder / "filtered.h5"
     opened = open_model(model, model.name, project)
-    info = probe(movie)
+    info = probe_movie(movie)
     size = (info.width, info.height)
-    with stage_processes(folder) as workers, workers.finishers.lease() as finisher:
+    with start_run_processes(folder) as workers, workers.finishers.lease() as finisher:
         costs = _started(workers.estimator, project, device)
         with gpu_busy(device) as busy:
             found, cost = workers.estimator.call(
                 with_progress,
-                estimate.estimate,
+                estimate.estimate_movie,
                 *(project, movie, raw, None, device, None, precision),
             )
         costs["estimate"] = replace(cost, gpu=busy.share)
-        _, costs["filter"] = finisher.call(measured, filter_file, raw, filtered, WINDOW_LENGTH)
+        _, costs["filter"] = finisher.call(measured, filter_pose_file, raw, filtered, WINDOW_LENGTH)
         quality, costs["quality"] = finisher.call(
-            measured, finishing.assess_file, filtered, settings, size, Fraction(30), 0
+            measured, finishing.assess_pose_file, filtered, settings, size, Fraction(30), 0
         )
         _, costs["previews"] = finisher.call(
-            measured, finishing.preview_files, filtered, folder, opened, settings, (0, 0), size
+            measured, finishing.draw_preview_files, filtered, folder, opened, settings, (0, 0), size
         )
-        style = finishing.label_style(opened, settings)
+        style = finishing.build_label_style(opened, settings)
         for name, alone in (("label", False), ("keypoints only", True)):
             _, costs[name] = finisher.call(
                 with_progress,
-                finishing.label_file,
+                finishing.label_movie_file,
                 movie,
                 filtered,
                 folder / f"{name}.mp4",
@@ -94,7 +94,7 @@ def _started(estimator: StageProcess, project: Path, device: str) -> dict[str, C
     started = time.perf_counter()
     estimator.call(usable_cpus)
     loaded = time.perf_counter()
-    _, load = estimator.call(measured, estimate.load, project, device)
+    _, load = estimator.call(measured, estimate.preload_model, project, device)
     return {"start": Cost(loaded - started), "load": load}
 
 
@@ -110,15 +110,15 @@ def decode(movie: Path) -> int:
     def reused(shape: tuple[int, ...]) -> Batch:
         return memory.setdefault(shape, np.empty(shape, np.uint8))
 
-    shots, converters = open_movie(movie).shots(), estimate.converters()
+    shots, converters = open_movie(movie).read_lazy_images(), estimate.converter_thread_count()
     with feeding(shots, DECODED_AT_ONCE, reused, converters) as batches:
         return sum(len(batch) for batch in batches)
 
 
 def recode(movie: Path, target: Path) -> None:
     """Decode every frame and encode it as a labelled movie's, with nothing drawn on it."""
-    rate = Clock.constant(Fraction(probe(movie).frame_rate))
-    found = open_movie(movie).pictures()
+    rate = FrameClock.from_frame_rate(Fraction(probe_movie(movie).frame_rate))
+    found = open_movie(movie).read_paintable_frames()
     with MovieWriter(target, rate) as writer:
         for planes, image in found:
             if planes is not None:
@@ -128,7 +128,7 @@ def recode(movie: Path, target: Path) -> None:
 
 def network_alone(project: Path, movie: Path, device: str, precision: Precision) -> float:
     """Seconds a frame of the network and its predictor on frames that are in memory."""
-    network: Any = estimate.network_on(project, device)
+    network: Any = estimate.get_network(project, device)
     frames = iter(open_movie(movie))
     first = next(frames)
     size = network.batch_size(first, precision)

@@ -17,7 +17,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
 from tasks.pose.network.device_locks import SLOTS, devices, slot
-from tasks.run.scratch_folder import SCRATCH
+from tasks.run.scratch_folder import SCRATCH_PREFIX
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
@@ -96,7 +96,7 @@ class Machine:
             if b"tasks.processes.child" in _read(path / "cmdline")
             and str(self.folder).encode() in _read(path / "environ")
         ]
-        return processes + [path.name for path in self.folder.glob(f"{SCRATCH}*")]
+        return processes + [path.name for path in self.folder.glob(f"{SCRATCH_PREFIX}*")]
 
 
 def _read(path: Path) -> bytes:
@@ -170,13 +170,15 @@ def test_while_it_waits_for_another_run(machine: Machine, tmp_path: Path) -> Non
     output = tmp_path / "out"
     folder = Location("", f"{output}/.dlcflow/lock/")
     other = Claim(LocalStore(), folder, Holder("1", "m1 · openfield", "gpu-2", "noon"))
-    other.take(lambda holder: None)
-    with meanwhile(other.holds, 5):  # a run does not wait for a holder without signs of life
+    other.acquire(lambda holder: None)
+    with meanwhile(
+        other.renew_and_check, 5
+    ):  # a run does not wait for a holder without signs of life
         run = machine.start(DEMO_MOVIE, output)
         machine.wait_until(run, "lock output", "Waiting")
         assert "its work had ended" in machine.cancel(run)
     assert machine.left() == []
-    assert other.holds()
+    assert other.renew_and_check()
     other.release()
     assert files_in(output) == []
 

@@ -87,9 +87,9 @@ def test_the_record_tells_which_bytes_went_in(record: RunRecord) -> None:
 def test_the_frame_ledger_agrees_everywhere(results: Path, record: RunRecord) -> None:
     frames = record.movies[0].frames
     assert frames is not None
-    assert frames.complete
+    assert frames.is_complete
     assert frames.declared == frames.decoded == FRAMES
-    assert frames.disagreements() == []
+    assert frames.list_disagreements() == []
 
 
 def test_positions_are_right_to_within_three_pixels(results: Path) -> None:

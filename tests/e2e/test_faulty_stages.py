@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.pose.results.run_record import MovieRecord, RunRecord, Status
+from tasks.pose.results.run_record import MovieRecord, ResultStatus, RunRecord
 from tasks.processes.watchdog import PATIENCE
 from tests.commands import command
 from tests.movie_files import cut_movie
@@ -49,7 +49,7 @@ def test_what_is_lost_once_is_made_again(ran: tuple[RunRecord, Injector], name: 
     record, injector = ran
     assert len(injector.struck[f"{name}.mp4"]) == 1
     found, plain = movie(record, name), movie(record, "plain")
-    assert (found.status, found.error) == (Status.COMPLETE, None)
+    assert (found.status, found.error) == (ResultStatus.COMPLETE, None)
     assert {k: v.sha256 for k, v in found.outputs.items()} == {
         k: v.sha256 for k, v in plain.outputs.items()
     }
@@ -61,7 +61,7 @@ def test_what_dies_each_time_is_a_failed_movie_that_says_what_to_do(
     record, injector = ran
     assert len(injector.struck["crashes.mp4"]) == 2
     found = movie(record, "crashes")
-    assert (found.status, found.outputs) == (Status.FAILED, {})
+    assert (found.status, found.outputs) == (ResultStatus.FAILED, {})
     assert "was ended by SIGSEGV (its native code crashed" in str(found.error)
     assert "encode the movie anew" in str(found.error)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.pose.results.run_record import MovieRecord, RunRecord, Status
+from tasks.pose.results.run_record import MovieRecord, ResultStatus, RunRecord
 from tests.integration.storage.faults import (
     Answer,
     Cut,
@@ -94,7 +94,7 @@ def digests(movie: MovieRecord) -> dict[str, str]:
 @pytest.mark.parametrize("name", PASSING)
 def test_what_passes_costs_no_result(record: RunRecord, name: str) -> None:
     found, plain = movie(record, name), movie(record, PLAIN)
-    assert (found.status, found.error) == (Status.COMPLETE, None)
+    assert (found.status, found.error) == (ResultStatus.COMPLETE, None)
     assert found.frames == plain.frames
     assert digests(found) == digests(plain)
 
@@ -103,7 +103,7 @@ def test_what_passes_costs_no_result(record: RunRecord, name: str) -> None:
 def test_what_lasts_is_a_failed_movie_that_says_why(record: RunRecord, name: str) -> None:
     found = movie(record, name)
     stage = "Publish movie" if name.startswith("put") else "Fetch movie"
-    assert (found.status, found.failed_stage) == (Status.FAILED, stage)
+    assert (found.status, found.failed_stage) == (ResultStatus.FAILED, stage)
     assert found.error_kind == ("retriable" if name in RETRIED else "bad input")
     with pytest.raises(ValueError, match=LASTING[name][2]):
         raise ValueError(found.error)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.pose.movies.start_times import Clock
+from tasks.pose.movies.start_times import StartSource
 from tasks.pose.results.run_record import RunRecord
 from tasks.pose.settings import AnnotationsFormat, Crop, PoseSettings
 from tests.isxb_files import FIRST_COUNT, write_isxb
@@ -113,7 +113,7 @@ class TestSeries:
         movie, report = series.record.movies[2], (series.output / "report.html").read_text()
         assert movie.frames is not None
         assert movie.frames.dropped == ((2, 2), (5, 6))
-        assert movie.frames.disagreements() == []
+        assert movie.frames.list_disagreements() == []
         (warning,) = movie.warnings
         assert warning.startswith("3 frames were dropped by the recorder (2, 5–6)")
         assert f"{LATER}: {warning}" in series.record.warnings
@@ -122,10 +122,10 @@ class TestSeries:
 
     def test_gaps_between_movies_are_in_the_record(self, series: Delivered) -> None:
         first, second, third = series.record.movies
-        assert (first.start, first.start_known_by) == (0, Clock.FIRST)
+        assert (first.start, first.start_known_by) == (0, StartSource.FIRST)
         gap = (FIRST_COUNTS[1] - FIRST_COUNTS[0]) / 1_000_000
-        assert (second.start, second.start_known_by) == (gap, Clock.COUNTER)
-        assert third.start_known_by == Clock.RECORDING_START
+        assert (second.start, second.start_known_by) == (gap, StartSource.COUNTER)
+        assert third.start_known_by == StartSource.RECORDING_START
         assert third.start is not None
         assert third.start > gap + 0.5
 
@@ -134,7 +134,7 @@ class TestSeries:
             series.record.movies, (10, 10, 9), (10, 10, 6), strict=True
         ):
             assert movie.frames is not None
-            assert movie.frames.complete
+            assert movie.frames.is_complete
             assert (movie.frames.declared, movie.frames.decoded) == (declared, frames)
             with av.open(str(series.output / movie.name / "labeled.mp4")) as labeled:
                 assert sum(1 for _ in labeled.decode(video=0)) == frames

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tasks.errors import MoviesFailed
-from tasks.pose.results.run_record import RunRecord, Status
+from tasks.pose.results.run_record import ResultStatus, RunRecord
 from tasks.pose.settings import AnnotationsFormat, Crop, PoseSettings
 from tests.movie_files import cut_movie, write_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE
@@ -93,14 +93,14 @@ def annotations(record: RunRecord) -> pd.DataFrame:
 
 
 def test_bad_movies_fail_alone_each_with_one_sentence(record: RunRecord) -> None:
-    failed = {m.name: str(m.error) for m in record.movies if m.status is Status.FAILED}
-    assert record.status is Status.PARTIAL
+    failed = {m.name: str(m.error) for m in record.movies if m.status is ResultStatus.FAILED}
+    assert record.status is ResultStatus.PARTIAL
     assert set(failed) == {"empty", "text", "small", "truncated"}
     assert "empty (0 bytes)" in failed["empty"]
     assert "expected an MP4 or AVI movie" in failed["text"]
     assert "the frame has 96 columns and 64 rows" in failed["small"]
     assert all("\n" not in error for error in failed.values())
-    kinds = {m.error_kind for m in record.movies if m.status is Status.FAILED}
+    kinds = {m.error_kind for m in record.movies if m.status is ResultStatus.FAILED}
     assert kinds == {"bad input"}
 
 
@@ -124,20 +124,20 @@ def test_each_movie_has_its_own_frames(
 
 
 def test_every_frame_of_a_delivered_movie_is_in_every_result(record: RunRecord) -> None:
-    assert all(m.frames.complete for m in record.movies if m.frames)
+    assert all(m.frames.is_complete for m in record.movies if m.frames)
 
 
 def test_nothing_is_left_of_failed_movies(record: RunRecord) -> None:
     listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="out/")["Contents"]
     folders = {item["Key"].split("/")[1] for item in listed if item["Key"].count("/") > 1}
-    delivered = {m.name for m in record.movies if m.status is Status.COMPLETE}
+    delivered = {m.name for m in record.movies if m.status is ResultStatus.COMPLETE}
     assert folders == delivered | {".dlcflow"}
     kept = {item["Key"].split("/")[3] for item in listed if "/.dlcflow/" in item["Key"]}
     assert kept == delivered
 
 
 def test_without_a_filter_there_is_one_pose_file(record: RunRecord) -> None:
-    delivered = [m for m in record.movies if m.status is Status.COMPLETE]
+    delivered = [m for m in record.movies if m.status is ResultStatus.COMPLETE]
     assert all("pose_estimates_raw.h5" not in m.outputs for m in delivered)
     assert all("pose_estimates.h5" in m.outputs for m in delivered)
 

@@ -14,7 +14,7 @@ import pytest
 
 from deployments import definitions, deploy
 from tasks.errors import MoviesFailed
-from tasks.pose.results.run_record import RunRecord, Status
+from tasks.pose.results.run_record import ResultStatus, RunRecord
 from tasks.pose.settings import PoseSettings
 from tests.meanwhile import meanwhile
 from tests.movie_files import cut_movie
@@ -176,7 +176,7 @@ def same(value: Any, folder: str) -> Any:
 
 def test_a_movie_that_fails_says_why_as_ever(spread: Path) -> None:
     movies = RunRecord.model_validate(record(spread)).movies
-    (failed,) = [movie for movie in movies if movie.status is Status.FAILED]
+    (failed,) = [movie for movie in movies if movie.status is ResultStatus.FAILED]
     assert (failed.name, failed.failed_stage) == ("broken", "Check movie")
     assert failed.error_kind == "bad input"
     assert failed.input.size == len("this is no movie")

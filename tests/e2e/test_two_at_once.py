@@ -10,7 +10,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter
 
-from tasks.pose.results.run_record import RunRecord, Status
+from tasks.pose.results.run_record import ResultStatus, RunRecord
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 
@@ -61,6 +61,6 @@ def test_two_runs_of_the_same_request(movie: Path, tmp_path: Path, prefect_serve
     (_, first_ends), (second_begins, _) = locked(output)
     assert first_ends < second_begins
     record = RunRecord.model_validate_json((output / "run.json").read_text())
-    assert record.status is Status.COMPLETE
+    assert record.status is ResultStatus.COMPLETE
     assert record.warnings == ()
     assert list((output / ".dlcflow" / "lock").iterdir()) == []

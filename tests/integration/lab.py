@@ -20,7 +20,7 @@ from prefect.settings import (
 from deployments import automations, deploy
 from deployments.definitions import INBOX
 from deployments.deploy import POOL
-from tasks import TAG
+from tasks import PREFECT_TAG
 from tests import servers
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ def _quicker(file: Path, folder: Path) -> Path:
 def deploy_stub(
     client: SyncPrefectClient,
     queue: str = "default",
-    tag: str = TAG,
+    tag: str = PREFECT_TAG,
     flow: str = "pose-estimation",
 ) -> Any:
     """Deploy the stub as somebody's own copy of a flow; its id."""

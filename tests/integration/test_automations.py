@@ -21,7 +21,7 @@ from prefect.states import Crashed, Failed, Pending, Running
 
 from deployments import automations
 from deployments.deploy import POOL
-from tasks.recovery.lost_runs import NO_HEARTBEAT
+from tasks.recovery.lost_runs import NO_HEARTBEAT_MESSAGE
 from tests.integration.lab import (
     as_client,
     deploy_plainly,
@@ -138,7 +138,7 @@ def test_a_run_whose_heartbeat_stops_is_marked_crashed(
         state = client.read_flow_run(run.id).state
         return state.message if state and state.is_crashed() else None
 
-    assert str(eventually(reason)).startswith(NO_HEARTBEAT)
+    assert str(eventually(reason)).startswith(NO_HEARTBEAT_MESSAGE)
 
 
 def looks(client: SyncPrefectClient) -> set[UUID]:

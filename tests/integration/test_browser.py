@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
-from tasks.pose.tables.pose_table import pose_table
+from tasks.pose.tables.pose_table import build_pose_table
 from tests.pose_tables import PLAIN
 from tests.stores import Settings
 
@@ -54,7 +54,7 @@ def grays() -> Iterator[NDArray[np.uint8]]:
 def movie(object_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a page that shows a labelled movie from an object store, as users do."""
     file = tmp_path_factory.mktemp("movie") / "m.mp4"
-    poses = pose_table(np.zeros((FRAMES, 1, 3), np.float32), "scorer", ("nose",))
+    poses = build_pose_table(np.zeros((FRAMES, 1, 3), np.float32), "scorer", ("nose",))
     write_labeled_movie(grays(), poses, file, PLAIN, frame_rate=Fraction(RATE))
     store = boto3.client("s3")
     store.create_bucket(Bucket=BUCKET)

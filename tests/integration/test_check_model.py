@@ -9,20 +9,20 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 
 from tasks.errors import BadInput
-from tasks.pose.results.run_record import Input
+from tasks.pose.results.run_record import InputObject
 from tasks.pose.settings import PoseSettings
 from tasks.run.model import check_model
-from tasks.run_data import Fetched, ReadyModel
-from tasks.stages.artifacts import key_of
+from tasks.run_data import FetchedInput, ReadyModel
+from tasks.stages.artifacts import artifact_key
 from tests.model_zips import Files, model_files, write_zip
 
 
-def fetched(folder: Path, files: Files) -> Fetched:
+def fetched(folder: Path, files: Files) -> FetchedInput:
     path = write_zip(folder / "m.zip", files)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     size = path.stat().st_size
-    return Fetched(
-        path, Input(location=str(path), size=size, etag=None, version=None, sha256=digest)
+    return FetchedInput(
+        path, InputObject(location=str(path), size=size, etag=None, version=None, sha256=digest)
     )
 
 
@@ -41,7 +41,7 @@ def shown() -> str:
     with get_client(sync_client=True) as client:
         pages = client.read_artifacts()
     page = max(
-        (p for p in pages if p.key == key_of("model", "m.zip")), key=lambda p: str(p.created)
+        (p for p in pages if p.key == artifact_key("model", "m.zip")), key=lambda p: str(p.created)
     )
     assert page.type == "markdown"
     return str(page.data)

@@ -125,12 +125,12 @@ def test_light_runs_in_a_cluster_ask_for_no_gpu(client: SyncPrefectClient) -> No
 
 
 def test_arrivals_start_a_run(client: SyncPrefectClient) -> None:
-    from tasks.inbox.arrivals import announce
+    from tasks.inbox.arrivals import emit_arrival_events
 
     inbox = Location.parse(INBOX)
     arrived = [inbox.child(name) for name in ("a/{{ 1 + 1 }}.mp4", "a/m1.mp4")]
     assert not _runs_of(client, "arrival", wait=0)
-    assert announce([inbox, Location.parse("s3://lab/inbox2/")], arrived) == 1
+    assert emit_arrival_events([inbox, Location.parse("s3://lab/inbox2/")], arrived) == 1
     (run,) = _runs_of(client, "arrival")
     assert run.parameters == {"locations": list(map(str, arrived)), "inbox": INBOX}
     assert run.work_queue_name == "service"

@@ -17,7 +17,7 @@ from tasks.pose import estimate
 from tasks.pose.model.archive import open_model
 from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
 from tasks.pose.settings import Crop, Precision
-from tasks.pose.tables.median_filter import median_filter
+from tasks.pose.tables.median_filter import apply_median_filter
 from tasks.pose.tables.pose_table import H5_KEY, read_poses
 from tasks.processes.environment import OFFLINE, SMALL_HEAP
 from tasks.processes.stage_process import StageProcess
@@ -108,7 +108,7 @@ def ours(
 def run(process: StageProcess, model: Path, movie: Path, crop: Crop | None, folder: Path) -> Path:
     project, target = folder / "project", folder / "raw.h5"
     open_model(model, model.name, project)
-    process.call(estimate.estimate, project, movie, target, crop, "cpu")
+    process.call(estimate.estimate_movie, project, movie, target, crop, "cpu")
     return target
 
 
@@ -141,7 +141,7 @@ def test_the_file_is_laid_out_as_deeplabcut_lays_it_out(ours: Path, theirs: Path
 
 
 def test_filtered_poses_are_those_of_filterpredictions(ours: Path, theirs: Path) -> None:
-    filtered = median_filter(read_poses(ours), WINDOW_LENGTH)
+    filtered = apply_median_filter(read_poses(ours), WINDOW_LENGTH)
     assert_same(filtered, table(theirs / "filtered.h5"))
 
 
@@ -159,7 +159,9 @@ def test_poses_of_a_real_movie_are_those_of_analyze_videos(
 
 def test_the_snapshot_that_was_loaded_is_told(process: StageProcess, tmp_path: Path) -> None:
     model = open_model(DEMO_MODEL, DEMO_MODEL.name, tmp_path / "project")
-    assert process.call(estimate.load, tmp_path / "project", "cpu").snapshot == model.snapshot
+    assert (
+        process.call(estimate.preload_model, tmp_path / "project", "cpu").snapshot == model.snapshot
+    )
 
 
 def test_only_plain_normalization_is_done_on_the_device(
@@ -168,7 +170,7 @@ def test_only_plain_normalization_is_done_on_the_device(
     open_model(model, model.name, tmp_path / "project")
     part, target = cut_movie(movie, tmp_path / "part.mp4", 2), tmp_path / "poses.h5"
     found = process.call(
-        estimate.estimate, tmp_path / "project", part, target, CASES[case][0], "cpu"
+        estimate.estimate_movie, tmp_path / "project", part, target, CASES[case][0], "cpu"
     )
     assert found.loaded.path == ("deeplabcut" if case == "padded crop" else "device")
 
@@ -179,7 +181,7 @@ def test_half_precision_on_a_cpu_moves_points_little_and_says_how_much(
     standard = table(run(process, DEMO_MODEL, movie, None, tmp_path))
     target = tmp_path / "half.h5"
     words = (tmp_path / "project", movie, target, None, "cpu", None, Precision.HALF)
-    found = process.call(estimate.estimate, *words).arithmetic
+    found = process.call(estimate.estimate_movie, *words).arithmetic
     if not has_bfloat16():
         assert found.numbers == "float32"
         assert "no instructions for bfloat16" in found.warnings[0]

@@ -44,7 +44,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def warm(process: StageProcess, good: Path) -> StageProcess:
     """The process, once it has imported all that loading a model imports."""
-    assert process.call(estimate.load, good, "cpu").device == "cpu"
+    assert process.call(estimate.preload_model, good, "cpu").device == "cpu"
     return process
 
 

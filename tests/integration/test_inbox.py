@@ -28,11 +28,11 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 import flows.inbox
 from tasks.inbox import fingerprints, start_runs
 from tasks.inbox import look as look_module
-from tasks.inbox.batches import Batch, in_one_sentence
+from tasks.inbox.batches import MovieGroup, summarize_groups
 from tasks.inbox.look import parse_arrivals, parse_inbox
-from tasks.inbox.memory import MEMORY
+from tasks.inbox.memory import MEMORY_FILE
 from tasks.inbox.request_file import FolderRequest
-from tasks.stages.artifacts import key_of
+from tasks.stages.artifacts import artifact_key
 from tasks.stages.stage import Stage
 from tasks.storage import s3_client
 from tasks.storage.location import Location
@@ -86,8 +86,8 @@ def put(bucket: str, key: str, body: bytes) -> None:
 def look(bucket: str, deployment: str, quiet: float = 0) -> str:
     """What the flow does, stage by stage: an engine around it would cost a second each time."""
     place = parse_inbox(f"s3://{bucket}/inbox")
-    found = value(look_module.look, place, FolderRequest(), quiet)
-    value(look_module.remember, place, found)
+    found = value(look_module.look_at_inbox, place, FolderRequest(), quiet)
+    value(look_module.write_memory, place, found)
     return start(found.batches, deployment)
 
 
@@ -98,9 +98,9 @@ def arrive(bucket: str, deployment: str, *keys: str) -> str:
     return start(found.batches, deployment)
 
 
-def start(found: Sequence[Batch], deployment: str) -> str:
-    known = value(start_runs.recall, found, deployment)
-    return in_one_sentence(value(start_runs.start, known, deployment))
+def start(found: Sequence[MovieGroup], deployment: str) -> str:
+    known = value(start_runs.find_started_runs, found, deployment)
+    return summarize_groups(value(start_runs.start_due_runs, known, deployment))
 
 
 def value(stage: Stage[..., Any], *arguments: Any) -> Any:
@@ -162,7 +162,7 @@ def requests_to_the_store() -> Iterator[Counter[str]]:
         with lock:
             counts[model.name] += 1
 
-    events = s3_client.shared_client().meta.events
+    events = s3_client._get_client().meta.events
     events.register("before-call.s3", count)
     try:
         yield counts
@@ -200,7 +200,7 @@ def shown(bucket: str) -> str:
     """The page of the last look."""
 
     async def read() -> Any:
-        key = ArtifactFilterKey(any_=[key_of("inbox", f"s3://{bucket}/inbox/")])
+        key = ArtifactFilterKey(any_=[artifact_key("inbox", f"s3://{bucket}/inbox/")])
         async with get_client() as client:
             return await client.read_artifacts(
                 artifact_filter=ArtifactFilter(key=key), sort=ArtifactSort.CREATED_DESC
@@ -240,9 +240,9 @@ def test_a_look_that_forgets_starts_nothing_twice(
     look(bucket, deployment)
     look(bucket, deployment)
     if spoilt is None:
-        boto3.client("s3").delete_object(Bucket=bucket, Key=f"inbox/{MEMORY}")
+        boto3.client("s3").delete_object(Bucket=bucket, Key=f"inbox/{MEMORY_FILE}")
     else:
-        put(bucket, f"inbox/{MEMORY}", spoilt)
+        put(bucket, f"inbox/{MEMORY_FILE}", spoilt)
     look(bucket, deployment)
     look(bucket, deployment)
     assert len(runs(bucket)) == 2
@@ -346,7 +346,7 @@ def test_what_another_version_remembered_is_read_again(
     for run in runs(bucket):
         deliver(bucket, run)
     with monkeypatch.context() as patch:
-        patch.setattr(fingerprints, "_OF_NO_RESULT", {"dot_size"})
+        patch.setattr(fingerprints, "_SETTINGS_WITHOUT_EFFECT", {"dot_size"})
         assert look(bucket, deployment) == "2 current"
     assert look(bucket, deployment) == "2 current"
 
@@ -393,8 +393,8 @@ def test_a_local_movie_that_grows_is_left_alone(deployment: str, tmp_path: Path)
     (folder / "request.yaml").write_text("model: ../m.zip\noutput: ../results")
 
     def looked() -> str:
-        found = value(look_module.look, parse_inbox(str(folder)), FolderRequest(), 0)
-        value(look_module.remember, parse_inbox(str(folder)), found)
+        found = value(look_module.look_at_inbox, parse_inbox(str(folder)), FolderRequest(), 0)
+        value(look_module.write_memory, parse_inbox(str(folder)), found)
         return start(found.batches, deployment)
 
     for size in (1, 2, 3):
@@ -495,6 +495,6 @@ def test_the_memory_holds_what_is_open_and_what_was_read(bucket: str, deployment
     look(bucket, deployment)
     deliver(bucket, runs(bucket)[0])
     look(bucket, deployment)
-    body = boto3.client("s3").get_object(Bucket=bucket, Key=f"inbox/{MEMORY}")["Body"].read()
+    body = boto3.client("s3").get_object(Bucket=bucket, Key=f"inbox/{MEMORY_FILE}")["Body"].read()
     memory = json.loads(body)
     assert (len(memory["seen"]), len(memory["made"])) == (1, 1)

@@ -153,7 +153,7 @@ def ours(
     frames: np.ndarray, poses: pd.DataFrame, style: LabelStyle, offset: tuple[int, int] = (0, 0)
 ) -> list[np.ndarray]:
     painter = FramePainter(poses, style, offset)
-    return [painter.paint(frame.copy(), index) for index, frame in enumerate(frames)]
+    return [painter.paint_image(frame.copy(), index) for index, frame in enumerate(frames)]
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
@@ -272,7 +272,7 @@ def test_same_keypoints_only_picture(
     poses = scattered_poses(SORTED, size=size, dtype=dtype)
     canvas = KeypointCanvas(poses, style)
     np.testing.assert_array_equal(
-        [canvas.paint(index) for index in range(len(poses))],
+        [canvas.render_frame(index) for index in range(len(poses))],
         theirs_keypoints(deeplabcut, poses, style, monkeypatch),
     )
 
@@ -315,7 +315,7 @@ def test_same_pixels_on_a_real_movie(
     style = replace(PLAIN, p_cutoff=0.3, skeleton=(edge,), draw_skeleton=True, color_by=color_by)
     if keypoints_only:
         canvas = KeypointCanvas(poses, style)
-        mine = [canvas.paint(index) for index in range(count)]
+        mine = [canvas.render_frame(index) for index in range(count)]
         expected = theirs_keypoints(deeplabcut, poses, style, monkeypatch)
     else:
         frames = decoded(DATA / "movies" / movie, count)

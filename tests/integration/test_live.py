@@ -10,7 +10,7 @@ from prefect.client.orchestration import get_client
 
 from tasks.processes.bottleneck import QUEUED, Pace
 from tasks.stages import live_bars as live_bars_module
-from tasks.stages.live_bars import live_bar, live_bars
+from tasks.stages.live_bars import show_live_bar, update_live_bars
 from tasks.stages.progress import Progress
 
 
@@ -32,7 +32,7 @@ def run(work: Any) -> Any:
 
     @flow
     def a_flow() -> None:
-        with live_bars():
+        with update_live_bars():
             movie()
 
     return a_flow(return_state=True)
@@ -40,8 +40,8 @@ def run(work: Any) -> Any:
 
 def test_a_bar_ends_with_how_the_movie_went(name: str) -> None:
     def work() -> None:
-        with live_bar(name) as bar:
-            bar.end("720 frames, pass")
+        with show_live_bar(name) as bar:
+            bar.report_end("720 frames, pass")
 
     run(work)
     (bar,) = bars(name)
@@ -52,7 +52,7 @@ def test_a_bar_ends_with_how_the_movie_went(name: str) -> None:
 
 def test_a_bar_of_a_movie_that_failed_stays_where_it_was(name: str) -> None:
     def work() -> None:
-        with live_bar(name):
+        with show_live_bar(name):
             with Progress(f"estimate · {name}", 100) as progress:
                 progress(Pace(50, "decoding"))
             raise ValueError("the disk is full")
@@ -65,7 +65,7 @@ def test_a_bar_of_a_movie_that_failed_stays_where_it_was(name: str) -> None:
 
 def test_a_movie_and_its_failure_bring_no_links_or_html_of_theirs(name: str) -> None:
     def work() -> None:
-        with live_bar(f"{name}_[a](//b)"):
+        with show_live_bar(f"{name}_[a](//b)"):
             raise ValueError("<img\nsrc=x>")
 
     run(work)
@@ -76,7 +76,7 @@ def test_a_movie_and_its_failure_bring_no_links_or_html_of_theirs(name: str) -> 
 def test_a_bar_moves_while_the_movie_is_worked_on(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_bars_module, "INTERVAL", 0.02)
+    monkeypatch.setattr(live_bars_module, "UPDATE_INTERVAL", 0.02)
 
     def shown(text: str) -> bool:
         """Whether the bar says so within a while; it is sent by another thread."""
@@ -87,7 +87,7 @@ def test_a_bar_moves_while_the_movie_is_worked_on(
         return False
 
     def work() -> None:
-        with live_bar(name), Progress(f"estimate · {name}", 100) as progress:
+        with show_live_bar(name), Progress(f"estimate · {name}", 100) as progress:
             progress(QUEUED)
             assert shown("waits for a free GPU")
             progress(Pace(50, "decoding"))
@@ -100,8 +100,8 @@ def test_a_bar_moves_while_the_movie_is_worked_on(
 
 
 def test_without_a_run_there_is_no_bar_and_no_error() -> None:
-    with live_bars(), live_bar("m") as bar:
-        bar.tell("estimate", 0.5, "half")
+    with update_live_bars(), show_live_bar("m") as bar:
+        bar.report_step("estimate", 0.5, "half")
         assert bar.artifact is None
         assert bar.percent == 40
 
@@ -118,13 +118,13 @@ def test_without_a_run_there_is_no_bar_and_no_error() -> None:
     ],
 )
 def test_each_step_has_its_part_of_the_bar(step: str, share: float | None, percent: int) -> None:
-    bar = live_bars_module.LiveMovie("m")
-    bar.tell(step, share, "")
+    bar = live_bars_module.MovieBar("m")
+    bar.report_step(step, share, "")
     assert bar.percent == percent
 
 
 def test_a_step_that_is_tried_again_never_moves_the_bar_back() -> None:
-    bar = live_bars_module.LiveMovie("m")
-    bar.tell("estimate", 1.0, "")
-    bar.tell("fetch", 0.0, "")
+    bar = live_bars_module.MovieBar("m")
+    bar.report_step("estimate", 1.0, "")
+    bar.report_step("fetch", 0.0, "")
     assert bar.percent == 70

@@ -18,22 +18,22 @@ from prefect.states import Completed
 
 from tasks.errors import Retriable, StageFailed
 from tasks.output import lock
-from tasks.output.lock import LockLost, Writer, check_lock, sole_writer, writes_for
+from tasks.output.lock import LockLost, OutputLock, check_lock, hold_output_lock, write_on_behalf_of
 from tasks.output.lock_stage import lock_output
-from tasks.pose.results.run_record import Request
+from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
-from tasks.processes.pool import StagePool, Workers
+from tasks.processes.pool import RunProcesses, StagePool
 from tasks.processes.stage_process import StageProcess
-from tasks.run_data import Fetched, MovieSource, ResolvedRequest
+from tasks.run_data import FetchedInput, MovieSource, ResolvedRequest
 from tasks.spread.request_run import (
-    Errand,
-    Spread,
-    _ended_together,
-    _this_run,
-    _until_all_have_ended,
+    SpreadMovie,
+    SpreadRequest,
+    _end_runs_on_failure,
+    _this_flow_run,
+    _watch_runs,
 )
-from tasks.stages.progress import check_running, ending_together
-from tasks.stages.stage import ends_clearly
+from tasks.stages.progress import cancel_work_at_exit, check_running
+from tasks.stages.stage import end_with_message
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
@@ -51,15 +51,17 @@ def output(tmp_path: Path) -> Location:
 
 
 @pytest.fixture
-def workers(tmp_path: Path) -> Iterator[Workers]:
+def workers(tmp_path: Path) -> Iterator[RunProcesses]:
     estimator = StageProcess("estimation", tmp_path / "log", {})
-    found = Workers(estimator, StagePool([]), threading.Lock())
+    found = RunProcesses(estimator, StagePool([]), threading.Lock())
     yield found
     found.end()
 
 
 def request(output: Location) -> ResolvedRequest:
-    given = Request(model="m.zip", movies=("in/",), output=str(output), settings=PoseSettings())
+    given = RequestRecord(
+        model="m.zip", movies=("in/",), output=str(output), settings=PoseSettings()
+    )
     model = ObjectInfo(Location.parse("/m.zip"), 1, "e", None, None, None)
     return ResolvedRequest(given, model, (), output, ())
 
@@ -80,18 +82,18 @@ def take_away(output: Location, run: str = "other") -> Claim:
     for info in list(store.list(output.child(".dlcflow", "lock/"))):
         store.remove(info.location)
     claim = of_somebody(output, run)
-    claim.take(lambda holder: None)
+    claim.acquire(lambda holder: None)
     return claim
 
 
-def run(work: Callable[[Writer], Any], tell: Callable[[str], Any] = str) -> Any:
+def run(work: Callable[[OutputLock], Any], tell: Callable[[str], Any] = str) -> Any:
     """A flow run that works while it has the lock."""
 
     @flow
-    @ends_clearly
+    @end_with_message
     def a_flow() -> tuple[Any, str]:
         tell(str(flow_run.id))
-        with sole_writer() as writer:
+        with hold_output_lock() as writer:
             return work(writer), "done"
 
     return a_flow(return_state=True)
@@ -105,8 +107,8 @@ def stages(run_id: str) -> Any:
 
 @pytest.mark.usefixtures("prefect_server")
 class TestLock:
-    def test_is_held_until_the_run_ends(self, output: Location, workers: Workers) -> None:
-        def work(writer: Writer) -> list[str]:
+    def test_is_held_until_the_run_ends(self, output: Location, workers: RunProcesses) -> None:
+        def work(writer: OutputLock) -> list[str]:
             locked = lock_output(request(output), writer, workers)
             check_lock()
             assert locked.warnings == ()
@@ -118,9 +120,9 @@ class TestLock:
 
     @pytest.mark.parametrize("error", [Retriable, KeyboardInterrupt])
     def test_is_given_up_when_the_run_fails(
-        self, output: Location, workers: Workers, error: type[BaseException]
+        self, output: Location, workers: RunProcesses, error: type[BaseException]
     ) -> None:
-        def work(writer: Writer) -> None:
+        def work(writer: OutputLock) -> None:
             lock_output(request(output), writer, workers)
             raise error("enough")
 
@@ -131,11 +133,11 @@ class TestLock:
         assert left(output) == []
 
     def test_is_renewed(
-        self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
+        self, output: Location, workers: RunProcesses, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
 
-        def work(writer: Writer) -> None:
+        def work(writer: OutputLock) -> None:
             lock_output(request(output), writer, workers)
             (sign,) = [name for name in left(output) if "." in name]
             path = output.child(".dlcflow", "lock", sign).path
@@ -144,10 +146,10 @@ class TestLock:
         assert run(work).is_completed()
 
     def test_is_waited_for_and_the_ui_says_for_whom(
-        self, output: Location, workers: Workers
+        self, output: Location, workers: RunProcesses
     ) -> None:
         other = of_somebody(output)
-        other.take(lambda holder: None)
+        other.acquire(lambda holder: None)
         waiting: list[str] = []
         run_id: list[str] = []
 
@@ -174,9 +176,9 @@ class TestLock:
         assert whom in stage.state.message
 
     def test_that_is_lost_lets_nothing_more_be_written(
-        self, output: Location, workers: Workers
+        self, output: Location, workers: RunProcesses
     ) -> None:
-        def work(writer: Writer) -> None:
+        def work(writer: OutputLock) -> None:
             lock_output(request(output), writer, workers)
             take_away(output)
             check_lock()
@@ -187,11 +189,11 @@ class TestLock:
         assert [name for name in left(output) if "." not in name] == ["00000001"]
 
     def test_that_is_lost_ends_the_work_at_once(
-        self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
+        self, output: Location, workers: RunProcesses, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lock, "RENEW_EVERY", 0.1)
 
-        def work(writer: Writer) -> None:
+        def work(writer: OutputLock) -> None:
             lock_output(request(output), writer, workers)
             take_away(output)
             try:
@@ -203,11 +205,11 @@ class TestLock:
         assert "taken over" in run(work).message
 
     def test_that_this_run_itself_took_over_elsewhere_ends_it_without_a_word(
-        self, output: Location, workers: Workers
+        self, output: Location, workers: RunProcesses
     ) -> None:
         run_id: list[str] = []
 
-        def work(writer: Writer) -> None:
+        def work(writer: OutputLock) -> None:
             lock_output(request(output), writer, workers)
             take_away(output, run_id[0])
             check_lock()
@@ -220,14 +222,14 @@ class TestLock:
         assert state.is_running()
 
     def test_that_is_lost_lets_no_other_movie_begin(
-        self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
+        self, output: Location, workers: RunProcesses, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
 
-        def work(writer: Writer) -> None:
+        def work(writer: OutputLock) -> None:
             lock_output(request(output), writer, workers)
             take_away(output)
-            with ending_together(workers.ended):
+            with cancel_work_at_exit(workers.ended):
                 assert workers.ended.wait(60)
                 with pytest.raises(StageFailed, match="m2: it was ended with its run"):
                     check_running("m2")
@@ -236,45 +238,45 @@ class TestLock:
         assert isinstance(run(work).result(raise_on_failure=False), LockLost)
 
     def test_that_is_lost_ends_the_wait_for_movies_runs(
-        self, output: Location, workers: Workers, monkeypatch: pytest.MonkeyPatch
+        self, output: Location, workers: RunProcesses, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
 
-        def work(writer: Writer) -> None:
+        def work(writer: OutputLock) -> None:
             locked = lock_output(request(output), writer, workers)
             take_away(output)
-            for _ in _until_all_have_ended(spread_of(locked)):
+            for _ in _watch_runs(spread_of(locked)):
                 pass
 
         assert "taken over" in run(work).message
 
     def test_stays_for_those_that_go_on_where_the_run_s_worker_ends(
-        self, output: Location, workers: Workers
+        self, output: Location, workers: RunProcesses
     ) -> None:
         @flow
         def a_flow() -> str:
             # Beyond the flow, Prefect would end this process by the signal.
-            with suppress(TerminationSignal), sole_writer() as writer:
+            with suppress(TerminationSignal), hold_output_lock() as writer:
                 locked = lock_output(request(output), writer, workers)
-                with _ended_together(spread_of(locked)):
+                with _end_runs_on_failure(spread_of(locked)):
                     raise TerminationSignal(signal=15)
             return str(flow_run.id)
 
         run_id = a_flow()
         folder = str(output.child(".dlcflow", "lock/"))
-        with writes_for(run_id, folder):
+        with write_on_behalf_of(run_id, folder):
             check_lock()
             take_away(output)
             with pytest.raises(LockLost, match=f"{run_id}, which this run works for, has no"):
                 check_lock()
 
     def test_whose_successor_has_ended_already_ends_without_a_word(
-        self, output: Location, workers: Workers
+        self, output: Location, workers: RunProcesses
     ) -> None:
         """Nobody is left to tell that it was this same run, started again elsewhere."""
         run_id: list[str] = []
 
-        def work(writer: Writer) -> None:
+        def work(writer: OutputLock) -> None:
             lock_output(request(output), writer, workers)
             take_away(output, run_id[0]).release()
             with get_client(sync_client=True) as server:
@@ -290,17 +292,17 @@ class TestLock:
         assert state.message == "elsewhere"
 
 
-def spread_of(locked: ResolvedRequest) -> Spread:
+def spread_of(locked: ResolvedRequest) -> SpreadRequest:
     """A request whose movie's run has not begun."""
     source = MovieSource(0, "m1", locked.model)
-    fetched = Fetched(Path("/m.zip"), an_input("/m.zip"))
-    errands = [Errand(source, locked.output)]
-    return Spread(locked, fetched, Path("/"), _this_run(), locked.output, errands)
+    fetched = FetchedInput(Path("/m.zip"), an_input("/m.zip"))
+    errands = [SpreadMovie(source, locked.output)]
+    return SpreadRequest(locked, fetched, Path("/"), _this_flow_run(), locked.output, errands)
 
 
 def test_without_a_lock_nothing_is_checked() -> None:
     check_lock()
-    with sole_writer():
+    with hold_output_lock():
         check_lock()
 
 
@@ -318,12 +320,12 @@ def bucket(
 
 
 def test_a_store_that_cannot_lock_is_told_of_and_used(
-    prefect_server: None, bucket: tuple[Location, FaultyProxy], workers: Workers
+    prefect_server: None, bucket: tuple[Location, FaultyProxy], workers: RunProcesses
 ) -> None:
     output, proxy = bucket
     proxy.follow(on("PUT", Answer(501, "NotImplemented")))
 
-    def work(writer: Writer) -> tuple[str, ...]:
+    def work(writer: OutputLock) -> tuple[str, ...]:
         locked = lock_output(request(output), writer, workers)
         check_lock()
         return locked.warnings

@@ -21,7 +21,7 @@ from prefect.states import Completed
 from deployments import receiver
 from deployments.debounce import Gatherer
 from tasks.inbox import look as look_module
-from tasks.inbox.arrivals import announce
+from tasks.inbox.arrivals import emit_arrival_events
 from tasks.inbox.look import parse_arrivals, parse_inbox
 from tasks.inbox.request_file import FolderRequest
 from tasks.storage.location import Location
@@ -76,8 +76,8 @@ def arrive(locations: list[str]) -> None:
 
 def look() -> str:
     place = parse_inbox(INBOX)
-    found = value(look_module.look, place, FolderRequest(), 0)
-    value(look_module.remember, place, found)
+    found = value(look_module.look_at_inbox, place, FolderRequest(), 0)
+    value(look_module.write_memory, place, found)
     return start(found.batches, DEPLOYMENT)
 
 
@@ -91,7 +91,9 @@ def test_each_is_started_once_and_none_is_lost(client: SyncPrefectClient, bucket
     told = chance.sample(MOVIES, int(0.9 * len(MOVIES)))
     notifications = told * 2
     chance.shuffle(notifications)
-    gatherer = Gatherer[Location](lambda a: announce([Location.parse(INBOX)], a), pause=1)
+    gatherer = Gatherer[Location](
+        lambda a: emit_arrival_events([Location.parse(INBOX)], a), pause=1
+    )
     webhook = TestClient(receiver.application(gatherer))
     with meanwhile(work, 0.5):
         for key in MOVIES:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
-from tasks.pose.movies.reader import Image, open_movie, probe
+from tasks.pose.movies.reader import Image, open_movie, probe_movie
 from tests.movie_files import picture, write_movie
 from tests.paths import DEMO_MOVIE, SHARED, needs_shared
 
@@ -34,7 +34,7 @@ def assert_same(path: Path, frames: int | None = None) -> None:
         assert ours is not None, f"frame {index} is missing"
         assert theirs is not None, f"frame {index} is one too many"
         assert np.array_equal(ours, theirs), f"frame {index} differs"
-    assert reader.frames == (frames or probe(path).declared_frames)
+    assert reader.frame_count == (frames or probe_movie(path).declared_frames)
     assert reader.errors == []
 
 

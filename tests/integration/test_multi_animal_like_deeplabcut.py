@@ -14,7 +14,7 @@ from tasks.errors import BadInput
 from tasks.pose import estimate
 from tasks.pose.estimate import Estimate
 from tasks.pose.model.archive import open_model
-from tasks.pose.tables.median_filter import median_filter
+from tasks.pose.tables.median_filter import apply_median_filter
 from tasks.pose.tables.pose_table import read_poses
 from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits
 from tasks.processes.stage_process import StageProcess
@@ -57,7 +57,7 @@ def theirs(movie: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(process: StageProcess, model: Path, movie: Path, folder: Path) -> tuple[Estimate, Path]:
     project, target = folder / "project", folder / "raw.h5"
     open_model(model, model.name, project)
-    return process.call(estimate.estimate, project, movie, target, None, "cpu"), target
+    return process.call(estimate.estimate_movie, project, movie, target, None, "cpu"), target
 
 
 def every_frame(tracks: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +81,7 @@ def test_poses_are_those_of_analyze_videos(
 
 @pytest.mark.parametrize("name", KINDS)
 def test_filtered_poses_are_those_of_filterpredictions(theirs: Path, name: str) -> None:
-    filtered = median_filter(read_poses(theirs / name / "raw.h5"), WINDOW_LENGTH)
+    filtered = apply_median_filter(read_poses(theirs / name / "raw.h5"), WINDOW_LENGTH)
     assert_same(filtered, table(theirs / name / "filtered.h5"))
 
 
@@ -136,7 +136,7 @@ def test_conditional_top_down_is_refused(
     open_model(theirs / "one individual" / "model.zip", "model.zip", project)
     torch_child.change_method(project, "ctd")
     with pytest.raises(BadInput, match="ctd"):
-        process.call(estimate.load, project, "cpu")
+        process.call(estimate.preload_model, project, "cpu")
 
 
 def test_a_top_down_model_needs_its_detector(
@@ -147,7 +147,7 @@ def test_a_top_down_model_needs_its_detector(
     (snapshot,) = project.rglob("snapshot-detector-*.pt")
     snapshot.unlink()
     with pytest.raises(BadInput, match="which needs a detector"):
-        process.call(estimate.load, project, "cpu")
+        process.call(estimate.preload_model, project, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_tracks_of_a_real_movie_are_those_of_analyze_videos(
     model = SHARED / "models" / "blobs-multianimal-pytorch.zip"
     found, ours = run(process, model, SHARED / "movies" / "blobs2_200.mp4", tmp_path)
     assert_same(read_poses(ours), table(next(truth.glob("*_el.h5"))))
-    filtered = median_filter(read_poses(ours), WINDOW_LENGTH)
+    filtered = apply_median_filter(read_poses(ours), WINDOW_LENGTH)
     assert_same(filtered, table(next(truth.glob("*_el_filtered.h5"))))
     assert found.warnings == ()
     assert np.isfinite(filtered.to_numpy()).all()

@@ -127,33 +127,35 @@ def test_a_token_keeps_strangers_out(
 
 
 def test_events_name_what_arrived_in_each_inbox(prefect_server: None) -> None:
-    from tasks.inbox.arrivals import announce
+    from tasks.inbox.arrivals import emit_arrival_events
 
     name = uuid4().hex[:8]
     inboxes = [Location.parse(f"s3://lab/{name}/"), Location.parse(f"s3://lab/{name}2/")]
     keys = [f"{name}/a.mp4", f"{name}2/b.AVI", f"{name}2/x/request.yaml"]
     others = [f"{name}/run.json", f"{name}/._c.mp4", f"{name}3/d.mp4", "e.mp4"]
     arrived = [Location("lab", key) for key in keys + others]
-    assert announce(inboxes, arrived) == 2
+    assert emit_arrival_events(inboxes, arrived) == 2
     assert eventually(lambda: events(str(inboxes[0]))) == [[f"s3://lab/{keys[0]}"]]
     assert eventually(lambda: events(str(inboxes[1]))) == [[f"s3://lab/{key}" for key in keys[1:]]]
-    assert announce(inboxes, arrived[3:]) == 0
+    assert emit_arrival_events(inboxes, arrived[3:]) == 0
 
 
 def test_many_arrivals_make_several_events(prefect_server: None) -> None:
-    from tasks.inbox.arrivals import NAMED, announce
+    from tasks.inbox.arrivals import LOCATIONS_PER_EVENT, emit_arrival_events
 
     inbox = Location.parse(f"s3://lab/{uuid4().hex}/")
-    arrived = [inbox.child(f"{'x' * 900}{number}.mp4") for number in range(2 * NAMED + 1)]
-    assert announce([inbox], arrived) == 3
+    arrived = [
+        inbox.child(f"{'x' * 900}{number}.mp4") for number in range(2 * LOCATIONS_PER_EVENT + 1)
+    ]
+    assert emit_arrival_events([inbox], arrived) == 3
     found = eventually(lambda: len(events(str(inbox))) == 3 and events(str(inbox)))
-    assert sorted(map(len, found)) == [1, NAMED, NAMED]
+    assert sorted(map(len, found)) == [1, LOCATIONS_PER_EVENT, LOCATIONS_PER_EVENT]
 
 
 def test_a_server_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-    from tasks.inbox.arrivals import announce
+    from tasks.inbox.arrivals import emit_arrival_events
 
     inbox = Location.parse("s3://lab/inbox/")
     away = {
@@ -161,7 +163,7 @@ def test_a_server_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         PREFECT_CLIENT_MAX_RETRIES: 0,
     }
     with temporary_settings(away), pytest.raises(ConnectionError, match="Prefect server"):
-        announce([inbox], [inbox.child("m1.mp4")])
+        emit_arrival_events([inbox], [inbox.child("m1.mp4")])
 
 
 def test_messages_of_a_queue_are_removed_once_they_are_handed_on(

@@ -24,8 +24,8 @@ from prefect.states import (
 
 from deployments.deploy import POOL, reconcile_pool
 from tasks.recovery import lost_runs, restart
-from tasks.recovery.lost_runs import NO_HEARTBEAT, is_alive
-from tasks.recovery.restart import recover, recover_all
+from tasks.recovery.lost_runs import NO_HEARTBEAT_MESSAGE, is_alive
+from tasks.recovery.restart import recover_run, recover_runs
 from tests.integration.lab import as_client, deploy_stub, emit, eventually, names, put, states
 
 RESTARTS = 2
@@ -43,7 +43,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing needs time to settle."""
     for name in ("SETTLES", "SHOWS_LIFE", "UNHEARD"):
         monkeypatch.setattr(lost_runs, name, timedelta())
-    monkeypatch.setattr(restart, "INTERVAL", 0.1)
+    monkeypatch.setattr(restart, "POLL_INTERVAL", 0.1)
 
 
 @pytest.fixture
@@ -64,19 +64,19 @@ def test_a_crashed_run_is_started_again_and_says_why(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
     put(client, run, Crashed(message="Process exited with status code: -9."))
-    assert "1 of at most 2" in str(recover(client, run, RESTARTS))
+    assert "1 of at most 2" in str(recover_run(client, run, RESTARTS))
     name, message = now_is(client, run)
     assert name == "AwaitingRetry"
     assert message == (
         "Started again after a crash (1 of at most 2 times): Process exited with status code: -9."
     )
-    assert recover(client, run, RESTARTS) is None
+    assert recover_run(client, run, RESTARTS) is None
 
 
 def test_many_looks_at_once_start_it_once(client: SyncPrefectClient, run: FlowRun) -> None:
     put(client, run, Crashed())
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda _: recover(client, run, RESTARTS), range(8)))
+        done = list(pool.map(lambda _: recover_run(client, run, RESTARTS), range(8)))
     assert len([sentence for sentence in done if sentence]) == 1
     assert names(states(client, run)).count("AwaitingRetry") == 1
 
@@ -84,10 +84,10 @@ def test_many_looks_at_once_start_it_once(client: SyncPrefectClient, run: FlowRu
 def test_it_is_given_up_after_so_many_times(client: SyncPrefectClient, run: FlowRun) -> None:
     for _ in range(RESTARTS):
         put(client, run, Crashed())
-        recover(client, run, RESTARTS)
+        recover_run(client, run, RESTARTS)
         put(client, run, Pending(), Running())
     put(client, run, Crashed(message="Out of memory."))
-    recover(client, run, RESTARTS)
+    recover_run(client, run, RESTARTS)
     name, message = now_is(client, run)
     assert name == "Failed"
     assert message.startswith("Given up: it crashed 3 times")
@@ -97,10 +97,10 @@ def test_it_is_given_up_after_so_many_times(client: SyncPrefectClient, run: Flow
 def test_a_retry_by_hand_counts_anew(client: SyncPrefectClient, run: FlowRun) -> None:
     for _ in range(RESTARTS + 1):
         put(client, run, Crashed())
-        recover(client, run, RESTARTS)
+        recover_run(client, run, RESTARTS)
     assert now_is(client, run)[0] == "Failed"
     put(client, run, AwaitingRetry(message="Retry from the UI"), Pending(), Running(), Crashed())
-    recover(client, run, RESTARTS)
+    recover_run(client, run, RESTARTS)
     assert "(1 of at most 2 times)" in now_is(client, run)[1]
 
 
@@ -108,7 +108,7 @@ def test_none_is_started_again_where_that_is_not_wanted(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
     put(client, run, Crashed())
-    recover(client, run, 0)
+    recover_run(client, run, 0)
     assert now_is(client, run)[1].startswith("Given up: it crashed once")
 
 
@@ -118,16 +118,16 @@ def test_what_did_not_crash_is_left_alone(
 ) -> None:
     put(client, run, state)
     before = names(states(client, run))
-    assert recover(client, run, RESTARTS) is None
+    assert recover_run(client, run, RESTARTS) is None
     assert names(states(client, run)) == before
 
 
 def test_a_run_that_was_only_not_heard_goes_on(client: SyncPrefectClient, run: FlowRun) -> None:
-    put(client, run, Crashed(message=f"{NO_HEARTBEAT} for 100 s."))
+    put(client, run, Crashed(message=f"{NO_HEARTBEAT_MESSAGE} for 100 s."))
     emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
     crash = states(client, run)[-1]
     eventually(lambda: is_alive(client, run, crash))
-    recover(client, run, RESTARTS)
+    recover_run(client, run, RESTARTS)
     name, message = now_is(client, run)
     assert name == "Running"
     assert message.startswith("Its heartbeat is back")
@@ -136,8 +136,8 @@ def test_a_run_that_was_only_not_heard_goes_on(client: SyncPrefectClient, run: F
 def test_a_run_that_is_not_heard_any_more_is_started_again(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
-    put(client, run, Crashed(message=f"{NO_HEARTBEAT} for 100 s."))
-    recover(client, run, RESTARTS)
+    put(client, run, Crashed(message=f"{NO_HEARTBEAT_MESSAGE} for 100 s."))
+    recover_run(client, run, RESTARTS)
     assert now_is(client, run)[0] == "AwaitingRetry"
 
 
@@ -158,11 +158,11 @@ def test_a_worker_that_is_there_says_when_it_has_let_go(
 ) -> None:
     work(client, run, "busy")
     put(client, run, Crashed())
-    assert recover(client, client.read_flow_run(run.id), RESTARTS) is None
+    assert recover_run(client, client.read_flow_run(run.id), RESTARTS) is None
     related = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
     related["prefect.resource.role"] = "flow-run"
     emit(client, "prefect.worker.executed-flow-run", "prefect.worker.process.busy", related)
-    eventually(lambda: recover(client, client.read_flow_run(run.id), RESTARTS))
+    eventually(lambda: recover_run(client, client.read_flow_run(run.id), RESTARTS))
     assert now_is(client, run)[0] == "AwaitingRetry"
 
 
@@ -170,8 +170,8 @@ def test_a_run_that_hangs_is_not_started_beside_itself(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
     work(client, run, "holds it")
-    put(client, run, Crashed(message=f"{NO_HEARTBEAT} for 100 s."))
-    assert recover(client, client.read_flow_run(run.id), RESTARTS) is None
+    put(client, run, Crashed(message=f"{NO_HEARTBEAT_MESSAGE} for 100 s."))
+    assert recover_run(client, client.read_flow_run(run.id), RESTARTS) is None
     assert now_is(client, run)[0] == "Crashed"
     put(client, run, Failed())  # or looks of other tests would wait for it
 
@@ -180,10 +180,10 @@ def test_a_look_finds_ours_alone(client: SyncPrefectClient, run: FlowRun) -> Non
     others = client.create_flow_run_from_deployment(deploy_stub(client, tag="somebody's"))
     put(client, others, Running(), Crashed())
     put(client, run, Crashed())
-    told = recover_all(RESTARTS)
+    told = recover_runs(RESTARTS)
     assert any(sentence.startswith(f"{run.name}: Started again") for sentence in told)
     assert now_is(client, others)[0] == "Crashed"
-    assert recover_all(RESTARTS) == []
+    assert recover_runs(RESTARTS) == []
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_what_nobody_is_left_to_say_is_said(
 ) -> None:
     take(client, run, "gone")
     put(client, run, Crashed(), AwaitingRetry(), state)
-    recover_all(RESTARTS)
+    recover_runs(RESTARTS)
     assert names(states(client, run))[-len(expected) :] == expected
 
 
@@ -205,15 +205,15 @@ def test_a_run_that_goes_on_without_its_worker_is_left_alone(
     take(client, run, "gone")
     heard = datetime.now(UTC)
     emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
-    eventually(lambda: lost_runs._heard(client, "prefect.flow-run.heartbeat", run, heard))
+    eventually(lambda: lost_runs._has_event_since(client, "prefect.flow-run.heartbeat", run, heard))
     assert run.id in lost(client)
-    monkeypatch.setattr(lost_runs, "age", lambda run: timedelta(hours=1))
-    monkeypatch.setattr(lost_runs, "UNHEARD", timedelta(minutes=1))
+    monkeypatch.setattr(lost_runs, "state_age", lambda run: timedelta(hours=1))
+    monkeypatch.setattr(lost_runs, "LOST_AFTER", timedelta(minutes=1))
     assert run.id not in lost(client)
 
 
 def lost(client: SyncPrefectClient) -> set[UUID]:
-    return {one.id for one in lost_runs.lost_runs(client)}
+    return {one.id for one in lost_runs.find_lost_runs(client)}
 
 
 @pytest.mark.parametrize("flow", ["one-movie", "inbox", "arrival", "recovery"])
@@ -223,21 +223,21 @@ def test_runs_of_all_our_flows_are_found_when_lost_and_only_requests_started_aga
     run = client.create_flow_run_from_deployment(deploy_stub(client, flow=flow))
     put(client, run, Pending())  # and its machine dies, before anybody could say who has it
     assert run.id in lost(client)
-    recover_all(RESTARTS)
+    recover_runs(RESTARTS)
     assert names(states(client, run))[-2:] == ["Pending", "Crashed"]
-    assert run.id not in {one.id for one in lost_runs.crashed_runs(client)}
+    assert run.id not in {one.id for one in lost_runs.find_crashed_runs(client)}
 
 
 def test_a_run_that_was_taken_for_lost_while_the_server_was_away_goes_on(
     client: SyncPrefectClient, run: FlowRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lost_runs, "SHOWS_LIFE", timedelta(hours=1))
-    monkeypatch.setattr(restart, "UNDECIDED", timedelta())
+    monkeypatch.setattr(lost_runs, "HEARTBEAT_WAIT", timedelta(hours=1))
+    monkeypatch.setattr(restart, "MAX_UNDECIDED_AGE", timedelta())
     take(client, run, "not heard yet")
-    recover_all(RESTARTS)
-    assert now_is(client, run)[1].startswith(NO_HEARTBEAT)
+    recover_runs(RESTARTS)
+    assert now_is(client, run)[1].startswith(NO_HEARTBEAT_MESSAGE)
     emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
-    eventually(lambda: recover(client, run, RESTARTS))
+    eventually(lambda: recover_run(client, run, RESTARTS))
     assert now_is(client, run)[0] == "Running"
     put(client, run, Completed())
 
@@ -245,10 +245,10 @@ def test_a_run_that_was_taken_for_lost_while_the_server_was_away_goes_on(
 def test_a_job_is_not_held_by_the_worker_that_made_it(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
-    for message in (f"{NO_HEARTBEAT} for 100 s.", "Job has failed."):
+    for message in (f"{NO_HEARTBEAT_MESSAGE} for 100 s.", "Job has failed."):
         work(client, run, "in a pod", "kubernetes")
         put(client, run, Crashed(message=message))
-        recover(client, client.read_flow_run(run.id), RESTARTS)
+        recover_run(client, client.read_flow_run(run.id), RESTARTS)
         assert now_is(client, run)[0] == "AwaitingRetry"
         put(client, run, Pending(), Running())
 
@@ -256,7 +256,7 @@ def test_a_job_is_not_held_by_the_worker_that_made_it(
 def test_a_job_that_has_only_just_crashed_is_given_time_to_end(
     client: SyncPrefectClient, run: FlowRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lost_runs, "SETTLES", timedelta(hours=1))
+    monkeypatch.setattr(lost_runs, "CRASH_SETTLING_TIME", timedelta(hours=1))
     take(client, run, "in a pod", "kubernetes")
     put(client, run, Crashed())
     # What its worker says as soon as the job is there may come late.
@@ -264,8 +264,8 @@ def test_a_job_that_has_only_just_crashed_is_given_time_to_end(
     related["prefect.resource.role"] = "flow-run"
     emit(client, "prefect.worker.executed-flow-run", "prefect.worker.kubernetes.pod", related)
     said, since = "prefect.worker.executed-flow-run", datetime.now(UTC) - timedelta(hours=1)
-    eventually(lambda: lost_runs._heard(client, said, run, since))
-    assert recover(client, client.read_flow_run(run.id), RESTARTS) is None
+    eventually(lambda: lost_runs._has_event_since(client, said, run, since))
+    assert recover_run(client, client.read_flow_run(run.id), RESTARTS) is None
     put(client, run, Failed())
 
 
@@ -289,7 +289,7 @@ def test_a_job_that_was_not_heard_for_long_is_lost_whoever_made_it(
     work(client, run, "in a pod", "kubernetes")
     client.update_flow_run(run.id, infrastructure_pid="dlcflow:job")
     assert run.id not in lost(client)
-    monkeypatch.setattr(lost_runs, "SILENT", timedelta())
+    monkeypatch.setattr(lost_runs, "LOST_AFTER_WITHOUT_HOLDER", timedelta())
     assert run.id in lost(client)
     put(client, run, Completed())
 
@@ -307,7 +307,7 @@ def test_a_look_takes_the_place_of_those_that_were_due_before_it(
 
     late = {look(due, "auto-scheduled") for _ in range(51)}
     others = {look(later, "auto-scheduled"), look(due)}
-    restart.drop_late_looks()
+    restart.delete_late_recoveries()
     of_stub = FlowRunFilter.model_validate({"deployment_id": {"any_": [stub]}})
     left = {run.id for run in client.read_flow_runs(flow_run_filter=of_stub)}
     assert not left & late

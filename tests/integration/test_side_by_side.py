@@ -8,11 +8,11 @@ import pytest
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.run.fetch import movie_folder
-from tasks.run.scratch_folder import scratch_folder
+from tasks.run.fetch import create_movie_folder
+from tasks.run.scratch_folder import create_scratch_folder
 from tasks.run_data import MovieSource
-from tasks.stages.fan_out import side_by_side
-from tasks.stages.progress import Progress, check_running, ending_together
+from tasks.stages.fan_out import wait_for_all
+from tasks.stages.progress import Progress, cancel_work_at_exit, check_running
 from tasks.stages.stage import stage
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
@@ -35,7 +35,7 @@ class Work:
         self.all_begun = threading.Barrier(AT_ONCE + 1)
 
     def on(self, movie: MovieSource, scratch: Path) -> None:
-        with movie_folder(scratch, movie) as folder:
+        with create_movie_folder(scratch, movie) as folder:
             self.begun.append(movie.name)
             if len(self.begun) <= AT_ONCE:
                 self.all_begun.wait()
@@ -67,9 +67,9 @@ def test_an_interrupted_run_leaves_nothing_behind(prefect_server: None, place: P
             work.all_begun.wait()
             raise KeyboardInterrupt
 
-        with scratch_folder() as scratch, ending_together(ended):
+        with create_scratch_folder() as scratch, cancel_work_at_exit(ended):
             try:
-                side_by_side(begun(scratch), ended.set)
+                wait_for_all(begun(scratch), ended.set)
             finally:
                 ended_by_then.extend(work.ended)
 

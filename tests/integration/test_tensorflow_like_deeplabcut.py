@@ -12,7 +12,7 @@ from tasks.errors import BadInput
 from tasks.pose import estimate
 from tasks.pose.model.archive import open_model
 from tasks.pose.settings import Crop
-from tasks.pose.tables.median_filter import median_filter
+from tasks.pose.tables.median_filter import apply_median_filter
 from tasks.pose.tables.pose_table import read_poses
 from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits, usable_cpus
 from tasks.processes.stage_process import StageProcess
@@ -92,7 +92,7 @@ def results(
 def run(process: StageProcess, model: Path, movie: Path, crop: Crop | None, folder: Path) -> Path:
     project, target = folder / "project", folder / "raw.h5"
     open_model(model, model.name, project)
-    process.call(estimate.estimate, project, movie, target, crop, "cpu")
+    process.call(estimate.estimate_movie, project, movie, target, crop, "cpu")
     return target
 
 
@@ -110,7 +110,7 @@ def test_raw_poses_are_those_of_analyze_videos(results: tuple[Path, Path]) -> No
 
 def test_filtered_poses_are_those_of_filterpredictions(results: tuple[Path, Path]) -> None:
     ours, theirs = results
-    filtered = median_filter(read_poses(ours), deeplabcut_api.WINDOW_LENGTH)
+    filtered = apply_median_filter(read_poses(ours), deeplabcut_api.WINDOW_LENGTH)
     assert_same(filtered, theirs / "filtered.h5")
 
 
@@ -124,7 +124,7 @@ def test_a_movie_shorter_than_a_batch_is_filled_up_with_black(
     found = []
     for index, source in enumerate((short, movie, short)):
         target = folder / f"short-{index}.h5"
-        process.call(estimate.estimate, project, source, target, None, "cpu")
+        process.call(estimate.estimate_movie, project, source, target, None, "cpu")
         found.append(read_poses(target).iloc[:1])
     pd.testing.assert_frame_equal(found[0], found[2], check_exact=True)
     assert not found[0].equals(found[1]), "what else is in a batch changes nothing"
@@ -134,7 +134,7 @@ def test_what_was_loaded_is_told(
     process: StageProcess, models: dict[int, Path], tmp_path: Path
 ) -> None:
     model = open_model(models[BATCH], "mouse.zip", tmp_path / "project")
-    loaded = process.call(estimate.load, tmp_path / "project", "cpu")
+    loaded = process.call(estimate.preload_model, tmp_path / "project", "cpu")
     assert loaded.snapshot == model.snapshot == tensorflow_models.SNAPSHOT
     assert loaded.scorer == tensorflow_models.SCORER
     assert (loaded.device, loaded.path) == ("cpu", "deeplabcut")
@@ -162,7 +162,7 @@ def test_weights_that_do_not_fit_are_refused_in_a_sentence(
             target.writestr(name, data)
     open_model(changed, "changed.zip", tmp_path / "project")
     with pytest.raises(BadInput, match=r"snapshot-30: its weights cannot be loaded") as raised:
-        process.call(estimate.load, tmp_path / "project", "cpu")
+        process.call(estimate.preload_model, tmp_path / "project", "cpu")
     assert "\n" not in str(raised.value)
 
 
@@ -177,5 +177,5 @@ def test_poses_of_a_real_movie_are_those_of_analyze_videos(
     raw = read_poses(found)
     assert set(raw.dtypes) == {np.dtype(np.float64)}
     assert_same(raw, Path(f"{truth}.h5"))
-    filtered = median_filter(raw, deeplabcut_api.WINDOW_LENGTH)
+    filtered = apply_median_filter(raw, deeplabcut_api.WINDOW_LENGTH)
     assert_same(filtered, Path(f"{truth}_filtered.h5"))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.pose.tables.tracking import Predictions, Tracking
+from tasks.pose.tables.tracking import BatchPredictions, TrackingSettings
 from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits
 from tasks.processes.stage_process import StageProcess
 from tests import torch_child
@@ -21,7 +21,7 @@ INFERENCE = {
     "min_hits": 1,
     "iou_threshold": 0.6,
 }
-TRACKING = Tracking("DLC", PARTS, (), ("one", "two"), "ellipse", INFERENCE)
+TRACKING = TrackingSettings("DLC", PARTS, (), ("one", "two"), "ellipse", INFERENCE)
 SHAPE = np.array([(0, 0), (12, 3), (4, 15)])
 
 
@@ -33,7 +33,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     child.close()
 
 
-def found(animals: list[int], batch: int = 4, identity: bool = False) -> list[Predictions]:
+def found(animals: list[int], batch: int = 4, identity: bool = False) -> list[BatchPredictions]:
     """Predictions of animals that walk side by side; the network finds them in either order."""
     poses = np.full((len(animals), 2, len(PARTS), 3), -1, np.float32)
     for frame, count in enumerate(animals):
@@ -41,7 +41,7 @@ def found(animals: list[int], batch: int = 4, identity: bool = False) -> list[Pr
             row = (frame + animal) % count
             poses[frame, row, :, :2] = np.add(SHAPE, (20 + frame, 30 + 90 * animal))
             poses[frame, row, :, 2] = 0.9
-    batches: list[Predictions] = []
+    batches: list[BatchPredictions] = []
     for start in range(0, len(animals), batch):
         one: dict[str, Any] = {"bodyparts": poses[start : start + batch]}
         if identity:
@@ -107,7 +107,7 @@ def test_the_arena_is_there_without_an_animal(process: StageProcess) -> None:
         {**one, "unique_bodyparts": np.full((len(one["bodyparts"]), 1, 1, 3), 0.5, np.float32)}
         for one in found([0] * 20)
     ]
-    arena = Tracking("DLC", PARTS, ("door",), ("one", "two"), "ellipse", INFERENCE)
+    arena = TrackingSettings("DLC", PARTS, ("door",), ("one", "two"), "ellipse", INFERENCE)
     table, told = process.call(torch_child.tracked, predictions, arena)
     assert table["DLC", "single", "door", "x"].tolist() == [0.5] * 20
     assert table.shape == (20, 2 * len(PARTS) * 3 + 3)

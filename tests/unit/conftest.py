@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from tasks.pose.estimate import Estimate
-from tasks.pose.finishing import Labeled
+from tasks.pose.finishing import LabeledMovieResult
 from tasks.pose.movies.reader import MovieInfo
-from tasks.pose.movies.timing import Recording, Timing
+from tasks.pose.movies.timing import RecordingInfo, Timing
 from tasks.pose.network.interface import Loaded
-from tasks.run_data import Analysed, CheckedMovie, Fetched, MovieSource
+from tasks.run_data import AnalyzedMovie, CheckedMovie, FetchedInput, MovieSource
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 from tests.records import a_quality, an_input, an_output
@@ -19,12 +19,12 @@ from tests.records import a_quality, an_input, an_output
 SECONDS = np.cumsum(np.random.default_rng(1).random(50))
 
 
-def timing(recording: Recording | None = None) -> Timing:
+def timing(recording: RecordingInfo | None = None) -> Timing:
     return Timing(SECONDS, Fraction(30000, 1001), constant=False, recording=recording)
 
 
 @pytest.fixture
-def analysed(tmp_path: Path) -> Analysed:
+def analysed(tmp_path: Path) -> AnalyzedMovie:
     folder = tmp_path / "made"
     folder.mkdir()
     for name in ("pose_estimates.h5", "trajectory.png", "worst-7.jpg"):
@@ -40,14 +40,14 @@ def analysed(tmp_path: Path) -> Analysed:
         warnings=("a warning",),
     )
     location = Location.parse("s3://lab/in/m.mp4")
-    return Analysed(
+    return AnalyzedMovie(
         source=MovieSource(3, "m", ObjectInfo(location, 10, "e", None, None, None)),
-        fetched=Fetched(folder / "m.mp4", an_input("s3://lab/in/m.mp4")),
+        fetched=FetchedInput(folder / "m.mp4", an_input("s3://lab/in/m.mp4")),
         checked=CheckedMovie("m", folder / "m.mp4", info, (0, 640, 0, 480), 2_500_000),
         found=found,
         poses=folder / "pose_estimates.h5",
         quality=a_quality(),
-        labeled=Labeled(50, Fraction(30), {7: folder / "worst-7.jpg"}),
+        labeled=LabeledMovieResult(50, Fraction(30), {7: folder / "worst-7.jpg"}),
         previews={"trajectory.png": folder / "trajectory.png"},
         outputs={"labeled.mp4": an_output("s3://lab/out/m/labeled.mp4")},
         seconds={"Fetch movie": 0.5},

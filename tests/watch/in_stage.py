@@ -24,7 +24,7 @@ def load_watched(project: Path) -> tuple[str, list[str]]:
     _watch.seen, _watch.allowed, _watch.on = [], str(project.resolve()), True
     try:
         with patch.object(model_loader, "check_fit"):
-            estimate.load(project, "cpu")
+            estimate.preload_model(project, "cpu")
     except BadInput as error:
         return str(error), _watch.seen
     finally:
@@ -53,7 +53,7 @@ def load_measured(project: Path) -> tuple[str, float]:
     Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is taken now
     before = _peak()
     try:
-        estimate.load(project, "cpu")
+        estimate.preload_model(project, "cpu")
     except BadInput as error:
         return str(error), _peak() - before
     return "", _peak() - before

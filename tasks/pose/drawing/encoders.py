@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_X264 = {
+_X264_OPTIONS = {
     # Encoding is what a labelled movie takes longest for. Against "veryfast" at factor 20, on two
     # real movies: 0.75 ms of processor a frame in place of 2.4 (640×480), the same 48.5 dB, and
     # 2.4 kB a frame in place of 1.5; with a camera's noise 39 dB for 38.6, and 10 to 17 kB for 12.
@@ -32,7 +32,7 @@ _X264 = {
     "bf": "0",
 }
 
-_NVENC = {"preset": "p4", "rc": "vbr", "cq": "22", "b": "0", "bf": "0"}
+_NVENC_OPTIONS = {"preset": "p4", "rc": "vbr", "cq": "22", "b": "0", "bf": "0"}
 """The same for a GPU's encoder, with a quality that is constant in the same sense."""
 
 
@@ -49,30 +49,30 @@ class Encoder:
     options: Mapping[str, str]
 
 
-def encoder_for(width: int, height: int) -> Encoder:
+def choose_encoder(width: int, height: int) -> Encoder:
     """A GPU's encoder where there is one that takes such pictures, else x264.
 
     Args:
         width: Of the pictures, in pixels.
         height: The same.
     """
-    if not _gpu_failed.is_set() and _nvenc_works(width, height):
+    if not _gpu_failed.is_set() and _can_nvenc_encode(width, height):
         _gpu_used.set()
-        return Encoder("h264_nvenc", _NVENC)
-    return Encoder("libx264", _X264)
+        return Encoder("h264_nvenc", _NVENC_OPTIONS)
+    return Encoder("libx264", _X264_OPTIONS)
 
 
 _gpu_used, _gpu_failed = threading.Event(), threading.Event()
 
 
-def encoded(write: Callable[[], T]) -> T:
+def encode_with_fallback(write: Callable[[], T]) -> T:
     """Let a movie be written, and once more where a GPU's encoder fails in the middle of it.
 
     The driver allows so many movies at a time, and the network may take its last memory. From
     then on this process encodes without a GPU.
 
     Args:
-        write: Writes the movie from its start, with what `encoder_for` gives.
+        write: Writes the movie from its start, with what `choose_encoder` gives.
     """
     try:
         return write()
@@ -83,12 +83,12 @@ def encoded(write: Callable[[], T]) -> T:
     return write()
 
 
-_TRIED = 3
+_TEST_PICTURES = 3
 """Pictures that a GPU's encoder must encode before it is used."""
 
 
 @cache
-def _nvenc_works(width: int, height: int) -> bool:
+def _can_nvenc_encode(width: int, height: int) -> bool:
     """Whether a GPU here really encodes pictures of a size.
 
     Many GPUs have no such unit, drivers in containers often come without it, and each kind has its
@@ -96,12 +96,14 @@ def _nvenc_works(width: int, height: int) -> bool:
     where there is no driver.
     """
     try:
-        return _encoded("h264_nvenc", _NVENC, width, height) == _TRIED
+        return (
+            _count_encoded_pictures("h264_nvenc", _NVENC_OPTIONS, width, height) == _TEST_PICTURES
+        )
     except (av.FFmpegError, ValueError, MemoryError):
         return False
 
 
-def _encoded(name: str, options: Mapping[str, str], width: int, height: int) -> int:
+def _count_encoded_pictures(name: str, options: Mapping[str, str], width: int, height: int) -> int:
     """How many pictures come out of an encoder that a few gray ones go into."""
     gray = np.full((height * 3 // 2, width), 128, np.uint8)
     frame: Any = av.VideoFrame.from_ndarray(gray, format="yuv420p")
@@ -110,7 +112,7 @@ def _encoded(name: str, options: Mapping[str, str], width: int, height: int) -> 
     context.time_base = Fraction(1, 30)
     context.options = dict(options)
     packets: list[Any] = []
-    for index in range(_TRIED):
+    for index in range(_TEST_PICTURES):
         frame.pts, frame.time_base = index, context.time_base
         packets += context.encode(frame)
     return len([*packets, *context.encode(None)])

@@ -10,9 +10,14 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from tasks.pose.drawing.disks import MASK_PIXELS, disk_pixels
-from tasks.pose.drawing.pixels import MEMORY, Last, Pixels, lines
-from tasks.pose.drawing.yuv_painter import Brush, Marks
+from tasks.pose.drawing.disks import PIXELS_PER_PASS, iterate_disk_pixels
+from tasks.pose.drawing.pixels import (
+    MAX_GROUP_PIXELS,
+    ColoredPixels,
+    TopPixelFinder,
+    compute_line_pixels,
+)
+from tasks.pose.drawing.yuv_painter import PlaneMarks, YuvPainter
 from tasks.pose.tables.keypoints import Keypoints
 
 if TYPE_CHECKING:
@@ -21,9 +26,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from tasks.pose.movies.yuv_frame import Planes
+    from tasks.pose.movies.yuv_frame import YuvFrame
 
-_MOST_AHEAD = 32
+_MAX_FRAMES_PER_GROUP = 32
 """Frames whose pixels are worked out together: what numpy needs for each call is then little."""
 
 
@@ -57,9 +62,9 @@ class LabelStyle:
     alpha: float
     color_by: Literal["bodypart", "individual"]
 
-    def edges(self, keypoints: Keypoints) -> list[tuple[int, int]]:
+    def compute_edges(self, keypoints: Keypoints) -> list[tuple[int, int]]:
         """The pairs of keypoints to join; none where no skeleton is drawn."""
-        return keypoints.edges(
+        return keypoints.skeleton_edges(
             self.skeleton if self.draw_skeleton else (), self.displayed_body_parts
         )
 
@@ -96,19 +101,19 @@ class FramePainter:
         self._keypoints = Keypoints(poses)
         # In place, so that float32 poses are shifted as float32 (as DeepLabCut does).
         self._keypoints.xy += np.asarray(offset, dtype=self._keypoints.xy.dtype)
-        self._displayed = self._keypoints.of_parts(style.displayed_body_parts)
-        self._edges = np.array(style.edges(self._keypoints), np.intp).reshape(-1, 2)
+        self._displayed = self._keypoints.indices_of_parts(style.displayed_body_parts)
+        self._edges = np.array(style.compute_edges(self._keypoints), np.intp).reshape(-1, 2)
         indices, count = style.color_indices(self._keypoints)
         self._colors = np.array(indices, dtype=np.intp)
-        colors = _bytes(mpl.colormaps[style.color_map](np.linspace(0, 1, count)))
+        colors = _to_rgb_bytes(mpl.colormaps[style.color_map](np.linspace(0, 1, count)))
         # The skeleton's color comes last.
-        self._palette = np.vstack([colors, _bytes(np.array([to_rgb(style.skeleton_color)]))])
-        self._brush = Brush(self._palette, kept)
-        self._last = Last()
-        self._images: _Groups[Pixels] = _Groups(helpers, ahead)
-        self._planes: _Groups[Marks] = _Groups(helpers, ahead)
+        self._palette = np.vstack([colors, _to_rgb_bytes(np.array([to_rgb(style.skeleton_color)]))])
+        self._brush = YuvPainter(self._palette, kept)
+        self._last = TopPixelFinder()
+        self._images: _FrameGroupCache[ColoredPixels] = _FrameGroupCache(helpers, ahead)
+        self._planes: _FrameGroupCache[PlaneMarks] = _FrameGroupCache(helpers, ahead)
 
-    def paint(self, image: np.ndarray, index: int) -> np.ndarray:
+    def paint_image(self, image: np.ndarray, index: int) -> np.ndarray:
         """Draw one frame's poses, in place where the image allows.
 
         Args:
@@ -120,59 +125,61 @@ class FramePainter:
         """
         image = np.require(image, requirements="W")
         shape = image.shape[:2]
-        seen = self._images.get(
+        seen = self._images.get_for_frame(
             shape,
             index,
-            lambda first: self._frames_from(first, shape),
-            lambda frames: self._pixels(frames, shape).by_frame(len(frames)),
+            lambda first: self._choose_frame_group(first, shape),
+            lambda frames: self._compute_pixels(frames, shape).split_by_frame(len(frames)),
         )
         image[seen.rows, seen.columns] = self._palette[seen.colors]
         return image
 
-    def paint_planes(self, planes: Planes, index: int) -> Planes:
+    def paint_yuv_frame(self, planes: YuvFrame, index: int) -> YuvFrame:
         """Draw one frame's poses on a copy of a decoder's planes: the same pixels and colors.
 
         The copy is drawn over as soon as so many more as are kept have been asked for.
         """
         shape, colors = planes.shape[:2], planes.colors
-        lines = self._brush.line_sizes(planes)
-        marks = self._planes.get(
+        lines = self._brush.canvas_line_sizes(planes)
+        marks = self._planes.get_for_frame(
             (colors, *shape),
             index,
-            lambda first: self._frames_from(first, shape),
-            lambda frames: self._brush.marks(
-                self._pixels(frames, shape), len(frames), shape, lines, colors
+            lambda first: self._choose_frame_group(first, shape),
+            lambda frames: self._brush.compute_marks(
+                self._compute_pixels(frames, shape), len(frames), shape, lines, colors
             ),
         )
-        return self._brush.drawn(planes, marks)
+        return self._brush.paint_copy(planes, marks)
 
-    def _frames_from(self, first: int, shape: tuple[int, ...]) -> range:
+    def _choose_frame_group(self, first: int, shape: tuple[int, ...]) -> range:
         """Frames whose pixels are worked out together: as many as the memory for them allows."""
         disks = max(1, len(self._displayed) * max(1, self._style.trail_points))
         pixels = disks * (2 * self._style.dot_size + 1) ** 2
-        allowed = min(MASK_PIXELS // pixels, MEMORY // (shape[0] * shape[1]))
-        together = max(1, min(_MOST_AHEAD, allowed))
+        allowed = min(PIXELS_PER_PASS // pixels, MAX_GROUP_PIXELS // (shape[0] * shape[1]))
+        together = max(1, min(_MAX_FRAMES_PER_GROUP, allowed))
         return range(first, min(first + together, len(self._keypoints.xy)))
 
-    def _pixels(self, frames: range, shape: tuple[int, ...]) -> Pixels:
+    def _compute_pixels(self, frames: range, shape: tuple[int, ...]) -> ColoredPixels:
         """What is drawn on some frames: skeletons below, dots on top, numbered from the first."""
-        of_disk, centers, colors = self._disks(frames)
-        drawn = self._skeletons(frames, shape)
-        for disk, rows, columns in disk_pixels(centers, self._style.dot_size, shape):
-            dots = Pixels(of_disk[disk], rows, columns, colors[disk])
-            drawn = self._last.seen(drawn.and_over_them(dots))
+        of_disk, centers, colors = self._compute_disks(frames)
+        drawn = self._compute_skeleton_pixels(frames, shape)
+        for disk, rows, columns in iterate_disk_pixels(centers, self._style.dot_size, shape):
+            dots = ColoredPixels(of_disk[disk], rows, columns, colors[disk])
+            drawn = self._last.find_visible(drawn.with_layer_on_top(dots))
         return drawn
 
-    def _skeletons(self, frames: range, shape: tuple[int, ...]) -> Pixels:
+    def _compute_skeleton_pixels(self, frames: range, shape: tuple[int, ...]) -> ColoredPixels:
         rows = slice(frames.start, frames.stop)
         ends = self._keypoints.xy[rows][:, self._edges, ::-1]
         likely = self._keypoints.likelihood[rows][:, self._edges] > self._style.p_cutoff
         drawn = likely.all(axis=2) & ~np.isnan(ends).any(axis=(2, 3))
         # The second end starts at 1, not at 0: DeepLabCut's line does.
         inside = np.clip(ends[drawn], [[0, 0], [1, 1]], np.array(shape) - 1)
-        return lines(np.nonzero(drawn)[0], inside.astype(np.intp), len(self._palette) - 1)
+        return compute_line_pixels(
+            np.nonzero(drawn)[0], inside.astype(np.intp), len(self._palette) - 1
+        )
 
-    def _disks(self, frames: range) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _compute_disks(self, frames: range) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frame, center and color of the dots and trails of some frames, in the order of drawing.
 
         A dot has its trail whatever the likelihood was then, as DeepLabCut draws it.
@@ -189,7 +196,7 @@ class FramePainter:
 T = TypeVar("T")
 
 
-class _Groups(Generic[T]):
+class _FrameGroupCache(Generic[T]):
     """What was worked out for some frames that follow each other, and is being for the next ones.
 
     Args:
@@ -203,7 +210,7 @@ class _Groups(Generic[T]):
         self._begun: deque[tuple[range, Future[list[T]]]] = deque()
         self._frames, self._found = range(0), list[T]()
 
-    def get(
+    def get_for_frame(
         self,
         kind: object,
         index: int,
@@ -221,22 +228,22 @@ class _Groups(Generic[T]):
         if kind != self._kind or index not in self._frames:
             self._frames = range(0)  # until it is found, for that may fail
             if kind != self._kind or not self._begun or self._begun[0][0].start != index:
-                self._forget(kind)
+                self._discard_pending(kind)
             frames = together(index)
             if self._helpers is None:
                 self._found = work_out(frames)
             else:
-                self._go_ahead(self._helpers, frames, together, work_out)
+                self._submit_groups(self._helpers, frames, together, work_out)
                 self._found = self._begun.popleft()[1].result()
             self._frames = frames
         return self._found[index - self._frames.start]
 
-    def _forget(self, kind: object) -> None:
+    def _discard_pending(self, kind: object) -> None:
         self._kind = kind
         while self._begun:
             self._begun.popleft()[1].cancel()
 
-    def _go_ahead(
+    def _submit_groups(
         self,
         helpers: Executor,
         frames: range,
@@ -250,11 +257,11 @@ class _Groups(Generic[T]):
             following = together(following.stop)
 
 
-def trail(style: LabelStyle, index: int) -> slice:
+def trail_rows(style: LabelStyle, index: int) -> slice:
     """The rows whose positions are drawn in a frame: N trail points are N - 1 past frames."""
     return slice(max(0, index + 1 - max(style.trail_points, 1)), index + 1)
 
 
-def _bytes(colors: np.ndarray) -> np.ndarray:
+def _to_rgb_bytes(colors: np.ndarray) -> np.ndarray:
     """Colors 0 to 1 as RGB bytes, rounded down as DeepLabCut rounds them."""
     return (colors[..., :3] * 255).astype(np.uint8)

@@ -13,8 +13,8 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from tasks.pose.drawing.keypoints_only import KeypointCanvas, Region
-from tasks.pose.drawing.yuv_painter import Canvas
-from tasks.pose.movies.yuv_frame import Colors, Planes
+from tasks.pose.drawing.yuv_painter import YuvCanvas
+from tasks.pose.movies.yuv_frame import ColorEncoding, YuvFrame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     from tasks.pose.drawing.frame_painter import LabelStyle
 
-_HDTV = Colors(space=1, full=False)
-_STEP = 32
+_HDTV_COLORS = ColorEncoding(space=1, full=False)
+_SIZE_STEP_PIXELS = 32
 """Pixels by which the size of what is converted grows; for another size swscale starts anew."""
 
 
-def keypoint_planes(poses: pd.DataFrame, style: LabelStyle, kept: int) -> Iterator[Planes]:
+def draw_keypoint_frames(poses: pd.DataFrame, style: LabelStyle, kept: int) -> Iterator[YuvFrame]:
     """Draw every frame's poses on black.
 
     Args:
@@ -40,60 +40,61 @@ def keypoint_planes(poses: pd.DataFrame, style: LabelStyle, kept: int) -> Iterat
         Pictures of one size, both sides even.
     """
     canvas = KeypointCanvas(poses, style)
-    converted = _Converted(canvas.shape)
-    pictures = cycle([_Picture(canvas.shape) for _ in range(kept)])
+    converted = _RegionConverter(canvas.shape)
+    pictures = cycle([_BlackPicture(canvas.shape) for _ in range(kept)])
     for index, picture in zip(range(len(poses)), pictures, strict=False):
-        picture.wipe()
-        if region := canvas.draw(index):
-            region = converted.region(region)
-            picture.put(converted(canvas.wiped(region)), region)
-        yield Planes(picture.canvas.frame, _HDTV)
+        picture.make_black()
+        if region := canvas.draw_frame(index):
+            region = converted.enlarge_region(region)
+            picture.paste_frame(converted(canvas.take_region(region)), region)
+        yield YuvFrame(picture.canvas.frame, _HDTV_COLORS)
 
 
-class _Picture:
+class _BlackPicture:
     """A picture that is black but for one region."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        self.canvas = Canvas(shape)
+        self.canvas = YuvCanvas(shape)
         self._region: Region = (slice(0, shape[0]), slice(0, shape[1]))
 
-    def wipe(self) -> None:
+    def make_black(self) -> None:
         """Make it black."""
-        for plane, where, black in zip(*self._places(), (16, 128, 128), strict=True):
+        for plane, where, black in zip(*self._region_on_planes(), (16, 128, 128), strict=True):
             plane[where] = black
 
-    def put(self, frame: Any, region: Region) -> None:
+    def paste_frame(self, frame: Any, region: Region) -> None:
         """Copy a small picture into a region."""
         self._region = region
-        for index, (plane, where) in enumerate(zip(*self._places(), strict=True)):
+        for index, (plane, where) in enumerate(zip(*self._region_on_planes(), strict=True)):
             small = frame.planes[index]
             values = np.frombuffer(memoryview(small), np.uint8)
             plane[where] = values.reshape(small.height, -1)[:, : small.width]
 
-    def _places(self) -> tuple[list[np.ndarray], list[Region]]:
+    def _region_on_planes(self) -> tuple[list[np.ndarray], list[Region]]:
         rows, columns = self._region
         half = tuple(slice(part.start // 2, part.stop // 2) for part in self._region)
         return self.canvas.planes, [(rows, columns), (half[0], half[1]), (half[0], half[1])]
 
 
-class _Converted:
+class _RegionConverter:
     """Converts regions of a picture from RGB, each as large as the largest so far."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._shape = shape
-        self._size = [min(_STEP, side) for side in shape]
+        self._size = [min(_SIZE_STEP_PIXELS, side) for side in shape]
         self._reformatter = VideoReformatter()
 
-    def region(self, region: Region) -> Region:
+    def enlarge_region(self, region: Region) -> Region:
         """The region, and what is beside it, with even sides and edges."""
         rows, columns = (
-            self._enlarged(axis, part.start // 2 * 2, part.stop) for axis, part in enumerate(region)
+            self._enlarge_axis(axis, part.start // 2 * 2, part.stop)
+            for axis, part in enumerate(region)
         )
         return rows, columns
 
-    def _enlarged(self, axis: int, start: int, stop: int) -> slice:
+    def _enlarge_axis(self, axis: int, start: int, stop: int) -> slice:
         limit = self._shape[axis]
-        needed = -(-(stop - start) // _STEP) * _STEP
+        needed = -(-(stop - start) // _SIZE_STEP_PIXELS) * _SIZE_STEP_PIXELS
         size = self._size[axis] = min(limit, max(self._size[axis], needed))
         start = min(start, limit - size)
         return slice(start, start + size)

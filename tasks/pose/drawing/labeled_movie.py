@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle
-from tasks.pose.drawing.movie_writer import Clock, MovieWriter
-from tasks.pose.movies.yuv_frame import Planes
+from tasks.pose.drawing.movie_writer import FrameClock, MovieWriter
+from tasks.pose.movies.yuv_frame import YuvFrame
 from tasks.processes.environment import usable_cpus
 from tasks.processes.prefetch import ahead, threads
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-_AHEAD = 4
+_QUEUED_FRAMES = 4
 """Frames that are decoded before they are drawn on, and drawn on before they are encoded."""
 
-_KEPT = _AHEAD + 2
+_PICTURES_IN_USE = _QUEUED_FRAMES + 2
 """Pictures in use at a time: those that wait, the one that is drawn, the one that is encoded."""
 
-_PROCESSORS_FOR_EACH = 8
+_PROCESSORS_PER_HELPER = 8
 """Processors of a machine for each thread that works out what is drawn, beside the encoder's."""
 
-_MOST_HELPERS = 4
+_MAX_HELPERS = 4
 """More have not been tried; they take turns where they run Python."""
 
 
 def write_labeled_movie(
-    frames: Iterable[np.ndarray | Planes],
+    frames: Iterable[np.ndarray | YuvFrame],
     poses: pd.DataFrame,
     path: Path,
     style: LabelStyle,
@@ -68,55 +68,55 @@ def write_labeled_movie(
     Raises:
         ValueError: There are no poses, or not exactly one frame and one time for each.
     """
-    clock = _clock(len(poses), frame_rate, times)
+    clock = _build_clock(len(poses), frame_rate, times)
     processors = processors or usable_cpus()
     with ExitStack() as stack:
         writer = stack.enter_context(MovieWriter(path, clock, processors))
-        pictures: Iterator[np.ndarray | Planes]
+        pictures: Iterator[np.ndarray | YuvFrame]
         if style.keypoints_only:
-            pictures = _pictures_of_keypoints(poses, style)
+            pictures = _draw_keypoint_pictures(poses, style)
         else:
-            decoded = stack.enter_context(ahead(iter(frames), _AHEAD, "decoder"))
-            helpers = min(processors // _PROCESSORS_FOR_EACH, _MOST_HELPERS)
+            decoded = stack.enter_context(ahead(iter(frames), _QUEUED_FRAMES, "decoder"))
+            helpers = min(processors // _PROCESSORS_PER_HELPER, _MAX_HELPERS)
             pool = stack.enter_context(threads(helpers, "helper")) if helpers else None
-            painter = FramePainter(poses, style, offset, _KEPT, pool, helpers)
-            pictures = _pictures_on_frames(decoded, painter, len(poses))
-        for picture in stack.enter_context(ahead(pictures, _AHEAD, "painter")):
+            painter = FramePainter(poses, style, offset, _PICTURES_IN_USE, pool, helpers)
+            pictures = _paint_on_frames(decoded, painter, len(poses))
+        for picture in stack.enter_context(ahead(pictures, _QUEUED_FRAMES, "painter")):
             writer.write(picture)
             if progress is not None:
                 progress(writer.written)
     return writer.written
 
 
-def _clock(poses: int, frame_rate: Fraction, times: np.ndarray | None) -> Clock:
+def _build_clock(poses: int, frame_rate: Fraction, times: np.ndarray | None) -> FrameClock:
     if not poses:
         raise ValueError("A labeled movie needs at least one pose; there are none.")
     if times is None:
-        return Clock.constant(frame_rate)
+        return FrameClock.from_frame_rate(frame_rate)
     if len(times) != poses:
         raise ValueError(f"Each pose needs one time; there are {poses} poses, {len(times)} times.")
-    return Clock.from_times(times, frame_rate)
+    return FrameClock.from_times(times, frame_rate)
 
 
-def _pictures_of_keypoints(poses: pd.DataFrame, style: LabelStyle) -> Iterator[Planes]:
+def _draw_keypoint_pictures(poses: pd.DataFrame, style: LabelStyle) -> Iterator[YuvFrame]:
     # Half of what this module takes to load, and seldom asked for.
-    from tasks.pose.drawing.keypoints_only_frames import keypoint_planes  # noqa: PLC0415
+    from tasks.pose.drawing.keypoints_only_frames import draw_keypoint_frames  # noqa: PLC0415
 
-    return keypoint_planes(poses, style, _KEPT)
+    return draw_keypoint_frames(poses, style, _PICTURES_IN_USE)
 
 
-def _pictures_on_frames(
-    remaining: Iterator[np.ndarray | Planes], painter: FramePainter, poses: int
-) -> Iterator[np.ndarray | Planes]:
+def _paint_on_frames(
+    remaining: Iterator[np.ndarray | YuvFrame], painter: FramePainter, poses: int
+) -> Iterator[np.ndarray | YuvFrame]:
     """One picture for each pose, or an error that says whether poses or frames are too many."""
     for index in range(poses):
         frame = next(remaining, None)
         if frame is None:
             raise ValueError(f"The movie has only {index} frames for {poses} poses.")
         yield (
-            painter.paint_planes(frame, index)
-            if isinstance(frame, Planes)
-            else painter.paint(frame, index)
+            painter.paint_yuv_frame(frame, index)
+            if isinstance(frame, YuvFrame)
+            else painter.paint_image(frame, index)
         )
     if next(remaining, None) is not None:
         raise ValueError(f"The movie has more frames than its {poses} poses.")

@@ -17,8 +17,8 @@ from av.video.reformatter import (
     VideoReformatter,
 )
 
-from tasks.pose.drawing.encoders import encoder_for
-from tasks.pose.movies.yuv_frame import Planes
+from tasks.pose.drawing.encoders import choose_encoder
+from tasks.pose.movies.yuv_frame import YuvFrame
 from tasks.processes.environment import usable_cpus
 
 if TYPE_CHECKING:
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 _FINE_TIME_BASE = Fraction(1, 90_000)
 # The container stores a rate as two 32-bit numbers; this keeps 30000/1001 and the like exact.
-_LARGEST_DENOMINATOR = 65_535
+_MAX_RATE_DENOMINATOR = 65_535
 # x264's own longest distance between key frames; longer ones make seeking slow.
-_LONGEST_GOP = 250
-_MOST_THREADS = 16
+_MAX_GOP_SIZE = 250
+_MAX_ENCODER_THREADS = 16
 """FFmpeg recommends no more; each works on a picture of its own."""
 
 
 @dataclass(frozen=True)
-class Clock:
+class FrameClock:
     """When each picture is shown.
 
     Attributes:
@@ -53,15 +53,15 @@ class Clock:
     ticks: np.ndarray | None = None
 
     @classmethod
-    def constant(cls, rate: Fraction) -> Clock:
+    def from_frame_rate(cls, rate: Fraction) -> FrameClock:
         """A constant number of pictures a second."""
-        rate = rate.limit_denominator(_LARGEST_DENOMINATOR)
+        rate = rate.limit_denominator(_MAX_RATE_DENOMINATOR)
         if rate <= 0:
             raise ValueError(f"A frame rate must be positive; it is {rate} frames per second.")
         return cls(1 / rate, rate)
 
     @classmethod
-    def from_times(cls, times: np.ndarray, rate: Fraction) -> Clock:
+    def from_times(cls, times: np.ndarray, rate: Fraction) -> FrameClock:
         """Times in seconds of every picture; the movie starts with the first of them.
 
         Args:
@@ -77,9 +77,9 @@ class Clock:
         ticks = np.maximum.accumulate(ticks - order) + order
         if len(ticks) > 1:
             rate = Fraction(len(ticks) - 1) / (int(ticks[-1]) * _FINE_TIME_BASE)
-        return cls(_FINE_TIME_BASE, Clock.constant(rate).rate, ticks)
+        return cls(_FINE_TIME_BASE, FrameClock.from_frame_rate(rate).rate, ticks)
 
-    def tick(self, index: int) -> int:
+    def presentation_tick(self, index: int) -> int:
         """Presentation time of a picture, in ticks."""
         return index if self.ticks is None else int(self.ticks[index])
 
@@ -96,10 +96,10 @@ class MovieWriter:
         threads: Encoder threads, 16 at most; 0 for as many as the process may use.
     """
 
-    def __init__(self, path: Path, clock: Clock, threads: int = 0) -> None:
+    def __init__(self, path: Path, clock: FrameClock, threads: int = 0) -> None:
         self._path = path
         self._clock = clock
-        self._threads = min(threads or usable_cpus(), _MOST_THREADS)
+        self._threads = min(threads or usable_cpus(), _MAX_ENCODER_THREADS)
         self._stream: VideoStream | None = None
         self._size: tuple[int, ...] = ()
         self._to_planes = VideoReformatter()
@@ -120,16 +120,16 @@ class MovieWriter:
         traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
-            self._discard()
+            self._discard_file()
             return
         try:
-            self._encode(None)
+            self._encode_frame(None)
             self._container.close()
         except BaseException:
-            self._discard()
+            self._discard_file()
             raise
 
-    def write(self, picture: np.ndarray | Planes) -> None:
+    def write(self, picture: np.ndarray | YuvFrame) -> None:
         """Append one picture.
 
         Args:
@@ -144,33 +144,33 @@ class MovieWriter:
                 f"Frame {self.written} is {picture.shape[1]}×{picture.shape[0]} pixels, "
                 f"the frames before it are {self._size[1]}×{self._size[0]}."
             )
-        self._encode(self._frame(picture))
+        self._encode_frame(self._to_video_frame(picture))
         self.written += 1
 
-    def _frame(self, picture: np.ndarray | Planes) -> VideoFrame:
-        frame = picture.frame if isinstance(picture, Planes) else self._converted(picture)
-        frame.pts = self._clock.tick(self.written)
+    def _to_video_frame(self, picture: np.ndarray | YuvFrame) -> VideoFrame:
+        frame = picture.frame if isinstance(picture, YuvFrame) else self._convert_from_rgb(picture)
+        frame.pts = self._clock.presentation_tick(self.written)
         frame.time_base = self._clock.time_base
         return frame
 
-    def _converted(self, picture: np.ndarray) -> VideoFrame:
+    def _convert_from_rgb(self, picture: np.ndarray) -> VideoFrame:
         assert self._stream is not None
         context = self._stream.codec_context
         return self._to_planes.reformat(
-            av.VideoFrame.from_ndarray(_even(picture), format="rgb24"),
+            av.VideoFrame.from_ndarray(_pad_to_even_sides(picture), format="rgb24"),
             format="yuv420p",
             src_color_range=ColorRange.JPEG,
             dst_color_range=context.color_range,
             dst_colorspace=context.colorspace,
         )
 
-    def _encode(self, frame: VideoFrame | None) -> None:
+    def _encode_frame(self, frame: VideoFrame | None) -> None:
         if self._stream is not None:
             self._container.mux(self._stream.encode(frame))
 
     def _add_stream(self, height: int, width: int) -> VideoStream:
         width, height = width + width % 2, height + height % 2
-        encoder = encoder_for(width, height)
+        encoder = choose_encoder(width, height)
         stream: VideoStream = self._container.add_stream(
             encoder.name, rate=self._clock.rate, options=dict(encoder.options)
         )  # type: ignore[assignment] # of any encoder's name
@@ -180,20 +180,20 @@ class MovieWriter:
         context = stream.codec_context
         context.time_base = self._clock.time_base
         # x264's groups of pictures are closed by default.
-        context.gop_size = min(max(round(self._clock.rate), 1), _LONGEST_GOP)
+        context.gop_size = min(max(round(self._clock.rate), 1), _MAX_GOP_SIZE)
         context.thread_type = "FRAME"
         context.thread_count = self._threads
         return stream
 
-    def _discard(self) -> None:
+    def _discard_file(self) -> None:
         # What went wrong is already on its way to the caller.
         with suppress(av.error.FFmpegError):
-            self._drain()
+            self._drain_encoder()
         with suppress(av.error.FFmpegError, ValueError):
             self._container.close()
         self._path.unlink(missing_ok=True)
 
-    def _drain(self) -> None:
+    def _drain_encoder(self) -> None:
         """Let the encoder finish what it holds.
 
         PyAV frees an encoder without letting other Python threads run, and waits for the encoder's
@@ -204,12 +204,12 @@ class MovieWriter:
             self._stream.encode(None)
 
 
-def _tag_colors(stream: VideoStream, first: np.ndarray | Planes) -> None:
+def _tag_colors(stream: VideoStream, first: np.ndarray | YuvFrame) -> None:
     """Say which colors these are: untagged, a browser guesses from the picture's size."""
     context = stream.codec_context
-    if isinstance(first, Planes):
+    if isinstance(first, YuvFrame):
         context.color_range = ColorRange.JPEG if first.colors.full else ColorRange.MPEG
-        context.colorspace = context.color_primaries = context.color_trc = first.tag
+        context.colorspace = context.color_primaries = context.color_trc = first.color_space_tag
     else:
         context.color_range = ColorRange.MPEG
         context.colorspace = Colorspace.ITU709
@@ -217,7 +217,7 @@ def _tag_colors(stream: VideoStream, first: np.ndarray | Planes) -> None:
         context.color_trc = ColorTrc.BT709
 
 
-def _even(picture: np.ndarray) -> np.ndarray:
+def _pad_to_even_sides(picture: np.ndarray) -> np.ndarray:
     """The picture with even sides, which is what yuv420p can hold."""
     height, width = picture.shape[:2]
     if height % 2 or width % 2:

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import line_aa
 
-MEMORY = 8 << 20
+MAX_GROUP_PIXELS = 8 << 20
 """Pixels of frames that are looked at together, four bytes each, in each thread."""
 
-_LINES = 4096
+_CACHED_LINES = 4096
 """Shapes of lines that are kept, a kilobyte each: from frame to frame an edge changes little."""
 
 
-class Pixels(NamedTuple):
+class ColoredPixels(NamedTuple):
     """Pixels to be colored, those of later places over those of earlier ones.
 
     Attributes:
@@ -37,22 +37,22 @@ class Pixels(NamedTuple):
     colors: NDArray[np.intp]
 
     @classmethod
-    def none(cls) -> Pixels:
+    def create_empty(cls) -> ColoredPixels:
         """No pixels."""
         return cls(*(np.empty(0, np.intp) for _ in cls._fields))
 
-    def and_over_them(self, later: Pixels) -> Pixels:
+    def with_layer_on_top(self, later: ColoredPixels) -> ColoredPixels:
         """These, and others that cover them."""
-        return Pixels(*map(np.concatenate, zip(self, later, strict=True)))
+        return ColoredPixels(*map(np.concatenate, zip(self, later, strict=True)))
 
-    def by_frame(self, frames: int) -> list[Pixels]:
+    def split_by_frame(self, frames: int) -> list[ColoredPixels]:
         """Those of each frame, where frames follow each other."""
         ends = np.searchsorted(self.frames, np.arange(frames + 1)).tolist()
         parts = (slice(start, end) for start, end in pairwise(ends))
-        return [Pixels(*(values[part] for values in self)) for part in parts]
+        return [ColoredPixels(*(values[part] for values in self)) for part in parts]
 
 
-class Last(threading.local):
+class TopPixelFinder(threading.local):
     """Finds what is seen of pixels that cover each other; one for a movie, for its memory.
 
     Each thread has memory of its own.
@@ -61,25 +61,25 @@ class Last(threading.local):
     def __init__(self) -> None:
         self._turns = np.empty(0, np.int32)
 
-    def seen(self, pixels: Pixels) -> Pixels:
+    def find_visible(self, pixels: ColoredPixels) -> ColoredPixels:
         """Each pixel once, as it is in the end, frame by frame."""
         if not len(pixels.rows):
             return pixels
-        place = _numbered(pixels)
-        turns = self._memory(int(place.max()) + 1)
+        place = _number_places(pixels)
+        turns = self._reserve_memory(int(place.max()) + 1)
         turn = np.arange(len(place), dtype=np.int32)
         turns[place] = turn
         last = np.flatnonzero(turns[place] == turn)
         last = last[np.argsort(pixels.frames[last].astype(np.uint16), kind="stable")]
-        return Pixels(*(values[last] for values in pixels))
+        return ColoredPixels(*(values[last] for values in pixels))
 
-    def _memory(self, size: int) -> NDArray[np.int32]:
+    def _reserve_memory(self, size: int) -> NDArray[np.int32]:
         if len(self._turns) < size:
             self._turns = np.empty(2 * size, np.int32)
         return self._turns
 
 
-def _numbered(pixels: Pixels) -> NDArray[np.intp]:
+def _number_places(pixels: ColoredPixels) -> NDArray[np.intp]:
     """A number for each place within what is drawn on of all frames, which is a small part."""
     rows, columns = pixels.rows - pixels.rows.min(), pixels.columns - pixels.columns.min()
     line = pixels.frames * int(rows.max() + 1) + rows
@@ -87,7 +87,7 @@ def _numbered(pixels: Pixels) -> NDArray[np.intp]:
     return place
 
 
-def _sorted_pairs(
+def _sort_pairs(
     first: NDArray[np.intp], second: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs of small numbers, sorted by the first and then by the second; as one, which is fast."""
@@ -97,7 +97,9 @@ def _sorted_pairs(
     return both >> bits, both & ((1 << bits) - 1)
 
 
-def quarters(pixels: Pixels, shape: tuple[int, ...]) -> tuple[Pixels, NDArray[np.intp]]:
+def group_into_squares(
+    pixels: ColoredPixels, shape: tuple[int, ...]
+) -> tuple[ColoredPixels, NDArray[np.intp]]:
     """The same pixels, two by two in both directions: sorted by what a color difference covers.
 
     Args:
@@ -110,14 +112,16 @@ def quarters(pixels: Pixels, shape: tuple[int, ...]) -> tuple[Pixels, NDArray[np
     """
     rows, columns = shape[0] // 2, shape[1] // 2
     place = (pixels.frames * rows + (pixels.rows >> 1)) * columns + (pixels.columns >> 1)
-    found, colors = _sorted_pairs(place, pixels.colors)
+    found, colors = _sort_pairs(place, pixels.colors)
     starts = np.flatnonzero(np.append(True, found[1:] != found[:-1])) if len(found) else found
     row, column = np.divmod(found[starts], columns)
     frame, row = np.divmod(row, rows)
-    return Pixels(frame, row, column, colors), starts
+    return ColoredPixels(frame, row, column, colors), starts
 
 
-def lines(frames: NDArray[np.intp], ends: NDArray[np.intp], color: int) -> Pixels:
+def compute_line_pixels(
+    frames: NDArray[np.intp], ends: NDArray[np.intp], color: int
+) -> ColoredPixels:
     """The pixels of straight lines, which are those of ``skimage.draw.line_aa``.
 
     Args:
@@ -126,15 +130,15 @@ def lines(frames: NDArray[np.intp], ends: NDArray[np.intp], color: int) -> Pixel
         color: Index of their color.
     """
     if not len(frames):
-        return Pixels.none()
+        return ColoredPixels.create_empty()
     sign = np.where(ends[:, 1] < ends[:, 0], -1, 1)
-    steps = [_steps(*reach) for reach in np.abs(ends[:, 1] - ends[:, 0]).tolist()]
+    steps = [_compute_line_steps(*reach) for reach in np.abs(ends[:, 1] - ends[:, 0]).tolist()]
     line = np.repeat(np.arange(len(steps)), [shape.shape[1] for shape in steps])
     rows, columns = ends[line, 0].T + sign[line].T * np.concatenate(steps, axis=1)
-    return Pixels(frames[line], rows, columns, np.full(len(line), color))
+    return ColoredPixels(frames[line], rows, columns, np.full(len(line), color))
 
 
-@lru_cache(_LINES)
-def _steps(rows: int, columns: int) -> NDArray[np.int32]:
+@lru_cache(_CACHED_LINES)
+def _compute_line_steps(rows: int, columns: int) -> NDArray[np.int32]:
     """The pixels of a line from (0, 0), shape (2, pixels); towards other sides it is the same."""
     return np.array(line_aa(0, 0, rows, columns)[:2], np.int32)

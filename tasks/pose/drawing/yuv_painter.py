@@ -9,8 +9,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.pose.drawing.pixels import Pixels, quarters
-from tasks.pose.movies.yuv_frame import Colors, Planes
+from tasks.pose.drawing.pixels import ColoredPixels, group_into_squares
+from tasks.pose.movies.yuv_frame import ColorEncoding, YuvFrame
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 
-class Marks(NamedTuple):
+class PlaneMarks(NamedTuple):
     """What is drawn on one frame, as it is on planes.
 
     Attributes:
@@ -37,7 +37,7 @@ class Marks(NamedTuple):
     differences: NDArray[np.uint16]
 
 
-class Canvas:
+class YuvCanvas:
     """A yuv420p frame of our own that others are copied to, and that is drawn on.
 
     Args:
@@ -50,7 +50,7 @@ class Canvas:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.frame = av.VideoFrame(shape[1], shape[0], "yuv420p")
-        self.planes = [_memory(self.frame, index) for index in range(3)]
+        self.planes = [_plane_as_array(self.frame, index) for index in range(3)]
         self._flat = [plane.reshape(-1) for plane in self.planes]
 
     @property
@@ -58,17 +58,17 @@ class Canvas:
         """Bytes from one row of a plane to the next."""
         return tuple(plane.shape[1] for plane in self.planes)
 
-    def copy(self, frame: VideoFrame) -> None:
+    def copy_from(self, frame: VideoFrame) -> None:
         """Become like a decoder's frame, whatever the range of its values."""
         name = frame.format.name
         if "420" not in name:
             frame = frame.reformat(format=name.replace("422", "420").replace("444", "420"))
         for index, plane in enumerate(self.planes):
-            source = _memory(frame, index)
+            source = _plane_as_array(frame, index)
             width = frame.width >> (index > 0)
             plane[:, :width] = source[:, :width]
 
-    def draw(self, marks: Marks) -> None:
+    def draw_marks(self, marks: PlaneMarks) -> None:
         """Color pixels; each color difference covers four, and becomes the mean of theirs."""
         brightness, *differences = self._flat
         brightness[marks.pixels] = marks.brightness
@@ -80,7 +80,7 @@ class Canvas:
             plane[marks.squares] = mean
 
 
-class Brush:
+class YuvPainter:
     """Draws in a few colors on planes; one for a movie, whose frames have one size.
 
     Args:
@@ -93,30 +93,30 @@ class Brush:
         self._palette = palette
         self._count = canvases
         self._shape: tuple[int, ...] = ()
-        self._canvases: list[Canvas] = []
-        self._turns: Iterator[Canvas] = iter(())
+        self._canvases: list[YuvCanvas] = []
+        self._turns: Iterator[YuvCanvas] = iter(())
 
-    def drawn(self, planes: Planes, marks: Marks) -> Planes:
+    def paint_copy(self, planes: YuvFrame, marks: PlaneMarks) -> YuvFrame:
         """A copy of a frame, drawn on."""
-        self._prepare(planes.shape)
+        self._prepare_canvases(planes.shape)
         canvas = next(self._turns)
-        canvas.copy(planes.frame)
-        canvas.draw(marks)
-        return Planes(canvas.frame, planes.colors)
+        canvas.copy_from(planes.frame)
+        canvas.draw_marks(marks)
+        return YuvFrame(canvas.frame, planes.colors)
 
-    def line_sizes(self, planes: Planes) -> tuple[int, ...]:
+    def canvas_line_sizes(self, planes: YuvFrame) -> tuple[int, ...]:
         """Bytes from one row of a plane to the next, in the copies of a frame."""
-        self._prepare(planes.shape)
+        self._prepare_canvases(planes.shape)
         return self._canvases[0].line_sizes
 
-    def marks(
+    def compute_marks(
         self,
-        pixels: Pixels,
+        pixels: ColoredPixels,
         frames: int,
         shape: tuple[int, ...],
         lines: tuple[int, ...],
-        colors: Colors,
-    ) -> list[Marks]:
+        colors: ColorEncoding,
+    ) -> list[PlaneMarks]:
         """What colored pixels are on the planes of frames; may be called in any thread.
 
         Args:
@@ -126,37 +126,37 @@ class Brush:
             lines: Their `line_sizes`.
             colors: What the numbers on their planes mean.
         """
-        values = colors.of(self._palette)
-        squares, starts = quarters(pixels, shape)
+        values = colors.to_yuv(self._palette)
+        squares, starts = group_into_squares(pixels, shape)
         covered = np.diff(np.append(starts, len(squares.colors)))
-        sums = [_sums(of_color[squares.colors], starts) for of_color in values.T[1:]]
+        sums = [_sum_groups(of_color[squares.colors], starts) for of_color in values.T[1:]]
         where = squares.rows * lines[1] + squares.columns
         ends = np.searchsorted(squares.frames, np.arange(frames + 1)).tolist()
         parts = [slice(start, end) for start, end in pairwise(ends)]
         return [
-            Marks(
+            PlaneMarks(
                 of_frame.rows * lines[0] + of_frame.columns,
                 values[of_frame.colors, 0].astype(np.uint8),
                 where[part],
                 (4 - covered[part]).astype(np.uint16),
                 np.stack([s[part] for s in sums]).astype(np.uint16),
             )
-            for of_frame, part in zip(pixels.by_frame(frames), parts, strict=True)
+            for of_frame, part in zip(pixels.split_by_frame(frames), parts, strict=True)
         ]
 
-    def _prepare(self, shape: tuple[int, ...]) -> None:
+    def _prepare_canvases(self, shape: tuple[int, ...]) -> None:
         if self._shape != shape:
             self._shape = shape
-            self._canvases = [Canvas(shape) for _ in range(self._count)]
+            self._canvases = [YuvCanvas(shape) for _ in range(self._count)]
             self._turns = cycle(self._canvases)
 
 
-def _sums(values: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.int32]:
+def _sum_groups(values: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.int32]:
     """Sums of runs of values; NumPy's own function wants at least one run."""
     return np.add.reduceat(values, starts) if len(starts) else values
 
 
-def _memory(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
+def _plane_as_array(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
     """One of a frame's planes, to be read and written, shape (rows, bytes of a row)."""
     plane = frame.planes[index]
     return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)

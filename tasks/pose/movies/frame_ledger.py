@@ -2,9 +2,14 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.pose.movies.timing import Timing, lost_frames, named_runs, runs
+from tasks.pose.movies.timing import (
+    Timing,
+    find_lost_frames,
+    format_frame_ranges,
+    group_into_ranges,
+)
 
-_DROPPED = "Frames that the recorder dropped, as first and last of each run."
+_DROPPED_DESCRIPTION = "Frames that the recorder dropped, as first and last of each run."
 
 
 class FrameLedger(BaseModel):
@@ -22,32 +27,32 @@ class FrameLedger(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     declared: int | None
-    dropped: tuple[tuple[int, int], ...] = Field(default=(), description=_DROPPED)
+    dropped: tuple[tuple[int, int], ...] = Field(default=(), description=_DROPPED_DESCRIPTION)
     decoded: int
     poses: int
     annotated: int | None = None
     labeled: int | None = None
 
     @property
-    def dropped_frames(self) -> int:
+    def dropped_frame_count(self) -> int:
         """How many frames the recorder dropped; they are declared, and are in no result."""
         return sum(last - first + 1 for first, last in self.dropped)
 
     @property
-    def lost(self) -> int:
+    def lost_frame_count(self) -> int:
         """How many frames are declared, not dropped, and yet cannot be decoded."""
         declared = self.decoded if self.declared is None else self.declared
-        return max(0, declared - self.dropped_frames - self.decoded)
+        return max(0, declared - self.dropped_frame_count - self.decoded)
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every decodable frame is in every result."""
         return self.decoded == self.poses == self.annotated == self.labeled
 
-    def disagreements(self) -> list[str]:
+    def list_disagreements(self) -> list[str]:
         """Name every count that differs from the number of decodable frames."""
-        declared = None if self.declared is None else self.declared - self.dropped_frames
-        but = f" of which {self.dropped_frames} were dropped" if self.dropped else ""
+        declared = None if self.declared is None else self.declared - self.dropped_frame_count
+        but = f" of which {self.dropped_frame_count} were dropped" if self.dropped else ""
         found = {
             f"the container declares {self.declared} frames{but}": declared,
             f"{self.poses} frames have a pose": self.poses,
@@ -60,33 +65,33 @@ class FrameLedger(BaseModel):
             if count is not None and count != self.decoded
         ]
 
-    def dropped_warnings(self) -> list[str]:
+    def dropped_frame_warnings(self) -> list[str]:
         """Say which frames the recorder dropped; their absence is no disagreement."""
         if not self.dropped:
             return []
-        count = self.dropped_frames
+        count = self.dropped_frame_count
         what = "1 frame was" if count == 1 else f"{count} frames were"
-        which = named_runs(self.dropped)
+        which = format_frame_ranges(self.dropped)
         warning = (
             f"{what} dropped by the recorder ({which}); the others keep their numbers and times"
         )
         return [warning]
 
 
-def ledger_of(declared: int | None, timing: Timing) -> FrameLedger:
+def create_ledger(declared: int | None, timing: Timing) -> FrameLedger:
     """Open a movie's ledger once it has been read and every frame has a pose."""
     frames, recording = len(timing.seconds), timing.recording
     dropped = recording.dropped if recording else ()
     return FrameLedger(declared=declared, dropped=dropped, decoded=frames, poses=frames)
 
 
-def lost_warnings(declared: int | None, timing: Timing) -> list[str]:
+def lost_frame_warnings(declared: int | None, timing: Timing) -> list[str]:
     """Say which frames of a movie are missing, where their numbers are certain."""
     certain = timing.recording is None and not timing.warnings
-    lost = lost_frames(timing) if certain else ()
+    lost = find_lost_frames(timing) if certain else ()
     if not len(lost) or declared is None or declared - len(timing.seconds) != len(lost):
         return []
-    names = named_runs(runs(lost))
+    names = format_frame_ranges(group_into_ranges(lost))
     return [f"frames that can't be decoded: {names}; the others keep their times"]
 
 
@@ -98,7 +103,7 @@ def decode_warnings(errors: tuple[str, ...]) -> list[str]:
     return [f"the movie is damaged: {errors[0]}{more}"]
 
 
-def window_warnings(frames: int, window_length: int) -> list[str]:
+def filter_window_warnings(frames: int, window_length: int) -> list[str]:
     """Warn where the median filter's window is longer than the movie."""
     if window_length <= frames or window_length <= 1:
         return []

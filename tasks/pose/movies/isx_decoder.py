@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from tasks.errors import BadInput
-from tasks.pose.movies.info import REMEDY, Image
+from tasks.pose.movies.info import DAMAGED_MOVIE_REMEDY, Image
 
-SLOWEST_ANSWER = 120.0
+ANSWER_TIMEOUT_S = 120.0
 """Seconds after which isx is taken to be caught in an endless loop."""
 
 
-class Decoder:
+class IsxDecoder:
     """A movie that isx has open, within a ``with`` block.
 
     Attributes:
@@ -36,10 +36,10 @@ class Decoder:
         self._asked: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
 
-    def __enter__(self) -> "Decoder":
-        threading.Thread(target=self._serve, name="isx", daemon=True).start()
+    def __enter__(self) -> "IsxDecoder":
+        threading.Thread(target=self._serve_calls, name="isx", daemon=True).start()
         try:
-            self._open()
+            self._open_movie()
         except BaseException:
             self.__exit__()
             raise
@@ -48,21 +48,23 @@ class Decoder:
     def __exit__(self, *_: object) -> None:
         self._asked.put(None)
 
-    def picture(self, index: int) -> Image | None:
+    def decode_picture(self, index: int) -> Image | None:
         """A gray picture, shape (height, width); None where it can't be decoded.
 
         Raises:
             RuntimeError: isx does not answer. Its thread goes on until this process ends.
         """
-        picture, error = self._ask(f"give frame {index}", self._movie.get_frame_data, index)
+        picture, error = self._call_in_thread(
+            f"give frame {index}", self._movie.get_frame_data, index
+        )
         return None if error else picture
 
-    def _open(self) -> None:
-        self._movie, error = self._ask("open the file", _read, str(self._path))
+    def _open_movie(self) -> None:
+        self._movie, error = self._call_in_thread("open the file", _read_movie, str(self._path))
         if error:
             reason = str(error).replace(str(self._path), self._name).splitlines()[-1:]
             raise BadInput(
-                f"{self._name}: isx can't read it ({' '.join(reason)}); {REMEDY}"
+                f"{self._name}: isx can't read it ({' '.join(reason)}); {DAMAGED_MOVIE_REMEDY}"
             ) from error
         if self._movie.data_type is not np.uint8:
             raise BadInput(
@@ -70,19 +72,19 @@ class Decoder:
             )
         self.timing = self._movie.timing
 
-    def _ask(
+    def _call_in_thread(
         self, what: str, function: Callable[..., Any], *args: Any
     ) -> tuple[Any, Exception | None]:
         """Call a function in the thread: what it returned, or what it raised."""
         self._asked.put(lambda: function(*args))
         try:
-            return self._answers.get(timeout=SLOWEST_ANSWER)
+            return self._answers.get(timeout=ANSWER_TIMEOUT_S)
         except queue.Empty:
             raise RuntimeError(
-                f"{self._name}: isx did not {what} within {SLOWEST_ANSWER:.0f} s"
+                f"{self._name}: isx did not {what} within {ANSWER_TIMEOUT_S:.0f} s"
             ) from None
 
-    def _serve(self) -> None:
+    def _serve_calls(self) -> None:
         while (asked := self._asked.get()) is not None:
             try:
                 self._answers.put((asked(), None))
@@ -101,5 +103,5 @@ def load_isx() -> Any:
     return isx
 
 
-def _read(path: str) -> Any:
+def _read_movie(path: str) -> Any:
     return load_isx().Movie.read(path)

@@ -15,25 +15,25 @@ from typing import Any
 from tasks.errors import BadInput
 from tasks.pose.movies.info import MAX_PIXELS
 
-_HEADER = struct.Struct("<12Q")
+_HEADER_STRUCT = struct.Struct("<12Q")
 
-HEADER_SIZE = _HEADER.size
+HEADER_SIZE = _HEADER_STRUCT.size
 """Bytes at the beginning of a file that say where everything else is."""
 
-LARGEST_SESSION = 2**24
+MAX_SESSION_BYTES = 2**24
 """Bytes of JSON on a session; real ones have some 40 kB."""
 
-LARGEST_SAMPLE = 2**14
+MAX_SAMPLE_BYTES = 2**14
 """Bytes of JSON for each frame; real ones, with the tracker's findings, have some 200."""
 
-SMALLEST_PICTURE = 100
+MIN_PICTURE_BYTES = 100
 """Bytes below which there is no JPEG."""
 
 _REMEDY = "copy it again from the recorder and send that file"
 
 
 @dataclass(frozen=True)
-class Section:
+class FileSection:
     """A part of the file, in bytes."""
 
     offset: int
@@ -41,7 +41,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Header:
+class RecordingHeader:
     """Where everything is in a file, and how much there is of it.
 
     Attributes:
@@ -56,13 +56,13 @@ class Header:
     start: Fraction
     stored: int
     dropped: int
-    video: Section
-    samples: Section
-    session: Section
+    video: FileSection
+    samples: FileSection
+    session: FileSection
 
 
 @dataclass(frozen=True)
-class Session:
+class RecordingSession:
     """How a recording was made.
 
     Attributes:
@@ -82,13 +82,13 @@ class Session:
     rate: Fraction | None
 
     @property
-    def system(self) -> str | None:
+    def recorder_serials(self) -> str | None:
         """The serial numbers of the recorder, which stand before the time in a recording's name."""
         serials, _, _ = (self.recording or "").rpartition("-")
         return serials or None
 
 
-def parse_header(data: bytes, file_size: int, name: str) -> Header:
+def parse_header(data: bytes, file_size: int, name: str) -> RecordingHeader:
     """Read a file's first bytes.
 
     Args:
@@ -105,22 +105,24 @@ def parse_header(data: bytes, file_size: int, name: str) -> Header:
     if not data:
         raise BadInput(f"{name}: the file is empty (0 bytes); copy it again")
     if len(data) < HEADER_SIZE:
-        raise _not_ours(name, f"{len(data)} bytes")
-    _, header_size, start, _, stored, dropped, *places = _HEADER.unpack(data)
+        raise _unknown_format_error(name, f"{len(data)} bytes")
+    _, header_size, start, _, stored, dropped, *places = _HEADER_STRUCT.unpack(data)
     if header_size != HEADER_SIZE:
-        raise _not_ours(name, f"a header of {header_size:,} bytes instead of {HEADER_SIZE}")
-    video, samples, session = (Section(*places[i : i + 2]) for i in (0, 2, 4))
-    header = Header(Fraction(start, 1000), stored, dropped, video, samples, session)
+        raise _unknown_format_error(
+            name, f"a header of {header_size:,} bytes instead of {HEADER_SIZE}"
+        )
+    video, samples, session = (FileSection(*places[i : i + 2]) for i in (0, 2, 4))
+    header = RecordingHeader(Fraction(start, 1000), stored, dropped, video, samples, session)
     _check_sections(header, file_size, name)
-    _check_claims(header, name)
+    _check_declared_sizes(header, name)
     return header
 
 
-def _not_ours(name: str, found: str) -> BadInput:
+def _unknown_format_error(name: str, found: str) -> BadInput:
     return BadInput(f"{name}: expected a movie of the nVision recorder, found {found}; {_REMEDY}")
 
 
-def _check_sections(header: Header, file_size: int, name: str) -> None:
+def _check_sections(header: RecordingHeader, file_size: int, name: str) -> None:
     sections = {"pictures": header.video, "samples": header.samples, "session": header.session}
     for what, section in sections.items():
         end = section.offset + section.size
@@ -131,24 +133,24 @@ def _check_sections(header: Header, file_size: int, name: str) -> None:
             )
 
 
-def _check_claims(header: Header, name: str) -> None:
+def _check_declared_sizes(header: RecordingHeader, name: str) -> None:
     if not header.stored:
         raise BadInput(f"{name}: it holds no frame; leave it out of the request")
-    if header.stored > header.video.size // SMALLEST_PICTURE:
+    if header.stored > header.video.size // MIN_PICTURE_BYTES:
         raise BadInput(
             f"{name}: it claims {header.stored:,} pictures in {header.video.size:,} bytes; "
             f"{_REMEDY}"
         )
-    if header.samples.size > LARGEST_SAMPLE * header.stored or not header.session.size:
+    if header.samples.size > MAX_SAMPLE_BYTES * header.stored or not header.session.size:
         raise BadInput(f"{name}: the parts that its header names cannot be right; {_REMEDY}")
-    if header.session.size > LARGEST_SESSION:
+    if header.session.size > MAX_SESSION_BYTES:
         raise BadInput(
-            f"{name}: expected at most {LARGEST_SESSION:,} bytes on its session, found "
+            f"{name}: expected at most {MAX_SESSION_BYTES:,} bytes on its session, found "
             f"{header.session.size:,}; {_REMEDY}"
         )
 
 
-def parse_session(data: bytes, header: Header, name: str) -> Session:
+def parse_session(data: bytes, header: RecordingHeader, name: str) -> RecordingSession:
     """Read how a recording was made.
 
     Args:
@@ -159,59 +161,60 @@ def parse_session(data: bytes, header: Header, name: str) -> Session:
     Raises:
         BadInput: It is no JSON, lacks the frame's size, or has a start that is no time.
     """
-    session = _json(data, "session", name)
-    camera = _text(_at(session, "cameraName")) or ""
-    processing = _at(session, "processingInterface")
-    width, height = _frame_size(session, camera)
+    session = _parse_json(data, "session", name)
+    camera = _as_text(_get_nested(session, "cameraName")) or ""
+    processing = _get_nested(session, "processingInterface")
+    width, height = _parse_frame_size(session, camera)
     if not (width and height) or width * height > MAX_PIXELS:
         raise BadInput(
             f"{name}: expected the size of its frames, of at most {MAX_PIXELS:,} pixels, found "
             f"{width}×{height}; {_REMEDY}"
         )
-    rate = _at(processing, camera, "sensorParams", "sensorFov", "fps")
-    return Session(
-        start=_start(session, header, name),
-        recording=_text(_at(processing, "recordingUUID")),
+    rate = _get_nested(processing, camera, "sensorParams", "sensorFov", "fps")
+    return RecordingSession(
+        start=_parse_start(session, header, name),
+        recording=_as_text(_get_nested(processing, "recordingUUID")),
         camera=camera,
         width=width,
         height=height,
-        rate=Fraction(_count(rate)) or None,
+        rate=Fraction(_as_count(rate)) or None,
     )
 
 
-def _start(session: Any, header: Header, name: str) -> Fraction:
+def _parse_start(session: Any, header: RecordingHeader, name: str) -> Fraction:
     """When a file's part of a recording began; the header knows it to the millisecond only."""
-    told = _at(session, "timingInfo", "start", "secsSinceEpoch")
+    told = _get_nested(session, "timingInfo", "start", "secsSinceEpoch")
     if told is None:
         return header.start
-    start = _ratio(told)
+    start = _as_fraction(told)
     if start is None:  # isx would give the first frame, and then no other
         raise BadInput(
-            f"{name}: expected the time at which it starts, found {_short(told)}; {_REMEDY}"
+            f"{name}: expected the time at which it starts, found {_format_short_json(told)}; "
+            f"{_REMEDY}"
         )
     return start
 
 
-def _short(value: Any) -> str:
+def _format_short_json(value: Any) -> str:
     """A value as JSON, fit for a sentence."""
     text = json.dumps(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return text if len(text) <= _MAX_JSON_CHARACTERS else f"{text[:_MAX_JSON_CHARACTERS]}…"
 
 
-_LONGEST = 60
+_MAX_JSON_CHARACTERS = 60
 
 
-def _frame_size(session: Any, camera: str) -> tuple[int, int]:
+def _parse_frame_size(session: Any, camera: str) -> tuple[int, int]:
     """Columns and rows, as isx finds them; 0 for what is not there."""
-    if _at(session, "spacingInfo") is not None:
-        pixels = _at(session, "spacingInfo", "numPixels")
-        return _count(_at(pixels, "x")), _count(_at(pixels, "y"))
-    view = _at(session, "processingInterface", camera, "recordFov")
-    return _count(_at(view, "width")), _count(_at(view, "height"))
+    if _get_nested(session, "spacingInfo") is not None:
+        pixels = _get_nested(session, "spacingInfo", "numPixels")
+        return _as_count(_get_nested(pixels, "x")), _as_count(_get_nested(pixels, "y"))
+    view = _get_nested(session, "processingInterface", camera, "recordFov")
+    return _as_count(_get_nested(view, "width")), _as_count(_get_nested(view, "height"))
 
 
 @dataclass(frozen=True)
-class Samples:
+class FrameSamples:
     """What the recorder noted for each picture.
 
     Attributes:
@@ -223,58 +226,58 @@ class Samples:
     numbers: tuple[int, ...]
 
 
-def parse_samples(data: bytes, header: Header, name: str) -> Samples:
+def parse_samples(data: bytes, header: RecordingHeader, name: str) -> FrameSamples:
     """Read what was noted for each picture.
 
     Raises:
         BadInput: It is no JSON, or not one sample for each picture.
     """
     if not data:
-        return Samples((), ())
-    samples = _at(_json(data, "samples", name), "samples")
+        return FrameSamples((), ())
+    samples = _get_nested(_parse_json(data, "samples", name), "samples")
     if samples is None:
-        return Samples((), ())
+        return FrameSamples((), ())
     if not isinstance(samples, list) or len(samples) != header.stored:
         found = f"{len(samples):,}" if isinstance(samples, list) else "none"
         raise BadInput(
             f"{name}: expected a sample for each of {header.stored:,} pictures, found {found}; "
             f"{_REMEDY}"
         )
-    return Samples(_column(samples, "tsc"), _column(samples, "fc"))
+    return FrameSamples(_parse_column(samples, "tsc"), _parse_column(samples, "fc"))
 
 
-def _column(samples: list[Any], key: str) -> tuple[int, ...]:
-    values = [_at(sample, key) for sample in samples]
-    known = [v for v in values if type(v) is int and 0 <= v < _LARGEST_COUNT]
+def _parse_column(samples: list[Any], key: str) -> tuple[int, ...]:
+    values = [_get_nested(sample, key) for sample in samples]
+    known = [v for v in values if type(v) is int and 0 <= v < _MAX_EXACT_COUNT]
     return tuple(known) if len(known) == len(values) else ()
 
 
-_LARGEST_COUNT = 2**53
+_MAX_EXACT_COUNT = 2**53
 """Counts below it are exact in the annotations' float64; it is 285 years of microseconds."""
 
 
-def _json(data: bytes, what: str, name: str) -> Any:
+def _parse_json(data: bytes, what: str, name: str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{name}: its {what} can't be read as JSON; {_REMEDY}") from error
 
 
-def _at(value: Any, *keys: str) -> Any:
+def _get_nested(value: Any, *keys: str) -> Any:
     """What lies below keys; None where there is nothing."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 
 
-def _text(value: Any) -> str | None:
+def _as_text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _count(value: Any) -> int:
+def _as_count(value: Any) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-def _ratio(value: Any) -> Fraction | None:
-    top, bottom = _at(value, "num"), _count(_at(value, "den"))
+def _as_fraction(value: Any) -> Fraction | None:
+    top, bottom = _get_nested(value, "num"), _as_count(_get_nested(value, "den"))
     return Fraction(top, bottom) if type(top) is int and bottom else None

@@ -9,25 +9,25 @@ from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
 
-def _in_json(dtype: str) -> GetPydanticSchema:
+def _base64_array_schema(dtype: str) -> GetPydanticSchema:
     """One-dimensional arrays of a type, as the base64 text of their bytes."""
 
-    def text_of(values: NDArray[Any]) -> str:
+    def encode_array(values: NDArray[Any]) -> str:
         return base64.b64encode(np.ascontiguousarray(values, dtype).tobytes()).decode()
 
-    def values_of(given: Any) -> Any:
+    def decode_array(given: Any) -> Any:
         if isinstance(given, str):
             return np.frombuffer(base64.b64decode(given), dtype).copy()
         return given
 
     schema = core_schema.no_info_plain_validator_function(
-        values_of, serialization=core_schema.plain_serializer_function_ser_schema(text_of)
+        decode_array, serialization=core_schema.plain_serializer_function_ser_schema(encode_array)
     )
     return GetPydanticSchema(lambda _source, _handler: schema)
 
 
-Floats = Annotated[NDArray[np.float64], _in_json("<f8")]
+FloatArray = Annotated[NDArray[np.float64], _base64_array_schema("<f8")]
 """An array of shape (n,)."""
 
-Integers = Annotated[NDArray[np.int64], _in_json("<i8")]
+IntegerArray = Annotated[NDArray[np.int64], _base64_array_schema("<i8")]
 """An array of shape (n,)."""

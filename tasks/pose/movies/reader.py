@@ -10,17 +10,25 @@ from typing import Protocol
 
 from tasks.pose.movies.info import Image, MovieInfo
 from tasks.pose.movies.timing import Timing
-from tasks.pose.movies.yuv_frame import Planes
+from tasks.pose.movies.yuv_frame import YuvFrame
 
-__all__ = ["MOVIE_SUFFIXES", "Image", "MovieInfo", "MovieReader", "Shot", "open_movie", "probe"]
+__all__ = [
+    "MOVIE_SUFFIXES",
+    "Image",
+    "LazyImage",
+    "MovieInfo",
+    "MovieReader",
+    "open_movie",
+    "probe_movie",
+]
 
-Shot = Callable[[], Image]
+LazyImage = Callable[[], Image]
 """A decoded frame; called, from any thread, it gives its RGB image, shape (height, width, 3)."""
 
-RECORDER_SUFFIX = ".isxb"
+RECORDING_SUFFIX = ".isxb"
 """Movies of Inscopix' nVision recorder."""
 
-MOVIE_SUFFIXES = (".mp4", ".avi", RECORDER_SUFFIX)
+MOVIE_SUFFIXES = (".mp4", ".avi", RECORDING_SUFFIX)
 """What a movie's name may end in, in lower case."""
 
 
@@ -42,10 +50,10 @@ class MovieReader(Protocol):
             BadInput: The file is no movie that can be read.
         """
 
-    def shots(self) -> Iterator[Shot]:
+    def read_lazy_images(self) -> Iterator[LazyImage]:
         """Yield each decodable frame, to be converted to RGB elsewhere."""
 
-    def pictures(self) -> Iterator[tuple[Planes | None, Callable[[], Image]]]:
+    def read_paintable_frames(self) -> Iterator[tuple[YuvFrame | None, Callable[[], Image]]]:
         """Yield each decodable frame to be drawn on.
 
         Yields:
@@ -54,14 +62,14 @@ class MovieReader(Protocol):
         """
 
     @property
-    def frames(self) -> int:
+    def frame_count(self) -> int:
         """How many frames have been read so far."""
 
-    def timing(self) -> Timing:
+    def compute_timing(self) -> Timing:
         """The time of every frame read so far."""
 
 
-def probe(path: Path, name: str | None = None) -> MovieInfo:
+def probe_movie(path: Path, name: str | None = None) -> MovieInfo:
     """Open a movie and decode its first frame, so that what cannot be read is refused early.
 
     Args:
@@ -79,9 +87,9 @@ def probe(path: Path, name: str | None = None) -> MovieInfo:
         from tasks.pose.movies.isxb_reader import probe_recording  # noqa: PLC0415 - one format at a time
 
         return probe_recording(path, name or path.name)
-    from tasks.pose.movies.ffmpeg_reader import probe_container  # noqa: PLC0415
+    from tasks.pose.movies.ffmpeg_reader import probe_with_ffmpeg  # noqa: PLC0415
 
-    return probe_container(path, name or path.name)
+    return probe_with_ffmpeg(path, name or path.name)
 
 
 def open_movie(path: Path) -> MovieReader:
@@ -90,11 +98,11 @@ def open_movie(path: Path) -> MovieReader:
         from tasks.pose.movies.isxb_reader import RecordingReader  # noqa: PLC0415
 
         return RecordingReader(path)
-    from tasks.pose.movies.ffmpeg_reader import ContainerReader  # noqa: PLC0415
+    from tasks.pose.movies.ffmpeg_reader import FFmpegReader  # noqa: PLC0415
 
-    return ContainerReader(path)
+    return FFmpegReader(path)
 
 
 def is_recording(path: Path) -> bool:
     """Whether a movie comes from the nVision recorder, by what its name ends in."""
-    return path.suffix.lower() == RECORDER_SUFFIX
+    return path.suffix.lower() == RECORDING_SUFFIX

@@ -14,18 +14,18 @@ def error_reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-class Converters(threading.local):
+class RgbConverterPerThread(threading.local):
     """A converter for each thread that calls it: what swscale prepares is for one at a time."""
 
     def __init__(self, name: str) -> None:
-        self._converter = Converter(name)
+        self._converter = RgbConverter(name)
 
     def __call__(self, frame: Any) -> Image:
         """Convert a frame with the converter of the calling thread."""
         return self._converter(frame)
 
 
-class Converter:
+class RgbConverter:
     """Converts decoded frames to RGB, turned as the container says they are to be shown.
 
     One for a whole movie: what swscale prepares for HDR colors takes a second.
@@ -46,33 +46,42 @@ class Converter:
         import av  # noqa: PLC0415
 
         try:
-            return _turned(self._rgb(frame), frame.rotation or 0)
+            return _rotate_image(self._convert_to_rgb(frame), frame.rotation or 0)
         except av.FFmpegError as error:
             raise BadInput(
                 f"{self._name}: its pictures ({frame.format.name}) cannot be converted to RGB "
                 f"({error_reason(error)}); convert it to H.264, yuv420p, and send that"
             ) from error
 
-    def _rgb(self, frame: Any) -> Image:
+    def _convert_to_rgb(self, frame: Any) -> Image:
         from av.video.reformatter import Interpolation  # noqa: PLC0415
 
-        order = "rgb24" if frame.format.name in _EITHER_ORDER else "bgr24"
+        order = "rgb24" if frame.format.name in _ORDER_INDEPENDENT_FORMATS else "bgr24"
         ordered = self._to_order.reformat(
             frame,
             format=order,
             interpolation=Interpolation.BICUBIC,
             threads=1,  # readers convert several frames at a time
-            **as_sdr(frame),
+            **sdr_options(frame),
         )
         rgb = self._to_rgb.reformat(ordered, format="rgb24", threads=1)
         return np.asarray(rgb.to_ndarray(), np.uint8)
 
 
-_EITHER_ORDER = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "gray", "rgb24", "bgr24"}
+_ORDER_INDEPENDENT_FORMATS = {
+    "yuv420p",
+    "yuvj420p",
+    "yuv422p",
+    "yuvj422p",
+    "yuv444p",
+    "gray",
+    "rgb24",
+    "bgr24",
+}
 """Formats that swscale converts alike to RGB and, as OpenCV asks for, to BGR: one step less."""
 
 
-def as_sdr(frame: Any) -> dict[str, int]:
+def sdr_options(frame: Any) -> dict[str, int]:
     """What HDR and wide colors become, which swscale decides for OpenCV but PyAV must be told."""
     from av.video.reformatter import ColorPrimaries, ColorTrc  # noqa: PLC0415
 
@@ -91,12 +100,12 @@ _USUAL_GAMUTS = {1, 4, 5, 6, 7}
 """Color primaries of ordinary displays, in FFmpeg's numbering: these stay as they are."""
 
 
-def _turned(image: Image, degrees: float) -> Image:
-    turns = _quarter_turns(degrees)
+def _rotate_image(image: Image, degrees: float) -> Image:
+    turns = _count_quarter_turns(degrees)
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
 
-def _quarter_turns(degrees: float) -> int:
+def _count_quarter_turns(degrees: float) -> int:
     """Turns by a quarter, a half or three quarters; OpenCV leaves other angles alone."""
     turns = round(degrees / 90)
     return turns if abs(degrees - 90 * turns) <= 1 else 0  # PyAV cuts 89.99… to 89
@@ -105,4 +114,4 @@ def _quarter_turns(degrees: float) -> int:
 def shown_shape(frame: Any) -> tuple[int, int]:
     """Rows and columns of a frame's picture, turned as it is to be shown."""
     stored = frame.height, frame.width
-    return stored[::-1] if _quarter_turns(frame.rotation or 0) % 2 else stored
+    return stored[::-1] if _count_quarter_turns(frame.rotation or 0) % 2 else stored

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
-from tasks.pose.movies.timing import Recording, Timing
+from tasks.pose.movies.timing import RecordingInfo, Timing
 
 
-class Clock(StrEnum):
+class StartSource(StrEnum):
     """What tells when a movie started."""
 
     FIRST = "first movie"
@@ -18,7 +18,7 @@ class Clock(StrEnum):
 
 
 @dataclass(frozen=True)
-class Start:
+class MovieStart:
     """Where a movie begins.
 
     Attributes:
@@ -30,11 +30,11 @@ class Start:
 
     frame: int
     seconds: Fraction
-    clock: Clock
+    clock: StartSource
     warnings: tuple[str, ...] = ()
 
 
-def starts(timings: Sequence[Timing]) -> list[Start]:
+def compute_starts(timings: Sequence[Timing]) -> list[MovieStart]:
     """Say where each movie of a request begins.
 
     Movies of one recording go on by its counter, which no clock that is set can disturb; so do
@@ -48,31 +48,36 @@ def starts(timings: Sequence[Timing]) -> list[Start]:
     Returns:
         As many starts. Seconds are exact, so that errors do not add up over hundreds of movies.
     """
-    found: list[Start] = []
+    found: list[MovieStart] = []
     for index, timing in enumerate(timings):
         if index == 0:
-            found.append(Start(0, Fraction(0), Clock.FIRST))
+            found.append(MovieStart(0, Fraction(0), StartSource.FIRST))
             continue
         before, start = timings[index - 1], found[-1]
-        step, clock = _step(before, timing)
-        frame, seconds = start.frame + positions_of(before), start.seconds + step
-        found.append(Start(frame, seconds, clock, _doubts(before, timing, clock)))
+        step, clock = _compute_step(before, timing)
+        frame, seconds = start.frame + count_positions(before), start.seconds + step
+        found.append(MovieStart(frame, seconds, clock, _counter_warnings(before, timing, clock)))
     return found
 
 
-def _step(before: Timing, timing: Timing) -> tuple[Fraction, Clock]:
+def _compute_step(before: Timing, timing: Timing) -> tuple[Fraction, StartSource]:
     """Seconds from one movie's first frame to the next one's, and what tells them."""
     first, second = before.recording, timing.recording
     if first and second:
-        counted, apart = _counted(first, second), _apart(before, timing)
-        if counted is not None and (_is_same(first, second) or _agree(counted, apart)):
-            return counted, Clock.COUNTER
-        if apart >= length_of(before):
-            return apart, Clock.RECORDING_START
-    return length_of(before), Clock.PREVIOUS
+        counted, apart = (
+            _counter_difference(first, second),
+            _recording_start_difference(before, timing),
+        )
+        if counted is not None and (
+            _is_same_recording(first, second) or _is_consistent(counted, apart)
+        ):
+            return counted, StartSource.COUNTER
+        if apart >= compute_duration(before):
+            return apart, StartSource.RECORDING_START
+    return compute_duration(before), StartSource.PREVIOUS
 
 
-def _counted(first: Recording, second: Recording) -> Fraction | None:
+def _counter_difference(first: RecordingInfo, second: RecordingInfo) -> Fraction | None:
     same = first.system is not None and first.system == second.system
     if not (same and first.has_counter and second.has_counter):
         return None
@@ -81,27 +86,27 @@ def _counted(first: Recording, second: Recording) -> Fraction | None:
     return Fraction(float(second.counter[0]) - float(first.counter[0])) / 1_000_000
 
 
-def _is_same(first: Recording, second: Recording) -> bool:
+def _is_same_recording(first: RecordingInfo, second: RecordingInfo) -> bool:
     return first.name is not None and first.name == second.name
 
 
-def _agree(counted: Fraction, apart: Fraction) -> bool:
-    return abs(counted - apart) <= _CLOCK_OFFSET + _CLOCK_DRIFT * max(counted, apart)
+def _is_consistent(counted: Fraction, apart: Fraction) -> bool:
+    return abs(counted - apart) <= _MAX_CLOCK_OFFSET + _MAX_CLOCK_DRIFT * max(counted, apart)
 
 
-_CLOCK_OFFSET = Fraction(2)
+_MAX_CLOCK_OFFSET = Fraction(2)
 """Seconds that a recording's start may be off by."""
 
-_CLOCK_DRIFT = Fraction(1, 1000)
+_MAX_CLOCK_DRIFT = Fraction(1, 1000)
 """Share of a gap that a counter and the clock of a recorder may differ by."""
 
 
-def _doubts(before: Timing, timing: Timing, clock: Clock) -> tuple[str, ...]:
+def _counter_warnings(before: Timing, timing: Timing, clock: StartSource) -> tuple[str, ...]:
     """Say where a counter was not believed, since the starts of recordings contradict it."""
     first, second = before.recording, timing.recording
-    if clock is Clock.COUNTER or not (first and second):
+    if clock is StartSource.COUNTER or not (first and second):
         return ()
-    counted, apart = _counted(first, second), _apart(before, timing)
+    counted, apart = _counter_difference(first, second), _recording_start_difference(before, timing)
     if counted is None:
         return ()
     warning = (
@@ -112,25 +117,25 @@ def _doubts(before: Timing, timing: Timing, clock: Clock) -> tuple[str, ...]:
     return (warning,)
 
 
-def _apart(before: Timing, timing: Timing) -> Fraction:
+def _recording_start_difference(before: Timing, timing: Timing) -> Fraction:
     """Seconds from one recording's first frame to the other's, by when they began."""
     first, second = before.recording, timing.recording
     assert first is not None
     assert second is not None
-    return _origin(timing, second) - _origin(before, first)
+    return _first_frame_time(timing, second) - _first_frame_time(before, first)
 
 
-def _origin(timing: Timing, recording: Recording) -> Fraction:
+def _first_frame_time(timing: Timing, recording: RecordingInfo) -> Fraction:
     """When the first frame that there is was taken, in seconds since 1970."""
     return recording.start + int(recording.positions[0]) / timing.frame_rate
 
 
-def positions_of(timing: Timing) -> int:
+def count_positions(timing: Timing) -> int:
     """How many frames a movie has, those included that its recorder dropped."""
     return timing.recording.length if timing.recording else len(timing.seconds)
 
 
-def length_of(timing: Timing) -> Fraction:
+def compute_duration(timing: Timing) -> Fraction:
     """Seconds from a movie's first frame to one frame period after its last."""
     if timing.constant:
         return len(timing.seconds) / timing.frame_rate + timing.lost_end

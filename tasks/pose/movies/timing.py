@@ -8,13 +8,13 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.pose.movies.json_arrays import Floats, Integers
+from tasks.pose.movies.json_arrays import FloatArray, IntegerArray
 
 _Ticks = NDArray[np.int64] | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordingInfo:
     """What an .isxb recording says of its frames, beside the pictures.
 
     Attributes:
@@ -33,8 +33,8 @@ class Recording:
     start: Fraction
     system: str | None
     length: int
-    positions: Integers
-    counter: Floats
+    positions: IntegerArray
+    counter: FloatArray
     dropped: tuple[tuple[int, int], ...]
     warnings: tuple[str, ...] = ()
     name: str | None = None
@@ -42,7 +42,7 @@ class Recording:
     @property
     def has_counter(self) -> bool:
         """Whether the counter tells when each frame was taken."""
-        return counts_up(self.counter)
+        return is_strictly_increasing(self.counter)
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,25 @@ class Timing:
         warnings: Which times are estimates, one sentence each.
     """
 
-    seconds: Floats
+    seconds: FloatArray
     frame_rate: Fraction
     constant: bool
-    recording: Recording | None = None
+    recording: RecordingInfo | None = None
     lost_end: Fraction = Fraction(0)
     warnings: tuple[str, ...] = ()
 
 
-CLOCK_STEP = Fraction(1, 1000)
+MAX_CLOCK_ROUNDING = Fraction(1, 1000)
 """Seconds that even times may seem uneven by: recorders round or cut times to milliseconds."""
 
-_EXACT = 1e-3
+_EXACT_TOLERANCE_TICKS = 1e-3
 """Ticks within which times are even without any rounding."""
 
-_MOSTLY = Fraction(9, 10)
+_MIN_USABLE_SHARE = Fraction(9, 10)
 """Share of frames whose times must be usable for those of the others to be put between them."""
 
 
-def timing_of(
+def timing_from_stamps(
     stamps: Sequence[int | None],
     time_base: Fraction,
     rates: Sequence[Fraction],
@@ -101,16 +101,16 @@ def timing_of(
         The times, and the rate that they keep.
     """
     period = 1 / (rates[0] * time_base)
-    usable = _longest_rise(stamps)
-    if len(usable) < 2 or len(usable) < _MOSTLY * len(stamps):  # noqa: PLR2004
-        told = (_NO_TIMES,) if len(stamps) > 1 else ()
+    usable = _find_longest_rise(stamps)
+    if len(usable) < 2 or len(usable) < _MIN_USABLE_SHARE * len(stamps):  # noqa: PLR2004
+        told = (_NO_TIMES_WARNING,) if len(stamps) > 1 else ()
         return replace(constant_timing(len(stamps), rates[0]), warnings=told)
-    ticks = _rising_ticks(stamps, usable, period)
-    before, after = _lost_ends(ticks, span, period)
+    ticks = _interpolate_ticks(stamps, usable, period)
+    before, after = _measure_lost_ends(ticks, span, period)
     ticks = ticks - ticks[0]
     lost_end = after * time_base
     measured = (len(ticks) - 1) / (Fraction(ticks[-1].item()) * time_base)
-    rate = _even_rate(ticks, time_base, rates) or _even_rate(ticks, time_base, [measured])
+    rate = _find_even_rate(ticks, time_base, rates) or _find_even_rate(ticks, time_base, [measured])
     if rate and not before:
         return replace(constant_timing(len(stamps), rate), lost_end=lost_end)
     seconds = (
@@ -120,14 +120,16 @@ def timing_of(
     )
     estimated = 0 if rate else len(stamps) - len(usable)
     return Timing(
-        seconds, rates[0], constant=False, lost_end=lost_end, warnings=_estimates(estimated)
+        seconds, rates[0], constant=False, lost_end=lost_end, warnings=_estimate_warnings(estimated)
     )
 
 
-_NO_TIMES = "most frames have no usable time of their own; all times are frame number ÷ frame rate"
+_NO_TIMES_WARNING = (
+    "most frames have no usable time of their own; all times are frame number ÷ frame rate"
+)
 
 
-def _estimates(count: int) -> tuple[str, ...]:
+def _estimate_warnings(count: int) -> tuple[str, ...]:
     whose = "1 frame" if count == 1 else f"{count} frames"
     return (f"the time of {whose} is an estimate from the frames around it",) if count else ()
 
@@ -139,7 +141,9 @@ def constant_timing(frames: int, rate: Fraction) -> Timing:
     return Timing(seconds, rate, constant=True)
 
 
-def _rising_ticks(stamps: Sequence[int | None], usable: Sequence[int], period: Fraction) -> _Ticks:
+def _interpolate_ticks(
+    stamps: Sequence[int | None], usable: Sequence[int], period: Fraction
+) -> _Ticks:
     """Every frame's time, in ticks, from those of the frames whose times are usable."""
     known: NDArray[np.int64] = np.array([stamps[index] for index in usable], dtype=np.int64)
     if len(usable) == len(stamps):
@@ -152,7 +156,7 @@ def _rising_ticks(stamps: Sequence[int | None], usable: Sequence[int], period: F
     return ticks
 
 
-def _lost_ends(
+def _measure_lost_ends(
     ticks: _Ticks, span: tuple[int, int] | None, period: Fraction
 ) -> tuple[Fraction, Fraction]:
     """Ticks of the frames that are lost before the first that there is, and after the last."""
@@ -165,7 +169,7 @@ def _lost_ends(
     )
 
 
-def _longest_rise(stamps: Sequence[int | None]) -> list[int]:
+def _find_longest_rise(stamps: Sequence[int | None]) -> list[int]:
     """Indices of the most frames whose times rise from each one to the next.
 
     Patience sorting: https://en.wikipedia.org/wiki/Longest_increasing_subsequence
@@ -190,21 +194,27 @@ def _longest_rise(stamps: Sequence[int | None]) -> list[int]:
     return rise[::-1]
 
 
-def _even_rate(ticks: _Ticks, time_base: Fraction, rates: Sequence[Fraction]) -> Fraction | None:
+def _find_even_rate(
+    ticks: _Ticks, time_base: Fraction, rates: Sequence[Fraction]
+) -> Fraction | None:
     """The rate whose times these are: one that fits exactly, or else the plainest that fits."""
-    spread = {rate: _spread(ticks, 1 / (rate * time_base)) for rate in rates}
-    rounding = max(Fraction(1), CLOCK_STEP / time_base)
+    spread = {rate: _measure_spread(ticks, 1 / (rate * time_base)) for rate in rates}
+    rounding = max(Fraction(1), MAX_CLOCK_ROUNDING / time_base)
 
-    def allowed(rate: Fraction) -> float:
+    def max_spread(rate: Fraction) -> float:
         # A lost frame moves all after it by a period: where that is a single tick, as in AVI, or
         # a millisecond, it must not pass for rounding.
         return float(min(rounding, 1 / (2 * rate * time_base))) * (1 + 1e-6)
 
-    even = [rate for rate in rates if spread[rate] <= allowed(rate)]
-    return min(even, key=lambda rate: (spread[rate] > _EXACT, rate.denominator), default=None)
+    even = [rate for rate in rates if spread[rate] <= max_spread(rate)]
+    return min(
+        even,
+        key=lambda rate: (spread[rate] > _EXACT_TOLERANCE_TICKS, rate.denominator),
+        default=None,
+    )
 
 
-def _spread(ticks: _Ticks, period: Fraction) -> float:
+def _measure_spread(ticks: _Ticks, period: Fraction) -> float:
     """Ticks between the earliest and the latest frame, compared with even ones."""
     due = np.arange(len(ticks)) * np.float64(period.numerator) / np.float64(period.denominator)
     return float(np.ptp(ticks - due))
@@ -213,12 +223,12 @@ def _spread(ticks: _Ticks, period: Fraction) -> float:
 # --- gaps --------------------------------------------------------------------------------------
 
 
-def counts_up(counter: NDArray[np.float64]) -> bool:
+def is_strictly_increasing(counter: NDArray[np.float64]) -> bool:
     """Whether each value is known and above the one before."""
     return bool(np.isfinite(counter).all() and (np.diff(counter) > 0).all())
 
 
-def lost_frames(timing: Timing) -> NDArray[np.int64]:
+def find_lost_frames(timing: Timing) -> NDArray[np.int64]:
     """Which frames are missing in a movie that would have a constant rate.
 
     Returns:
@@ -226,20 +236,24 @@ def lost_frames(timing: Timing) -> NDArray[np.int64]:
     """
     due = timing.seconds * float(timing.frame_rate)
     places = np.rint(due).astype(np.int64)
-    if len(due) == 0 or np.abs(due - places).max() > _NEAR or (np.diff(places) < 1).any():
+    if (
+        len(due) == 0
+        or np.abs(due - places).max() > _MAX_OFFSET_PERIODS
+        or (np.diff(places) < 1).any()
+    ):
         return np.empty(0, dtype=np.int64)
     frames = places[-1] + 1 + round(timing.lost_end * timing.frame_rate)
     return np.setdiff1d(np.arange(frames), places)
 
 
-_NEAR = 0.25
+_MAX_OFFSET_PERIODS = 0.25
 """Frame periods by which a frame may be off its place among even ones."""
 
 
-def runs(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+def group_into_ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
     """Put rising numbers together that follow each other: the first and last of each run.
 
-    >>> runs([3, 6, 7])
+    >>> group_into_ranges([3, 6, 7])
     ((3, 3), (6, 7))
     """
     found: list[tuple[int, int]] = []
@@ -251,16 +265,16 @@ def runs(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
     return tuple(found)
 
 
-MOST_RUNS = 10
+MAX_NAMED_RANGES = 10
 """Runs that a sentence names; the others are counted."""
 
 
-def named_runs(found: Sequence[tuple[int, int]]) -> str:
+def format_frame_ranges(found: Sequence[tuple[int, int]]) -> str:
     """Name runs of frames for a sentence.
 
-    >>> named_runs([(3, 3), (6, 7)])
+    >>> format_frame_ranges([(3, 3), (6, 7)])
     '3, 6–7'
     """
-    names = [str(a) if a == b else f"{a}–{b}" for a, b in found[:MOST_RUNS]]
-    more = len(found) - MOST_RUNS
+    names = [str(a) if a == b else f"{a}–{b}" for a, b in found[:MAX_NAMED_RANGES]]
+    more = len(found) - MAX_NAMED_RANGES
     return ", ".join(names) + (f" and {more} more" if more > 0 else "")

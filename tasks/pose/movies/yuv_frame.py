@@ -15,25 +15,25 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-_FORMATS = {
+_PAINTABLE_FORMATS = {
     f"yuv{full}{chroma}p": bool(full) for full in ("", "j") for chroma in ("420", "422", "444")
 }
 """Formats that can be drawn on, and whether their name says that they use all 256 values."""
 
-_RED_BLUE = {1: (0.2126, 0.0722), 2: (0.299, 0.114), 5: (0.299, 0.114), 6: (0.299, 0.114)}
+_LUMA_WEIGHTS = {1: (0.2126, 0.0722), 2: (0.299, 0.114), 5: (0.299, 0.114), 6: (0.299, 0.114)}
 """How much of red and blue is in brightness, by FFmpeg's number for the color space.
 
 2 is "unspecified", which OpenCV, and so DeepLabCut, takes for 6 whatever the size is.
 """
 
-_STANDARD = {1: 1, 2: 6, 5: 5, 6: 6}
+_COLOR_SPACE_TAGS = {1: 1, 2: 6, 5: 5, 6: 6}
 """What to call each in the labelled movie."""
 
 _FULL_RANGE = 2
 
 
 @dataclass(frozen=True)
-class Colors:
+class ColorEncoding:
     """How numbers on planes mean colors, in FFmpeg's numbering.
 
     Attributes:
@@ -44,9 +44,9 @@ class Colors:
     space: int
     full: bool
 
-    def of(self, rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
+    def to_yuv(self, rgb: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Brightness and color differences of colors, shape (colors, 3), as they are on planes."""
-        red, blue = _RED_BLUE[self.space]
+        red, blue = _LUMA_WEIGHTS[self.space]
         r, g, b = rgb.astype(np.float64).T / 255
         y = red * r + (1 - red - blue) * g + blue * b
         u, v = (b - y) / (2 - 2 * blue), (r - y) / (2 - 2 * red)
@@ -56,7 +56,7 @@ class Colors:
         return whole
 
 
-class Planes:
+class YuvFrame:
     """A frame that can be drawn on: with all its colors as numbers on planes, both sides even.
 
     Args:
@@ -69,23 +69,23 @@ class Planes:
         frame: The frame.
     """
 
-    def __init__(self, frame: VideoFrame, colors: Colors) -> None:
+    def __init__(self, frame: VideoFrame, colors: ColorEncoding) -> None:
         self.colors = colors
         self.frame = frame
 
     @classmethod
-    def of(cls, frame: VideoFrame) -> Self | None:
+    def from_decoded_frame(cls, frame: VideoFrame) -> Self | None:
         """A frame's planes; None where it must go through RGB: an odd, turned or deep one."""
-        full = _FORMATS.get(frame.format.name)
+        full = _PAINTABLE_FORMATS.get(frame.format.name)
         odd = frame.width % 2 or frame.height % 2
-        if full is None or odd or frame.rotation or frame.colorspace not in _RED_BLUE:
+        if full is None or odd or frame.rotation or frame.colorspace not in _LUMA_WEIGHTS:
             return None
-        return cls(frame, Colors(frame.colorspace, full or frame.color_range == _FULL_RANGE))
+        return cls(frame, ColorEncoding(frame.colorspace, full or frame.color_range == _FULL_RANGE))
 
     @property
-    def tag(self) -> int:
+    def color_space_tag(self) -> int:
         """What to call the color space; a browser would guess the unspecified by the size."""
-        return _STANDARD[self.colors.space]
+        return _COLOR_SPACE_TAGS[self.colors.space]
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@ from itertools import chain, islice
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.pose.movies.reader import Shot
+from tasks.pose.movies.reader import LazyImage
 from tasks.pose.network.interface import memory
 from tasks.processes.prefetch import ahead, threads
 
@@ -38,7 +38,7 @@ class _Begun:
 
 @contextmanager
 def feeding(
-    shots: Iterator[Shot], size: int, buffer: Buffer = memory, converters: int = 1
+    shots: Iterator[LazyImage], size: int, buffer: Buffer = memory, converters: int = 1
 ) -> Iterator[Iterator[Batch]]:
     """Decode in a thread, and convert in others, a few batches ahead of the network.
 
@@ -59,7 +59,7 @@ def feeding(
 
 
 def _begun(
-    shots: Iterator[Shot], size: int, buffer: Buffer, pool: ThreadPoolExecutor
+    shots: Iterator[LazyImage], size: int, buffer: Buffer, pool: ThreadPoolExecutor
 ) -> Iterator[_Begun]:
     shape: tuple[int, ...] = ()
     for first in shots:
@@ -69,5 +69,5 @@ def _begun(
         yield _Begun(batch, [pool.submit(_put, batch, *one) for one in enumerate(pictures)])
 
 
-def _put(batch: Batch, place: int, shot: Shot) -> None:
+def _put(batch: Batch, place: int, shot: LazyImage) -> None:
     batch[place] = shot()

@@ -20,7 +20,7 @@ from tasks.pose.movies.reader import Image
 from tasks.pose.network.interface import Lanes, Loaded
 from tasks.pose.network.precision_check import FULL, Arithmetic
 from tasks.pose.settings import Precision
-from tasks.pose.tables.pose_table import pose_table
+from tasks.pose.tables.pose_table import build_pose_table
 
 _NO_HALF = "precision: half has no effect on TensorFlow models, which ran in full precision"
 
@@ -74,7 +74,7 @@ class TensorFlowNetwork:
 
     def table(self, predictions: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
         """Put a movie's poses into DeepLabCut's table."""
-        return pose_table(np.concatenate(predictions), self.loaded.scorer, self.parts)
+        return build_pose_table(np.concatenate(predictions), self.loaded.scorer, self.parts)
 
     def _graph(self, snapshot: str) -> tuple[Any, Any, Any]:
         """Build the graph that finds poses on the device and restore the weights into it."""

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 # In inches: room for one body part's label, and the tallest figure that still fits a screen.
 _LABEL_HEIGHT = 0.16
-_TALLEST = 12.0
-_LONGEST_LABEL = 40
+_MAX_FIGURE_HEIGHT = 12.0
+_MAX_LABEL_CHARACTERS = 40
 # Above this many points lines are drawn as pixels: as text they would take a megabyte.
-_MOST_VECTOR_POINTS = 12_000
+_MAX_VECTOR_POINTS = 12_000
 
 
 @dataclass(frozen=True)
-class Track:
+class BodyPartTrace:
     """One body part through a movie.
 
     Attributes:
@@ -46,7 +46,7 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Subject:
+class FigureSubject:
     """What one set of figures is about.
 
     Attributes:
@@ -60,7 +60,7 @@ class Subject:
     """
 
     name: str
-    tracks: tuple[Track, ...]
+    tracks: tuple[BodyPartTrace, ...]
     time: np.ndarray
     in_seconds: bool
     p_cutoff: float
@@ -68,19 +68,19 @@ class Subject:
     frame_size: tuple[int, int] | None
 
 
-def axes_for(subject: Subject, width: float, height: float) -> tuple[Figure, Axes]:
+def create_axes(subject: FigureSubject, width: float, height: float) -> tuple[Figure, Axes]:
     """A figure of this size in inches, taller where many body parts must be named."""
     count = len(subject.tracks)
-    height = max(height, min(count * _LABEL_HEIGHT + 0.7, _TALLEST))
+    height = max(height, min(count * _LABEL_HEIGHT + 0.7, _MAX_FIGURE_HEIGHT))
     figure = Figure(figsize=(width, height))
     axes = figure.add_subplot()
-    axes.set_title(plain(subject.name), fontsize=10)
+    axes.set_title(to_plain_label(subject.name), fontsize=10)
     if count:
-        _name_colors(figure, axes, subject.tracks)
+        _add_color_bar(figure, axes, subject.tracks)
     return figure, axes
 
 
-def _name_colors(figure: Figure, axes: Axes, tracks: tuple[Track, ...]) -> None:
+def _add_color_bar(figure: Figure, axes: Axes, tracks: tuple[BodyPartTrace, ...]) -> None:
     """A bar with one band for each body part, the first one at the bottom as in DeepLabCut's."""
     count = len(tracks)
     bar = figure.colorbar(
@@ -91,13 +91,13 @@ def _name_colors(figure: Figure, axes: Axes, tracks: tuple[Track, ...]) -> None:
         ax=axes,
         ticks=range(count),
     )
-    bar.set_ticklabels([plain(track.name) for track in tracks])
+    bar.set_ticklabels([to_plain_label(track.name) for track in tracks])
     bar.minorticks_off()
     points_for_each = figure.get_figheight() * 0.77 * 72 / count
     bar.ax.tick_params(length=0, labelsize=float(np.clip(points_for_each * 0.8, 3, 10)))
 
 
-def time_axis(axes: Axes, subject: Subject) -> None:
+def set_up_time_axis(axes: Axes, subject: FigureSubject) -> None:
     """The whole movie from left to right, in seconds where they are known."""
     first, last = float(subject.time[0]), float(subject.time[-1])
     margin = (last - first) * 0.01 or 0.5
@@ -109,19 +109,19 @@ def time_axis(axes: Axes, subject: Subject) -> None:
 def rasterize_if_large(axes: Axes) -> None:
     """Make one picture, inside the SVG, of lines that have too many points to be written down."""
     artists: list[Line2D | Patch] = [*axes.lines, *axes.patches]
-    if sum(len(artist.get_path()) for artist in artists) > _MOST_VECTOR_POINTS:
+    if sum(len(artist.get_path()) for artist in artists) > _MAX_VECTOR_POINTS:
         for artist in artists:
             artist.set_rasterized(True)
 
 
-def say_if_empty(
-    axes: Axes, subject: Subject, shown: Iterable[np.ndarray], nothing: str = "No point"
+def explain_if_empty(
+    axes: Axes, subject: FigureSubject, shown: Iterable[np.ndarray], nothing: str = "No point"
 ) -> None:
     """An empty plot says why it is empty, and has no scale that was made up."""
     if any(np.isfinite(values).any() for values in shown):
         return
     note = f"{nothing} with a likelihood of at least {subject.p_cutoff:g}"
-    axes.set_title("\n".join(filter(None, [plain(subject.name), note])), fontsize=10)
+    axes.set_title("\n".join(filter(None, [to_plain_label(subject.name), note])), fontsize=10)
     axes.minorticks_off()
     if axes.get_autoscalex_on():
         axes.set_xticks([])
@@ -129,10 +129,10 @@ def say_if_empty(
         axes.set_yticks([])
 
 
-def plain(name: str) -> str:
+def to_plain_label(name: str) -> str:
     """A name that matplotlib takes as plain text and that leaves room for the plot."""
     printable = "".join(letter if letter.isprintable() else "?" for letter in name)
-    if len(printable) > _LONGEST_LABEL:
-        half = _LONGEST_LABEL // 2
+    if len(printable) > _MAX_LABEL_CHARACTERS:
+        half = _MAX_LABEL_CHARACTERS // 2
         printable = f"{printable[:half]}…{printable[1 - half :]}"
     return printable.replace("$", r"\$")

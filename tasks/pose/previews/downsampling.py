@@ -24,7 +24,7 @@ class Envelope:
     highest: np.ndarray
 
 
-def envelope(time: np.ndarray, values: np.ndarray, spans: int) -> Envelope:
+def compute_envelope(time: np.ndarray, values: np.ndarray, spans: int) -> Envelope:
     """Lowest, median and highest value of each span that has any sample.
 
     Args:
@@ -36,18 +36,18 @@ def envelope(time: np.ndarray, values: np.ndarray, spans: int) -> Envelope:
     span = ((time - time[0]) * (spans / duration)).astype(int)
     starts = np.flatnonzero(np.diff(span, prepend=-1))
     counts = np.diff(starts, append=len(values))
-    if len(starts) * counts.max() > _MOST_PADDING * len(values):
-        lowest, median, highest = _of_uneven(values, span, starts)
+    if len(starts) * counts.max() > _MAX_PADDING_FACTOR * len(values):
+        lowest, median, highest = _summarize_uneven_spans(values, span, starts)
     else:
-        lowest, median, highest = _of_even(values, starts, counts)
+        lowest, median, highest = _summarize_even_spans(values, starts, counts)
     return Envelope(time[starts], lowest, median, highest)
 
 
-_MOST_PADDING = 3
+_MAX_PADDING_FACTOR = 3
 """Times the memory of the values that spans may take as rows of one length."""
 
 
-def _of_even(values: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _summarize_even_spans(values: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Lowest, median and highest of spans of about the same length: many short sorts."""
     rows = np.full((len(starts), counts.max()), np.nan, values.dtype)
     rows[np.arange(rows.shape[1]) < counts[:, None]] = values
@@ -58,7 +58,7 @@ def _of_even(values: np.ndarray, starts: np.ndarray, counts: np.ndarray) -> np.n
     return found
 
 
-def _of_uneven(values: np.ndarray, span: np.ndarray, starts: np.ndarray) -> np.ndarray:
+def _summarize_uneven_spans(values: np.ndarray, span: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """The same of spans of any lengths: one long sort."""
     in_order = values[np.lexsort((values, span))]  # missing values last in each span
     last = np.maximum(np.add.reduceat(~np.isnan(values), starts, dtype=int) - 1, 0)
@@ -66,22 +66,22 @@ def _of_uneven(values: np.ndarray, span: np.ndarray, starts: np.ndarray) -> np.n
     return found
 
 
-def lone_points(values: np.ndarray) -> np.ndarray:
+def find_lone_points(values: np.ndarray) -> np.ndarray:
     """Indices of values between missing ones: a line alone would not show them."""
     valid = np.pad(~np.isnan(values), 1)
     lone: np.ndarray = np.flatnonzero(valid[1:-1] & ~valid[:-2] & ~valid[2:])
     return lone
 
 
-def distinct_cells(x: np.ndarray, y: np.ndarray, cell: float) -> np.ndarray:
+def find_first_points_in_cells(x: np.ndarray, y: np.ndarray, cell: float) -> np.ndarray:
     """Indices, in order, of the first point in each cell of a square grid; NaN is in none."""
     valid = np.flatnonzero(~(np.isnan(x) | np.isnan(y)))
-    cells = np.floor(np.stack([x[valid], y[valid]]) / cell).clip(-_FARTHEST, _FARTHEST)
+    cells = np.floor(np.stack([x[valid], y[valid]]) / cell).clip(-_MAX_CELL_INDEX, _MAX_CELL_INDEX)
     column, row = cells.astype(np.int64)
-    _, first = np.unique(column * (2 * _FARTHEST + 1) + row, return_index=True)
+    _, first = np.unique(column * (2 * _MAX_CELL_INDEX + 1) + row, return_index=True)
     distinct: np.ndarray = np.sort(valid[first])
     return distinct
 
 
-_FARTHEST = 1 << 30
+_MAX_CELL_INDEX = 1 << 30
 """Cells from the origin beyond which all is one: no plot shows them apart."""

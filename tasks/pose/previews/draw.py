@@ -11,9 +11,14 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-from tasks.pose.previews.axes import Subject, Track
-from tasks.pose.previews.figures import coordinates, histogram, likelihood, trajectory
-from tasks.pose.results.file_names import PREVIEWS
+from tasks.pose.previews.axes import BodyPartTrace, FigureSubject
+from tasks.pose.previews.figures import (
+    draw_coordinates,
+    draw_histogram,
+    draw_likelihood,
+    draw_trajectory,
+)
+from tasks.pose.results.file_names import PREVIEW_FILES
 from tasks.pose.tables.keypoints import Keypoints
 
 if TYPE_CHECKING:
@@ -23,13 +28,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-_FIGURES: dict[str, Callable[[Subject], Figure]] = dict(
-    zip(PREVIEWS, (histogram, likelihood, coordinates, trajectory), strict=True)
+_DRAW_BY_FILE_NAME: dict[str, Callable[[FigureSubject], Figure]] = dict(
+    zip(
+        PREVIEW_FILES,
+        (draw_histogram, draw_likelihood, draw_coordinates, draw_trajectory),
+        strict=True,
+    )
 )
 _NO_METADATA = {"Creator": None, "Date": None, "Format": None, "Type": None}
 # Resolutions of what is made of pixels, from the finest, and the bytes that a file may take.
-_DPI = {"svg": (150, 100, 60), "png": (100, 70, 50)}
-_LARGEST_FILE = 950_000
+_DPI_CHOICES = {"svg": (150, 100, 60), "png": (100, 70, 50)}
+_MAX_FILE_BYTES = 950_000
 
 
 def draw_previews(
@@ -65,10 +74,10 @@ def draw_previews(
         for name in keypoints.part_names
         if displayed_body_parts is None or name in displayed_body_parts
     ]
-    tracks = _tracks(keypoints, names, p_cutoff, color_map)
+    tracks = _build_traces(keypoints, names, p_cutoff, color_map)
     drawn: dict[str, Path] = {}
-    for individual, suffix in _suffixes(keypoints.individual_names).items():
-        subject = Subject(
+    for individual, suffix in _build_file_suffixes(keypoints.individual_names).items():
+        subject = FigureSubject(
             name=individual,
             tracks=tracks[individual],
             time=np.arange(len(poses)) if times is None else np.asarray(times, dtype=float),
@@ -77,48 +86,48 @@ def draw_previews(
             alpha=alpha,
             frame_size=frame_size,
         )
-        drawn |= _draw(subject, folder, suffix)
+        drawn |= _draw_figures(subject, folder, suffix)
     return drawn
 
 
-def _tracks(
+def _build_traces(
     keypoints: Keypoints, names: Sequence[str], p_cutoff: float, color_map: str
-) -> dict[str, tuple[Track, ...]]:
+) -> dict[str, tuple[BodyPartTrace, ...]]:
     """The displayed body parts of each individual; a part has one color for all of them."""
     colors = mpl.colormaps[color_map].resampled(max(len(names), 1))
-    tracks: dict[str, list[Track]] = {name: [] for name in keypoints.individual_names}
-    for index in keypoints.of_parts(names):
+    tracks: dict[str, list[BodyPartTrace]] = {name: [] for name in keypoints.individual_names}
+    for index in keypoints.indices_of_parts(names):
         part = keypoints.parts[index]
         likelihoods = keypoints.likelihood[:, index]
         shown = ~(likelihoods < p_cutoff) & np.isfinite(keypoints.xy[:, index]).all(axis=1)
         xy = np.where(shown[:, None], keypoints.xy[:, index], np.nan)
         tracks[keypoints.individuals[index]].append(
-            Track(part, colors(names.index(part)), xy[:, 0], xy[:, 1], likelihoods)
+            BodyPartTrace(part, colors(names.index(part)), xy[:, 0], xy[:, 1], likelihoods)
         )
     return {name: tuple(of_one) for name, of_one in tracks.items()}
 
 
-def _draw(subject: Subject, folder: Path, suffix: str) -> dict[str, Path]:
+def _draw_figures(subject: FigureSubject, folder: Path, suffix: str) -> dict[str, Path]:
     files = {}
-    for file_name, draw in _FIGURES.items():
+    for file_name, draw in _DRAW_BY_FILE_NAME.items():
         stem, ending = file_name.split(".")
         path = folder / f"{stem}{suffix}.{ending}"
-        path.write_bytes(_rendered(draw(subject), ending))
+        path.write_bytes(_render_figure(draw(subject), ending))
         files[path.stem] = path
     return files
 
 
-def _rendered(figure: Figure, ending: str) -> bytes:
+def _render_figure(figure: Figure, ending: str) -> bytes:
     """The figure at the finest resolution that is small enough, or else at the coarsest."""
     data = b""
-    for dpi in _DPI[ending]:
-        data = _svg(figure, dpi) if ending == "svg" else _png(figure, dpi)
-        if len(data) <= _LARGEST_FILE:
+    for dpi in _DPI_CHOICES[ending]:
+        data = _render_svg(figure, dpi) if ending == "svg" else _render_png(figure, dpi)
+        if len(data) <= _MAX_FILE_BYTES:
             break
     return data
 
 
-def _svg(figure: Figure, dpi: int) -> bytes:
+def _render_svg(figure: Figure, dpi: int) -> bytes:
     """Without date, program or document type: nothing changes, nothing points elsewhere."""
     file = io.BytesIO()
     with mpl.rc_context({"svg.hashsalt": "dlcflow", "svg.fonttype": "path"}):
@@ -128,7 +137,7 @@ def _svg(figure: Figure, dpi: int) -> bytes:
     return re.sub(rb"<!DOCTYPE[^>]*>\s*", b"", file.getvalue(), count=1)
 
 
-def _png(figure: Figure, dpi: int) -> bytes:
+def _render_png(figure: Figure, dpi: int) -> bytes:
     file = io.BytesIO()
     FigureCanvasAgg(figure).print_figure(
         file, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None}
@@ -136,7 +145,7 @@ def _png(figure: Figure, dpi: int) -> bytes:
     return file.getvalue()
 
 
-def _suffixes(individuals: Sequence[str]) -> dict[str, str]:
+def _build_file_suffixes(individuals: Sequence[str]) -> dict[str, str]:
     """What to append to file names for each individual: plain letters, each different.
 
     They differ without regard to case too, for those who download them to a Mac or to Windows.

@@ -1,18 +1,18 @@
 """Names of the files that a run publishes."""
 
-RUN_RECORD = "run.json"
+RUN_RECORD_FILE = "run.json"
 """The record's published name."""
 
-LABELED = "labeled.mp4"
-POSES = "pose_estimates.h5"
-RAW = "pose_estimates_raw.h5"
-PREVIEWS = ("histogram.svg", "likelihood.svg", "coordinates.svg", "trajectory.png")
+LABELED_MOVIE_FILE = "labeled.mp4"
+POSES_FILE = "pose_estimates.h5"
+RAW_POSES_FILE = "pose_estimates_raw.h5"
+PREVIEW_FILES = ("histogram.svg", "likelihood.svg", "coordinates.svg", "trajectory.png")
 """Published names in a movie's folder."""
 
 
 RUN_FILES = frozenset(
     {
-        RUN_RECORD,
+        RUN_RECORD_FILE,
         "annotations.parquet",
         "annotations.csv",
         "report.html",

@@ -11,7 +11,7 @@ from tasks.pose.model.description import Model
 
 
 @dataclass(frozen=True)
-class LabeledMovie:
+class LabeledMovieMetadata:
     """What the metadata says of one labelled movie.
 
     Attributes:
@@ -27,7 +27,7 @@ class LabeledMovie:
     frame_rate: Fraction
 
 
-def output_metadata(model: Model, movies: Sequence[LabeledMovie]) -> str:
+def render_output_metadata(model: Model, movies: Sequence[LabeledMovieMetadata]) -> str:
     """Render the metadata of all outputs.
 
     Args:
@@ -37,15 +37,15 @@ def output_metadata(model: Model, movies: Sequence[LabeledMovie]) -> str:
     Returns:
         JSON text, indented by 4, with the keys of the IDEAS tool.
     """
-    dlc = {"dlc": _dlc(model)}
+    dlc = {"dlc": _describe_model(model)}
     outputs: dict[str, Any] = {f"dlc_pose_estimates.{i}": dlc for i in range(len(movies))}
     outputs["dlc_annotations"] = dlc
     for index, movie in enumerate(movies):
-        outputs[f"dlc_labeled_movie.{index}"] = _movie(movie) | dlc
+        outputs[f"dlc_labeled_movie.{index}"] = _describe_movie(movie) | dlc
     return json.dumps(outputs, indent=4)
 
 
-def _dlc(model: Model) -> dict[str, Any]:
+def _describe_model(model: Model) -> dict[str, Any]:
     return {
         "task": model.task,
         "scorer": model.experimenter,
@@ -67,7 +67,7 @@ def snapshot_number(name: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
-def _movie(movie: LabeledMovie) -> dict[str, Any]:
+def _describe_movie(movie: LabeledMovieMetadata) -> dict[str, Any]:
     return {
         "spacingInfo": {"numPixels": {"x": movie.width, "y": movie.height}},
         "timingInfo": {

@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from tasks.pose.results.run_record import MovieRecord, RunRecord
 
-PICTURE_BUDGET = 30 * 2**20
+MAX_PICTURE_BYTES = 30 * 2**20
 """Bytes of pictures in one page; movies beyond it link to their files instead."""
 
-_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
+_MEDIA_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class MoviePictures:
     worst: Mapping[int, Path]
 
 
-_NONE = MoviePictures({}, {})
+_NO_PICTURES = MoviePictures({}, {})
 
 
 def render_report(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> str:
@@ -42,32 +42,34 @@ def render_report(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> s
     Returns:
         An HTML page that loads nothing from elsewhere.
     """
-    return str(_template().render(record=record, shown=_shown(record, pictures)))
+    return str(_load_template().render(record=record, shown=_embed_within_budget(record, pictures)))
 
 
-def _shown(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> dict[str, dict[str, Any]]:
+def _embed_within_budget(
+    record: RunRecord, pictures: Mapping[str, MoviePictures]
+) -> dict[str, dict[str, Any]]:
     """Embed pictures while the budget lasts, of movies that need a look first."""
-    left = PICTURE_BUDGET
+    left = MAX_PICTURE_BYTES
     shown: dict[str, dict[str, Any]] = {}
-    for movie in by_urgency(record):
-        files = pictures.get(movie.name, _NONE)
+    for movie in sort_by_urgency(record):
+        files = pictures.get(movie.name, _NO_PICTURES)
         size = sum(p.stat().st_size for p in (*files.previews.values(), *files.worst.values()))
-        shown[movie.name] = _embedded(files if size <= left else _NONE)
+        shown[movie.name] = _embed_movie_pictures(files if size <= left else _NO_PICTURES)
         left -= size if size <= left else 0
     return shown
 
 
-def by_urgency(record: RunRecord) -> list[MovieRecord]:
+def sort_by_urgency(record: RunRecord) -> list[MovieRecord]:
     """A run's movies, those that need a look first."""
-    return sorted(record.movies, key=_urgency)
+    return sorted(record.movies, key=_urgency_rank)
 
 
-def _urgency(movie: MovieRecord) -> int:
+def _urgency_rank(movie: MovieRecord) -> int:
     order = {"fail": 0, "look": 1, "pass": 2}
     return order[movie.quality.verdict] if movie.quality else -1
 
 
-def _embedded(files: MoviePictures) -> dict[str, Any]:
+def _embed_movie_pictures(files: MoviePictures) -> dict[str, Any]:
     return {
         "previews": {path.name: _data_url(path) for path in files.previews.values()},
         "worst": {index: _data_url(path) for index, path in sorted(files.worst.items())},
@@ -76,11 +78,11 @@ def _embedded(files: MoviePictures) -> dict[str, Any]:
 
 def _data_url(path: Path) -> str:
     data = base64.b64encode(path.read_bytes()).decode()
-    return f"data:{_TYPES[path.suffix]};base64,{data}"
+    return f"data:{_MEDIA_TYPES[path.suffix]};base64,{data}"
 
 
 @cache
-def _template() -> Any:
+def _load_template() -> Any:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
 
     environment = Environment(
@@ -91,13 +93,13 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters["url"] = lambda name: quote(name, safe="")
-    environment.filters["setting"] = _setting
-    environment.filters["size"] = _size
+    environment.filters["setting"] = _format_setting
+    environment.filters["size"] = _format_size
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     return environment.get_template("report.html.j2")
 
 
-def _setting(value: Any) -> str:
+def _format_setting(value: Any) -> str:
     """A setting's value without Python's or JSON's signs."""
     match value:
         case None | bool():
@@ -109,7 +111,7 @@ def _setting(value: Any) -> str:
     return str(value)
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     for unit in ("B", "kB", "MB"):
         if count < 1000:  # noqa: PLR2004
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

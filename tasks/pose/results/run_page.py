@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.messages import as_code, escaped
-from tasks.pose.results.file_names import LABELED, RUN_RECORD
-from tasks.pose.results.report import MoviePictures, by_urgency
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_RECORD_FILE
+from tasks.pose.results.report import MoviePictures, sort_by_urgency
 from tasks.pose.results.run_record import MovieRecord, RunRecord
 
-THUMBNAIL = (160, 120)
+THUMBNAIL_SIZE = (160, 120)
 """Columns and rows that a small picture fits into."""
 
-PICTURE_BUDGET = 1_000_000
+MAX_PICTURE_BYTES = 1_000_000
 """Bytes of pictures in a page; the report has them all."""
 
-MOST_ROWS = 200
+MAX_ROWS = 200
 """Movies in a page's table, those that need a look first."""
 
-MOST_WARNINGS = 10
+MAX_WARNINGS = 10
 
 
 @dataclass(frozen=True)
-class Links:
+class ResultLinks:
     """Web addresses that open results for a limited time.
 
     Attributes:
@@ -36,8 +36,8 @@ class Links:
     hours: int = 0
 
 
-def render_page(
-    record: RunRecord, output: str, pictures: Mapping[str, MoviePictures], links: Links
+def render_run_page(
+    record: RunRecord, output: str, pictures: Mapping[str, MoviePictures], links: ResultLinks
 ) -> str:
     """Render a run as Markdown, as Prefect's UI shows it.
 
@@ -52,24 +52,24 @@ def render_page(
     """
     return "\n".join(
         [
-            f"## {_title(record)}",
+            f"## {_format_title(record)}",
             "",
-            *_where(record, output, links),
+            *_format_locations(record, output, links),
             "",
-            *_table(record, _small(record, pictures), links),
+            *_format_movie_table(record, _make_thumbnails_by_movie(record, pictures), links),
             "",
-            *_worth_knowing(record),
+            *_format_warnings(record),
         ]
     )
 
 
-def _title(record: RunRecord) -> str:
+def _format_title(record: RunRecord) -> str:
     count = len(record.movies)
     movies = f"{count} movie{'s' if count != 1 else ''}"
     return f"{record.status.value.capitalize()}: {movies} · {escaped(record.model.name)}"
 
 
-def _where(record: RunRecord, output: str, links: Links) -> list[str]:
+def _format_locations(record: RunRecord, output: str, links: ResultLinks) -> list[str]:
     report = record.outputs.get("report.html")
     opened = links.by_location.get(report.location) if report else None
     lines = [f"**[Open the report]({opened})**", ""] if opened else []
@@ -77,7 +77,7 @@ def _where(record: RunRecord, output: str, links: Links) -> list[str]:
     lines += [
         f"- results: {as_code(output)}",
         *(f"- {name}: {as_code(made.location)}" for name, made in record.outputs.items()),
-        f"- run record: {as_code(f'{folder}/{RUN_RECORD}')}",
+        f"- run record: {as_code(f'{folder}/{RUN_RECORD_FILE}')}",
     ]
     if links.by_location:
         lines += [
@@ -88,34 +88,36 @@ def _where(record: RunRecord, output: str, links: Links) -> list[str]:
     return lines
 
 
-def _table(record: RunRecord, small: Mapping[str, list[str]], links: Links) -> list[str]:
+def _format_movie_table(
+    record: RunRecord, small: Mapping[str, list[str]], links: ResultLinks
+) -> list[str]:
     head = [
         "| movie | open | verdict | frames | a frame | where it was | why |",
         "|---|---|---|---|---|---|---|",
     ]
-    movies = by_urgency(record)
-    shown = sorted(movies[:MOST_ROWS], key=lambda movie: movie.number)
-    rows = [_row(movie, small.get(movie.name, []), links) for movie in shown]
+    movies = sort_by_urgency(record)
+    shown = sorted(movies[:MAX_ROWS], key=lambda movie: movie.number)
+    rows = [_format_movie_row(movie, small.get(movie.name, []), links) for movie in shown]
     more = len(movies) - len(shown)
     told = [f"| … and {more} more, all of them in the report | | | | | | |"] if more else []
     return [*head, *rows, *told]
 
 
-def _row(movie: MovieRecord, pictures: list[str], links: Links) -> str:
-    labeled = movie.outputs.get(LABELED)
+def _format_movie_row(movie: MovieRecord, pictures: list[str], links: ResultLinks) -> str:
+    labeled = movie.outputs.get(LABELED_MOVIE_FILE)
     opened = links.by_location.get(labeled.location) if labeled else None
     cells = (
         escaped(movie.name),
         f"[labelled movie]({opened})" if opened else "",
         f"**{movie.quality.verdict.value if movie.quality else 'failed'}**",
-        _frames(movie),
+        _format_frame_count(movie),
         *(pictures or ["", ""]),
-        escaped(_why(movie)),
+        escaped(_explain_verdict(movie)),
     )
     return f"| {' | '.join(cells)} |"
 
 
-def _frames(movie: MovieRecord) -> str:
+def _format_frame_count(movie: MovieRecord) -> str:
     if movie.frames is None:
         return "–"
     declared = movie.frames.declared
@@ -123,30 +125,34 @@ def _frames(movie: MovieRecord) -> str:
     return f"{movie.frames.poses}{lost}"
 
 
-def _why(movie: MovieRecord) -> str:
+def _explain_verdict(movie: MovieRecord) -> str:
     if movie.error:
         return f"{movie.failed_stage or 'Movie'}: {movie.error}"
     return "; ".join(movie.quality.reasons[:2]) if movie.quality else ""
 
 
-def _worth_knowing(record: RunRecord) -> list[str]:
+def _format_warnings(record: RunRecord) -> list[str]:
     if not record.warnings:
         return []
-    more = len(record.warnings) - MOST_WARNINGS
-    told = [f"- {escaped(line)}" for line in record.warnings[:MOST_WARNINGS]]
+    more = len(record.warnings) - MAX_WARNINGS
+    told = [f"- {escaped(line)}" for line in record.warnings[:MAX_WARNINGS]]
     return ["### Worth knowing", "", *told, *([f"- … and {more} more"] if more > 0 else [])]
 
 
 # --- pictures --------------------------------------------------------------------------------
 
 
-def _small(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> dict[str, list[str]]:
+def _make_thumbnails_by_movie(
+    record: RunRecord, pictures: Mapping[str, MoviePictures]
+) -> dict[str, list[str]]:
     """Two small pictures of each movie while the budget lasts, of those that need a look first."""
-    left = PICTURE_BUDGET
+    left = MAX_PICTURE_BYTES
     small: dict[str, list[str]] = {}
-    for movie in by_urgency(record):
+    for movie in sort_by_urgency(record):
         files = pictures.get(movie.name)
-        made = [_thumbnail(alt, path) for alt, path in _chosen(files)] if files else []
+        made = (
+            [_make_thumbnail(alt, path) for alt, path in _choose_pictures(files)] if files else []
+        )
         size = sum(map(len, made))
         if size > left:
             break
@@ -155,21 +161,23 @@ def _small(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> dict[str
     return small
 
 
-def _chosen(files: MoviePictures) -> tuple[tuple[str, Path | None], tuple[str, Path | None]]:
+def _choose_pictures(
+    files: MoviePictures,
+) -> tuple[tuple[str, Path | None], tuple[str, Path | None]]:
     """A labelled frame, the first of the least certain ones, and where the animal has been."""
     index, frame = next(iter(sorted(files.worst.items())), (0, None))
     been = next((path for path in files.previews.values() if path.suffix == ".png"), None)
     return (f"frame {index}", frame), ("trajectory", been)
 
 
-def _thumbnail(alt: str, path: Path | None) -> str:
+def _make_thumbnail(alt: str, path: Path | None) -> str:
     if path is None:
         return ""
     from PIL import Image  # noqa: PLC0415 - only at a run's end
 
     with Image.open(path) as picture:
         small = picture.convert("RGB")
-        small.thumbnail(THUMBNAIL)
+        small.thumbnail(THUMBNAIL_SIZE)
     file = io.BytesIO()
     small.save(file, "JPEG", quality=80)
     data = base64.b64encode(file.getvalue()).decode()

@@ -12,27 +12,27 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.pose.model.description import Model
 from tasks.pose.movies.frame_ledger import FrameLedger
-from tasks.pose.movies.start_times import Clock
+from tasks.pose.movies.start_times import StartSource
 from tasks.pose.network.precision_check import Numbers
 from tasks.pose.settings import PoseSettings
 from tasks.pose.tables.quality import Quality
 
-LARGEST_RECORD = 2**28
+MAX_RECORD_BYTES = 2**28
 """Bytes of a run record; one of 10,000 movies has about 30 MB."""
 
-PACKAGES = (
+RECORDED_PACKAGES = (
     "deeplabcut", "torch", "torchvision", "timm", "numpy", "scipy", "pandas", "pyarrow", "tables",
     "av", "opencv-python-headless", "matplotlib", "scikit-image", "prefect", "boto3", "isx",
 )  # fmt: skip
 
 
-class Record(BaseModel):
+class FrozenRecord(BaseModel):
     """Base of all parts: fixed once made, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Status(StrEnum):
+class ResultStatus(StrEnum):
     """How a run, or one of its movies, ended."""
 
     COMPLETE = "complete"
@@ -40,7 +40,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-class Input(Record):
+class InputObject(FrozenRecord):
     """An object that was read: where, and exactly which bytes."""
 
     location: str
@@ -50,7 +50,7 @@ class Input(Record):
     sha256: str | None
 
 
-class Output(Record):
+class OutputFile(FrozenRecord):
     """A file that was written."""
 
     location: str
@@ -63,7 +63,7 @@ class Output(Record):
     )
 
 
-class StageTime(Record):
+class StageTime(FrozenRecord):
     """Time that a stage took."""
 
     seconds: float
@@ -73,7 +73,7 @@ class StageTime(Record):
     )
 
 
-class PrecisionRecord(Record):
+class PrecisionRecord(FrozenRecord):
     """How exactly the network computed, and how far that moved points."""
 
     numbers: Numbers = Field(
@@ -88,13 +88,13 @@ class PrecisionRecord(Record):
     largest: float | None = Field(description="Pixels that any of them is moved.")
 
 
-class MovieRecord(Record):
+class MovieRecord(FrozenRecord):
     """One movie of the request."""
 
     number: int = Field(description="Its `Movie number` in the annotations.")
     name: str = Field(description="Its folder below the output location.")
-    status: Literal[Status.COMPLETE, Status.FAILED]
-    input: Input
+    status: Literal[ResultStatus.COMPLETE, ResultStatus.FAILED]
+    input: InputObject
     error: str | None = None
     failed_stage: str | None = None
     failed_output: str | None = Field(default=None, description="The last lines of its process.")
@@ -118,18 +118,20 @@ class MovieRecord(Record):
     start: float | None = Field(
         default=None, description="Its first frame, in seconds since the first movie's first frame."
     )
-    start_known_by: Clock | None = Field(default=None, description="What tells when it started.")
+    start_known_by: StartSource | None = Field(
+        default=None, description="What tells when it started."
+    )
     crop: tuple[int, int, int, int] | None = Field(
         default=None, description="Left, top, width, height in pixels of what the network saw."
     )
     frames: FrameLedger | None = None
     quality: Quality | None = None
     stages: dict[str, StageTime] = {}
-    outputs: dict[str, Output] = {}
+    outputs: dict[str, OutputFile] = {}
     warnings: tuple[str, ...] = ()
 
 
-class Request(Record):
+class RequestRecord(FrozenRecord):
     """What was asked for."""
 
     model: str
@@ -138,7 +140,7 @@ class Request(Record):
     settings: PoseSettings
 
 
-class Estimator(Record):
+class EstimatorRecord(FrozenRecord):
     """What ran the network."""
 
     scorer: str
@@ -146,7 +148,7 @@ class Estimator(Record):
     path: str
 
 
-class Host(Record):
+class HostRecord(FrozenRecord):
     """The machine and the software."""
 
     name: str
@@ -156,7 +158,7 @@ class Host(Record):
     packages: dict[str, str]
 
 
-class FlowRun(Record):
+class FlowRunRecord(FrozenRecord):
     """The run in Prefect."""
 
     id: str
@@ -164,51 +166,51 @@ class FlowRun(Record):
     url: str | None
 
 
-class RunRecord(Record):
+class RunRecord(FrozenRecord):
     """The whole of `run.json`."""
 
     schema_version: Literal[1] = 1
-    status: Status
+    status: ResultStatus
     product: str
     started: datetime
     finished: datetime
     seconds: float
-    request: Request
+    request: RequestRecord
     movies_resolved: tuple[str, ...]
-    model_input: Input
+    model_input: InputObject
     model: Model
-    estimator: Estimator | None
+    estimator: EstimatorRecord | None
     movies: tuple[MovieRecord, ...]
-    outputs: dict[str, Output]
+    outputs: dict[str, OutputFile]
     stages: dict[str, StageTime]
     warnings: tuple[str, ...]
-    host: Host
-    flow_run: FlowRun | None
+    host: HostRecord
+    flow_run: FlowRunRecord | None
 
     def to_json(self) -> str:
         """Render as the text of `run.json`."""
         return self.model_dump_json(indent=2)
 
 
-def status_of(movies: tuple[MovieRecord, ...]) -> Status:
+def compute_run_status(movies: tuple[MovieRecord, ...]) -> ResultStatus:
     """Judge a run by its movies: complete, partial or failed."""
-    failed = sum(movie.status is Status.FAILED for movie in movies)
+    failed = sum(movie.status is ResultStatus.FAILED for movie in movies)
     if failed == len(movies):
-        return Status.FAILED
-    return Status.PARTIAL if failed else Status.COMPLETE
+        return ResultStatus.FAILED
+    return ResultStatus.PARTIAL if failed else ResultStatus.COMPLETE
 
 
-def this_host() -> Host:
+def describe_host() -> HostRecord:
     """Describe the machine and the packages that make results what they are."""
-    return Host(
+    return HostRecord(
         name=platform.node(),
         platform=platform.platform(),
         cpus=len(os.sched_getaffinity(0)),
         python=sys.version.split()[0],
-        packages={name: metadata.version(name) for name in PACKAGES},
+        packages={name: metadata.version(name) for name in RECORDED_PACKAGES},
     )
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)

@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.movies.start_times import Start, starts
+from tasks.pose.movies.start_times import MovieStart, compute_starts
 from tasks.pose.movies.timing import Timing
 from tasks.pose.settings import AnnotationsFormat
 from tasks.pose.tables.keypoints import keypoint_name
-from tasks.pose.tables.pose_table import read_in_parts
+from tasks.pose.tables.pose_table import read_poses_in_parts
 
-MICROSECONDS = 1_000_000
+MICROSECONDS_PER_SECOND = 1_000_000
 
-ROWS_AT_ONCE = 32_768
+ROWS_PER_CHUNK = 32_768
 """Rows in memory at a time, and in each of a Parquet file's row groups."""
 
-MULTI_ANIMAL_LEVELS = 4
+MULTI_ANIMAL_COLUMN_LEVELS = 4
 """Column levels of DeepLabCut's table of several animals: scorer, individual, part, coordinate."""
 
 
@@ -60,30 +60,32 @@ def write_annotations(
     expected = sum(len(movie.timing.seconds) for movie in movies)
     rows: dict[int, int] = {}
     write = _write_parquet if form is AnnotationsFormat.PARQUET else _write_csv
-    write(_counted(_tables(movies), rows), target, expected)
+    write(_count_rows_per_movie(_build_all_tables(movies), rows), target, expected)
     return rows
 
 
-def _counted(tables: Iterator[pd.DataFrame], rows: dict[int, int]) -> Iterator[pd.DataFrame]:
+def _count_rows_per_movie(
+    tables: Iterator[pd.DataFrame], rows: dict[int, int]
+) -> Iterator[pd.DataFrame]:
     for table in tables:
         number = int(table["Movie number"].iloc[0])
         rows[number] = rows.get(number, 0) + len(table)
         yield table
 
 
-def _tables(movies: list[MoviePoses]) -> Iterator[pd.DataFrame]:
-    for movie, start in zip(movies, starts([m.timing for m in movies]), strict=True):
-        yield from movie_tables(movie, start)
+def _build_all_tables(movies: list[MoviePoses]) -> Iterator[pd.DataFrame]:
+    for movie, start in zip(movies, compute_starts([m.timing for m in movies]), strict=True):
+        yield from build_movie_tables(movie, start)
 
 
-def _times(timing: Timing, start: Fraction) -> NDArray[np.float64]:
+def _compute_times(timing: Timing, start: Fraction) -> NDArray[np.float64]:
     """Times since the first movie's first frame; those of one recording where all are even."""
     recording = timing.recording
     if recording and recording.has_counter:
         # Whole microseconds are exact until the one division.
         counted: NDArray[np.float64] = recording.counter - recording.counter[0]
-        counted += float(start * MICROSECONDS)
-        return counted / MICROSECONDS
+        counted += float(start * MICROSECONDS_PER_SECOND)
+        return counted / MICROSECONDS_PER_SECOND
     if not timing.constant:
         return timing.seconds + float(start)
     rate, before = timing.frame_rate, start * timing.frame_rate
@@ -91,7 +93,7 @@ def _times(timing: Timing, start: Fraction) -> NDArray[np.float64]:
     return index * np.float64(rate.denominator) / np.float64(rate.numerator)
 
 
-def movie_tables(movie: MoviePoses, start: Start) -> Iterator[pd.DataFrame]:
+def build_movie_tables(movie: MoviePoses, start: MovieStart) -> Iterator[pd.DataFrame]:
     """Make one movie's rows, piece by piece.
 
     Args:
@@ -102,10 +104,10 @@ def movie_tables(movie: MoviePoses, start: Start) -> Iterator[pd.DataFrame]:
         Frame counts as int64; times in seconds, the recorder's counter in microseconds, full-frame
         pixels and likelihoods as float64. Numbers skip the frames that a recorder dropped.
     """
-    times, recording = _times(movie.timing, start.seconds), movie.timing.recording
+    times, recording = _compute_times(movie.timing, start.seconds), movie.timing.recording
     local = recording.positions if recording else np.arange(len(times), dtype=np.int64)
     begin = 0
-    for poses in read_in_parts(movie.poses, ROWS_AT_ONCE):
+    for poses in read_poses_in_parts(movie.poses, ROWS_PER_CHUNK):
         part = slice(begin, begin + len(poses))
         begin += len(poses)
         columns: dict[str, NDArray[Any]] = {
@@ -116,10 +118,12 @@ def movie_tables(movie: MoviePoses, start: Start) -> Iterator[pd.DataFrame]:
         }
         if recording:
             columns["Hardware counter (us)"] = recording.counter[part]
-        yield pd.DataFrame(columns | _coordinates(poses, movie.offset))
+        yield pd.DataFrame(columns | _compute_full_frame_columns(poses, movie.offset))
 
 
-def _coordinates(poses: pd.DataFrame, offset: tuple[int, int]) -> dict[str, NDArray[np.float64]]:
+def _compute_full_frame_columns(
+    poses: pd.DataFrame, offset: tuple[int, int]
+) -> dict[str, NDArray[np.float64]]:
     """Every column of poses by its name, in full-frame pixels."""
     offsets = {"x": offset[0], "y": offset[1], "likelihood": 0}
     labels: list[tuple[str, ...]] = list(poses.columns)  # type: ignore[arg-type]
@@ -136,7 +140,7 @@ def column_name(label: tuple[str, ...]) -> str:
         label: DeepLabCut's column: scorer, individual (multi-animal only), body part, coordinate.
     """
     *_, part, coord = label
-    individual = label[1] if len(label) == MULTI_ANIMAL_LEVELS else ""
+    individual = label[1] if len(label) == MULTI_ANIMAL_COLUMN_LEVELS else ""
     return f"{keypoint_name(individual, part)} {coord}"
 
 
@@ -155,9 +159,9 @@ def _write_parquet(tables: Iterator[pd.DataFrame], target: Path, rows: int) -> N
         for frame in tables:
             table = pa.Table.from_pandas(frame, preserve_index=False)
             if writer is None:
-                schema = table.schema.with_metadata(_range_index(table.schema.metadata, rows))
+                schema = table.schema.with_metadata(_add_range_index(table.schema.metadata, rows))
                 # Coordinates hardly repeat: a dictionary of each would only take memory.
-                writer = pq.ParquetWriter(target, schema, use_dictionary=_REPEATED)
+                writer = pq.ParquetWriter(target, schema, use_dictionary=_DICTIONARY_COLUMNS)
             writer.write_table(table.replace_schema_metadata(schema.metadata))
     finally:
         if writer is not None:
@@ -165,11 +169,11 @@ def _write_parquet(tables: Iterator[pd.DataFrame], target: Path, rows: int) -> N
         pa.default_memory_pool().release_unused()
 
 
-_REPEATED = ["Movie number"]
+_DICTIONARY_COLUMNS = ["Movie number"]
 """Columns with few different values."""
 
 
-def _range_index(metadata: dict[bytes, bytes], rows: int) -> dict[bytes, bytes]:
+def _add_range_index(metadata: dict[bytes, bytes], rows: int) -> dict[bytes, bytes]:
     """Tell pandas that the index is 0, 1, 2 … over all movies.
 
     https://arrow.apache.org/docs/python/pandas.html and pandas' developer docs, "Storing pandas

@@ -48,7 +48,7 @@ class Keypoints:
         self.likelihood = values[..., 2]
 
     @property
-    def names(self) -> list[str]:
+    def keypoint_names(self) -> list[str]:
         """The name of each keypoint: ``mouse1 nose``, or for the arena ``corner``."""
         return list(map(keypoint_name, self.individuals, self.parts))
 
@@ -62,26 +62,28 @@ class Keypoints:
         """The individuals without repetition, in column order."""
         return list(dict.fromkeys(self.individuals))
 
-    def of_parts(self, names: Collection[str] | None) -> np.ndarray:
+    def indices_of_parts(self, names: Collection[str] | None) -> np.ndarray:
         """Indices of the keypoints of these body parts (None: of all)."""
         return np.flatnonzero([names is None or part in names for part in self.parts])
 
-    def edges(
+    def skeleton_edges(
         self, skeleton: Iterable[tuple[str, str]], names: Collection[str] | None
     ) -> list[tuple[int, int]]:
         """Pairs of keypoints that a skeleton joins within each individual, as DeepLabCut's.
 
         An edge is left out where either end is not among the displayed body parts ``names``.
         """
-        shown = set(self.of_parts(names).tolist())
+        shown = set(self.indices_of_parts(names).tolist())
         pairs = (
             pair
             for first, second in skeleton
-            for pair in zip(self._indices_of(first), self._indices_of(second), strict=False)
+            for pair in zip(
+                self._indices_of_part(first), self._indices_of_part(second), strict=False
+            )
         )
         return [pair for pair in pairs if shown.issuperset(pair)]
 
-    def _indices_of(self, part: str) -> list[int]:
+    def _indices_of_part(self, part: str) -> list[int]:
         return [index for index, name in enumerate(self.parts) if name == part]
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from tasks.pose.tables.pose_table import read_poses, write_poses
 
 
-def filter_file(raw: Path, target: Path, window_length: int) -> None:
+def filter_pose_file(raw: Path, target: Path, window_length: int) -> None:
     """Filter a file of raw poses into another.
 
     Args:
@@ -17,11 +17,11 @@ def filter_file(raw: Path, target: Path, window_length: int) -> None:
         window_length: Frames that the median is taken over, an odd number above 1.
     """
     poses = read_poses(raw)
-    _filter(poses, window_length)
+    _filter_in_place(poses, window_length)
     write_poses(poses, target)
 
 
-def median_filter(poses: pd.DataFrame, window_length: int) -> pd.DataFrame:
+def apply_median_filter(poses: pd.DataFrame, window_length: int) -> pd.DataFrame:
     """Replace each coordinate by the median over a window of frames; likelihoods stay.
 
     Before the first and after the last frame DeepLabCut (scipy's ``medfilt``) assumes zeros, so
@@ -36,11 +36,11 @@ def median_filter(poses: pd.DataFrame, window_length: int) -> pd.DataFrame:
         A table of the same shape.
     """
     filtered = poses.copy()
-    _filter(filtered, window_length)
+    _filter_in_place(filtered, window_length)
     return filtered
 
 
-def _filter(poses: pd.DataFrame, window_length: int) -> None:
+def _filter_in_place(poses: pd.DataFrame, window_length: int) -> None:
     """The same in place and column by column: a long movie's table is there once."""
     from scipy import signal  # noqa: PLC0415 - most of a second, and only a finisher needs it
 

@@ -19,7 +19,7 @@ TRACKS_KEY = "tracks"
 """The key under which DeepLabCut writes what it has tracked; here all poses have one key."""
 
 
-def pose_table(
+def build_pose_table(
     poses: NDArray[np.floating[Any]], scorer: str, body_parts: tuple[str, ...]
 ) -> pd.DataFrame:
     """Label an array of poses as DeepLabCut does for a single animal.
@@ -38,7 +38,7 @@ def pose_table(
     return pd.DataFrame(poses.reshape(len(poses), -1), columns=columns, index=range(len(poses)))
 
 
-def multi_animal_columns(
+def build_multi_animal_columns(
     scorer: str,
     individuals: tuple[str, ...],
     body_parts: tuple[str, ...],
@@ -75,10 +75,10 @@ def write_poses(table: pd.DataFrame, target: Path) -> None:
     """
     with pd.HDFStore(target, "w") as store:
         store.put(H5_KEY, table, format="table", index=False, track_times=False)
-    _check_written(table, target)
+    _check_written_file(table, target)
 
 
-def _check_written(table: pd.DataFrame, target: Path) -> None:
+def _check_written_file(table: pd.DataFrame, target: Path) -> None:
     """See that all of a table is on the disk: HDF5 says nothing when the disk becomes full.
 
     Raises:
@@ -88,19 +88,21 @@ def _check_written(table: pd.DataFrame, target: Path) -> None:
         os.fsync(file.fileno())  # a network's file system tells only now
     begin = 0
     try:
-        for part in read_in_parts(target, _ROWS_AT_ONCE):
+        for part in read_poses_in_parts(target, _ROWS_PER_CHUNK):
             same = part.equals(table.iloc[begin : begin + len(part)])
             begin += len(part) if same else 0
     except Exception as error:
-        raise OSError(errno.EIO, f"{target.name}: {_NOT_WRITTEN}") from error
+        raise OSError(errno.EIO, f"{target.name}: {_INCOMPLETE_FILE_MESSAGE}") from error
     if begin != len(table):
-        raise OSError(errno.EIO, f"{target.name}: {_NOT_WRITTEN}")
+        raise OSError(errno.EIO, f"{target.name}: {_INCOMPLETE_FILE_MESSAGE}")
 
 
-_ROWS_AT_ONCE = 16_384
+_ROWS_PER_CHUNK = 16_384
 """Rows that are read at a time."""
 
-_NOT_WRITTEN = "what was written is not what is on the disk; see that it has room and is sound"
+_INCOMPLETE_FILE_MESSAGE = (
+    "what was written is not what is on the disk; see that it has room and is sound"
+)
 
 
 def read_poses(source: Path) -> pd.DataFrame:
@@ -112,17 +114,17 @@ def read_poses(source: Path) -> pd.DataFrame:
         BadInput: The file has neither of DeepLabCut's keys.
     """
     with pd.HDFStore(source, "r") as store:
-        key = _key(store, source.name)
+        key = _find_key(store, source.name)
         storer: Any = store.get_storer(key)  # type: ignore[operator] # it is a method
         if not (storer.is_table and storer.nrows):
             table = store[key]
             assert isinstance(table, pd.DataFrame)
             return table
         rows = int(storer.nrows)
-    return _joined(read_in_parts(source, _ROWS_AT_ONCE), rows)
+    return _concatenate_parts(read_poses_in_parts(source, _ROWS_PER_CHUNK), rows)
 
 
-def _joined(parts: Iterator[pd.DataFrame], rows: int) -> pd.DataFrame:
+def _concatenate_parts(parts: Iterator[pd.DataFrame], rows: int) -> pd.DataFrame:
     first = next(parts)
     values = np.empty((rows, first.shape[1]), first.to_numpy().dtype)
     index = np.empty(rows, first.index.to_numpy().dtype)
@@ -134,7 +136,7 @@ def _joined(parts: Iterator[pd.DataFrame], rows: int) -> pd.DataFrame:
     return pd.DataFrame(values, index=pd.Index(index), columns=first.columns, copy=False)
 
 
-def read_in_parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
+def read_poses_in_parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
     """Read the same table piece by piece, so that a long movie takes no more memory.
 
     Args:
@@ -145,20 +147,20 @@ def read_in_parts(source: Path, rows: int) -> Iterator[pd.DataFrame]:
         BadInput: The file has neither of DeepLabCut's keys.
     """
     with pd.HDFStore(source, "r") as store:
-        key = _key(store, source.name)
+        key = _find_key(store, source.name)
         if not store.get_storer(key).is_table:  # type: ignore[operator] # it is a method
-            yield from _cut(store[key], rows)
+            yield from _split_table(store[key], rows)
             return
         total = store.get_storer(key).nrows  # type: ignore[operator]
         for start in range(0, total, rows):
             yield pd.DataFrame(store.select(key, start=start, stop=start + rows))
 
 
-def _cut(table: Any, rows: int) -> Iterator[pd.DataFrame]:
+def _split_table(table: Any, rows: int) -> Iterator[pd.DataFrame]:
     return (table.iloc[start : start + rows] for start in range(0, len(table), rows))
 
 
-def _key(store: pd.HDFStore, name: str) -> str:
+def _find_key(store: pd.HDFStore, name: str) -> str:
     key = next((key for key in (H5_KEY, TRACKS_KEY) if key in store), None)
     if key is None:
         found = ", ".join(key.strip("/") for key in store.keys()) or "none"  # noqa: SIM118

@@ -13,7 +13,7 @@ from tasks.pose.tables.keypoints import Keypoints
 if TYPE_CHECKING:
     import pandas as pd
 
-WORST_FRAMES = 3
+WORST_FRAME_COUNT = 3
 
 
 class Verdict(StrEnum):
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
     FAIL = "fail"
 
 
-class PartQuality(BaseModel):
+class BodyPartQuality(BaseModel):
     """One body part of one animal over a whole movie; shares are of 1.
 
     Attributes:
@@ -58,16 +58,16 @@ class Quality(BaseModel):
 
     verdict: Verdict
     reasons: tuple[str, ...]
-    parts: tuple[PartQuality, ...]
+    parts: tuple[BodyPartQuality, ...]
     worst_frames: tuple[int, ...]
 
     @property
-    def in_short(self) -> str:
+    def verdict_summary(self) -> str:
         """The verdict with its weightiest reason."""
         return ": ".join((self.verdict.value, *self.reasons[:1]))
 
 
-def assess(
+def assess_poses(
     poses: "pd.DataFrame",
     p_cutoff: float,
     frame_size: tuple[int, int],
@@ -93,27 +93,31 @@ def assess(
     # As it is, of a long movie: each body part is made float64 when its turn comes.
     values = poses.to_numpy().reshape(len(poses), -1, 3)
     parts = tuple(
-        _part(name, values[:, index].astype(np.float64), p_cutoff, frame_size, jump_length)
-        for index, name in enumerate(Keypoints(poses[:0]).names)
+        _assess_body_part(
+            name, values[:, index].astype(np.float64), p_cutoff, frame_size, jump_length
+        )
+        for index, name in enumerate(Keypoints(poses[:0]).keypoint_names)
     )
-    found = _findings(parts, thresholds) + _lost(lost, lost + len(poses), thresholds.lost_fail)
+    found = _find_reasons(parts, thresholds) + _lost_frames_reasons(
+        lost, lost + len(poses), thresholds.lost_fail
+    )
     findings = sorted(found, key=lambda finding: finding[0], reverse=True)
     worst = max((severity for severity, _ in findings), default=0.0)
     return Quality(
         verdict=Verdict.FAIL if worst >= 1 else Verdict.LOOK if findings else Verdict.PASS,
         reasons=tuple(reason for _, reason in findings),
         parts=parts,
-        worst_frames=_worst(values[:, :, 2], max(1, round(frame_rate))),
+        worst_frames=_find_worst_frames(values[:, :, 2], max(1, round(frame_rate))),
     )
 
 
-def _part(
+def _assess_body_part(
     name: str,
     pose: NDArray[np.float64],
     p_cutoff: float,
     frame_size: tuple[int, int],
     jump_length: float,
-) -> PartQuality:
+) -> BodyPartQuality:
     """Figures for one body part; `pose` has shape (frames, 3)."""
     x, y, likelihood = pose.T
     # A missing point (NaN) is not confident either.
@@ -123,21 +127,21 @@ def _part(
     steps = np.hypot(np.diff(x), np.diff(y))[confident[1:] & confident[:-1]]
     # Where a top-down model finds no animal, all numbers are -1.
     known = likelihood[likelihood >= 0]
-    return PartQuality(
+    return BodyPartQuality(
         name=name,
-        below_cutoff=_share(~confident),
-        jumps=_share(steps > jump_length * float(np.hypot(width, height))),
-        outside=_share(~inside[confident]),
+        below_cutoff=_compute_share(~confident),
+        jumps=_compute_share(steps > jump_length * float(np.hypot(width, height))),
+        outside=_compute_share(~inside[confident]),
         median_likelihood=float(np.median(known)) if len(known) else None,
     )
 
 
-def _share(mask: NDArray[np.bool_]) -> float:
+def _compute_share(mask: NDArray[np.bool_]) -> float:
     return float(np.mean(mask)) if mask.size else 0.0
 
 
-def _findings(
-    parts: tuple[PartQuality, ...], thresholds: QualityThresholds
+def _find_reasons(
+    parts: tuple[BodyPartQuality, ...], thresholds: QualityThresholds
 ) -> list[tuple[float, str]]:
     """What asks for a look: severity (1 and above fails), and a sentence."""
     checks = (
@@ -146,7 +150,10 @@ def _findings(
         ("outside", "outside", "outside the frame in {share} of its points"),
     )
     return [
-        (_severity(value, fail), f"{part.name}: {text.format(share=_percent(value))}")
+        (
+            _compute_severity(value, fail),
+            f"{part.name}: {text.format(share=_format_percent(value))}",
+        )
         for part in parts
         for name, group, text in checks
         for fail in [getattr(thresholds, f"{group}_fail")]
@@ -154,26 +161,26 @@ def _findings(
     ]
 
 
-def _severity(share: float, fail: float) -> float:
+def _compute_severity(share: float, fail: float) -> float:
     return share / fail if fail else float("inf")
 
 
-def _lost(lost: int, declared: int, fail: float) -> list[tuple[float, str]]:
+def _lost_frames_reasons(lost: int, declared: int, fail: float) -> list[tuple[float, str]]:
     if not lost:
         return []
     text = f"{lost} of {declared} frames that the movie declares cannot be decoded"
-    return [(_severity(lost / declared, fail), text)]
+    return [(_compute_severity(lost / declared, fail), text)]
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share < 0.1 else f"{100 * share:.0f} %"  # noqa: PLR2004
 
 
-def _worst(likelihood: NDArray[Any], apart: int) -> tuple[int, ...]:
+def _find_worst_frames(likelihood: NDArray[Any], apart: int) -> tuple[int, ...]:
     """The frames with the lowest mean likelihood, none within `apart` frames of another."""
     mean = np.where(np.isfinite(likelihood), likelihood, 0).mean(axis=1, dtype=np.float64)
     chosen: list[int] = []
-    while len(chosen) < WORST_FRAMES and np.isfinite(mean).any():
+    while len(chosen) < WORST_FRAME_COUNT and np.isfinite(mean).any():
         index = int(np.nanargmin(np.where(np.isfinite(mean), mean, np.nan)))
         chosen.append(index)
         mean[max(0, index - apart + 1) : index + apart] = np.inf

@@ -17,20 +17,20 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput, PoseWarning
 from tasks.pose.tables.keypoints import ARENA
-from tasks.pose.tables.pose_table import multi_animal_columns
+from tasks.pose.tables.pose_table import build_multi_animal_columns
 
-Predictions = Mapping[str, NDArray[Any]]
+BatchPredictions = Mapping[str, NDArray[Any]]
 """DeepLabCut's predictions by their names, each with one entry for each frame of a batch."""
 
-MIN_LENGTH = 10
+MIN_TRACK_LENGTH = 10
 """Frames that an animal must be followed for to make a track, as `stitch_tracklets` has it."""
 
-SHORTEST = 3
+MIN_STITCHABLE_LENGTH = 3
 """The fewest that DeepLabCut's stitcher can work with."""
 
 
 @dataclass(frozen=True)
-class Tracking:
+class TrackingSettings:
     """How a model's animals are tracked.
 
     Attributes:
@@ -50,7 +50,9 @@ class Tracking:
     inference: dict[str, Any]
 
 
-def tracking_of(project: Any, folder: Path, scorer: str, metadata: Any) -> Tracking:
+def read_tracking_settings(
+    project: Any, folder: Path, scorer: str, metadata: Any
+) -> TrackingSettings:
     """Gather how a model's animals are tracked, as `convert_detections2tracklets` does.
 
     Args:
@@ -70,7 +72,7 @@ def tracking_of(project: Any, folder: Path, scorer: str, metadata: Any) -> Track
         auxfun_multianimal.check_inferencecfg_sanity(project, inference)
     except KeyError as error:
         raise BadInput(f"inference_cfg.yaml: {error.args[0]}; add them") from error
-    return Tracking(
+    return TrackingSettings(
         scorer=scorer,
         body_parts=tuple(metadata["bodyparts"]),
         arena_parts=tuple(metadata["unique_bodyparts"]),
@@ -80,7 +82,9 @@ def tracking_of(project: Any, folder: Path, scorer: str, metadata: Any) -> Track
     )
 
 
-def tracked_table(predictions: Sequence[Predictions], tracking: Tracking) -> pd.DataFrame:
+def build_track_table(
+    predictions: Sequence[BatchPredictions], tracking: TrackingSettings
+) -> pd.DataFrame:
     """Make DeepLabCut's table of tracks, with one row for every frame.
 
     Args:
@@ -95,7 +99,7 @@ def tracked_table(predictions: Sequence[Predictions], tracking: Tracking) -> pd.
     """
     from deeplabcut.pose_estimation_pytorch.apis import tracklets  # noqa: PLC0415
 
-    animals = Assemblies(predictions)
+    animals = FrameAssemblies(predictions)
     with warnings.catch_warnings():
         # Whole frames without an animal are usual; what matters is told below.
         warnings.simplefilter("ignore")
@@ -108,27 +112,27 @@ def tracked_table(predictions: Sequence[Predictions], tracking: Tracking) -> pd.
             num_frames=len(animals),
             unique_bodyparts=list(tracking.arena_parts),
         )
-        table, followed = _table(pieces, animals, tracking)
-    _tell(table, tracking, followed)
+        table, followed = _stitch_or_fall_back(pieces, animals, tracking)
+    _warn_of_missing_animals(table, tracking, followed)
     return table
 
 
-class Assemblies:
+class FrameAssemblies:
     """The animals of every frame, in the form that DeepLabCut's tracker reads.
 
     They are put together one frame at a time, so that a long movie's stay small. This is what
     `analyze_videos` writes into its assemblies file.
     """
 
-    def __init__(self, predictions: Sequence[Predictions]) -> None:
-        self._poses = _joined(predictions, "bodyparts")[..., :3]
+    def __init__(self, predictions: Sequence[BatchPredictions]) -> None:
+        self._poses = _concatenate_batches(predictions, "bodyparts")[..., :3]
         self._identities = (
             np.concatenate([np.argmax(p["identity_scores"], axis=3) for p in predictions])
             if "identity_scores" in predictions[0]
             else None
         )
         self.arena = (
-            _joined(predictions, "unique_bodyparts")[:, 0, :, :3].astype(np.float64)
+            _concatenate_batches(predictions, "unique_bodyparts")[:, 0, :, :3].astype(np.float64)
             if "unique_bodyparts" in predictions[0]
             else None
         )
@@ -150,44 +154,48 @@ class Assemblies:
         return found[~(found < 0).all(axis=(1, 2))]
 
 
-def _joined(predictions: Sequence[Predictions], name: str) -> NDArray[Any]:
+def _concatenate_batches(predictions: Sequence[BatchPredictions], name: str) -> NDArray[Any]:
     return np.concatenate([one[name] for one in predictions])
 
 
-def _table(
-    pieces: dict[Any, Any], animals: Assemblies, tracking: Tracking
+def _stitch_or_fall_back(
+    pieces: dict[Any, Any], animals: FrameAssemblies, tracking: TrackingSettings
 ) -> tuple[pd.DataFrame, int]:
     """The stitched table, and for how many frames an animal had to be followed to be in it."""
     from deeplabcut.refine_training_dataset.stitch import nx  # noqa: PLC0415
 
     frames = range(len(animals))
-    for length in (MIN_LENGTH, SHORTEST):
+    for length in (MIN_TRACK_LENGTH, MIN_STITCHABLE_LENGTH):
         try:
-            return _stitched(dict(pieces), tracking, length).reindex(frames), length
+            return _stitch_tracklets(dict(pieces), tracking, length).reindex(frames), length
         except (OSError, ValueError, IndexError, nx.NetworkXException):
             continue  # there is nothing of that length, or no way to join it
-    return _unstitched(pieces, animals, tracking), 1
+    return _assign_without_stitching(pieces, animals, tracking), 1
 
 
-def _stitched(pieces: dict[Any, Any], tracking: Tracking, length: int) -> pd.DataFrame:
+def _stitch_tracklets(
+    pieces: dict[Any, Any], tracking: TrackingSettings, length: int
+) -> pd.DataFrame:
     """Join tracklets, as `stitch_tracklets` does."""
     from deeplabcut.refine_training_dataset.stitch import TrackletStitcher  # noqa: PLC0415
 
     stitcher = TrackletStitcher.from_dict_of_dict(pieces, len(tracking.individuals), length)
 
-    def by_identity(first: Any, second: Any) -> float:
+    def weigh_by_identity(first: Any, second: Any) -> float:
         weight = 0.01 if first.identity == second.identity else 1
         return float(weight * stitcher.calculate_edge_weight(first, second))
 
     identified = any(tracklet.identity != -1 for tracklet in stitcher)
-    stitcher.build_graph(weight_func=by_identity if identified else None)
+    stitcher.build_graph(weight_func=weigh_by_identity if identified else None)
     stitcher.stitch()
     table = stitcher.format_df(list(tracking.individuals))
     assert isinstance(table, pd.DataFrame)
     return table
 
 
-def _unstitched(pieces: dict[Any, Any], animals: Assemblies, tracking: Tracking) -> pd.DataFrame:
+def _assign_without_stitching(
+    pieces: dict[Any, Any], animals: FrameAssemblies, tracking: TrackingSettings
+) -> pd.DataFrame:
     """Tracklets as they are, the longest first, each for the first animal that is free then."""
     shape = (len(animals), len(tracking.individuals), len(tracking.body_parts), 3)
     values = np.full(shape, np.nan)
@@ -201,13 +209,15 @@ def _unstitched(pieces: dict[Any, Any], animals: Assemblies, tracking: Tracking)
     flat = [values.reshape(len(animals), -1)]
     if animals.arena is not None:
         flat.append(animals.arena.reshape(len(animals), -1))
-    columns = multi_animal_columns(
+    columns = build_multi_animal_columns(
         tracking.scorer, tracking.individuals, tracking.body_parts, tracking.arena_parts
     )
     return pd.DataFrame(np.hstack(flat), columns=columns, index=range(len(animals)))
 
 
-def _tell(table: pd.DataFrame, tracking: Tracking, followed: int) -> None:
+def _warn_of_missing_animals(
+    table: pd.DataFrame, tracking: TrackingSettings, followed: int
+) -> None:
     """Warn of animals that are not found, or not for long enough."""
     of_animals = table.drop(columns=ARENA, level="individuals", errors="ignore")
     if not of_animals.notna().to_numpy().any():
@@ -218,9 +228,10 @@ def _tell(table: pd.DataFrame, tracking: Tracking, followed: int) -> None:
     if missing:
         text = f"no track was found for {', '.join(missing)}"
         warnings.warn(text, PoseWarning, stacklevel=3)
-    if followed < MIN_LENGTH and len(tracking.individuals) > 1:
+    if followed < MIN_TRACK_LENGTH and len(tracking.individuals) > 1:
         text = (
-            f"no animal is followed for {MIN_LENGTH} frames in a row, which DeepLabCut needs to "
+            f"no animal is followed for {MIN_TRACK_LENGTH} frames in a row, which DeepLabCut "
+            f"needs to "
             "join tracks; shorter pieces were used, and individuals may be mixed up"
         )
         warnings.warn(text, PoseWarning, stacklevel=3)

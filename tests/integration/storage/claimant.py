@@ -17,10 +17,10 @@ from tasks.storage.lookup import store_for
 
 def main(folder: str, name: str, inside: str = "") -> None:
     """Take the claim and give it up."""
-    claims.LOOK_EVERY = 0.2
+    claims.POLL_INTERVAL = 0.2
     location = Location.parse(folder)
     claim = Claim(store_for(location), location, Holder(name, name, "here", "now"))
-    claim.take(lambda holder: None)
+    claim.acquire(lambda holder: None)
     print("in", flush=True)
     if inside:
         # Whoever finds another one's file was not alone.
@@ -28,7 +28,7 @@ def main(folder: str, name: str, inside: str = "") -> None:
         time.sleep(0.05)
     else:
         sys.stdin.read()
-    print("held" if claim.holds() else "lost", flush=True)
+    print("held" if claim.renew_and_check() else "lost", flush=True)
     if inside:
         Path(inside).unlink()
     claim.release()

@@ -90,9 +90,9 @@ class Claims:
             process.wait()
             assert len(place.keys()) == 2
             successor = a_claim(place, "next")
-            successor.take(lambda holder: waited.append(holder.name))
+            successor.acquire(lambda holder: waited.append(holder.name))
         assert set(waited) == {"killed"}
-        assert successor.holds()
+        assert successor.renew_and_check()
         successor.release()
         assert place.keys() == []
 
@@ -101,8 +101,8 @@ class Claims:
             assert says(process) == "in"
             process.kill()
             again = a_claim(place, "run")
-            again.take(lambda holder: pytest.fail(f"waited for {holder}"))
-        assert again.holds()
+            again.acquire(lambda holder: pytest.fail(f"waited for {holder}"))
+        assert again.renew_and_check()
         again.release()
         assert place.keys() == []
 
@@ -114,11 +114,11 @@ class Claims:
             assert says(process) == "in"
             process.send_signal(signal.SIGSTOP)
             successor = a_claim(place, "next")
-            successor.take(lambda holder: None)
+            successor.acquire(lambda holder: None)
             process.send_signal(signal.SIGCONT)
             output, _ = process.communicate()
         assert output.split() == ["lost"]
-        assert successor.holds()
+        assert successor.renew_and_check()
         successor.release()
         assert place.keys() == []
 
@@ -149,7 +149,7 @@ def test_a_store_that_lacks_conditions_says_so(
 ) -> None:
     proxy.follow(on("PUT", answer))
     with pytest.raises(OSError, match="does not support") as caught:
-        a_claim(in_bucket, "run").take(lambda holder: None)
+        a_claim(in_bucket, "run").acquire(lambda holder: None)
     assert caught.value.errno == errno.ENOTSUP
     assert in_bucket.keys() == []
 
@@ -167,8 +167,8 @@ def test_a_claim_whose_answer_was_lost_is_held_all_the_same(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     proxy.follow(on("PUT", Unanswered(), 0))
     claim = a_claim(in_bucket, "run")
-    claim.take(lambda holder: None)
-    assert claim.holds()
+    claim.acquire(lambda holder: None)
+    assert claim.renew_and_check()
     claim.release()
     assert in_bucket.keys() == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.storage.location import Location
-from tasks.storage.lookup import expand, store_for
+from tasks.storage.lookup import expand_location, store_for
 from tasks.storage.multipart import PartBody
 from tasks.storage.s3_store import S3Store
 from tests.integration.storage.conftest import Bucket, names_in
@@ -54,7 +54,7 @@ def test_any_key_comes_back_as_it_went(
     assert bucket.keys() == [key]
     assert uploaded == STORE.stat(target)
     assert [info.location for info in STORE.list(bucket.at(""))] == [target]
-    assert expand(str(target)) == [uploaded]
+    assert expand_location(str(target)) == [uploaded]
     sha256 = STORE.download(uploaded, tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == movie.read_bytes()
     assert sha256 == uploaded.sha256 == hashlib.sha256(movie.read_bytes()).hexdigest()
@@ -150,7 +150,7 @@ def test_a_request_finds_its_objects(bucket: Bucket) -> None:
         bucket.put(key)
 
     def found(text: str) -> list[str]:
-        return [info.location.key for info in expand(f"s3://{bucket.name}/{text}")]
+        return [info.location.key for info in expand_location(f"s3://{bucket.name}/{text}")]
 
     assert found("in/m2.mp4") == ["in/m2.mp4"]
     assert found("in/") == ["in/[x].mp4", "in/M1.MP4", "in/m2.mp4", "in/m10.mp4", "in/sub/m3.mp4"]
@@ -178,7 +178,7 @@ def test_a_missing_bucket_is_told_from_a_missing_object(bucket: Bucket, movie: P
         lambda: STORE.upload(movie, nowhere),
         lambda: list(STORE.list(nowhere)),
         lambda: STORE.check_writable(nowhere),
-        lambda: expand("s3://no-such-bucket-here/*.mp4"),
+        lambda: expand_location("s3://no-such-bucket-here/*.mp4"),
     ):
         with pytest.raises(FileNotFoundError, match=missing):
             call()

@@ -524,11 +524,11 @@ def test_what_a_killed_process_leaves_of_an_upload_is_aborted(
     for other in ("out2/m1/labeled.mp4", "in/m1.mp4"):
         bucket.store.client.create_multipart_upload(Bucket=bucket.name, Key=other)
     if bucket.store.kind != "moto":  # all of its uploads began in 2010
-        assert STORE.abort_unfinished(bucket.at("out"), anything, timedelta(hours=1)) == 0
-    assert STORE.abort_unfinished(bucket.at("out"), target.__ne__) == 0
-    assert STORE.abort_unfinished(bucket.at("out"), target.__eq__) == 1
+        assert STORE.abort_unfinished_uploads(bucket.at("out"), anything, timedelta(hours=1)) == 0
+    assert STORE.abort_unfinished_uploads(bucket.at("out"), target.__ne__) == 0
+    assert STORE.abort_unfinished_uploads(bucket.at("out"), target.__eq__) == 1
     assert bucket.unfinished_uploads() == 2
-    assert STORE.abort_unfinished(bucket.at("out/"), anything) == 0
+    assert STORE.abort_unfinished_uploads(bucket.at("out/"), anything) == 0
 
 
 def anything(_location: Location) -> bool:
@@ -539,7 +539,7 @@ def test_any_number_of_unfinished_uploads_is_aborted(bucket: Bucket) -> None:
     for number in range(LISTED_AT_ONCE + 5):
         key = f"out/{number % 60}"  # some keys have two
         bucket.store.client.create_multipart_upload(Bucket=bucket.name, Key=key)
-    assert STORE.abort_unfinished(bucket.at("out/"), anything) == LISTED_AT_ONCE + 5
+    assert STORE.abort_unfinished_uploads(bucket.at("out/"), anything) == LISTED_AT_ONCE + 5
     assert bucket.unfinished_uploads() == 0
 
 
@@ -551,13 +551,13 @@ def test_an_upload_that_ends_meanwhile_is_left_alone(bucket: Bucket, proxy: Faul
         bucket.store.client.abort_multipart_upload(**where, UploadId=upload)
 
     proxy.follow(on("GET", After(end)))
-    assert STORE.abort_unfinished(bucket.at("out/"), anything) == 1
+    assert STORE.abort_unfinished_uploads(bucket.at("out/"), anything) == 1
 
 
 def test_who_may_not_look_for_unfinished_uploads_is_told(refusing: FaultyProxy) -> None:
     refusing.follow(lambda request: Answer(403, "AccessDenied"))
     with pytest.raises(PermissionError, match="the store refused"):
-        STORE.abort_unfinished(Location("bucket", "out/"), anything)
+        STORE.abort_unfinished_uploads(Location("bucket", "out/"), anything)
 
 
 def test_a_download_ends_when_nobody_wants_it_any_more(

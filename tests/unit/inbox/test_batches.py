@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from tasks.errors import BadInput
-from tasks.inbox.batches import Batch, Contents, Standing, batches, in_one_sentence
-from tasks.inbox.fingerprints import Result
+from tasks.inbox.batches import InboxContents, MovieGroup, Standing, find_groups, summarize_groups
+from tasks.inbox.fingerprints import RecordSummary
 from tasks.inbox.request_file import (
     FolderRequest,
-    effective,
-    folder_of,
-    folders_above,
-    read_request,
-    request_files,
+    effective_request,
+    find_request_files,
+    folder_and_ancestors,
+    parent_folder,
+    parse_request,
 )
-from tasks.inbox.standing import Findings, Run, judged, recalled
+from tasks.inbox.standing import InboxRun, LookContext, apply_known_run, assess_standing
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 
@@ -33,7 +33,7 @@ def info(text: str, minute: float = 0, size: int = 5, etag: str = "e") -> Object
     return ObjectInfo(Location.parse(text), size, etag, None, modified, None)
 
 
-def contents(*objects: ObjectInfo, **changes: object) -> Contents:
+def contents(*objects: ObjectInfo, **changes: object) -> InboxContents:
     values: dict[str, object] = {
         "inbox": INBOX,
         "objects": objects,
@@ -42,14 +42,14 @@ def contents(*objects: ObjectInfo, **changes: object) -> Contents:
         "refused": {},
         "models": {MODEL: info(MODEL)},
     }
-    return Contents(**(values | changes))  # type: ignore[arg-type]
+    return InboxContents(**(values | changes))  # type: ignore[arg-type]
 
 
-def found(*objects: ObjectInfo, **changes: object) -> list[Batch]:
-    return batches(contents(*objects, **changes))
+def found(*objects: ObjectInfo, **changes: object) -> list[MovieGroup]:
+    return find_groups(contents(*objects, **changes))
 
 
-def only(*objects: ObjectInfo, **changes: object) -> Batch:
+def only(*objects: ObjectInfo, **changes: object) -> MovieGroup:
     (batch,) = found(*objects, **changes)
     return batch
 
@@ -60,15 +60,17 @@ def with_request(minute: float = 0, folder: str = "inbox/day1/", etag: str = "r"
     return {"files": {folder: file}, "requests": {"": ASKED, folder: FolderRequest()}}
 
 
-def judge(batch: Batch, **changes: Any) -> Standing:
+def judge(batch: MovieGroup, **changes: Any) -> Standing:
     values: dict[str, Any] = {"results": {}, "seen": {}, "now": 1000.0, "quiet": 60.0}
-    return judged(batch, Findings(**(values | changes))).standing
+    return assess_standing(batch, LookContext(**(values | changes))).standing
 
 
-def result(batch: Batch, minute: float = 1, problem: str = "", **changes: Any) -> dict[str, Result]:
+def result(
+    batch: MovieGroup, minute: float = 1, problem: str = "", **changes: Any
+) -> dict[str, RecordSummary]:
     """A run record of what a batch is now."""
-    made = Result(batch.seen, batch.source, problem, NOON + timedelta(minutes=minute))
-    return {batch.record: replace(made, **changes)}
+    made = RecordSummary(batch.seen, batch.source, problem, NOON + timedelta(minutes=minute))
+    return {batch.record_location: replace(made, **changes)}
 
 
 M1 = info("s3://lab/inbox/day1/m1.mp4")
@@ -175,22 +177,22 @@ class TestBatches:
 
     def test_the_key_changes_with_all_that_the_result_depends_on(self) -> None:
         keys = {
-            only(M1).key,
-            only(M1, models={MODEL: info(MODEL, etag="new")}).key,
-            only(M1, requests={"": ASKED.model_copy(update={"settings": {"dot_size": 3}})}).key,
-            only(M1, requests={"": ASKED.model_copy(update={"output": "s3://x12/y"})}).key,
-            only(info("s3://lab/inbox/day1/m1.mp4", etag="new")).key,
-            only(M1, **with_request(0)).key,
-            only(M1, **with_request(1)).key,
-            only(M1, requests={"": TOGETHER}).key,
-            only(M1, info("s3://lab/inbox/day1/m2.mp4"), requests={"": TOGETHER}).key,
+            only(M1).run_key,
+            only(M1, models={MODEL: info(MODEL, etag="new")}).run_key,
+            only(M1, requests={"": ASKED.model_copy(update={"settings": {"dot_size": 3}})}).run_key,
+            only(M1, requests={"": ASKED.model_copy(update={"output": "s3://x12/y"})}).run_key,
+            only(info("s3://lab/inbox/day1/m1.mp4", etag="new")).run_key,
+            only(M1, **with_request(0)).run_key,
+            only(M1, **with_request(1)).run_key,
+            only(M1, requests={"": TOGETHER}).run_key,
+            only(M1, info("s3://lab/inbox/day1/m2.mp4"), requests={"": TOGETHER}).run_key,
         }
         assert len(keys) == 9
 
     def test_the_key_stays_where_nothing_of_that_changes(self) -> None:
         default = ASKED.model_copy(update={"settings": {"dot_size": 5}, "queue": "bulk"})
-        assert only(M1).key == only(M1, requests={"": default}).key
-        assert only(M1).key == only(info("s3://lab/inbox/day1/m1.mp4", minute=3)).key
+        assert only(M1).run_key == only(M1, requests={"": default}).run_key
+        assert only(M1).run_key == only(info("s3://lab/inbox/day1/m1.mp4", minute=3)).run_key
 
     def test_ten_thousand_movies_are_no_burden(self) -> None:
         movies = [info(f"s3://lab/inbox/{i // 100}/m{i}.mp4") for i in range(10_000)]
@@ -263,7 +265,7 @@ class TestJudgement:
         assert judge(batch, results=failed) is Standing.FAILED
         again = only(M1, **with_request(7))
         assert judge(again, results=failed) is Standing.DUE
-        assert again.key != batch.key
+        assert again.run_key != batch.run_key
 
     def test_what_is_no_run_record_is_not_written_over(self) -> None:
         batch = only(M1)
@@ -272,54 +274,54 @@ class TestJudgement:
 
 
 class TestRecall:
-    def due(self) -> Batch:
+    def due(self) -> MovieGroup:
         batch = only(M1)
-        return judged(batch, Findings({}, {batch.seen: 0.0}, 1000.0, 60.0))
+        return assess_standing(batch, LookContext({}, {batch.seen: 0.0}, 1000.0, 60.0))
 
     @pytest.mark.parametrize("state", ["SCHEDULED", "PENDING", "RUNNING", "PAUSED"])
     def test_what_is_under_way_is_not_started_again(self, state: str) -> None:
-        batch = recalled(self.due(), Run("7", state, ""), {})
+        batch = apply_known_run(self.due(), InboxRun("7", state, ""), {})
         assert (batch.standing, batch.run) == (Standing.STARTED, "7")
 
     def test_what_crashed_is_waited_for_while_it_is_started_again_by_itself(self) -> None:
-        run = Run("7", "CRASHED", "no heartbeat", comes_back=True)
-        batch = recalled(self.due(), run, {})
+        run = InboxRun("7", "CRASHED", "no heartbeat", comes_back=True)
+        batch = apply_known_run(self.due(), run, {})
         assert (batch.standing, batch.run) == (Standing.STARTED, "7")
         assert batch.reason == "its run has crashed, and is started again by itself"
-        replaced = recalled(self.due(), None, {self.due().output: run})
+        replaced = apply_known_run(self.due(), None, {self.due().output: run})
         assert (replaced.standing, replaced.run) == (Standing.WAITING, "7")
 
     @pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"])
     def test_what_has_ended_without_a_result_is_not_either(self, state: str) -> None:
-        batch = recalled(self.due(), Run("7", state, "no room"), {})
+        batch = apply_known_run(self.due(), InboxRun("7", state, "no room"), {})
         assert (batch.standing, batch.run) == (Standing.FAILED, "7")
         assert "write its request.yaml again" in batch.reason
 
     def test_two_runs_never_write_to_one_place(self) -> None:
-        batch = recalled(self.due(), None, {self.due().output: Run("6", "RUNNING", "")})
+        batch = apply_known_run(self.due(), None, {self.due().output: InboxRun("6", "RUNNING", "")})
         assert (batch.standing, batch.run) == (Standing.WAITING, "6")
 
     def test_nothing_else_stands_in_the_way(self) -> None:
-        other = {"s3://lab/results/day1/m2/": Run("6", "RUNNING", "")}
-        assert recalled(self.due(), None, other) == self.due()
+        other = {"s3://lab/results/day1/m2/": InboxRun("6", "RUNNING", "")}
+        assert apply_known_run(self.due(), None, other) == self.due()
 
     def test_what_is_current_stays_so(self) -> None:
-        batch = only(M1).stands(Standing.CURRENT, "it is")
-        assert recalled(batch, Run("7", "RUNNING", ""), {}) == batch
+        batch = only(M1).with_standing(Standing.CURRENT, "it is")
+        assert apply_known_run(batch, InboxRun("7", "RUNNING", ""), {}) == batch
 
 
 def test_a_sentence_says_how_many_stand_where() -> None:
     batch = only(M1)
-    waiting = batch.stands(Standing.WAITING, "")
-    assert in_one_sentence([waiting, batch, waiting]) == "1 due, 2 waiting"
-    assert in_one_sentence([]) == "no movies"
+    waiting = batch.with_standing(Standing.WAITING, "")
+    assert summarize_groups([waiting, batch, waiting]) == "1 due, 2 waiting"
+    assert summarize_groups([]) == "no movies"
 
 
 class TestRequests:
     def test_are_found_by_folder(self) -> None:
         texts = ("s3://lab/inbox/a/b/request.yaml", "s3://lab/inbox/request.yaml")
-        assert set(request_files(map(info, texts))) == {"inbox/", "inbox/a/b/"}
-        assert folder_of(Location.parse("s3://lab/m.mp4")) == ""
+        assert set(find_request_files(map(info, texts))) == {"inbox/", "inbox/a/b/"}
+        assert parent_folder(Location.parse("s3://lab/m.mp4")) == ""
 
     def test_are_inherited_piece_by_piece(self) -> None:
         requests = {
@@ -327,29 +329,29 @@ class TestRequests:
             "in/a/": FolderRequest(batch="folder", settings={"dot_size": 9}),
             "in/ab/": FolderRequest(model="other"),
         }
-        held = effective(requests, "in/a/b/")
+        held = effective_request(requests, "in/a/b/")
         assert (held.model, held.output, held.batch) == ("m", "o", "folder")
         assert held.settings == {"dot_size": 9, "p_cutoff": 0.5}
-        assert effective(requests, "in/abc/").model == "m"
+        assert effective_request(requests, "in/abc/").model == "m"
 
     def test_may_name_neighbours(self) -> None:
         where = Location.parse("s3://lab/inbox/day1/request.yaml")
-        request = read_request(b"model: ../m.zip\noutput: results/\n", where)
+        request = parse_request(b"model: ../m.zip\noutput: results/\n", where)
         assert request.model == "s3://lab/inbox/m.zip"
         assert request.output == "s3://lab/inbox/day1/results/"
-        local = read_request(b"model: m.zip\noutput: /out\n", Location("", "/in/request.yaml"))
+        local = parse_request(b"model: m.zip\noutput: /out\n", Location("", "/in/request.yaml"))
         assert (local.model, local.output) == ("/in/m.zip", "/out")
 
     def test_may_be_empty_or_leave_things_open(self) -> None:
         where = Location.parse("s3://lab/inbox/request.yaml")
-        assert read_request(b" \n", where) == FolderRequest()
-        assert read_request(b"model:\nsettings:\n", where) == FolderRequest()
-        assert read_request(b"queue: urgent", where).queue == "urgent"
+        assert parse_request(b" \n", where) == FolderRequest()
+        assert parse_request(b"model:\nsettings:\n", where) == FolderRequest()
+        assert parse_request(b"queue: urgent", where).queue == "urgent"
 
     def test_hold_in_all_folders_below(self) -> None:
-        assert folders_above("a/b/") == ["", "a/", "a/b/"]
-        assert folders_above("/a/b/") == ["", "/", "/a/", "/a/b/"]
-        assert folders_above("") == [""]
+        assert folder_and_ancestors("a/b/") == ["", "a/", "a/b/"]
+        assert folder_and_ancestors("/a/b/") == ["", "/", "/a/", "/a/b/"]
+        assert folder_and_ancestors("") == [""]
 
     @pytest.mark.parametrize(
         ("text", "told"),
@@ -368,5 +370,5 @@ class TestRequests:
     )
     def test_that_cannot_be_followed_are_refused(self, text: str, told: str) -> None:
         with pytest.raises(BadInput, match=told) as caught:
-            read_request(text.encode(), Location.parse("s3://lab/inbox/request.yaml"))
+            parse_request(text.encode(), Location.parse("s3://lab/inbox/request.yaml"))
         assert "s3://lab/inbox/request.yaml" in str(caught.value)

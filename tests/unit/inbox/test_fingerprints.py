@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from tasks.inbox.fingerprints import movies_digest, read_made, source_digest
-from tasks.inbox.memory import Memory, read_memory
+from tasks.inbox.fingerprints import (
+    compute_movies_digest,
+    compute_source_digest,
+    parse_result_origin,
+)
+from tasks.inbox.memory import InboxMemory, parse_memory
 from tasks.pose.results.run_record import RunRecord
 from tasks.pose.settings import PoseSettings
 from tasks.storage.location import Location
@@ -25,25 +29,25 @@ MODEL = listed("s3://lab/m.zip")
 
 
 def made(record: RunRecord, **changes: Any) -> tuple[str, str, str]:
-    return read_made(json.dumps(json.loads(record.to_json()) | changes).encode())
+    return parse_result_origin(json.dumps(json.loads(record.to_json()) | changes).encode())
 
 
 def test_a_record_tells_what_a_listing_tells() -> None:
-    movies = movies_digest([M2, M1])
-    expected = movies, source_digest(movies, MODEL, PoseSettings()), ""
+    movies = compute_movies_digest([M2, M1])
+    expected = movies, compute_source_digest(movies, MODEL, PoseSettings()), ""
     assert made(a_run(a_movie("mouse1"), a_movie("mouse2", 1))) == expected
 
 
 def test_every_part_of_it_counts() -> None:
-    one = movies_digest([M1])
-    other = movies_digest([listed("s3://lab/in/mouse1.mp4", etag="f")])
-    assert len({one, other, movies_digest([M2]), movies_digest([M1, M2])}) == 4
+    one = compute_movies_digest([M1])
+    other = compute_movies_digest([listed("s3://lab/in/mouse1.mp4", etag="f")])
+    assert len({one, other, compute_movies_digest([M2]), compute_movies_digest([M1, M2])}) == 4
     sources = {
-        source_digest(one, MODEL, PoseSettings()),
-        source_digest(other, MODEL, PoseSettings()),
-        source_digest(one, listed("s3://lab/m.zip", etag="f"), PoseSettings()),
-        source_digest(one, listed("s3://lab/m.zip", size=1), PoseSettings()),
-        source_digest(one, MODEL, PoseSettings(dot_size=3)),
+        compute_source_digest(one, MODEL, PoseSettings()),
+        compute_source_digest(other, MODEL, PoseSettings()),
+        compute_source_digest(one, listed("s3://lab/m.zip", etag="f"), PoseSettings()),
+        compute_source_digest(one, listed("s3://lab/m.zip", size=1), PoseSettings()),
+        compute_source_digest(one, MODEL, PoseSettings(dot_size=3)),
     }
     assert len(sources) == 5
 
@@ -53,13 +57,17 @@ def test_what_changes_no_result_does_not_count() -> None:
     request = json.loads(record.to_json())["request"]
     request["settings"] |= {"link_hours": 1, "spread_from": 20}
     assert made(record, request=request) == made(record)
-    movies, changed = movies_digest([M1]), PoseSettings(link_hours=1, spread_from=20)
-    assert source_digest(movies, MODEL, changed) == source_digest(movies, MODEL, PoseSettings())
+    movies, changed = compute_movies_digest([M1]), PoseSettings(link_hours=1, spread_from=20)
+    assert compute_source_digest(movies, MODEL, changed) == compute_source_digest(
+        movies, MODEL, PoseSettings()
+    )
 
 
 def test_a_copy_of_the_model_is_the_same_model() -> None:
-    one, copy = movies_digest([M1]), listed("s3://lab/other/copy.zip")
-    assert source_digest(one, copy, PoseSettings()) == source_digest(one, MODEL, PoseSettings())
+    one, copy = compute_movies_digest([M1]), listed("s3://lab/other/copy.zip")
+    assert compute_source_digest(one, copy, PoseSettings()) == compute_source_digest(
+        one, MODEL, PoseSettings()
+    )
 
 
 def test_a_record_of_another_version_is_understood() -> None:
@@ -68,7 +76,7 @@ def test_a_record_of_another_version_is_understood() -> None:
     assert later == made(record)
     earlier = json.loads(record.to_json())
     del earlier["request"]["settings"]["dot_size"]
-    assert read_made(json.dumps(earlier).encode()) == made(record)
+    assert parse_result_origin(json.dumps(earlier).encode()) == made(record)
 
 
 def test_what_failed_is_told() -> None:
@@ -82,22 +90,22 @@ def test_what_failed_is_told() -> None:
     "data", [b"", b"{}", b"[]", b"hello", b"[" * 100_000, b'{"movies": 3}', b"\xff"]
 )
 def test_what_is_no_record_says_nothing(data: bytes) -> None:
-    movies, source, problem = read_made(data)
+    movies, source, problem = parse_result_origin(data)
     assert (movies, source) == ("", "")
     assert "no run record" in problem
 
 
 def test_memory_is_read_as_it_was_written() -> None:
-    memory = Memory(seen={"a": 1.5}, made={"b": ("m", "s", "")})
-    assert read_memory(memory.model_dump_json().encode()) == memory
+    memory = InboxMemory(seen={"a": 1.5}, made={"b": ("m", "s", "")})
+    assert parse_memory(memory.model_dump_json().encode()) == memory
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"[]", b"hello", b'{"seen": 3}', b'{"made": {"a": "b"}}', b"[" * 100_000, b"\xff"]
 )
 def test_a_spoilt_memory_is_forgotten(data: bytes) -> None:
-    assert read_memory(data) == Memory()
+    assert parse_memory(data) == InboxMemory()
 
 
 def test_the_memory_of_an_earlier_version_is_no_hindrance() -> None:
-    assert read_memory(b'{"started": {"a": "b"}}') == Memory()
+    assert parse_memory(b'{"started": {"a": "b"}}') == InboxMemory()

@@ -31,7 +31,7 @@ def test_what_is_there_is_brought_and_cleared_away(everything: Location, tmp_pat
         path.parent.mkdir(parents=True)
         path.write_bytes(b"poses")
     store = of(everything, tmp_path / "scratch", is_empty=False)
-    with store.shared() as folder:
+    with store.sync_with_store() as folder:
         assert (folder / NAME).read_bytes() == b"poses"
     store.remove()
     assert kept(everything) == []
@@ -44,7 +44,7 @@ def test_of_what_is_known_to_be_absent_nothing_is_asked(
     monkeypatch.setattr(checkpoint_upload, "store_for", asked.append)
     monkeypatch.setattr(checkpoint_upload, "removed", asked.append)
     store = of(everything, tmp_path / "scratch", is_empty=True)
-    with store.shared() as folder:
+    with store.sync_with_store() as folder:
         assert list(folder.iterdir()) == []
     store.remove()
     assert asked == []
@@ -54,9 +54,9 @@ def test_of_what_is_known_to_be_absent_nothing_is_asked(
 def test_what_was_sent_meanwhile_is_cleared_away(
     everything: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint_upload, "INTERVAL", 0.01)
+    monkeypatch.setattr(checkpoint_upload, "UPLOAD_INTERVAL", 0.01)
     store = of(everything, tmp_path / "scratch", is_empty=True)
-    with store.shared() as folder:
+    with store.sync_with_store() as folder:
         (folder / NAME).write_bytes(b"poses")
         until = time.monotonic() + 60
         while not kept(everything):

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.output.hidden_folder import HIDDEN, hidden, remove_empty, removed
+from tasks.output.hidden_folder import (
+    HIDDEN_FOLDER,
+    hidden_location,
+    remove_empty_folders,
+    remove_objects,
+)
 from tasks.storage.location import Location
 
 
@@ -20,18 +25,18 @@ def put(location: Location) -> Path:
 
 
 def test_a_prefix_that_is_removed_leaves_no_folders(output: Location) -> None:
-    other = put(hidden(output, "checkpoints", "m2", "0123", "a.npz"))
+    other = put(hidden_location(output, "checkpoints", "m2", "0123", "a.npz"))
     for key in ("0123", "4567"):
-        put(hidden(output, "checkpoints", "m1", key, "a.npz"))
-    assert removed(hidden(output, "checkpoints", "m1/")) == 2
-    assert [path.name for path in hidden(output, "checkpoints/").path.iterdir()] == ["m2"]
-    remove_empty(hidden(output, "checkpoints/"))
+        put(hidden_location(output, "checkpoints", "m1", key, "a.npz"))
+    assert remove_objects(hidden_location(output, "checkpoints", "m1/")) == 2
+    assert [path.name for path in hidden_location(output, "checkpoints/").path.iterdir()] == ["m2"]
+    remove_empty_folders(hidden_location(output, "checkpoints/"))
     assert other.exists()
 
 
 def test_nothing_but_empty_folders_goes(output: Location) -> None:
     put(output.child("m1.mp4"))
-    hidden(output, "checkpoints", "m1").path.mkdir(parents=True)
-    remove_empty(hidden(output, "checkpoints/"))
-    assert sorted(path.name for path in output.path.iterdir()) == [HIDDEN, "m1.mp4"]
-    assert list(output.child(HIDDEN).path.iterdir()) == []
+    hidden_location(output, "checkpoints", "m1").path.mkdir(parents=True)
+    remove_empty_folders(hidden_location(output, "checkpoints/"))
+    assert sorted(path.name for path in output.path.iterdir()) == [HIDDEN_FOLDER, "m1.mp4"]
+    assert list(output.child(HIDDEN_FOLDER).path.iterdir()) == []

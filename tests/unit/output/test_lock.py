@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tasks.output import lock
-from tasks.output.lock import Writer
+from tasks.output.lock import OutputLock
 
 
 class Claim:
@@ -17,7 +17,7 @@ class Claim:
     def __init__(self, error: Exception) -> None:
         self.answers: list[Exception | bool] = [error, error, True, False]
 
-    def holds(self) -> bool:
+    def renew_and_check(self) -> bool:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -31,5 +31,5 @@ def test_a_lock_is_renewed_until_it_is_lost(
     monkeypatch.setattr(lock, "RENEW_EVERY", 0.001)
     claim: Any = Claim(error)
     lost: list[bool] = []
-    Writer()._renew(claim, lambda: lost.append(True), logging.getLogger(__name__))
+    OutputLock()._renew_until_ended(claim, lambda: lost.append(True), logging.getLogger(__name__))
     assert (lost, claim.answers) == ([True], [])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.output.process_identity import has_ended, note
+from tasks.output.process_identity import has_ended, identify_this_process
 from tests.commands import waiting
 
 NOTE = (
@@ -14,7 +14,7 @@ NOTE = (
 def test_a_process_that_lives_has_not_ended() -> None:
     process, noted = waiting(NOTE)
     assert not has_ended(noted)
-    assert not has_ended(note())
+    assert not has_ended(identify_this_process())
     process.communicate()
 
 
@@ -32,7 +32,7 @@ def test_a_killed_one_has(buried: bool) -> None:
 
 
 def test_another_one_of_its_number_is_not_it() -> None:
-    here, pid, began = note().split(" ")
+    here, pid, began = identify_this_process().split(" ")
     assert has_ended(f"{here} {pid} {int(began) + 1}")
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from tasks.errors import Retriable
 from tasks.output import publish
-from tasks.output.leftovers import is_ours
-from tasks.output.lock import LockLost, writes_for
-from tasks.output.publish import _publish, _publish_all
-from tasks.pose.results.run_record import Request
+from tasks.output.leftovers import is_own_output
+from tasks.output.lock import LockLost, write_on_behalf_of
+from tasks.output.publish import _publish_file, _publish_files
+from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
 from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.stages.progress import Progress
@@ -23,7 +23,7 @@ from tasks.storage.store import ObjectInfo
 
 
 def request(output: str) -> ResolvedRequest:
-    given = Request(model="m.zip", movies=("in/",), output=output, settings=PoseSettings())
+    given = RequestRecord(model="m.zip", movies=("in/",), output=output, settings=PoseSettings())
     model, movie = (
         ObjectInfo(Location.parse(f"/in/{name}"), 1, "e", None, None, None)
         for name in ("m.zip", "m1.mp4")
@@ -52,12 +52,12 @@ def request(output: str) -> ResolvedRequest:
     ],
 )
 def test_only_what_this_request_writes_is_its_own(output: str, name: str, ours: bool) -> None:
-    assert is_ours(request(output), Location.parse(output).child(name)) is ours
+    assert is_own_output(request(output), Location.parse(output).child(name)) is ours
 
 
 def test_what_lies_elsewhere_is_nobody_s() -> None:
-    assert not is_ours(request("s3://lab/out/"), Location.parse("s3://lab/out2/run.json"))
-    assert not is_ours(request("s3://lab/out/"), Location.parse("s3://other/out/run.json"))
+    assert not is_own_output(request("s3://lab/out/"), Location.parse("s3://lab/out2/run.json"))
+    assert not is_own_output(request("s3://lab/out/"), Location.parse("s3://other/out/run.json"))
 
 
 @pytest.fixture
@@ -75,15 +75,15 @@ def test_a_movie_s_files_are_published_at_once_while_the_lock_stands(
     output = Location.parse(f"{tmp_path}/out/")
     claims = output.child(".dlcflow", "lock/")
     claim = Claim(store_for(output), claims, Holder("one", "m1", "gpu-1", "noon"))
-    claim.take(lambda holder: None)
+    claim.acquire(lambda holder: None)
     total = sum(path.stat().st_size for path in files.values())
-    with writes_for("one", str(claims)):
+    with write_on_behalf_of("one", str(claims)):
         progress = Progress("publish · m1", total, "bytes")
-        made = _publish_all(files, output.child("m1/"), progress, cropped=True)
+        made = _publish_files(files, output.child("m1/"), progress, cropped=True)
         assert progress._done == total
         claim.release()
         with pytest.raises(LockLost):
-            _publish_all(files, output.child("m2/"), progress, cropped=False)
+            _publish_files(files, output.child("m2/"), progress, cropped=False)
     for name, path in files.items():
         assert (output.path / "m1" / name).read_bytes() == path.read_bytes()
         assert made[name].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -113,20 +113,20 @@ def test_where_one_file_fails_the_others_are_not_sent_to_their_end(
 
     monkeypatch.setattr(publish, "store_for", lambda _: Store())
     with pytest.raises(Retriable, match="broken"):
-        _publish_all(files, Location("b", "m1/"), Progress("publish", 1), cropped=False)
+        _publish_files(files, Location("b", "m1/"), Progress("publish", 1), cropped=False)
 
 
 def test_each_file_is_published_only_while_the_lock_stands(tmp_path: Path) -> None:
     output = Location.parse(f"{tmp_path}/out/")
     claims = output.child(".dlcflow", "lock/")
     claim = Claim(store_for(output), claims, Holder("one", "m1", "gpu-1", "noon"))
-    claim.take(lambda holder: None)
+    claim.acquire(lambda holder: None)
     movie = tmp_path / "labeled.mp4"
     movie.write_bytes(b"movie")
-    with writes_for("one", str(claims)):
-        _publish(movie, output.child("m1", "labeled.mp4"))
+    with write_on_behalf_of("one", str(claims)):
+        _publish_file(movie, output.child("m1", "labeled.mp4"))
         claim.release()
         with pytest.raises(LockLost):
-            _publish(movie, output.child("m2", "labeled.mp4"))
+            _publish_file(movie, output.child("m2", "labeled.mp4"))
     assert (output.path / "m1" / "labeled.mp4").exists()
     assert not (output.path / "m2").exists()

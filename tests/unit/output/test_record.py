@@ -2,24 +2,30 @@
 
 import pytest
 
-from tasks.output.leftovers import outdated
+from tasks.output.leftovers import find_outdated_files
 from tasks.output.record import _leftover_warnings, _order_warnings
-from tasks.pose.results.run_record import Input, MovieRecord, Output, RunRecord, Status
+from tasks.pose.results.run_record import (
+    InputObject,
+    MovieRecord,
+    OutputFile,
+    ResultStatus,
+    RunRecord,
+)
 from tasks.storage.location import Location
 
 OUTPUT = Location.parse("s3://lab/out")
 
 
-def output(path: str) -> Output:
-    return Output(location=f"s3://lab/{path}", size=1, sha256="0" * 64)
+def output(path: str) -> OutputFile:
+    return OutputFile(location=f"s3://lab/{path}", size=1, sha256="0" * 64)
 
 
 def movie(name: str, *files: str, source: str = "s3://lab/in/m.mp4") -> MovieRecord:
     return MovieRecord(
         number=0,
         name=name,
-        status=Status.COMPLETE if files else Status.FAILED,
-        input=Input(location=source, size=1, etag=None, version=None, sha256=None),
+        status=ResultStatus.COMPLETE if files else ResultStatus.FAILED,
+        input=InputObject(location=source, size=1, etag=None, version=None, sha256=None),
         outputs={file: output(f"out/{name}/{file}") for file in files},
     )
 
@@ -30,7 +36,7 @@ def record(*movies: MovieRecord, files: tuple[str, ...] = ("report.html",)) -> R
 
 
 def gone(earlier: RunRecord | None, now: RunRecord) -> list[str]:
-    return [str(location) for location in outdated(earlier, now, OUTPUT)]
+    return [str(location) for location in find_outdated_files(earlier, now, OUTPUT)]
 
 
 def test_nothing_goes_where_there_was_no_run() -> None:

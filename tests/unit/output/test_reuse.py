@@ -8,68 +8,77 @@ import pytest
 
 from tasks.output import kept_archives
 from tasks.output.kept_archives import (
-    ESTIMATE,
-    RESULTS,
+    ESTIMATE_ARCHIVE,
+    RESULTS_ARCHIVE,
+    HiddenListing,
     KeptEstimate,
-    KeptNames,
     KeptResults,
-    kept_names,
-    read_archive,
+    _read_archive,
+    list_hidden_objects,
 )
-from tasks.output.result_archive import files_of, pack
-from tasks.output.reuse import Kept, Reuse, _keys, checkpoints_of, restore, reusable
-from tasks.pose.results.file_names import LABELED, POSES, RAW
-from tasks.pose.results.run_record import Output, Request
+from tasks.output.result_archive import result_files, write_archive
+from tasks.output.reuse import (
+    EarlierResults,
+    Reuse,
+    _compute_keys,
+    checkpoint_store_for,
+    find_reuse,
+    restore_files,
+)
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE, POSES_FILE, RAW_POSES_FILE
+from tasks.pose.results.run_record import OutputFile, RequestRecord
 from tasks.pose.settings import PoseSettings
-from tasks.run_data import Analysed, Fetched, MovieSource, ReadyModel, ResolvedRequest
+from tasks.run_data import AnalyzedMovie, FetchedInput, MovieSource, ReadyModel, ResolvedRequest
 from tasks.storage.location import Location
 from tests.records import a_model, an_input, an_output
 
 MOVIE = "s3://lab/in/m.mp4"
-PUBLISHED = (POSES, RAW, LABELED, "trajectory.png")
+PUBLISHED = (POSES_FILE, RAW_POSES_FILE, LABELED_MOVIE_FILE, "trajectory.png")
 STAGES = {"found", "poses", "quality", "previews", "labeled"}
 
 
 @pytest.fixture
-def made(analysed: Analysed) -> Analysed:
+def made(analysed: AnalyzedMovie) -> AnalyzedMovie:
     """A movie's results, all of them published."""
     outputs = {name: an_output(f"s3://lab/out/m/{name}") for name in PUBLISHED}
     return replace(analysed, outputs=outputs)
 
 
 @pytest.fixture
-def fetched(tmp_path: Path) -> Fetched:
-    return Fetched(tmp_path / "m.mp4", an_input(MOVIE))
+def fetched(tmp_path: Path) -> FetchedInput:
+    return FetchedInput(tmp_path / "m.mp4", an_input(MOVIE))
 
 
 class Case:
     """A movie whose results are kept, and requests that come after."""
 
-    def __init__(self, made: Analysed, fetched: Fetched, folder: Path) -> None:
+    def __init__(self, made: AnalyzedMovie, fetched: FetchedInput, folder: Path) -> None:
         self.made, self.fetched = made, fetched
         self.ready = ReadyModel(a_model(), folder, "network")
         self.movie: MovieSource = made.source
-        keys = _keys(self.movie, fetched, self.request(), self.ready)
+        keys = _compute_keys(self.movie, fetched, self.request(), self.ready)
         found = KeptEstimate(keys.estimate, made.checked.info, made.checked.edges, made.found)
-        self.past = Kept(KeptResults(keys, made), found, dict(made.outputs))
+        self.past = EarlierResults(KeptResults(keys, made), found, dict(made.outputs))
 
     def request(self, **settings: Any) -> ResolvedRequest:
         given = PoseSettings(**settings)
-        request = Request(model="m.zip", movies=(MOVIE,), output="s3://lab/out/", settings=given)
+        request = RequestRecord(
+            model="m.zip", movies=(MOVIE,), output="s3://lab/out/", settings=given
+        )
         where = self.movie.info.location
         return ResolvedRequest(request, self.movie.info, (self.movie,), where, ())
 
-    def reuse(self, past: Kept | None = None, **settings: Any) -> Reuse:
+    def reuse(self, past: EarlierResults | None = None, **settings: Any) -> Reuse:
         request = self.request(**settings)
-        return reusable(past or self.past, self.movie, self.fetched, request, self.ready)
+        return find_reuse(past or self.past, self.movie, self.fetched, request, self.ready)
 
-    def without(self, name: str) -> Kept:
-        intact: dict[str, Output] = {n: o for n, o in self.past.intact.items() if n != name}
+    def without(self, name: str) -> EarlierResults:
+        intact: dict[str, OutputFile] = {n: o for n, o in self.past.intact.items() if n != name}
         return replace(self.past, intact=intact)
 
 
 @pytest.fixture
-def case(made: Analysed, fetched: Fetched, tmp_path: Path) -> Case:
+def case(made: AnalyzedMovie, fetched: FetchedInput, tmp_path: Path) -> Case:
     return Case(made, fetched, tmp_path)
 
 
@@ -88,7 +97,7 @@ def test_poses_from_the_network_are_not_needed_where_the_filtered_ones_are_there
     past = replace(case.past, estimate=None)
     assert reused(case.reuse(past)) == STAGES
     assert "found" not in reused(case.reuse(past, window_length=9))
-    raw_is_gone = replace(case.without(RAW), estimate=None)
+    raw_is_gone = replace(case.without(RAW_POSES_FILE), estimate=None)
     assert "found" not in reused(case.reuse(raw_is_gone))
 
 
@@ -112,7 +121,7 @@ def test_other_settings_make_what_they_touch(
 
 
 def test_a_labelled_movie_that_has_vanished_is_drawn_again(case: Case) -> None:
-    reuse = case.reuse(case.without(LABELED))
+    reuse = case.reuse(case.without(LABELED_MOVIE_FILE))
     assert reused(reuse) == STAGES - {"labeled"}
     assert reuse.outputs is None
 
@@ -131,7 +140,7 @@ def test_a_movie_of_other_content_is_new(case: Case) -> None:
 
 
 def test_poses_alone_are_enough_to_go_on(case: Case) -> None:
-    reuse = case.reuse(Kept(None, case.past.estimate))
+    reuse = case.reuse(EarlierResults(None, case.past.estimate))
     assert reused(reuse) == {"found"}
     assert reuse.checked is not None
     assert reuse.checked.path == case.fetched.path
@@ -142,24 +151,29 @@ def test_files_of_another_request_s_poses_are_left_in_their_archive(
 ) -> None:
     """Its run ended after its poses were kept and before its results were published."""
     folder = tmp_path / "made"
-    (folder / RAW).write_bytes(b"raw poses of the other request")
+    (folder / RAW_POSES_FILE).write_bytes(b"raw poses of the other request")
     assert case.past.estimate
     assert case.past.results
     other = replace(case.past.estimate, key="other")
-    pack(other, kept_archives.ESTIMATE_ADAPTER, [folder / RAW], folder / kept_archives.ESTIMATE)
-    (folder / RAW).unlink()
-    pack(
+    write_archive(
+        other,
+        kept_archives._ESTIMATE_ADAPTER,
+        [folder / RAW_POSES_FILE],
+        folder / kept_archives.ESTIMATE_ARCHIVE,
+    )
+    (folder / RAW_POSES_FILE).unlink()
+    write_archive(
         case.past.results,
-        kept_archives.RESULTS_ADAPTER,
-        files_of(case.made),
-        folder / kept_archives.RESULTS,
+        kept_archives._RESULTS_ADAPTER,
+        result_files(case.made),
+        folder / kept_archives.RESULTS_ARCHIVE,
     )
     past = replace(case.past, estimate=other)
     reuse = case.reuse(past, dot_size=11)
     assert reuse.found == case.made.found
-    restore(past, reuse, folder)
-    assert not (folder / RAW).exists()
-    assert not (folder / kept_archives.RESULTS).exists()
+    restore_files(past, reuse, folder)
+    assert not (folder / RAW_POSES_FILE).exists()
+    assert not (folder / kept_archives.RESULTS_ARCHIVE).exists()
     assert case.made.poses.exists()
 
 
@@ -172,7 +186,7 @@ def test_patience_needs_no_file(case: Case) -> None:
 
 
 def test_nothing_kept_is_nothing_reused(case: Case) -> None:
-    assert reused(case.reuse(Kept())) == set()
+    assert reused(case.reuse(EarlierResults())) == set()
 
 
 class TestNames:
@@ -191,15 +205,15 @@ class TestNames:
         path.touch()
 
     def test_tell_what_there_is(self, request_here: ResolvedRequest) -> None:
-        self.put(request_here, "movies", "m1", ESTIMATE)
+        self.put(request_here, "movies", "m1", ESTIMATE_ARCHIVE)
         self.put(request_here, "checkpoints", "m2", "0123", "a.npz")
-        names = kept_names(request_here)
+        names = list_hidden_objects(request_here)
         hidden = request_here.output.child(".dlcflow")
-        assert names.may_hold(hidden.child("movies", "m1", ESTIMATE))
-        assert names.may_hold(hidden.child("checkpoints", "m2/"))
-        assert not names.may_hold(hidden.child("movies", "m1", RESULTS))
-        assert not names.may_hold(hidden.child("movies", "m2", ESTIMATE))
-        assert not names.may_hold(hidden.child("checkpoints", "m1/"))
+        assert names.can_contain(hidden.child("movies", "m1", ESTIMATE_ARCHIVE))
+        assert names.can_contain(hidden.child("checkpoints", "m2/"))
+        assert not names.can_contain(hidden.child("movies", "m1", RESULTS_ARCHIVE))
+        assert not names.can_contain(hidden.child("movies", "m2", ESTIMATE_ARCHIVE))
+        assert not names.can_contain(hidden.child("checkpoints", "m1/"))
 
     @pytest.mark.parametrize("count", [1, 2])
     def test_tell_whether_all_poses_are_kept(
@@ -207,9 +221,9 @@ class TestNames:
     ) -> None:
         few = replace(request_here, movies=request_here.movies[:count])
         for movie in few.movies:
-            assert not kept_names(few).poses_of_all
-            self.put(few, "movies", movie.name, ESTIMATE)
-        assert kept_names(few).poses_of_all
+            assert not list_hidden_objects(few).has_all_poses
+            self.put(few, "movies", movie.name, ESTIMATE_ARCHIVE)
+        assert list_hidden_objects(few).has_all_poses
 
     def test_of_a_store_that_does_not_tell_may_be_anything(
         self, request_here: ResolvedRequest, monkeypatch: pytest.MonkeyPatch
@@ -218,10 +232,12 @@ class TestNames:
             raise ConnectionError("away")
 
         monkeypatch.setattr(kept_archives, "store_for", away)
-        names = kept_names(request_here)
-        assert names.may_hold(request_here.output.child(".dlcflow", "movies", "m1", ESTIMATE))
-        assert names.may_hold(request_here.output.child(".dlcflow", "checkpoints", "m1/"))
-        assert not names.poses_of_all
+        names = list_hidden_objects(request_here)
+        assert names.can_contain(
+            request_here.output.child(".dlcflow", "movies", "m1", ESTIMATE_ARCHIVE)
+        )
+        assert names.can_contain(request_here.output.child(".dlcflow", "checkpoints", "m1/"))
+        assert not names.has_all_poses
 
     def test_spare_the_store_what_it_has_not(
         self, case: Case, request_here: ResolvedRequest, monkeypatch: pytest.MonkeyPatch
@@ -229,16 +245,22 @@ class TestNames:
         asked: list[str] = []
         monkeypatch.setattr(kept_archives, "brought", lambda source, _: asked.append(source.name))
         movie, folder = request_here.movies[0], Path("/scratch")
-        nothing = KeptNames(request_here, frozenset())
+        nothing = HiddenListing(request_here, frozenset())
         assert (
-            read_archive(kept_archives.ESTIMATE_ADAPTER, nothing, movie, folder / ESTIMATE) is None
+            _read_archive(
+                kept_archives._ESTIMATE_ADAPTER, nothing, movie, folder / ESTIMATE_ARCHIVE
+            )
+            is None
         )
         assert asked == []
-        read_archive(
-            kept_archives.RESULTS_ADAPTER, KeptNames(request_here, None), movie, folder / RESULTS
+        _read_archive(
+            kept_archives._RESULTS_ADAPTER,
+            HiddenListing(request_here, None),
+            movie,
+            folder / RESULTS_ARCHIVE,
         )
-        assert asked == [RESULTS]
-        assert checkpoints_of(movie, case.reuse(), nothing, folder).is_empty
-        assert not checkpoints_of(
-            movie, case.reuse(), KeptNames(request_here, None), folder
+        assert asked == [RESULTS_ARCHIVE]
+        assert checkpoint_store_for(movie, case.reuse(), nothing, folder).is_empty
+        assert not checkpoint_store_for(
+            movie, case.reuse(), HiddenListing(request_here, None), folder
         ).is_empty

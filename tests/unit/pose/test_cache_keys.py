@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tasks.pose import cache_keys as module
-from tasks.pose.cache_keys import StageKeys, network_digest, stage_keys
-from tasks.pose.finishing import label_style
+from tasks.pose.cache_keys import StageKeys, compute_network_digest, compute_stage_keys
+from tasks.pose.finishing import build_label_style
 from tasks.pose.settings import PoseSettings
 from tests.records import DIGEST, a_model
 
@@ -28,7 +28,9 @@ def keys(
 ) -> StageKeys:
     settings = PoseSettings.model_validate(changes or {})
     ours = a_model(**(model or {}))
-    return stage_keys(sha256, suffix, ours, network, settings, label_style(ours, settings))
+    return compute_stage_keys(
+        sha256, suffix, ours, network, settings, build_label_style(ours, settings)
+    )
 
 
 def changed(one: StageKeys) -> set[str]:
@@ -107,28 +109,28 @@ def test_a_network_is_the_same_wherever_its_project_lies(tmp_path: Path) -> None
         text = f"layers: {layers}\npath: {tmp_path / name}/x\n"
         (folder / "pytorch_config.yaml").write_text(text)
         (tmp_path / name / "config.yaml").write_text(f"alphavalue: {layers}\n")
-        digests.append(network_digest(tmp_path / name))
+        digests.append(compute_network_digest(tmp_path / name))
     assert digests[0] == digests[1] != digests[2]
 
 
 def test_all_libraries_of_a_stage_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new version of one that the code imports, or that DeepLabCut's network needs, counts."""
     named: dict[str, tuple[str, ...]] = {}
-    kept = module._code
+    kept = module._compute_code_digest
 
     def noting(stage: str, *libraries: str) -> str:
         named[stage] = libraries
         return kept(stage, *libraries)
 
-    monkeypatch.setattr(module, "_code", noting)
+    monkeypatch.setattr(module, "_compute_code_digest", noting)
     keys()
     assert "matplotlib" in named["tasks.pose.finishing"]
     distributions = metadata.packages_distributions()
     for stage, libraries in named.items():
         imported = {
             words[1]
-            for name in module._closure(stage)
-            for statement in module._statements(name)
+            for name in module._find_imported_modules(stage)
+            for statement in module._tokenize_statements(name)
             for words in [[word for word in statement if word not in ("indent", "dedent")]]
             if words[:1] in (["import"], ["from"])
         }
@@ -140,13 +142,18 @@ def test_all_libraries_of_a_stage_are_named(monkeypatch: pytest.MonkeyPatch) -> 
 HARMLESS = {"pydantic", "pydantic_core", "yaml", "matplotlib"}
 """They check settings and read files; where matplotlib draws, it is named by hand."""
 
-CACHED = (module._code, module._statements, module._shape, module._modules)
+CACHED = (
+    module._compute_code_digest,
+    module._tokenize_statements,
+    module._digest_module,
+    module._list_modules,
+)
 
 
 class TestCode:
     @pytest.fixture(autouse=True)
     def package(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(module, "_FOLDER", tmp_path)
+        monkeypatch.setattr(module, "_POSE_FOLDER", tmp_path)
         (tmp_path / "filter.py").write_text(
             "def f():\n    from tasks.pose.room.tables import g\n    return g()\n"
         )
@@ -158,7 +165,7 @@ class TestCode:
     def digest(self) -> str:
         for cached in CACHED:
             cached.cache_clear()
-        return module._code("tasks.pose.filter", "numpy")
+        return module._compute_code_digest("tasks.pose.filter", "numpy")
 
     def test_counts_wherever_it_is_imported(self, package: Path) -> None:
         before = self.digest()

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 from tasks.pose import estimate
-from tasks.pose.estimate import _cropped, _unknown, cropped_edges
+from tasks.pose.estimate import _apply_crop, _skip_known_frames, compute_crop_edges
 from tasks.pose.movies.reader import Image, open_movie
 from tasks.pose.network import checkpoint_files
 from tasks.pose.network.checkpoint_files import Past
 from tasks.pose.network.interface import Lanes, Loaded
 from tasks.pose.network.precision_check import FULL
 from tasks.pose.settings import Crop, Precision
-from tasks.pose.tables.pose_table import pose_table, read_poses
+from tasks.pose.tables.pose_table import build_pose_table, read_poses
 from tasks.processes.bottleneck import Pace
 from tests.isxb_files import write_isxb
 from tests.movie_files import write_movie
@@ -33,10 +33,10 @@ from tests.paths import ROOT, SHARED, needs_shared
 class TestCroppedEdges:
     def test_are_those_of_the_crop(self) -> None:
         crop = Crop(left=10, top=20, width=100, height=50)
-        assert cropped_edges(crop, 640, 480) == (10, 110, 20, 70)
+        assert compute_crop_edges(crop, 640, 480) == (10, 110, 20, 70)
 
     def test_of_the_whole_frame_are_the_frames(self) -> None:
-        assert cropped_edges(Crop(left=0, top=0, width=641, height=479), 641, 479) == (
+        assert compute_crop_edges(Crop(left=0, top=0, width=641, height=479), 641, 479) == (
             0,
             641,
             0,
@@ -45,12 +45,12 @@ class TestCroppedEdges:
 
     def test_are_rounded_down_as_deeplabcut_does(self) -> None:
         crop = Crop(left=1, top=0, width=20, height=20)
-        assert cropped_edges(crop, 49, 20)[0] == 0  # 49 * (1 / 49) is a little less than 1
+        assert compute_crop_edges(crop, 49, 20)[0] == 0  # 49 * (1 / 49) is a little less than 1
 
     @pytest.mark.parametrize(("width", "height"), [(1, 20), (20, 1), (1, 1)])
     def test_may_not_leave_nothing(self, width: int, height: int) -> None:
         with pytest.raises(BadInput, match=f"crop: {width}×{height} pixels are too few"):
-            cropped_edges(Crop(left=0, top=0, width=width, height=height), 49, 49)
+            compute_crop_edges(Crop(left=0, top=0, width=width, height=height), 49, 49)
 
     @settings(deadline=None)
     @given(st.data(), st.integers(2, 5000), st.integers(2, 5000))
@@ -64,7 +64,7 @@ class TestCroppedEdges:
             width=data.draw(st.integers(2, width - left)),
             height=data.draw(st.integers(2, height - top)),
         )
-        edges = cropped_edges(crop, width, height)
+        edges = compute_crop_edges(crop, width, height)
         asked = (crop.left, crop.right, crop.top, crop.bottom)
         assert all(0 <= a - e <= 1 for a, e in zip(asked, edges, strict=True))
         assert 0 <= edges[0] < edges[1] <= width
@@ -73,9 +73,9 @@ class TestCroppedEdges:
 
 def test_only_the_crop_goes_to_the_network(tmp_path: Path) -> None:
     movie = write_movie(tmp_path / "m.mp4", 3)
-    whole = [shot() for shot in _cropped(open_movie(movie).shots(), None)]
+    whole = [shot() for shot in _apply_crop(open_movie(movie).read_lazy_images(), None)]
     crop = Crop(left=8, top=16, width=32, height=24)
-    parts = [shot() for shot in _cropped(open_movie(movie).shots(), crop)]
+    parts = [shot() for shot in _apply_crop(open_movie(movie).read_lazy_images(), crop)]
     assert [part.shape for part in parts] == [(24, 32, 3)] * 3
     for part, frame in zip(parts, whole, strict=True):
         np.testing.assert_array_equal(part, frame[16:40, 8:40])
@@ -99,7 +99,7 @@ class Looking:
         return len(batch)
 
     def table(self, predictions: Sequence[int]) -> pd.DataFrame:
-        return pose_table(np.zeros((sum(predictions), 1, 3)), "scorer", ("nose",))
+        return build_pose_table(np.zeros((sum(predictions), 1, 3)), "scorer", ("nose",))
 
 
 def digest(frame: Any) -> str:
@@ -125,10 +125,10 @@ class TestRecordings:
         self, movie: Path, crop: Crop | None, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> tuple[estimate.Estimate, list[str]]:
         network = Looking()
-        monkeypatch.setattr(estimate, "_network", lambda _project, _device: network)
+        monkeypatch.setattr(estimate, "_get_or_load_network", lambda _project, _device: network)
         told: list[Pace] = []
         target = folder / "poses.h5"
-        found = estimate.estimate(folder, movie, target, crop, None, progress=told.append)
+        found = estimate.estimate_movie(folder, movie, target, crop, None, progress=told.append)
         assert told[-1].done == found.frames == len(network.seen) == len(read_poses(target))
         return found, network.seen
 
@@ -170,7 +170,7 @@ class Numbering(Looking):
 
     def table(self, predictions: Sequence[Any]) -> pd.DataFrame:
         poses = np.concatenate([one["bodyparts"] for one in predictions])
-        return pose_table(poses, "scorer", ("nose",))
+        return build_pose_table(poses, "scorer", ("nose",))
 
 
 class TestGoingOn:
@@ -190,11 +190,11 @@ class TestGoingOn:
     def run(
         self, network: Numbering, movie: Path, name: str, monkeypatch: pytest.MonkeyPatch
     ) -> tuple[estimate.Estimate, bytes, list[Pace]]:
-        monkeypatch.setattr(estimate, "_network", lambda _project, _device: network)
+        monkeypatch.setattr(estimate, "_get_or_load_network", lambda _project, _device: network)
         folder, told = movie.parent / name, list[Pace]()
         folder.mkdir(exist_ok=True)
         target = folder / "poses.h5"
-        found = estimate.estimate(
+        found = estimate.estimate_movie(
             folder, movie, target, None, None, checkpoints=folder, progress=told.append
         )
         return found, target.read_bytes(), told
@@ -226,7 +226,9 @@ class TestGoingOn:
         told: list[Pace] = []
         shots: Any = range(1000)
         past = Past(frames=900, batch_size=4)
-        reached: list[Any] = [(shot, len(told)) for shot in _unknown(shots, past, told.append)]
+        reached: list[Any] = [
+            (shot, len(told)) for shot in _skip_known_frames(shots, past, told.append)
+        ]
         assert [shot for shot, _ in reached] == [*range(4), *range(900, 1000)]
         assert dict(reached)[3] == 0
         assert dict(reached)[900] == len(told) >= 900 // 100
@@ -247,7 +249,7 @@ def test_checkpoints_in_bfloat16_are_told_from_those_in_float32(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has: bool
 ) -> None:
     monkeypatch.setattr(estimate, "has_bfloat16", lambda: has)
-    kinds = [estimate._kind(tmp_path, "cpu", precision) for precision in Precision]
+    kinds = [estimate._device_kind(tmp_path, "cpu", precision) for precision in Precision]
     assert kinds == ["cpu", "cpu", "cpubfloat" if has else "cpu"]
     name = f"000000000-000000004-1-{kinds[-1]}.npz"
     assert checkpoint_files._NAME.fullmatch(name)

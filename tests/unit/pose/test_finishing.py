@@ -10,8 +10,8 @@ import pytest
 
 from tasks.pose.drawing import encoders
 from tasks.pose.drawing.frame_painter import FramePainter
-from tasks.pose.finishing import _painted, label_file
-from tasks.pose.movies.reader import probe
+from tasks.pose.finishing import _paint_frame, label_movie_file
+from tasks.pose.movies.reader import probe_movie
 from tasks.pose.movies.timing import constant_timing
 from tasks.pose.tables.pose_table import write_poses
 from tests.movie_files import write_movie
@@ -24,15 +24,15 @@ def test_one_frame_is_painted_as_all_of_them_are(trail_points: int) -> None:
     style = replace(PLAIN, trail_points=trail_points, draw_skeleton=True)
     painter = FramePainter(poses, style, (3, 2))
     for index, frame in enumerate(frames):
-        alone = _painted(poses, style, (3, 2), frame.copy(), index)
-        np.testing.assert_array_equal(alone, painter.paint(frame.copy(), index))
+        alone = _paint_frame(poses, style, (3, 2), frame.copy(), index)
+        np.testing.assert_array_equal(alone, painter.paint_image(frame.copy(), index))
 
 
 def test_a_movie_is_labelled_again_where_a_gpu_s_encoder_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one does that has been tried, and then has no room for another movie."""
-    monkeypatch.setattr(encoders, "_nvenc_works", lambda width, height: True)
+    monkeypatch.setattr(encoders, "_can_nvenc_encode", lambda width, height: True)
     for name in ("_gpu_used", "_gpu_failed"):  # what this process has found out stays its own
         monkeypatch.setattr(encoders, name, threading.Event())
     poses = scattered_poses(SINGLE)
@@ -40,6 +40,6 @@ def test_a_movie_is_labelled_again_where_a_gpu_s_encoder_fails(
     write_poses(poses, tmp_path / "poses.h5")
     target, timing = tmp_path / "labeled.mp4", constant_timing(len(poses), Fraction(30))
     files = (movie, tmp_path / "poses.h5", target)
-    found = label_file(*files, PLAIN, timing, None, (0, 0), (), lambda done: None)
+    found = label_movie_file(*files, PLAIN, timing, None, (0, 0), (), lambda done: None)
     assert found.frames == len(poses)
-    assert (probe(target).codec, probe(target).declared_frames) == ("h264", len(poses))
+    assert (probe_movie(target).codec, probe_movie(target).declared_frames) == ("h264", len(poses))

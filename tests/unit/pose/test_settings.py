@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 from tasks.pose.settings import AnnotationsFormat, ColorBy, Crop, PoseSettings, QualityThresholds
-from tasks.pose.settings_help import option_of, settings_table
+from tasks.pose.settings_help import render_settings_table, to_argparse_option
 
 BOX = {"left": 0, "top": 0, "width": 10, "height": 20}
 
@@ -132,7 +132,7 @@ def test_an_even_window_is_told_its_odd_neighbors() -> None:
 
 @pytest.mark.parametrize(("window", "filters"), [(0, False), (1, False), (3, True)])
 def test_windows_0_and_1_mean_no_filter(window: int, filters: bool) -> None:
-    assert PoseSettings(window_length=window).filters is filters
+    assert PoseSettings(window_length=window).has_median_filter is filters
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_the_form_refuses_what_the_model_refuses(wrong: dict[str, Any]) -> None:
 
 
 def test_the_settings_table_has_one_row_for_each_setting() -> None:
-    header, ruler, *rows = settings_table().splitlines()
+    header, ruler, *rows = render_settings_table().splitlines()
     assert len({line.count("|") for line in (header, ruler, *rows)}) == 1
     names = list(PoseSettings.model_fields)
     place = names.index("quality")
@@ -246,17 +246,17 @@ def test_the_settings_table_has_one_row_for_each_setting() -> None:
 )
 def test_each_setting_is_a_flag(name: str, words: list[str], value: Any) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
-    parser.add_argument("--it", **option_of(PoseSettings.model_fields[name]))
+    parser.add_argument("--it", **to_argparse_option(PoseSettings.model_fields[name]))
     assert parser.parse_args(["--it", *words]).it == value
     assert parser.parse_args([]).it is None
 
 
 def test_a_flag_is_explained_with_its_default() -> None:
-    option = option_of(PoseSettings.model_fields["p_cutoff"])
+    option = to_argparse_option(PoseSettings.model_fields["p_cutoff"])
     assert option["help"].endswith("(default: 0.6)")
 
 
 def test_a_switch_can_be_switched_off() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--it", **option_of(PoseSettings.model_fields["keypoints_only"]))
+    parser.add_argument("--it", **to_argparse_option(PoseSettings.model_fields["keypoints_only"]))
     assert parser.parse_args(["--no-it"]).it is False

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tasks.errors import Retriable
-from tasks.pose.finishing import label_file, preview_files
+from tasks.pose.finishing import draw_preview_files, label_movie_file
 from tasks.pose.movies.reader import open_movie
 from tasks.pose.settings import AnnotationsFormat, PoseSettings
 from tasks.pose.tables.annotations import MoviePoses, write_annotations
-from tasks.pose.tables.median_filter import filter_file
+from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.pose.tables.pose_table import write_poses
 from tasks.processes.full_disk import full_disk, told_if_full
 from tasks.processes.stage_process import StageProcess
@@ -59,7 +59,7 @@ def timing_of(movie: Path) -> Any:
     reader = open_movie(movie)
     for _ in reader:
         pass
-    return reader.timing()
+    return reader.compute_timing()
 
 
 def annotations(form: AnnotationsFormat) -> Any:
@@ -71,17 +71,17 @@ def annotations(form: AnnotationsFormat) -> Any:
 
 
 def filtered(process: StageProcess, poses: Path, movie: Path, target: Path) -> None:
-    process.call(filter_file, poses, target, 5)
+    process.call(filter_pose_file, poses, target, 5)
 
 
 def labeled(process: StageProcess, poses: Path, movie: Path, target: Path) -> None:
     timing = timing_of(movie)
-    process.call(label_file, movie, poses, target, PLAIN, timing, None, (0, 0), ())
+    process.call(label_movie_file, movie, poses, target, PLAIN, timing, None, (0, 0), ())
 
 
 def drawn(process: StageProcess, poses: Path, movie: Path, target: Path) -> None:
     model, settings = a_model(), PoseSettings()
-    process.call(preview_files, poses, target.parent, model, settings, (0, 0), (96, 64))
+    process.call(draw_preview_files, poses, target.parent, model, settings, (0, 0), (96, 64))
 
 
 def files_in(folder: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from tasks.errors import BadInput
 from tasks.pose.settings import PoseSettings
 from tasks.run import movie_order
-from tasks.run.request import resolve
+from tasks.run.request import resolve_locations
 from tests.isxb_files import write_isxb
 from tests.paths import SHARED, needs_shared
 
@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 def resolved(folder: Path, *movies: str) -> tuple[list[str], tuple[str, ...]]:
     """Names of the movies in order, and what is warned of."""
     places = [f"{folder}/in/{movie}" for movie in movies]
-    request = resolve(f"{folder}/model.zip", places, f"{folder}/out", PoseSettings())
+    request = resolve_locations(f"{folder}/model.zip", places, f"{folder}/out", PoseSettings())
     assert [movie.number for movie in request.movies] == list(range(len(request.movies)))
     return [movie.info.location.name for movie in request.movies], request.warnings
 
@@ -111,7 +111,7 @@ class TestOrder:
         assert names == ["c.isxb", "b.isxb", "f.isxb", "d.isxb", "e.isxb", "a.isxb"]
 
     def test_other_movies_are_not_read(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(movie_order, "_recorded", None)
+        monkeypatch.setattr(movie_order, "_read_recorded_movie", None)
         for name in ("b.mp4", "a.mp4"):
             (folder / "in" / name).touch()
         assert resolved(folder, "b.mp4", "a.mp4")[0] == ["b.mp4", "a.mp4"]
@@ -120,7 +120,7 @@ class TestOrder:
     def test_a_real_series(self, folder: Path) -> None:
         series = sorted((SHARED / "movies").glob("Group-*.isxb"))
         given = [str(path) for path in reversed(series)]
-        request = resolve(f"{folder}/model.zip", given, f"{folder}/out", PoseSettings())
+        request = resolve_locations(f"{folder}/model.zip", given, f"{folder}/out", PoseSettings())
         assert [movie.info.location.path for movie in request.movies] == series
         assert len(request.warnings) == 1
 

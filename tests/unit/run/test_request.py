@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadInput
 from tasks.pose.settings import PoseSettings
-from tasks.run.request import folder_names, resolve
-from tasks.run.scratch_folder import scratch_folder
+from tasks.run.request import make_folder_names, resolve_locations
+from tasks.run.scratch_folder import create_scratch_folder
 from tasks.run_data import ResolvedRequest
 
 
@@ -26,7 +26,7 @@ def request(
     folder: Path, *movies: str, model: str = "model.ZIP", output: str = "out"
 ) -> ResolvedRequest:
     places = [f"{folder}/{movie}" for movie in movies]
-    return resolve(f"{folder}/{model}", places, f"{folder}/{output}", PoseSettings())
+    return resolve_locations(f"{folder}/{model}", places, f"{folder}/{output}", PoseSettings())
 
 
 def refusal(folder: Path, *movies: str, model: str = "model.ZIP", output: str = "out") -> str:
@@ -128,7 +128,7 @@ class TestResolve:
             places = [f"{folder}/model.ZIP", f"{folder}/in/m1.mp4", f"{folder}/out"]
             places[which] = place
             with pytest.raises(BadInput):
-                resolve(places[0], [places[1]], places[2], PoseSettings())
+                resolve_locations(places[0], [places[1]], places[2], PoseSettings())
 
 
 class TestFolderNames:
@@ -152,30 +152,30 @@ class TestFolderNames:
     def test_are_stems_with_a_suffix_where_one_is_shared(
         self, stems: list[str], names: list[str]
     ) -> None:
-        assert folder_names(stems) == names
+        assert make_folder_names(stems) == names
 
     @settings(deadline=None)
     @given(st.lists(st.sampled_from(["m", "M", "m-2", "m-3", "M-2", "", ".", "movie", "run.json"])))
     def test_are_different_even_where_case_does_not_count(self, stems: list[str]) -> None:
-        names = folder_names(stems)
+        names = make_folder_names(stems)
         assert len(names) == len(stems)
         assert len({name.casefold() for name in names}) == len(names)
 
     @settings(deadline=None)
     @given(st.lists(st.text(max_size=3)))
     def test_can_always_be_folders(self, stems: list[str]) -> None:
-        assert not {"", " ", ".", ".."} & set(folder_names(stems))
+        assert not {"", " ", ".", ".."} & set(make_folder_names(stems))
 
     @settings(deadline=None)
     @given(st.lists(st.sampled_from(["m", "m-2", "m-3", "n"]), unique=True))
     def test_are_the_stems_where_all_are_different(self, stems: list[str]) -> None:
-        assert folder_names(stems) == stems
+        assert make_folder_names(stems) == stems
 
 
 class TestScratchFolder:
     def test_is_removed_whatever_happens(self) -> None:
         def break_off() -> None:
-            with scratch_folder() as folder:
+            with create_scratch_folder() as folder:
                 folders.append(folder)
                 (folder / "sub").mkdir()
                 (folder / "sub" / "file").touch()
@@ -187,5 +187,5 @@ class TestScratchFolder:
         assert [folder.exists() for folder in folders] == [False]
 
     def test_is_each_runs_own(self) -> None:
-        with scratch_folder() as one, scratch_folder() as other:
+        with create_scratch_folder() as one, create_scratch_folder() as other:
             assert one != other

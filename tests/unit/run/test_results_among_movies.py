@@ -7,7 +7,7 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose.settings import PoseSettings
-from tasks.run.request import resolve
+from tasks.run.request import resolve_locations
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def names(folder: Path, movies: str, output: str) -> list[str]:
-    request = resolve(
+    request = resolve_locations(
         str(folder / "model.zip"), [f"{folder}/{movies}"], str(folder / output), PoseSettings()
     )
     return [str(movie.info.location).removeprefix(f"{folder}/") for movie in request.movies]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.run.scratch_folder import SCRATCH, scratch_folder, sweep
+from tasks.run.scratch_folder import SCRATCH_PREFIX, create_scratch_folder, remove_abandoned_folders
 from tests.commands import waiting
 from tests.paths import ROOT
 
@@ -41,15 +41,15 @@ with scratch_folder() as folder:
 
 def other_run() -> "subprocess.Popen[str]":
     process, told = waiting(HOLD)
-    assert SCRATCH in told
+    assert SCRATCH_PREFIX in told
     return process
 
 
 def test_a_folder_is_gone_after_success_and_after_failure(place: Path) -> None:
-    with scratch_folder() as folder:
+    with create_scratch_folder() as folder:
         (folder / "file").touch()
         assert folder.parent == place
-    with pytest.raises(ValueError, match="broken"), scratch_folder():
+    with pytest.raises(ValueError, match="broken"), create_scratch_folder():
         raise ValueError("broken")
     assert list(place.iterdir()) == []
 
@@ -59,13 +59,13 @@ def test_the_folder_of_a_killed_run_goes_with_the_next_one(place: Path) -> None:
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert len(list(place.iterdir())) == 1
-    with scratch_folder() as folder:
+    with create_scratch_folder() as folder:
         assert list(place.iterdir()) == [folder]
 
 
 def test_the_folder_of_a_run_that_lives_stays(place: Path) -> None:
     other = other_run()
-    sweep()
+    remove_abandoned_folders()
     (folder,) = place.iterdir()
     assert (folder / "movie.mp4").read_text() == "large"
     other.communicate()
@@ -76,19 +76,19 @@ def test_folders_of_others_stay(place: Path) -> None:
     for name in ("dlcflow-run-of-a-person", "something"):
         (place / name).mkdir()
         os.utime(place / name, (0, 0))
-    sweep()
+    remove_abandoned_folders()
     assert len(list(place.iterdir())) == 2
 
 
 def test_what_a_run_left_that_was_killed_before_it_had_its_mark_goes_in_the_end(
     place: Path,
 ) -> None:
-    unmarked = [Path(tempfile.mkdtemp(prefix=SCRATCH)) for _ in range(3)]
+    unmarked = [Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX)) for _ in range(3)]
     for folder in unmarked:
         (folder / ".held.new").touch()
     for path in (unmarked[0] / ".held.new", unmarked[0], unmarked[1]):
         os.utime(path, (0, 0))
-    sweep()
+    remove_abandoned_folders()
     assert set(place.iterdir()) == set(unmarked[1:])
 
 
@@ -101,5 +101,5 @@ def test_what_is_left_by_a_kill_during_the_removal_goes_with_the_next_run(
     )
     assert killed.returncode == -signal.SIGKILL
     assert len(list(place.iterdir())) == 1
-    sweep()
+    remove_abandoned_folders()
     assert list(place.iterdir()) == []

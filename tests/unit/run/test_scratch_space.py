@@ -10,9 +10,14 @@ import pytest
 
 from tasks.errors import Retriable
 from tasks.pose.movies.info import MovieInfo
-from tasks.pose.results.run_record import Request
+from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
-from tasks.run.scratch_space import check_outputs, check_scratch, outputs_needed, scratch_needed
+from tasks.run.scratch_space import (
+    check_output_space,
+    check_scratch_space,
+    estimate_output_bytes,
+    estimate_scratch_bytes,
+)
 from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
@@ -29,7 +34,7 @@ def a_request(*sizes: int, where: str = "s3://lab", model: int = 100 * MB) -> Re
     movies = [f"{where}/m{index}.mp4" for index in range(len(sizes))]
     infos = [stored(text, size) for text, size in zip(movies, sizes, strict=True)]
     return ResolvedRequest(
-        given=Request(
+        given=RequestRecord(
             model=f"{where}/m.zip", movies=tuple(movies), output="/o", settings=PoseSettings()
         ),
         model=stored(f"{where}/m.zip", model),
@@ -55,22 +60,22 @@ class TestNeeded:
     def test_is_for_the_largest_movies_that_lie_there_at_a_time(self) -> None:
         sizes = [10 * MB, 50 * MB, 20 * MB, 30 * MB]
         kept = 0.05 * 110 * MB
-        assert scratch_needed(a_request(*sizes), 3) == 200 * MB + 3 * 100 * MB + kept
-        assert scratch_needed(a_request(*sizes), 1) == 200 * MB + 3 * 50 * MB + kept
-        assert scratch_needed(a_request(*sizes), 9) == 200 * MB + 3 * 110 * MB + kept
+        assert estimate_scratch_bytes(a_request(*sizes), 3) == 200 * MB + 3 * 100 * MB + kept
+        assert estimate_scratch_bytes(a_request(*sizes), 1) == 200 * MB + 3 * 50 * MB + kept
+        assert estimate_scratch_bytes(a_request(*sizes), 9) == 200 * MB + 3 * 110 * MB + kept
 
     def test_leaves_out_what_is_read_where_it_is(self) -> None:
         local = a_request(50 * MB, where="/data")
-        assert scratch_needed(local, 3) == 100 * MB + 2 * 50 * MB + 2.5 * MB
+        assert estimate_scratch_bytes(local, 3) == 100 * MB + 2 * 50 * MB + 2.5 * MB
 
     def test_is_little_where_other_runs_take_the_movies(self) -> None:
-        assert scratch_needed(a_request(50 * MB), 0) == 200 * MB + 2.5 * MB
+        assert estimate_scratch_bytes(a_request(50 * MB), 0) == 200 * MB + 2.5 * MB
 
     def test_by_outputs_grows_with_the_movie_but_not_beyond_its_bytes(self) -> None:
         poses = 1500 * 1000
-        assert outputs_needed(5 * MB, a_movie()) == 10 * MB + poses
-        assert outputs_needed(900 * MB, a_movie()) == round(0.06 * 1000 * 640 * 480) + poses
-        assert outputs_needed(5 * MB, a_movie(declared_frames=None)) == 10 * MB
+        assert estimate_output_bytes(5 * MB, a_movie()) == 10 * MB + poses
+        assert estimate_output_bytes(900 * MB, a_movie()) == round(0.06 * 1000 * 640 * 480) + poses
+        assert estimate_output_bytes(5 * MB, a_movie(declared_frames=None)) == 10 * MB
 
 
 class TestCheck:
@@ -78,7 +83,7 @@ class TestCheck:
         with small_disk(tmp_path / "disk", 10 << 20) as disk:
             scratch = disk / "run"
             scratch.mkdir()
-            state: Any = check_scratch.task.fn(a_request(10 * MB, 20 * MB), scratch, 3)
+            state: Any = check_scratch_space.task.fn(a_request(10 * MB, 20 * MB), scratch, 3)
         error = state.result(raise_on_failure=False)
         assert isinstance(error, Retriable)
         assert str(error) == (
@@ -88,15 +93,15 @@ class TestCheck:
         )
 
     def test_says_what_it_found(self, tmp_path: Path) -> None:
-        state: Any = check_scratch.task.fn(a_request(1000, model=1000), tmp_path, 3)
+        state: Any = check_scratch_space.task.fn(a_request(1000, model=1000), tmp_path, 3)
         assert state.is_completed()
         assert str(state.message).startswith("about 5,050 bytes needed, ")
 
     def test_refuses_a_movie_whose_results_have_no_room(self, tmp_path: Path) -> None:
         movie = tmp_path / "m.mp4"
         movie.write_bytes(bytes(MB))
-        check_outputs("m", movie, a_movie(), tmp_path)
+        check_output_space("m", movie, a_movie(), tmp_path)
         free = shutil.disk_usage(tmp_path).free
         endless = a_movie(declared_frames=free // 1000)
         with pytest.raises(Retriable, match=r"labelled movie and the poses of m, and [\d,]+ are"):
-            check_outputs("m", movie, endless, tmp_path)
+            check_output_space("m", movie, endless, tmp_path)

@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 
 from tasks.errors import StageFailed
-from tasks.pose.movies.timing import Recording
-from tasks.run_data import Analysed
-from tasks.spread.handover import read_part, write_part
+from tasks.pose.movies.timing import RecordingInfo
+from tasks.run_data import AnalyzedMovie
+from tasks.spread.handover import read_handover, write_handover
 from tests.records import a_failed_movie
 from tests.unit.conftest import SECONDS, timing
 
 
-def there_and_back(outcome: Analysed, folder: Path) -> Analysed:
-    write_part(outcome, folder / "part.zip")
-    back = read_part(folder / "part.zip", folder / "read")
-    assert isinstance(back, Analysed)
+def there_and_back(outcome: AnalyzedMovie, folder: Path) -> AnalyzedMovie:
+    write_handover(outcome, folder / "part.zip")
+    back = read_handover(folder / "part.zip", folder / "read")
+    assert isinstance(back, AnalyzedMovie)
     return back
 
 
-def test_results_come_back_with_their_files(analysed: Analysed, tmp_path: Path) -> None:
+def test_results_come_back_with_their_files(analysed: AnalyzedMovie, tmp_path: Path) -> None:
     back = there_and_back(analysed, tmp_path)
     for path in (back.poses, *back.previews.values(), *back.labeled.worst.values()):
         assert path.parent == tmp_path / "read"
@@ -36,7 +36,7 @@ def test_results_come_back_with_their_files(analysed: Analysed, tmp_path: Path) 
     assert back.source == analysed.source
 
 
-def test_times_come_back_bit_for_bit(analysed: Analysed, tmp_path: Path) -> None:
+def test_times_come_back_bit_for_bit(analysed: AnalyzedMovie, tmp_path: Path) -> None:
     back = there_and_back(analysed, tmp_path).found.timing
     assert back.seconds.dtype == np.float64
     np.testing.assert_array_equal(back.seconds, SECONDS)
@@ -44,11 +44,11 @@ def test_times_come_back_bit_for_bit(analysed: Analysed, tmp_path: Path) -> None
     back.seconds[0] = 1  # an array of its own, that can be written to
 
 
-def test_a_recording_comes_back(analysed: Analysed, tmp_path: Path) -> None:
+def test_a_recording_comes_back(analysed: AnalyzedMovie, tmp_path: Path) -> None:
     from dataclasses import replace
 
     counter = np.array([1.0, np.nan, 3.0])
-    recording = Recording(
+    recording = RecordingInfo(
         Fraction(10, 3), "system", 5, np.array([0, 2, 4]), counter, ((1, 1), (3, 3)), (), "name"
     )
     found = replace(analysed.found, timing=timing(recording))
@@ -62,8 +62,8 @@ def test_a_recording_comes_back(analysed: Analysed, tmp_path: Path) -> None:
 
 def test_a_failure_comes_back(tmp_path: Path) -> None:
     failed = a_failed_movie(failed_stage="Check movie")
-    write_part(failed, tmp_path / "part.zip")
-    assert read_part(tmp_path / "part.zip", tmp_path) == failed
+    write_handover(failed, tmp_path / "part.zip")
+    assert read_handover(tmp_path / "part.zip", tmp_path) == failed
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip", b'{"number": 1}'])
@@ -75,22 +75,22 @@ def test_what_is_no_part_is_refused(content: bytes, tmp_path: Path) -> None:
     else:
         part.write_bytes(content)
     with pytest.raises(StageFailed, match=r"part\.zip: expected one movie's results"):
-        read_part(part, tmp_path / "read")
+        read_handover(part, tmp_path / "read")
 
 
-def test_a_part_writes_nowhere_but_into_its_folder(analysed: Analysed, tmp_path: Path) -> None:
-    write_part(analysed, tmp_path / "part.zip")
+def test_a_part_writes_nowhere_but_into_its_folder(analysed: AnalyzedMovie, tmp_path: Path) -> None:
+    write_handover(analysed, tmp_path / "part.zip")
     with zipfile.ZipFile(tmp_path / "part.zip", "a") as archive:
         archive.writestr("../outside", b"x")
-    read_part(tmp_path / "part.zip", tmp_path / "read")
+    read_handover(tmp_path / "part.zip", tmp_path / "read")
     assert not (tmp_path / "outside").exists()
 
 
 def test_whatever_byte_is_damaged_it_is_refused_or_of_no_account(
-    analysed: Analysed, tmp_path: Path
+    analysed: AnalyzedMovie, tmp_path: Path
 ) -> None:
     part = tmp_path / "part.zip"
-    write_part(a_failed_movie(), part)
+    write_handover(a_failed_movie(), part)
     whole = part.read_bytes()
     for place in range(len(whole)):
         for flip in (1, 8, 255):
@@ -98,4 +98,4 @@ def test_whatever_byte_is_damaged_it_is_refused_or_of_no_account(
             damaged[place] ^= flip
             part.write_bytes(damaged)
             with suppress(StageFailed):
-                assert read_part(part, tmp_path / "read") == a_failed_movie()
+                assert read_handover(part, tmp_path / "read") == a_failed_movie()

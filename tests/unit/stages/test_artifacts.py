@@ -8,7 +8,7 @@ import pytest
 from prefect.exceptions import PrefectHTTPStatusError
 
 from tasks.stages import artifacts
-from tasks.stages.artifacts import key_of, show
+from tasks.stages.artifacts import artifact_key, show_artifact
 
 
 def test_what_differs_has_a_page_of_its_own() -> None:
@@ -21,10 +21,10 @@ def test_what_differs_has_a_page_of_its_own() -> None:
         "ü",
         "\udcff",
     )
-    keys = {key_of("results", name) for name in names}
+    keys = {artifact_key("results", name) for name in names}
     assert len(keys) == len(names)
     assert all(set(key) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for key in keys)
-    assert key_of("results", "s3://lab/Session 7/").startswith("results-s3-lab-session-7-")
+    assert artifact_key("results", "s3://lab/Session 7/").startswith("results-s3-lab-session-7-")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_page_that_cannot_be_shown_is_not_quoted(
     monkeypatch.setattr(artifacts, "create_markdown_artifact", refuse)
     monkeypatch.setattr("prefect.context.TaskRunContext.get", object)
     monkeypatch.setattr(artifacts, "get_run_logger", lambda: logging.getLogger("run"))
-    show("results-1", "[report](https://store/r?X-Amz-Signature=secret)")
+    show_artifact("results-1", "[report](https://store/r?X-Amz-Signature=secret)")
     assert "results-1" in caplog.text
     assert told in caplog.text
     assert "secret" not in caplog.text

@@ -15,7 +15,7 @@ from prefect.states import (
     Scheduled,
 )
 
-from tasks.stages.cancellation import in_words, says_nothing
+from tasks.stages.cancellation import describe_cancellation, has_no_explanation
 
 NOON = datetime(2026, 11, 26, 12, 3, 11, tzinfo=UTC)
 PREFECT = "Flow run was cancelled successfully."
@@ -26,7 +26,7 @@ BEGUN: States = ((-60, Scheduled()), (-50, Pending()), (-40, Running()))
 
 def told(*states: tuple[float, State[Any]], ended: float | None = None) -> str:
     """In words, of states and an end so many seconds after noon."""
-    return in_words(
+    return describe_cancellation(
         [
             state.model_copy(update={"timestamp": NOON + timedelta(seconds=s)})
             for s, state in states
@@ -104,4 +104,4 @@ def test_an_earlier_cancellation_is_another_story() -> None:
     ],
 )
 def test_only_prefect_s_own_words_are_replaced(state: State[Any], expected: bool) -> None:
-    assert says_nothing(state) is expected
+    assert has_no_explanation(state) is expected

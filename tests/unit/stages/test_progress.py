@@ -9,15 +9,15 @@ import pytest
 from tasks.errors import StageFailed
 from tasks.processes.bottleneck import Pace
 from tasks.stages import progress
-from tasks.stages.progress import Progress, Update, duration, ending_together
+from tasks.stages.progress import Progress, ProgressUpdate, cancel_work_at_exit, format_duration
 
 
 @pytest.fixture
-def told() -> Iterator[list[Update]]:
-    updates: list[Update] = []
-    progress.listeners.append(updates.append)
+def told() -> Iterator[list[ProgressUpdate]]:
+    updates: list[ProgressUpdate] = []
+    progress.progress_listeners.append(updates.append)
     yield updates
-    progress.listeners.remove(updates.append)
+    progress.progress_listeners.remove(updates.append)
 
 
 class Log:
@@ -27,7 +27,7 @@ class Log:
         self.now = 0.0
         self.lines: list[str] = []
         monkeypatch.setattr("tasks.stages.progress.time.monotonic", lambda: self.now)
-        monkeypatch.setattr(progress, "_run_logger", lambda: self.lines.append)
+        monkeypatch.setattr(progress, "_get_log_function", lambda: self.lines.append)
 
     def of(self, *steps: tuple[float, int], total: int | None, unit: str = "frames") -> list[str]:
         work = Progress("estimate · m1", total, unit)
@@ -41,20 +41,20 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     return Log(monkeypatch)
 
 
-def test_listeners_are_told_of_every_step_and_of_the_end(told: list[Update]) -> None:
+def test_listeners_are_told_of_every_step_and_of_the_end(told: list[ProgressUpdate]) -> None:
     with Progress("fetch · m1", 30, "bytes") as work:
         work(10)
         work.add(5)
         work.add(-5)
     assert told == [
-        Update("fetch · m1", 10, 30, "bytes"),
-        Update("fetch · m1", 15, 30, "bytes"),
-        Update("fetch · m1", 10, 30, "bytes"),
-        Update("fetch · m1", 10, 30, "bytes", finished=True),
+        ProgressUpdate("fetch · m1", 10, 30, "bytes"),
+        ProgressUpdate("fetch · m1", 15, 30, "bytes"),
+        ProgressUpdate("fetch · m1", 10, 30, "bytes"),
+        ProgressUpdate("fetch · m1", 10, 30, "bytes", finished=True),
     ]
 
 
-def test_the_end_is_told_even_when_the_work_fails(told: list[Update]) -> None:
+def test_the_end_is_told_even_when_the_work_fails(told: list[ProgressUpdate]) -> None:
     with pytest.raises(ValueError, match="broken"), Progress("fetch", None):
         raise ValueError("broken")
     assert [update.finished for update in told] == [True]
@@ -111,11 +111,11 @@ def test_a_line_says_how_far_how_fast_and_how_long(
     ],
 )
 def test_durations_are_told_as_people_say_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_work_that_outlives_its_run_is_ended() -> None:
-    with ending_together(threading.Event()):
+    with cancel_work_at_exit(threading.Event()):
         work = Progress("fetch · m1", 100, "bytes")
         work.add(10)
     with pytest.raises(StageFailed, match="fetch · m1: it was ended with its run"):
@@ -149,4 +149,4 @@ def test_work_of_which_a_part_has_failed_is_ended() -> None:
 def test_it_is_told_that_poses_are_put_together() -> None:
     progress = Progress("estimate · m1", 100)
     progress(Pace(100, "", combines=True))
-    assert progress._text(10.0).endswith("10 frames/s, 0 s left, poses are put together")
+    assert progress._format_status(10.0).endswith("10 frames/s, 0 s left, poses are put together")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.stages.run_names import request_name
+from tasks.stages.run_names import format_request_name
 
 
 @pytest.mark.parametrize(
@@ -16,4 +16,4 @@ from tasks.stages.run_names import request_name
     ],
 )
 def test_runs_are_named_for_their_movies_and_model(movies: list[str], name: str) -> None:
-    assert request_name(movies, "s3://lab/models/openfield.zip") == name
+    assert format_request_name(movies, "s3://lab/models/openfield.zip") == name

@@ -13,13 +13,13 @@ from prefect.states import Completed, Failed
 
 from tasks.errors import BadInput, PoseError, Retriable, StageFailed
 from tasks.processes.full_disk import LITTLE
-from tasks.stages.stage import explained, is_retriable
-from tasks.stages.stage_times import timed_stages
-from tasks.storage.user_errors import store_errors
+from tasks.stages.stage import is_retriable, to_pose_error
+from tasks.stages.stage_times import time_stages
+from tasks.storage.user_errors import convert_store_errors
 
 
 def turned(error: BaseException) -> PoseError:
-    with pytest.raises(PoseError) as caught, store_errors():
+    with pytest.raises(PoseError) as caught, convert_store_errors():
         raise error
     assert caught.value.__cause__ is error
     return caught.value
@@ -91,13 +91,13 @@ def test_a_file_that_the_system_names_is_named() -> None:
     "error", [BadInput("x"), Retriable("x"), KeyError("x"), KeyboardInterrupt()]
 )
 def test_other_errors_pass_as_they_are(error: BaseException) -> None:
-    with pytest.raises(type(error)) as caught, store_errors():
+    with pytest.raises(type(error)) as caught, convert_store_errors():
         raise error
     assert caught.value is error
 
 
 def test_nothing_happens_where_nothing_fails() -> None:
-    with store_errors():
+    with convert_store_errors():
         pass
 
 
@@ -119,7 +119,7 @@ def test_only_the_errors_type_decides_about_another_try(state: Any, again: bool)
 
 @pytest.mark.parametrize("error", [BadInput("m.mp4: empty"), Retriable("busy"), StageFailed("x")])
 def test_our_own_errors_explain_themselves(error: PoseError) -> None:
-    assert explained(error) is error
+    assert to_pose_error(error) is error
 
 
 def test_other_errors_are_explained_in_one_line_with_their_traceback_beside_it() -> None:
@@ -128,7 +128,7 @@ def test_other_errors_are_explained_in_one_line_with_their_traceback_beside_it()
 
     with pytest.raises(KeyError) as caught:
         look_up()
-    told = explained(caught.value)
+    told = to_pose_error(caught.value)
     assert type(told) is StageFailed
     assert str(told) == "KeyError: 'nose\\ntail'"
     assert told.output is not None
@@ -140,7 +140,7 @@ def full(path: object = None) -> OSError:
 
 
 def test_a_full_disk_is_that_of_the_file_that_was_written(tmp_path: Path) -> None:
-    told = explained(full(f"{tmp_path.root}data/out/labeled.mp4"))
+    told = to_pose_error(full(f"{tmp_path.root}data/out/labeled.mp4"))
     assert type(told) is Retriable
     assert str(told) == (
         "/data/out/labeled.mp4 could not be written: No space left on device; make room on that "
@@ -149,19 +149,19 @@ def test_a_full_disk_is_that_of_the_file_that_was_written(tmp_path: Path) -> Non
 
 
 def test_the_scratch_folder_is_blamed_for_what_lies_there() -> None:
-    told = explained(full(f"{gettempdir()}/dlcflow-run-x/m.mp4"))
+    told = to_pose_error(full(f"{gettempdir()}/dlcflow-run-x/m.mp4"))
     assert f"the disk of the scratch folder {gettempdir()} is full" in str(told)
 
 
 def test_the_scratch_folder_is_not_blamed_while_it_has_room() -> None:
     assert shutil.disk_usage(gettempdir()).free > LITTLE
-    told = explained(full())
+    told = to_pose_error(full())
     assert type(told) is Retriable
     assert "No space left" in str(told)
     assert "scratch" not in str(told)
 
 
 def test_stage_times_are_collected_by_whoever_asks() -> None:
-    with timed_stages() as outer, timed_stages() as inner:
+    with time_stages() as outer, time_stages() as inner:
         inner["Fetch"] = 1.0
     assert (outer, inner) == ({}, {"Fetch": 1.0})

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from tasks.storage.claims import (
-    LOOK_EVERY,
-    RENEW_EVERY,
+    POLL_INTERVAL,
+    RENEW_INTERVAL,
     STALE_AFTER,
     Claim,
     Holder,
@@ -123,7 +123,7 @@ def taken(store: MemoryStore, run: str, time: Time) -> Claim:
     """A claim that nobody has to wait for."""
     made = claim(store, run, time)
     before = time.now
-    made.take(lambda holder: pytest.fail(f"waited for {holder}"))
+    made.acquire(lambda holder: pytest.fail(f"waited for {holder}"))
     assert time.now == before
     return made
 
@@ -132,7 +132,7 @@ def waits(store: MemoryStore, run: str, time: Time) -> tuple[Claim, list[str], f
     """A claim, whom it waited for, and how long."""
     asked, before = list[str](), time.now
     made = claim(store, run, time)
-    made.take(lambda holder: asked.append(holder.id))
+    made.acquire(lambda holder: asked.append(holder.id))
     return made, list(dict.fromkeys(asked)), time.now - before
 
 
@@ -154,7 +154,7 @@ def every(seconds: float, time: Time, action: Callable[[], object]) -> Iterator[
 
 def test_who_is_alone_comes_in_at_once_and_leaves_nothing(store: MemoryStore, time: Time) -> None:
     first = taken(store, "a", time)
-    assert first.holds()
+    assert first.renew_and_check()
     assert min(store.objects) == "out/.dlcflow/lock/00000001"
     first.release()
     assert store.objects == {}
@@ -170,21 +170,21 @@ def test_the_second_waits_and_knows_for_whom(store: MemoryStore, time: Time) -> 
         if renewals == 100:
             first.release()
         elif renewals < 100:
-            assert first.holds()
+            assert first.renew_and_check()
 
-    with every(RENEW_EVERY, time, renew):
+    with every(RENEW_INTERVAL, time, renew):
         second, asked, waited = waits(store, "b", time)
     assert asked == ["a"]
-    assert waited >= 100 * RENEW_EVERY
-    assert second.holds()
+    assert waited >= 100 * RENEW_INTERVAL
+    assert second.renew_and_check()
 
 
 def test_a_holder_that_is_gone_is_superseded(store: MemoryStore, time: Time) -> None:
     taken(store, "killed", time)
     second, asked, waited = waits(store, "b", time)
     assert asked == ["killed"]
-    assert STALE_AFTER <= waited <= STALE_AFTER + 2 * LOOK_EVERY
-    assert second.holds()
+    assert STALE_AFTER <= waited <= STALE_AFTER + 2 * POLL_INTERVAL
+    assert second.renew_and_check()
     second.release()
     assert store.objects == {}
 
@@ -192,28 +192,28 @@ def test_a_holder_that_is_gone_is_superseded(store: MemoryStore, time: Time) -> 
 def test_a_run_that_is_started_again_takes_over_at_once(store: MemoryStore, time: Time) -> None:
     killed = taken(store, "a", time)
     again = taken(store, "a", time)
-    assert again.holds()
-    assert not killed.holds()
-    assert again.holds()
+    assert again.renew_and_check()
+    assert not killed.renew_and_check()
+    assert again.renew_and_check()
 
 
 def test_a_process_that_is_known_to_have_ended_is_not_waited_for(
     store: MemoryStore, time: Time
 ) -> None:
     killed = taken(store, "a process that is known to have ended", time)
-    assert taken(store, "b", time).holds()
-    assert not killed.holds()
+    assert taken(store, "b", time).renew_and_check()
+    assert not killed.renew_and_check()
 
 
 def test_a_suspended_holder_notices_its_loss(store: MemoryStore, time: Time) -> None:
     suspended = taken(store, "a", time)
     second, _, _ = waits(store, "b", time)
-    assert not suspended.holds()
+    assert not suspended.renew_and_check()
     assert suspended.lost
     assert suspended.successor
     assert suspended.successor.id == "b"
     suspended.release()
-    assert second.holds()
+    assert second.renew_and_check()
     second.release()
     assert store.objects == {}
 
@@ -222,18 +222,18 @@ def test_a_loss_is_noticed_when_the_successor_is_gone_too(store: MemoryStore, ti
     suspended = taken(store, "a", time)
     waits(store, "b", time)[0].release()
     third = taken(store, "c", time)  # under the number that the first one had
-    assert not suspended.holds()
+    assert not suspended.renew_and_check()
     suspended.release()
-    assert third.holds()
+    assert third.renew_and_check()
     third.release()
-    assert not suspended.holds()
+    assert not suspended.renew_and_check()
     assert store.objects == {}
 
 
 def test_what_somebody_removed_is_lost(store: MemoryStore, time: Time) -> None:
     first = taken(store, "a", time)
     store.objects.clear()
-    assert not first.holds()
+    assert not first.renew_and_check()
     assert first.successor is None
     assert store.objects == {}
 
@@ -244,13 +244,13 @@ def test_nobody_is_gone_because_the_store_was_away(store: MemoryStore, time: Tim
 
     def meanwhile() -> None:
         store.away = time.now < until
-        if time.now >= until + RENEW_EVERY:
+        if time.now >= until + RENEW_INTERVAL:
             first.release()
 
     time.meanwhile = meanwhile
     _, asked, waited = waits(store, "b", time)
     assert asked == ["a"]
-    assert waited >= STALE_AFTER + 30 + RENEW_EVERY
+    assert waited >= STALE_AFTER + 30 + RENEW_INTERVAL
 
 
 def test_a_store_that_stays_away_ends_the_wait(store: MemoryStore, time: Time) -> None:
@@ -267,7 +267,7 @@ def test_a_holder_that_shows_life_at_the_last_moment_keeps_it(
     def wakes() -> None:
         # It sees that somebody is taking over, and waits for what becomes of it.
         store.between = lambda: None
-        suspended._sign()
+        suspended._write_sign()
 
     def later() -> None:
         if time.now > 1100:
@@ -296,7 +296,7 @@ def test_a_late_challenger_gives_way(store: MemoryStore, time: Time) -> None:
         nonlocal rounds
         rounds += 1
         if rounds < 10:
-            assert third[0].holds()
+            assert third[0].renew_and_check()
         elif rounds == 10:
             third[0].release()
 
@@ -308,9 +308,9 @@ def test_a_late_challenger_gives_way(store: MemoryStore, time: Time) -> None:
         if holder.id == "c":
             time.meanwhile = holds
 
-    late.take(waiting)
+    late.acquire(waiting)
     assert list(dict.fromkeys(asked)) == ["dead", "c"]
-    assert late.holds()
+    assert late.renew_and_check()
 
 
 def test_a_holder_waits_for_what_becomes_of_a_challenger(store: MemoryStore, time: Time) -> None:
@@ -318,17 +318,17 @@ def test_a_holder_waits_for_what_becomes_of_a_challenger(store: MemoryStore, tim
     challenge = FOLDER.child("00000002")
     store.put(challenge, b"{}")
     time.meanwhile = lambda: store.remove(challenge)
-    assert first.holds()
+    assert first.renew_and_check()
     time.meanwhile = lambda: None
     store.put(challenge, b"{}")  # by somebody who came no further
     before = time.now
-    assert not first.holds()
+    assert not first.renew_and_check()
     assert time.now - before >= STALE_AFTER
 
 
 def test_a_claim_whose_answer_was_lost_is_held_all_the_same(time: Time) -> None:
     store = Forgetful()
-    assert taken(store, "a", time).holds()
+    assert taken(store, "a", time).renew_and_check()
     assert len(store.objects) == 2
 
 
@@ -366,7 +366,7 @@ def test_an_end_in_the_middle_of_it_leaves_nothing(store: MemoryStore, time: Tim
 
     store.put = cancelled  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
-        made.take(lambda holder: None)
+        made.acquire(lambda holder: None)
     made.release()
     assert store.objects == {}
 
@@ -383,10 +383,10 @@ def test_a_race_has_one_winner_at_a_time_and_no_loser(store: MemoryStore) -> Non
             store, FOLDER, Holder(str(number), "x", "x", "x"), ENDED, still, lambda _: None
         )
         gate.wait()
-        made.take(lambda holder: None)
+        made.acquire(lambda holder: None)
         inside.append(number)
         most = max(most, len(inside))
-        assert made.holds()
+        assert made.renew_and_check()
         inside.remove(number)
         entered.append(number)
         made.release()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.storage import hashed_file
 from tasks.storage.hashed_file import HashedFile
-from tasks.storage.local_files import replacing
+from tasks.storage.local_files import open_replacement
 
 
 def digest(data: bytes) -> str:
@@ -20,10 +20,10 @@ def digest(data: bytes) -> str:
 
 
 def written(path: Path, pieces: list[tuple[int, bytes]]) -> str:
-    with replacing(path) as file, HashedFile(file) as hashed:
+    with open_replacement(path) as file, HashedFile(file) as hashed:
         for place, data in pieces:
             hashed.write(data, place)
-        return hashed.hexdigests()[0]
+        return hashed.finish_digests()[0]
 
 
 @given(st.data(), st.binary(min_size=1, max_size=200))
@@ -53,13 +53,13 @@ def test_an_empty_file_and_one_with_a_gap(tmp_path: Path) -> None:
 
 def test_hashing_is_done_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[int] = []
-    digests = hashed_file._digests
+    digests = hashed_file._new_digests
 
     def counted(*, md5: bool) -> Any:
         begun.append(1)
         return digests(md5=md5)
 
-    monkeypatch.setattr(hashed_file, "_digests", counted)
+    monkeypatch.setattr(hashed_file, "_new_digests", counted)
     content = bytes(range(256)) * 20_000
     pieces = [(place, content[place : place + 70_000]) for place in range(0, len(content), 70_000)]
     pieces[3], pieces[5] = pieces[5], pieces[3]
@@ -68,7 +68,7 @@ def test_hashing_is_done_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def broken(path: Path) -> None:
-    with replacing(path) as file, HashedFile(file) as hashed:
+    with open_replacement(path) as file, HashedFile(file) as hashed:
         hashed.write(b"half", 0)
         raise OSError("broken")
 

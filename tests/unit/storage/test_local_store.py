@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.storage.local_files import is_partial, replacing, target_of
+from tasks.storage.local_files import is_partial, open_replacement, partial_target
 from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
-from tasks.storage.lookup import expand, store_for
+from tasks.storage.lookup import expand_location, store_for
 from tests.paths import ROOT
 
 STORE = LocalStore()
@@ -188,7 +188,7 @@ def test_a_request_finds_its_files(tmp_path: Path) -> None:
         (tmp_path / name).touch()
 
     def found(text: str) -> list[str]:
-        return [str(info.location.path.relative_to(tmp_path)) for info in expand(text)]
+        return [str(info.location.path.relative_to(tmp_path)) for info in expand_location(text)]
 
     everything = ["2024-1/a", "2024-2/b", "[x].mp4", "M1.MP4", "m2.mp4", "m10.mp4", "sub/m3.mp4"]
     assert found(str(tmp_path)) == found(f"{tmp_path}/") == found(f"{tmp_path}/**") == everything
@@ -200,7 +200,7 @@ def test_a_request_finds_its_files(tmp_path: Path) -> None:
     assert found(f"{tmp_path}/2024-*/") == ["2024-1/a", "2024-2/b"]
     for absent in ("m3.mp4", "none/", "*.avi", "**/*.avi"):
         with pytest.raises(FileNotFoundError, match=r"there (is|are) no|no object"):
-            expand(f"{tmp_path}/{absent}")
+            expand_location(f"{tmp_path}/{absent}")
 
 
 def test_local_files_need_no_boto3(movie: Path) -> None:
@@ -240,19 +240,19 @@ def test_what_killed_copies_have_left_is_removed(tmp_path: Path) -> None:
     for path in (whole, left, other):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    assert STORE.abort_unfinished(at(tmp_path / "out"), anything, timedelta(hours=1)) == 0
-    assert STORE.abort_unfinished(at(tmp_path / "out"), at(whole).__ne__) == 0
-    assert STORE.abort_unfinished(at(tmp_path / "out"), at(whole).__eq__) == 1
+    assert STORE.abort_unfinished_uploads(at(tmp_path / "out"), anything, timedelta(hours=1)) == 0
+    assert STORE.abort_unfinished_uploads(at(tmp_path / "out"), at(whole).__ne__) == 0
+    assert STORE.abort_unfinished_uploads(at(tmp_path / "out"), at(whole).__eq__) == 1
     assert [whole.exists(), left.exists(), other.exists()] == [True, False, True]
-    assert STORE.abort_unfinished(at(tmp_path / "absent"), anything) == 0
+    assert STORE.abort_unfinished_uploads(at(tmp_path / "absent"), anything) == 0
 
 
 def test_a_copy_tells_what_it_becomes_where_its_name_has_room(tmp_path: Path) -> None:
     for name in ("labeled.mp4", "m" * 250):
-        with replacing(tmp_path / name) as file:
+        with open_replacement(tmp_path / name) as file:
             (partial,) = tmp_path.iterdir()
             assert is_partial(partial.name)
-            assert target_of(partial).name == (name if len(name) < 200 else partial.name)
+            assert partial_target(partial).name == (name if len(name) < 200 else partial.name)
             file.write(b"whole")
         (tmp_path / name).unlink()
 

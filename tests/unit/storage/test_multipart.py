@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 
 from tasks.storage import multipart
 from tasks.storage.multipart import (
-    AT_ONCE,
-    LEAST,
-    MOST,
-    MOST_PARTS,
+    MAX_PART_BYTES,
+    MAX_PARTS,
+    MIN_PART_BYTES,
+    PARALLEL_PARTS,
     Part,
     PartBody,
     StopTransfer,
-    Transfer,
-    parts_to_fetch,
-    parts_to_send,
-    sha256_of_parts,
+    UploadState,
+    compute_sha256_of_parts,
+    split_for_download,
+    split_for_upload,
 )
 
 MIB = 1 << 20
@@ -34,33 +34,33 @@ TERA = 1 << 40
 @given(st.integers(0, 5 * TERA))
 @settings(max_examples=200, deadline=None)
 def test_parts_to_send_are_alike_and_make_the_whole(size: int) -> None:
-    found = parts_to_send(size)
+    found = split_for_upload(size)
     assert (found[0].start, found[-1].stop) == (0, size)
     assert all(one.stop == other.start for one, other in pairwise(found))
     *first, last = [part.stop - part.start for part in found]
     assert len({*first}) <= 1
-    assert all(last <= length and length >= LEAST for length in first)
-    assert len(found) <= MOST_PARTS
+    assert all(last <= length and length >= MIN_PART_BYTES for length in first)
+    assert len(found) <= MAX_PARTS
 
 
 @given(st.integers(0, TERA // 8))
 @settings(max_examples=50, deadline=None)
 def test_parts_to_fetch_become_smaller_and_make_the_whole(size: int) -> None:
-    found = parts_to_fetch(size)
+    found = split_for_download(size)
     assert (found[0].start, found[-1].stop) == (0, size)
     assert all(one.stop == other.start for one, other in pairwise(found))
     lengths = [part.stop - part.start for part in found]
     assert lengths == sorted(lengths, reverse=True)
-    assert all(LEAST <= length <= MOST for length in lengths[:-1])
+    assert all(MIN_PART_BYTES <= length <= MAX_PART_BYTES for length in lengths[:-1])
 
 
 def test_large_objects_go_in_large_parts_small_ones_at_once() -> None:
-    assert [len(parts_to_send(n * MIB)) for n in (0, 1, 16, 17, 40, 128, 512)] == [
+    assert [len(split_for_upload(n * MIB)) for n in (0, 1, 16, 17, 40, 128, 512)] == [
         *(1, 1, 1, 2, 3, 8, 8)
     ]
-    fetched = [part.stop - part.start for part in parts_to_fetch(2048 * MIB)]
-    assert fetched[:AT_ONCE] == [MOST] * AT_ONCE
-    assert fetched[-AT_ONCE:-1] == [LEAST] * (AT_ONCE - 1)
+    fetched = [part.stop - part.start for part in split_for_download(2048 * MIB)]
+    assert fetched[:PARALLEL_PARTS] == [MAX_PART_BYTES] * PARALLEL_PARTS
+    assert fetched[-PARALLEL_PARTS:-1] == [MIN_PART_BYTES] * (PARALLEL_PARTS - 1)
 
 
 @pytest.fixture
@@ -76,18 +76,18 @@ CUTS = [Part(0, 1_000_000), Part(1_000_000, 2_000_000), Part(2_000_000, 3_000_00
 
 def test_digests_are_those_of_the_file_and_of_its_parts(file: BinaryIO) -> None:
     content = file.read()
-    whole, digests = sha256_of_parts(file, CUTS)
+    whole, digests = compute_sha256_of_parts(file, CUTS)
     assert whole == hashlib.sha256(content).hexdigest()
     assert digests == [hashlib.sha256(content[c.start : c.stop]).hexdigest() for c in CUTS]
     alone = [Part(0, len(content))]
-    assert sha256_of_parts(file, alone) == (whole, [whole])
+    assert compute_sha256_of_parts(file, alone) == (whole, [whole])
 
 
 def test_a_hash_that_is_interrupted_leaves_no_thread_at_work(
     file: BinaryIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a day's movie it would go on for a minute, and the cancelled run with it."""
-    chunks, main = multipart._chunks, threading.main_thread()
+    chunks, main = multipart._read_chunks, threading.main_thread()
 
     def of_a_long_file(file: BinaryIO, part: Part) -> Iterator[memoryview]:
         if threading.current_thread() is main:
@@ -95,15 +95,15 @@ def test_a_hash_that_is_interrupted_leaves_no_thread_at_work(
         while True:
             yield from chunks(file, part)
 
-    monkeypatch.setattr(multipart, "_chunks", of_a_long_file)
+    monkeypatch.setattr(multipart, "_read_chunks", of_a_long_file)
     with pytest.raises(KeyboardInterrupt):
-        sha256_of_parts(file, CUTS)
+        compute_sha256_of_parts(file, CUTS)
 
 
 def test_a_body_is_its_part_and_counts_what_goes_once(file: BinaryIO) -> None:
     told: list[int] = []
     content = file.read()
-    body = PartBody(file, CUTS[1], "digest", Transfer(told.append))
+    body = PartBody(file, CUTS[1], "digest", UploadState(told.append))
     assert len(body) == 1_000_000
     assert body.read(600_000) == content[1_000_000:1_600_000]
     body.seek(0)  # as after a fault
@@ -118,7 +118,7 @@ def test_a_body_is_its_part_and_counts_what_goes_once(file: BinaryIO) -> None:
 
 
 def test_a_transfer_that_is_stopped_sends_nothing_more(file: BinaryIO) -> None:
-    transfer = Transfer(None)
+    transfer = UploadState(None)
     body = PartBody(file, CUTS[0], "digest", transfer)
     body.read(10)
     transfer.stop()
@@ -131,7 +131,7 @@ def test_nobody_wants_it_any_more(file: BinaryIO) -> None:
     def end(_: int) -> None:
         raise LookupError("the run has ended")
 
-    transfer = Transfer(end)
+    transfer = UploadState(end)
     bodies = [PartBody(file, part, "digest", transfer) for part in CUTS[:2]]
     for body in bodies:
         with pytest.raises(StopTransfer):
@@ -140,7 +140,7 @@ def test_nobody_wants_it_any_more(file: BinaryIO) -> None:
 
 
 def test_a_file_that_becomes_shorter_is_told(file: BinaryIO) -> None:
-    transfer = Transfer(None)
+    transfer = UploadState(None)
     body = PartBody(file, CUTS[2], "digest", transfer)
     os.truncate(file.name, 2_000_000)
     with pytest.raises(StopTransfer):

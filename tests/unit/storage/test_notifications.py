@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.storage.notifications import arrivals
+from tasks.storage.notifications import parse_notification
 
 
 def record(
@@ -20,7 +20,7 @@ def message(*records: Any) -> str:
 
 
 def found(body: str | bytes) -> list[str]:
-    return [str(location) for location in arrivals(body)]
+    return [str(location) for location in parse_notification(body)]
 
 
 def test_an_object_that_was_written_has_arrived() -> None:
@@ -100,4 +100,4 @@ def test_messages_without_records_tell_of_nothing(body: str | bytes) -> None:
 )
 def test_what_is_no_notification_is_refused(body: str) -> None:
     with pytest.raises(ValueError, match=r"expected|location"):
-        arrivals(body)
+        parse_notification(body)

@@ -8,23 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.storage.patterns import fixed_folder, matches, natural_order, with_whole_stars
+from tasks.storage.patterns import (
+    is_match,
+    literal_folder,
+    natural_sort_key,
+    normalize_double_stars,
+)
 
 
 def test_numbers_are_ordered_by_value_and_case_does_not_count() -> None:
     ordered = ["in/m.mp4", "in/M1.mp4", "in/m2.mp4", "in/m2b.mp4", "in/m10/a.mp4", "in/m10.mp4"]
-    assert sorted(set(ordered), key=natural_order) == ordered
+    assert sorted(set(ordered), key=natural_sort_key) == ordered
 
 
 def test_folders_stay_together() -> None:
     ordered = ["a/1", "a/2", "a b/1", "a-b/1"]
-    assert sorted(["a-b/1", "a/2", "a b/1", "a/1"], key=natural_order) == ordered
+    assert sorted(["a-b/1", "a/2", "a b/1", "a/1"], key=natural_sort_key) == ordered
 
 
 @given(st.sets(st.text(st.characters(exclude_categories=["Cs"]))))
 def test_any_keys_can_be_ordered_and_no_two_are_equal(keys: set[str]) -> None:
-    ordered = sorted(keys, key=natural_order)
-    places = [natural_order(key) for key in ordered]
+    ordered = sorted(keys, key=natural_sort_key)
+    places = [natural_sort_key(key) for key in ordered]
     assert all(one != other for one, other in pairwise(places))
 
 
@@ -43,9 +48,9 @@ def test_any_keys_can_be_ordered_and_no_two_are_equal(keys: set[str]) -> None:
     ],
 )
 def test_patterns(pattern: str, fits: list[str], others: list[str]) -> None:
-    pattern = with_whole_stars(pattern)
-    assert all(matches(key, pattern) for key in fits)
-    assert not any(matches(key, pattern) for key in others)
+    pattern = normalize_double_stars(pattern)
+    assert all(is_match(key, pattern) for key in fits)
+    assert not any(is_match(key, pattern) for key in others)
 
 
 @pytest.mark.parametrize(
@@ -58,11 +63,11 @@ def test_patterns_mean_what_they_mean_to_glob(tmp_path: Path, pattern: str) -> N
         (tmp_path / name).touch()
     found = glob.glob(pattern, root_dir=tmp_path, recursive=True, include_hidden=True)  # noqa: PTH207
     files = {name for name in found if (tmp_path / name).is_file()}
-    assert {name for name in names if matches(name, pattern)} == files
+    assert {name for name in names if is_match(name, pattern)} == files
 
 
 def test_a_pattern_with_many_stars_is_no_trap() -> None:
-    assert not matches("a" * 1000, "*a" * 30 + "b")
+    assert not is_match("a" * 1000, "*a" * 30 + "b")
 
 
 @pytest.mark.parametrize(
@@ -70,4 +75,4 @@ def test_a_pattern_with_many_stars_is_no_trap() -> None:
     [("in/sub/*.mp4", "in/sub/"), ("in/m[1]/a", "in/"), ("*", ""), ("/data/m?", "/data/")],
 )
 def test_where_to_look(pattern: str, folder: str) -> None:
-    assert fixed_folder(pattern) == folder
+    assert literal_folder(pattern) == folder

@@ -8,7 +8,7 @@ import pytest
 import urllib3.exceptions as http
 
 from tasks.storage.location import Location
-from tasks.storage.s3_errors import MEANINGS, explain
+from tasks.storage.s3_errors import ERROR_MEANINGS, explain_error
 
 WHERE = Location("bucket", "in/m 1.mp4")
 URL = "https://me:secret@store.lab:9000/bucket?X-Amz-Signature=abc123&x=1"
@@ -71,7 +71,7 @@ def answer(status: int, code: str = "", message: str = "") -> boto.ClientError:
 def test_each_error_gets_its_class_and_its_remedy(
     error: Exception, expected: type[Exception], said: str
 ) -> None:
-    explained = explain(error, WHERE)
+    explained = explain_error(error, WHERE)
     assert type(explained) is expected
     with pytest.raises(expected, match=said):
         raise explained
@@ -93,18 +93,18 @@ def test_each_error_gets_its_class_and_its_remedy(
     ],
 )
 def test_other_errors_have_a_number(error: Exception, number: int) -> None:
-    explained = explain(error, WHERE)
+    explained = explain_error(error, WHERE)
     assert isinstance(explained, OSError)
     assert explained.errno == number
 
 
 def test_a_name_with_braces_is_only_a_name() -> None:
     error = boto.ParamValidationError(report="{bucket} {0}")
-    assert "{bucket} {0}" in str(explain(error, Location("bucket", "{key}")))
+    assert "{bucket} {0}" in str(explain_error(error, Location("bucket", "{key}")))
 
 
 def test_the_table_names_classes_that_exist() -> None:
     codes = {"InternalError", "KeyTooLongError"}
-    classes = {name for name in MEANINGS if isinstance(name, str) and name.endswith("Error")}
+    classes = {name for name in ERROR_MEANINGS if isinstance(name, str) and name.endswith("Error")}
     for name in classes - codes:
         assert any(hasattr(module, name) for module in (boto, http)), name

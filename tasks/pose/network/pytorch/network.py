@@ -18,8 +18,8 @@ from tasks.pose.network.pytorch.engine import Found
 from tasks.pose.network.pytorch.model_loader import TorchModel, load_model
 from tasks.pose.network.pytorch.top_down import TopDown
 from tasks.pose.settings import Precision
-from tasks.pose.tables.pose_table import pose_table
-from tasks.pose.tables.tracking import Predictions, tracked_table, tracking_of
+from tasks.pose.tables.pose_table import build_pose_table
+from tasks.pose.tables.tracking import BatchPredictions, build_track_table, read_tracking_settings
 
 _PIXELS_AT_ONCE = {"cpu": 640 * 480, "cuda": 32 * 640 * 480}
 """Pixels that go to the network at a time. More is slower on a CPU, where activations then leave
@@ -41,7 +41,9 @@ class TorchNetwork:
         }
         self._tracking = None
         if model.project["multianimalproject"]:
-            self._tracking = tracking_of(model.project, model.folder, model.scorer, metadata)
+            self._tracking = read_tracking_settings(
+                model.project, model.folder, model.scorer, metadata
+            )
         else:
             _check_single_animal(metadata)
         kind = torch.device(model.runner.device).type
@@ -72,7 +74,7 @@ class TorchNetwork:
         """How batches go through the network side by side."""
         return self._finder.lanes
 
-    def predict(self, batch: NDArray[np.uint8]) -> Predictions:
+    def predict(self, batch: NDArray[np.uint8]) -> BatchPredictions:
         """Predict a batch, in halves where the device has too little memory for it.
 
         Args:
@@ -84,12 +86,12 @@ class TorchNetwork:
         """
         return self._together(self._predict(batch))
 
-    def table(self, predictions: Sequence[Predictions]) -> pd.DataFrame:
+    def table(self, predictions: Sequence[BatchPredictions]) -> pd.DataFrame:
         """Put a movie's poses into DeepLabCut's table: of tracks for a multi-animal project."""
         if self._tracking is not None:
-            return tracked_table(predictions, self._tracking)
+            return build_track_table(predictions, self._tracking)
         poses = np.concatenate([one["bodyparts"][:, 0] for one in predictions])
-        return pose_table(poses, self.loaded.scorer, self._parts["bodyparts"])
+        return build_pose_table(poses, self.loaded.scorer, self._parts["bodyparts"])
 
     def _predict(self, batch: NDArray[np.uint8]) -> list[Found]:
         most = self._most
@@ -104,7 +106,7 @@ class TorchNetwork:
         self._most = min(self._most, len(batch) // 2)
         return self._predict(batch)
 
-    def _together(self, frames: list[Found]) -> Predictions:
+    def _together(self, frames: list[Found]) -> BatchPredictions:
         """Stack the frames' predictions, without columns that belong to no body part's pose."""
         for name, parts in self._parts.items():
             found = frames[0][name].shape[1] if name in frames[0] else 0

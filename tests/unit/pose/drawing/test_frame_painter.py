@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from skimage.draw import disk
 
 from tasks.pose.drawing import disks
-from tasks.pose.drawing.disks import disk_pixels
+from tasks.pose.drawing.disks import iterate_disk_pixels
 from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.drawing.keypoints_only import KeypointCanvas
 from tasks.pose.tables.keypoints import Keypoints
@@ -25,7 +25,7 @@ RED = np.array([255, 0, 0], np.uint8)
 
 
 def stamp_disks(image: np.ndarray, centers: np.ndarray, radius: int, color: np.ndarray) -> None:
-    for _, rows, columns in disk_pixels(centers, radius, image.shape):
+    for _, rows, columns in iterate_disk_pixels(centers, radius, image.shape):
         image[rows, columns] = color
 
 
@@ -72,7 +72,7 @@ def test_many_disks_are_stamped_in_pieces(monkeypatch: pytest.MonkeyPatch) -> No
     centers = np.random.default_rng(1).uniform(-5, 100, (200, 2))
     at_once, in_pieces = np.zeros((2, 90, 120, 3), np.uint8)
     stamp_disks(at_once, centers, 4, RED)
-    monkeypatch.setattr(disks, "MASK_PIXELS", 500)
+    monkeypatch.setattr(disks, "PIXELS_PER_PASS", 500)
     stamp_disks(in_pieces, centers, 4, RED)
     np.testing.assert_array_equal(in_pieces, at_once)
 
@@ -82,7 +82,7 @@ def still(*points: tuple[float, float, float], frames: int = 1) -> pd.DataFrame:
 
 
 def painted(poses: pd.DataFrame, style: LabelStyle, index: int = 0) -> np.ndarray:
-    return FramePainter(poses, style).paint(np.zeros((90, 120, 3), np.uint8), index)
+    return FramePainter(poses, style).paint_image(np.zeros((90, 120, 3), np.uint8), index)
 
 
 def color_at(picture: np.ndarray, x: int, y: int) -> tuple[int, ...]:
@@ -116,7 +116,7 @@ def test_trail_points_count_the_current_one() -> None:
 
 def test_the_crop_shifts_the_poses() -> None:
     painter = FramePainter(still((20, 20, 1), (20, 20, 0), (20, 20, 0)), PLAIN, (30, 40))
-    picture = painter.paint(np.zeros((90, 120, 3), np.uint8), 0)
+    picture = painter.paint_image(np.zeros((90, 120, 3), np.uint8), 0)
     assert color_at(picture, 50, 60) == rainbow(0.0)
     assert color_at(picture, 20, 20) == (0, 0, 0)
 
@@ -125,8 +125,8 @@ def test_the_callers_poses_stay_as_they_are() -> None:
     poses = scattered_poses(MULTI)
     before = poses.copy()
     painter = FramePainter(poses, PLAIN, (30, 40))
-    painter.paint(noise(1)[0], 0)
-    KeypointCanvas(poses, PLAIN).paint(0)
+    painter.paint_image(noise(1)[0], 0)
+    KeypointCanvas(poses, PLAIN).render_frame(0)
     pd.testing.assert_frame_equal(poses, before)
 
 
@@ -134,7 +134,7 @@ def test_a_read_only_frame_is_copied() -> None:
     frame = noise(1)[0]
     frame.flags.writeable = False
     before = frame.copy()
-    picture = FramePainter(still((20, 20, 1), (1, 1, 1), (9, 9, 1)), PLAIN).paint(frame, 0)
+    picture = FramePainter(still((20, 20, 1), (1, 1, 1), (9, 9, 1)), PLAIN).paint_image(frame, 0)
     np.testing.assert_array_equal(frame, before)
     assert (picture != frame).any()
 
@@ -145,8 +145,8 @@ def test_no_coordinate_crashes(value: float, size: tuple[int, int]) -> None:
     style = replace(PLAIN, draw_skeleton=True, trail_points=3, displayed_body_parts=None)
     points = [(value, value, 1.0), (value, 5, 1), (5, value, 1)]
     poses = pose_table(np.array([points] * 3), SINGLE)
-    FramePainter(poses, style).paint(noise(1, size)[0], 2)
-    KeypointCanvas(poses, style).paint(2)
+    FramePainter(poses, style).paint_image(noise(1, size)[0], 2)
+    KeypointCanvas(poses, style).render_frame(2)
 
 
 def test_columns_in_another_order_are_refused() -> None:
@@ -157,12 +157,14 @@ def test_columns_in_another_order_are_refused() -> None:
 
 def test_edges_join_the_parts_of_each_individual() -> None:
     keypoints = Keypoints(scattered_poses(MULTI))
-    assert keypoints.edges(PLAIN.skeleton, None) == [(0, 1), (3, 4), (1, 2), (4, 5)]
-    assert keypoints.edges(PLAIN.skeleton, ("ear", "tail")) == [(1, 2), (4, 5)]
+    assert keypoints.skeleton_edges(PLAIN.skeleton, None) == [(0, 1), (3, 4), (1, 2), (4, 5)]
+    assert keypoints.skeleton_edges(PLAIN.skeleton, ("ear", "tail")) == [(1, 2), (4, 5)]
 
 
 def test_keypoints_only_spans_the_positions_with_even_sides() -> None:
-    picture = KeypointCanvas(still((20, 20, 1), (201.9, 50, 0), (80, 147, 1)), PLAIN).paint(0)
+    picture = KeypointCanvas(still((20, 20, 1), (201.9, 50, 0), (80, 147, 1)), PLAIN).render_frame(
+        0
+    )
     assert picture.shape == (146, 200, 3)
     assert picture.dtype == np.uint8
     assert picture[20, 20].any()
@@ -178,12 +180,12 @@ def test_keypoints_only_without_a_visible_point_is_black(
 ) -> None:
     canvas = KeypointCanvas(still(*points, frames=2), replace(PLAIN, dot_size=1, trail_points=5))
     for index in range(2):
-        assert canvas.paint(index).shape == (64, 64, 3)
-        assert not canvas.paint(index).any()
+        assert canvas.render_frame(index).shape == (64, 64, 3)
+        assert not canvas.render_frame(index).any()
 
 
 def test_one_wild_coordinate_makes_no_giant_canvas() -> None:
-    picture = KeypointCanvas(still((1e12, 5, 1), (5, 5, 1), (8, 100, 1)), PLAIN).paint(0)
+    picture = KeypointCanvas(still((1e12, 5, 1), (5, 5, 1), (8, 100, 1)), PLAIN).render_frame(0)
     assert picture.shape == (100, 8192, 3)
 
 
@@ -191,7 +193,7 @@ def test_keypoints_only_shows_fainter_trails_below_the_dots() -> None:
     points = np.array([[(20 + 40 * i, 20, 1), (60, 80, 0.1), (150, 90, 1)] for i in range(3)])
     poses = pose_table(points, SINGLE)
     plain, trailing = (
-        KeypointCanvas(poses, replace(PLAIN, trail_points=trail)).paint(2).astype(int)
+        KeypointCanvas(poses, replace(PLAIN, trail_points=trail)).render_frame(2).astype(int)
         for trail in (0, 2)
     )
     np.testing.assert_array_equal(trailing[20, 100], plain[20, 100])
@@ -202,11 +204,11 @@ def test_keypoints_only_shows_fainter_trails_below_the_dots() -> None:
 
 def test_each_picture_of_keypoints_is_new() -> None:
     canvas = KeypointCanvas(scattered_poses(SINGLE), PLAIN)
-    first = canvas.paint(0)
+    first = canvas.render_frame(0)
     kept = first.copy()
-    canvas.paint(1)
+    canvas.render_frame(1)
     np.testing.assert_array_equal(first, kept)
-    np.testing.assert_array_equal(canvas.paint(0), kept)
+    np.testing.assert_array_equal(canvas.render_frame(0), kept)
 
 
 @pytest.mark.parametrize("dot_size", [1, 5, 30])
@@ -216,9 +218,9 @@ def test_all_keypoints_are_in_the_region_that_is_drawn_on(dot_size: int, trail_p
     poses = scattered_poses(SINGLE, 12, (400, 300))
     canvas = KeypointCanvas(poses, style)
     for index in range(len(poses)):
-        picture = canvas.paint(index)
-        region = canvas.draw(index)
+        picture = canvas.render_frame(index)
+        region = canvas.draw_frame(index)
         if region is not None:
-            np.testing.assert_array_equal(canvas.wiped(region)[..., :3], picture[region])
+            np.testing.assert_array_equal(canvas.take_region(region)[..., :3], picture[region])
             picture[region] = 0
         assert not picture.any()

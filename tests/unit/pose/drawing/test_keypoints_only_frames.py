@@ -7,7 +7,7 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from tasks.pose.drawing.keypoints_only import KeypointCanvas
-from tasks.pose.drawing.keypoints_only_frames import keypoint_planes
+from tasks.pose.drawing.keypoints_only_frames import draw_keypoint_frames
 from tests.pose_tables import PLAIN, SINGLE, pose_table, scattered_poses
 
 FRAMES = 30
@@ -19,8 +19,8 @@ STYLE = replace(PLAIN, keypoints_only=True, draw_skeleton=True, trail_points=3)
 def test_they_are_the_pictures_that_matplotlib_draws(size: tuple[int, int], kept: int) -> None:
     poses = scattered_poses(SINGLE, FRAMES, size)
     canvas = KeypointCanvas(poses, STYLE)
-    for index, planes in enumerate(keypoint_planes(poses, STYLE, kept)):
-        expected = canvas.paint(index).astype(int)
+    for index, planes in enumerate(draw_keypoint_frames(poses, STYLE, kept)):
+        expected = canvas.render_frame(index).astype(int)
         assert planes.shape == expected.shape
         brightness = planes.frame.to_ndarray()[: expected.shape[0], : expected.shape[1]]
         wanted = 16 + expected @ (0.2126, 0.7152, 0.0722) * 219 / 255
@@ -36,7 +36,7 @@ def test_frames_without_a_point_are_black() -> None:
     values[1::2] = [[20, 20, 1], [50, 50, 1], [150, 120, 1]]
     frames = [
         planes.frame.to_ndarray().copy()
-        for planes in keypoint_planes(pose_table(values, SINGLE), STYLE, 1)
+        for planes in draw_keypoint_frames(pose_table(values, SINGLE), STYLE, 1)
     ]
     assert [len(np.unique(frame[:120])) for frame in frames[::2]] == [1, 1]
     assert all(len(np.unique(frame[:120])) > 1 for frame in frames[1::2])

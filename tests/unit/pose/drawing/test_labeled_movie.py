@@ -17,7 +17,7 @@ from av.video.frame import PictureType
 
 from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
-from tasks.pose.drawing.movie_writer import Clock, MovieWriter
+from tasks.pose.drawing.movie_writer import FrameClock, MovieWriter
 from tests.paths import ROOT
 from tests.pose_tables import PLAIN, SINGLE, noise, scattered_poses
 
@@ -91,7 +91,7 @@ def test_browsers_can_play_and_seek_it(tmp_path: Path) -> None:
 def test_the_pictures_are_those_that_were_painted(tmp_path: Path) -> None:
     frames, poses = smooth(5), scattered_poses(SINGLE, 5)
     painter = FramePainter(poses, PLAIN)
-    expected = [painter.paint(frame.copy(), index) for index, frame in enumerate(frames)]
+    expected = [painter.paint_image(frame.copy(), index) for index, frame in enumerate(frames)]
     write_labeled_movie(frames, poses, tmp_path / "m.mp4", PLAIN, frame_rate=THIRTY)
     found = [frame.to_ndarray(format="rgb24") for frame in decode(tmp_path / "m.mp4")]
     # Dots lose the sharp edge of their color, which has half the resolution.
@@ -102,7 +102,7 @@ def test_the_pictures_are_those_that_were_painted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(64, 64), (1280, 720)])
 def test_colors_survive(tmp_path: Path, color: tuple[int, ...], size: tuple[int, int]) -> None:
     picture = np.broadcast_to(np.array(color, np.uint8), (size[1], size[0], 3))
-    with MovieWriter(tmp_path / "m.mp4", Clock.constant(THIRTY)) as writer:
+    with MovieWriter(tmp_path / "m.mp4", FrameClock.from_frame_rate(THIRTY)) as writer:
         writer.write(picture)
     [frame] = decode(tmp_path / "m.mp4")
     found = frame.to_ndarray(format="rgb24")[size[1] // 2, size[0] // 2]
@@ -111,7 +111,7 @@ def test_colors_survive(tmp_path: Path, color: tuple[int, ...], size: tuple[int,
 
 @pytest.mark.parametrize("size", [(121, 90), (120, 91), (33, 17), (1, 1)])
 def test_odd_sides_are_padded_with_what_is_there(tmp_path: Path, size: tuple[int, int]) -> None:
-    with MovieWriter(tmp_path / "m.mp4", Clock.constant(THIRTY)) as writer:
+    with MovieWriter(tmp_path / "m.mp4", FrameClock.from_frame_rate(THIRTY)) as writer:
         writer.write(np.full((size[1], size[0], 3), 200, np.uint8))
     [frame] = decode(tmp_path / "m.mp4")
     assert (frame.width, frame.height) == (size[0] + size[0] % 2, size[1] + size[1] % 2)
@@ -171,7 +171,7 @@ def test_a_rate_that_cannot_be_is_refused(tmp_path: Path, rate: Fraction) -> Non
     ("rate", "gop"), [(Fraction(1, 10), 1), (THIRTY, 30), (Fraction(500), 250)]
 )
 def test_key_frames_come_every_second_or_so(tmp_path: Path, rate: Fraction, gop: int) -> None:
-    with MovieWriter(tmp_path / "m.mp4", Clock.constant(rate)) as writer:
+    with MovieWriter(tmp_path / "m.mp4", FrameClock.from_frame_rate(rate)) as writer:
         for _ in range(gop + 1):
             writer.write(np.zeros((32, 32, 3), np.uint8))
     kinds = [frame.pict_type == PictureType.I for frame in decode(tmp_path / "m.mp4")]
@@ -241,9 +241,9 @@ from fractions import Fraction
 from pathlib import Path
 import av.logging
 import numpy as np
-from tasks.pose.drawing.movie_writer import Clock, MovieWriter
+from tasks.pose.drawing.movie_writer import FrameClock, MovieWriter
 av.logging.set_level(av.logging.ERROR)  # as torchvision does
-writer = MovieWriter(Path(sys.argv[1]), Clock.constant(Fraction(30)), threads=2)
+writer = MovieWriter(Path(sys.argv[1]), FrameClock.from_frame_rate(Fraction(30)), threads=2)
 try:
     with writer:
         for frame in np.random.default_rng(7).integers(0, 256, (2, 90, 120, 3), np.uint8):

@@ -15,9 +15,9 @@ from av.video.reformatter import ColorPrimaries, ColorTrc
 from tasks.pose.drawing import frame_painter
 from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
-from tasks.pose.drawing.yuv_painter import Brush
+from tasks.pose.drawing.yuv_painter import YuvPainter
 from tasks.pose.movies.reader import open_movie
-from tasks.pose.movies.yuv_frame import Planes
+from tasks.pose.movies.yuv_frame import YuvFrame
 from tasks.processes.prefetch import threads
 from tests.movie_files import write_movie
 from tests.pose_tables import PLAIN, SINGLE, scattered_poses
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.pose.drawing.frame_painter import LabelStyle
-    from tasks.pose.drawing.pixels import Pixels
-    from tasks.pose.drawing.yuv_painter import Marks
+    from tasks.pose.drawing.pixels import ColoredPixels
+    from tasks.pose.drawing.yuv_painter import PlaneMarks
 
 FRAMES, SIZE = 6, (96, 64)
 STYLES = {
@@ -59,8 +59,8 @@ def write(path: Path, pixel_format: str = "yuv420p", **colors: int) -> Path:
     return path
 
 
-def planes_of(movie: Path) -> Iterator[Planes]:
-    for planes, _ in open_movie(movie).pictures():
+def planes_of(movie: Path) -> Iterator[YuvFrame]:
+    for planes, _ in open_movie(movie).read_paintable_frames():
         assert planes is not None
         yield planes
 
@@ -84,9 +84,9 @@ def test_what_is_drawn_is_drawn_on_the_same_pixels(tmp_path: Path, style: LabelS
     movie = write(tmp_path / "m.mp4")
     painter = FramePainter(poses(), style)
     for index, (planes, image) in enumerate(zip(planes_of(movie), open_movie(movie), strict=True)):
-        painted = painter.paint(image.copy(), index)
+        painted = painter.paint_image(image.copy(), index)
         before = planes.frame.to_ndarray()[: SIZE[1]].astype(int)
-        after = painter.paint_planes(planes, index).frame.to_ndarray()[: SIZE[1]].astype(int)
+        after = painter.paint_yuv_frame(planes, index).frame.to_ndarray()[: SIZE[1]].astype(int)
         changed = (painted != image).any(axis=2)
         assert (after[~changed] == before[~changed]).all()
         red, green, blue = painted[changed].astype(float).T
@@ -99,7 +99,7 @@ def test_what_is_drawn_is_drawn_on_the_same_pixels(tmp_path: Path, style: LabelS
 def test_helpers_draw_what_is_drawn_without_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, style: LabelStyle, helpers: int
 ) -> None:
-    monkeypatch.setattr(frame_painter, "_MOST_AHEAD", 3)
+    monkeypatch.setattr(frame_painter, "_MAX_FRAMES_PER_GROUP", 3)
     movie = write_movie(tmp_path / "m.mp4", 40)
     table = scattered_poses(SINGLE, 40, SIZE)
     order = [*range(40), 7, 8, 9, 10, 39, 0, 20, 19]  # as a movie is shown, and then in any order
@@ -110,25 +110,25 @@ def test_helpers_draw_what_is_drawn_without_them(
         for index, planes in (frames[index] for index in order):
             image = planes.frame.to_ndarray(format="rgb24")
             np.testing.assert_array_equal(
-                painter.paint(image.copy(), index), alone.paint(image.copy(), index)
+                painter.paint_image(image.copy(), index), alone.paint_image(image.copy(), index)
             )
             np.testing.assert_array_equal(
-                painter.paint_planes(planes, index).frame.to_ndarray(),
-                alone.paint_planes(planes, index).frame.to_ndarray(),
+                painter.paint_yuv_frame(planes, index).frame.to_ndarray(),
+                alone.paint_yuv_frame(planes, index).frame.to_ndarray(),
             )
 
 
 def test_a_helper_that_fails_ends_the_movie(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame_painter, "_MOST_AHEAD", 2)
+    monkeypatch.setattr(frame_painter, "_MAX_FRAMES_PER_GROUP", 2)
     failed: list[str] = []
 
-    def fail(self: Brush, pixels: Pixels, *_: object) -> list[Marks]:
+    def fail(self: YuvPainter, pixels: ColoredPixels, *_: object) -> list[PlaneMarks]:
         failed.append(threading.current_thread().name.partition("_")[0])
         raise MemoryError("no room for marks")
 
-    monkeypatch.setattr(Brush, "marks", fail)
+    monkeypatch.setattr(YuvPainter, "marks", fail)
     movie = write_movie(tmp_path / "m.mp4", 40)
     target = tmp_path / "labeled.mp4"
     with pytest.raises(MemoryError, match="no room for marks"):
@@ -154,7 +154,7 @@ def test_the_movie_looks_as_the_one_that_went_through_rgb(
     mine = labeled(planes_of(movie), tmp_path / "planes.mp4", style)
     theirs = labeled(open_movie(movie), tmp_path / "rgb.mp4", style)
     painter = FramePainter(poses(), style)
-    drawn = np.stack([painter.paint(f.copy(), i) for i, f in enumerate(open_movie(movie))])
+    drawn = np.stack([painter.paint_image(f.copy(), i) for i, f in enumerate(open_movie(movie))])
     off = np.abs(mine - drawn).mean()
     assert off <= np.abs(theirs - drawn).mean() + 0.5
     assert off < 6
@@ -166,7 +166,7 @@ def test_colors_are_those_that_the_movie_declares(tmp_path: Path, space: int, fu
     movie = write(tmp_path / "m.mp4", colorspace=space, color_range=full)
     mine = labeled(planes_of(movie), tmp_path / "planes.mp4", PLAIN)
     painter = FramePainter(poses(), PLAIN)
-    drawn = np.stack([painter.paint(f.copy(), i) for i, f in enumerate(open_movie(movie))])
+    drawn = np.stack([painter.paint_image(f.copy(), i) for i, f in enumerate(open_movie(movie))])
     assert np.abs(mine - drawn).mean() < 4
     with av.open(str(tmp_path / "planes.mp4")) as container:
         context = container.streams.video[0].codec_context
@@ -186,7 +186,7 @@ def test_colors_are_those_that_the_movie_declares(tmp_path: Path, space: int, fu
 def test_other_movies_go_through_rgb(tmp_path: Path, movie: dict[str, Any]) -> None:
     path = write_movie(tmp_path / "m.mp4", 3, **movie)
     images = list(open_movie(path))
-    found = list(open_movie(path).pictures())
+    found = list(open_movie(path).read_paintable_frames())
     assert [planes for planes, _ in found] == [None] * 3
     np.testing.assert_array_equal([image() for _, image in found], images)
 
@@ -197,7 +197,7 @@ def test_hdr_goes_through_rgb(tmp_path: Path) -> None:
         "color_primaries": ColorPrimaries.BT2020,
     }
     path = write(tmp_path / "m.mp4", "yuv420p", **hdr)
-    assert {planes for planes, _ in open_movie(path).pictures()} == {None}
+    assert {planes for planes, _ in open_movie(path).read_paintable_frames()} == {None}
 
 
 def test_the_decoders_frames_are_left_as_they_are(tmp_path: Path) -> None:
@@ -206,9 +206,9 @@ def test_the_decoders_frames_are_left_as_they_are(tmp_path: Path) -> None:
     untouched = list(open_movie(movie))
     style = replace(PLAIN, dot_size=40, p_cutoff=0.0)
     painter = FramePainter(scattered_poses(SINGLE, 20, SIZE), style)
-    for index, (planes, image) in enumerate(open_movie(movie).pictures()):
+    for index, (planes, image) in enumerate(open_movie(movie).read_paintable_frames()):
         assert planes is not None
-        painter.paint_planes(planes, index)
+        painter.paint_yuv_frame(planes, index)
         np.testing.assert_array_equal(image(), untouched[index])
 
 
@@ -216,7 +216,7 @@ def test_both_kinds_may_be_in_one_movie(tmp_path: Path) -> None:
     movie = write(tmp_path / "m.mp4")
     both = [
         image() if index % 2 else planes
-        for index, (planes, image) in enumerate(open_movie(movie).pictures())
+        for index, (planes, image) in enumerate(open_movie(movie).read_paintable_frames())
     ]
     mixed = labeled(both, tmp_path / "both.mp4", PLAIN)
     assert np.abs(mixed - labeled(planes_of(movie), tmp_path / "p.mp4", PLAIN)).mean() < 2

@@ -14,7 +14,7 @@ from tests.pose_tables import PLAIN, SINGLE, scattered_poses
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tasks.pose.movies.yuv_frame import Planes
+    from tasks.pose.movies.yuv_frame import YuvFrame
 
 SIZE = (96, 64)
 
@@ -26,10 +26,10 @@ def test_a_frame_stays_as_it_is_while_it_is_kept(tmp_path: Path, kept: int) -> N
     poses = scattered_poses(SINGLE, 40, SIZE)
     alone, painter = FramePainter(poses, style), FramePainter(poses, style, kept=kept)
     expected: list[np.ndarray] = []
-    in_use: list[Planes] = []
-    for index, (planes, _) in enumerate(open_movie(movie).pictures()):
+    in_use: list[YuvFrame] = []
+    for index, (planes, _) in enumerate(open_movie(movie).read_paintable_frames()):
         assert planes is not None
-        expected.append(alone.paint_planes(planes, index).frame.to_ndarray())
-        in_use = [*in_use, painter.paint_planes(planes, index)][-kept:]
+        expected.append(alone.paint_yuv_frame(planes, index).frame.to_ndarray())
+        in_use = [*in_use, painter.paint_yuv_frame(planes, index)][-kept:]
         for shown, wanted in zip(in_use, expected[-kept:], strict=True):
             np.testing.assert_array_equal(shown.frame.to_ndarray(), wanted)

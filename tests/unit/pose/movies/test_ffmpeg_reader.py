@@ -21,10 +21,10 @@ from av.stream import Disposition
 
 from tasks.errors import BadInput
 from tasks.pose.movies import ffmpeg_reader
-from tasks.pose.movies.frame_ledger import lost_warnings
-from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe
-from tasks.pose.movies.start_times import length_of
-from tasks.pose.movies.timing import Timing, named_runs, runs
+from tasks.pose.movies.frame_ledger import lost_frame_warnings
+from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
+from tasks.pose.movies.start_times import compute_duration
+from tasks.pose.movies.timing import Timing, format_frame_ranges, group_into_ranges
 from tests.movie_files import picture, write_movie
 
 NTSC = Fraction(30000, 1001)
@@ -44,13 +44,13 @@ def read(path: Path) -> tuple[list[Image], MovieReader]:
 
 
 def timing(path: Path) -> Timing:
-    return read(path)[1].timing()
+    return read(path)[1].compute_timing()
 
 
 def refusal(path: Path) -> str:
     """Why a movie is refused, by its probe and by its reader alike, in one line."""
     texts = []
-    for attempt in (lambda: probe(path, "mouse 1.mp4"), lambda: read(path)):
+    for attempt in (lambda: probe_movie(path, "mouse 1.mp4"), lambda: read(path)):
         with pytest.raises(BadInput) as caught:
             attempt()
         texts.append(str(caught.value))
@@ -133,7 +133,8 @@ def erase(path: Path, lost: list[int], data: bytes = b"\0") -> None:
 
 
 def said(lost: list[int]) -> str:
-    return f"frames that can't be decoded: {named_runs(runs(lost))}; the others keep their times"
+    ranges = format_frame_ranges(group_into_ranges(lost))
+    return f"frames that can't be decoded: {ranges}; the others keep their times"
 
 
 DIGEST = """
@@ -143,7 +144,7 @@ os.sched_setaffinity(0, map(int, sys.argv[2:]))
 from tasks.pose.movies.reader import open_movie
 reader = open_movie(Path(sys.argv[1]))
 frames = [hashlib.sha256(frame.tobytes()).hexdigest() for frame in reader]
-print(len(frames), frames, reader.errors, reader.timing().seconds.tolist())
+print(len(frames), frames, reader.errors, reader.compute_timing().seconds.tolist())
 """
 """A program that tells what it reads of a movie on some processors."""
 
@@ -191,15 +192,15 @@ class TestKindsOfMovies:
         path = write_movie(
             tmp_path / f"m.{suffix}", 24, codec=codec, pixel_format=pixel_format, options=options
         )
-        info = probe(path)
+        info = probe_movie(path)
         assert (info.width, info.height, info.declared_frames) == (96, 64, 24)
         assert info.frame_rate == 30
         assert info.codec == CODECS.get(codec, codec)
         frames, reader = read(path)
         assert order(frames) == list(range(24)) or "gray" in pixel_format
         assert {(frame.shape, frame.dtype.name) for frame in frames} == {((64, 96, 3), "uint8")}
-        assert (reader.frames, reader.errors) == (24, [])
-        times = reader.timing()
+        assert (reader.frame_count, reader.errors) == (24, [])
+        times = reader.compute_timing()
         assert_even(times, Fraction(30))
 
     def test_making_one_for_a_test_leaves_this_process_as_urgent_as_it_was(
@@ -215,14 +216,14 @@ class TestKindsOfMovies:
         self, tmp_path: Path, suffix: str, codec: str, width: int, height: int
     ) -> None:
         path = write_movie(tmp_path / f"m.{suffix}", 3, codec=codec, width=width, height=height)
-        assert (probe(path).width, probe(path).height) == (width, height)
+        assert (probe_movie(path).width, probe_movie(path).height) == (width, height)
         assert [frame.shape for frame in read(path)[0]] == [(height, width, 3)] * 3
 
     @pytest.mark.parametrize("name", ["m.MP4", "m.Avi", "a b%d:?#[1].mp4", "ä\n.mp4", "-y.mp4"])
     def test_any_name_will_do(self, movie: Path, name: str) -> None:
         write_movie(movie, 2)
         path = movie.rename(movie.with_name(name))
-        assert probe(path).declared_frames == 2
+        assert probe_movie(path).declared_frames == 2
         assert len(read(path)[0]) == 2
 
     def test_content_counts_more_than_the_suffix(self, tmp_path: Path) -> None:
@@ -233,7 +234,7 @@ class TestKindsOfMovies:
         write_movie(movie, 1, rate=25)
         frames, reader = read(movie)
         assert len(frames) == 1
-        assert_even(reader.timing(), Fraction(25))
+        assert_even(reader.compute_timing(), Fraction(25))
 
     def test_interlaced_movies_are_read_as_whole_frames(self, movie: Path) -> None:
         """OpenCV's newer builds refuse to convert these, and return whatever was in memory."""
@@ -247,22 +248,22 @@ class TestKindsOfMovies:
             options={"g": "5"},
             container_options={"movflags": "frag_keyframe+empty_moov"},
         )
-        assert probe(movie).declared_frames is None
+        assert probe_movie(movie).declared_frames is None
         assert order(read(movie)[0]) == list(range(20))
 
     def test_a_movie_can_be_read_again(self, movie: Path) -> None:
         reader = open_movie(write_movie(movie, 5))
-        assert len(list(reader)) == len(list(reader)) == reader.frames == 5
-        assert len(reader.timing().seconds) == 5
+        assert len(list(reader)) == len(list(reader)) == reader.frame_count == 5
+        assert len(reader.compute_timing().seconds) == 5
 
     def test_reading_can_stop_early(self, movie: Path) -> None:
         reader = open_movie(write_movie(movie, 30))
         frames = iter(reader)
         next(frames)
         next(frames)
-        assert reader.frames == 2
+        assert reader.frame_count == 2
         frames.close()  # type: ignore[attr-defined]
-        assert len(reader.timing().seconds) == 2
+        assert len(reader.compute_timing().seconds) == 2
 
     def test_sound_beside_the_pictures_is_left_alone(self, movie: Path) -> None:
         with av.open(str(movie), "w") as container:
@@ -273,7 +274,7 @@ class TestKindsOfMovies:
             add_sound(container, [*packets, *video.encode(None)])
         frames_read, reader = read(movie)
         assert order(frames_read) == list(range(20))
-        assert_even(reader.timing(), Fraction(30))
+        assert_even(reader.compute_timing(), Fraction(30))
 
     def test_the_first_of_two_video_streams_is_read(self, movie: Path) -> None:
         with av.open(str(movie), "w") as container:
@@ -284,7 +285,7 @@ class TestKindsOfMovies:
                     image = picture(index, stream.width, stream.height)
                     container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
                 container.mux(stream.encode(None))
-        assert probe(movie).width == 64
+        assert probe_movie(movie).width == 64
         assert len(read(movie)[0]) == 3
 
 
@@ -300,11 +301,11 @@ class TestTurnedMovies:
         ours = read(movie)[0][0]
         np.testing.assert_array_equal(ours, theirs[:, :, ::-1])
         assert ours.flags.c_contiguous
-        assert (probe(movie).height, probe(movie).width) == ours.shape[:2]
+        assert (probe_movie(movie).height, probe_movie(movie).width) == ours.shape[:2]
 
     def test_a_quarter_turn_swaps_the_sides(self, movie: Path) -> None:
         turn(write_movie(movie, 2), 90)
-        assert (probe(movie).width, probe(movie).height) == (64, 96)
+        assert (probe_movie(movie).width, probe_movie(movie).height) == (64, 96)
 
     def test_a_rotation_that_is_none_is_ignored(self, movie: Path) -> None:
         write_movie(movie, 2)
@@ -367,21 +368,21 @@ class TestEditLists:
     ) -> None:
         write_movie(movie, 30, options={"g": "10", "bf": bframes})
         edit(movie, first, shown)
-        assert probe(movie).declared_frames == shown
+        assert probe_movie(movie).declared_frames == shown
         frames, reader = read(movie)
         assert all(
             np.array_equal(ours, theirs[:, :, ::-1])
             for ours, theirs in zip(frames, opencv_frames(movie), strict=True)
         )
         assert order_of(frames, 30) == list(range(first, first + shown))
-        assert_even(reader.timing(), Fraction(30))
+        assert_even(reader.compute_timing(), Fraction(30))
 
     @pytest.mark.parametrize("shift", [-12, -5, 15])
     def test_times_that_begin_below_or_above_zero(self, movie: Path, shift: int) -> None:
         copy_packets(write_movie(movie, 30, options={"g": "10", "bf": "0"}), shift=shift)
         frames, reader = read(movie)
         assert order_of(frames, 30) == list(range(max(0, -shift), 30))
-        assert_even(reader.timing(), Fraction(30))
+        assert_even(reader.compute_timing(), Fraction(30))
 
 
 class TestClaims:
@@ -398,10 +399,10 @@ class TestClaims:
         if not indexed:
             data = path.read_bytes()
             path.write_bytes(data[: data.index(b"idx1")])
-        assert probe(path).declared_frames == declared
+        assert probe_movie(path).declared_frames == declared
         frames, reader = read(path)
         assert order(frames) == list(range(20))
-        assert_even(reader.timing(), Fraction(30))
+        assert_even(reader.compute_timing(), Fraction(30))
 
     def test_no_duration(self, movie: Path) -> None:
         write_movie(movie, 20)
@@ -409,7 +410,7 @@ class TestClaims:
             overwrite(movie, box, place, ">I", 0)
         frames, reader = read(movie)
         assert order(frames) == list(range(20))
-        assert_even(reader.timing(), Fraction(30))
+        assert_even(reader.compute_timing(), Fraction(30))
 
     def test_frames_at_one_time_are_put_between_their_neighbors(self, movie: Path) -> None:
         """The table of times becomes: nine steps, none, a double one, and the others."""
@@ -426,7 +427,7 @@ class TestClaims:
             overwrite(movie, box, -4, ">I", size + len(longer) - len(data))
         frames, reader = read(movie)
         assert order(frames) == list(range(20))
-        times = reader.timing().seconds
+        times = reader.compute_timing().seconds
         assert (np.diff(times) > 0).all()
         assert times[-1] == pytest.approx(19 / 30)
 
@@ -438,7 +439,7 @@ class TestClaims:
             stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
             container.start_encoding()
         with pytest.raises(BadInput) as caught:
-            probe(path)
+            probe_movie(path)
         assert len(str(caught.value).splitlines()) == 1
 
 
@@ -473,9 +474,11 @@ class TestGaps:
         erase(path, lost, data)
         frames, reader = read(path)
         kept = [index for index in range(40) if index not in lost]
-        np.testing.assert_allclose(reader.timing().seconds, np.array(kept) / 30, atol=1e-6)
+        np.testing.assert_allclose(reader.compute_timing().seconds, np.array(kept) / 30, atol=1e-6)
         assert len(frames) == len(kept)
-        assert lost_warnings(probe(path).declared_frames, reader.timing()) == [said(lost)]
+        assert lost_frame_warnings(probe_movie(path).declared_frames, reader.compute_timing()) == [
+            said(lost)
+        ]
         assert reader.errors[0].startswith(f"after {lost[0]} frames: ")
 
     @pytest.mark.parametrize(("suffix", "codec", "pixel_format"), [KINDS[1], KINDS[4]])
@@ -486,10 +489,10 @@ class TestGaps:
         write_movie(path, 40, codec=codec, pixel_format=pixel_format, options={"g": "1"})
         erase(path, [0, 1, 38, 39])
         _, reader = read(path)
-        times = reader.timing()
+        times = reader.compute_timing()
         np.testing.assert_allclose(times.seconds, np.arange(2, 38) / 30, atol=1e-6)
-        assert float(length_of(times)) == pytest.approx(40 / 30)
-        assert lost_warnings(40, times) == [said([0, 1, 38, 39])]
+        assert float(compute_duration(times)) == pytest.approx(40 / 30)
+        assert lost_frame_warnings(40, times) == [said([0, 1, 38, 39])]
 
     @pytest.mark.parametrize("bframes", ["2", "3"])
     @pytest.mark.parametrize("packet", range(20, 29))
@@ -500,7 +503,7 @@ class TestGaps:
         whole = read(movie)[0]
         erase(movie, [packet])
         frames, reader = read(movie)
-        times = reader.timing()
+        times = reader.compute_timing()
         assert (times.warnings, len(frames) < 60) == ((), True)
         places = np.rint(times.seconds * 30).astype(int).tolist()
         np.testing.assert_allclose(times.seconds, np.array(places) / 30, atol=1e-6)
@@ -509,7 +512,7 @@ class TestGaps:
         ]
         assert len(sound) > 30
         assert all(np.array_equal(frames[i], whole[places[i]]) for i in sound)
-        assert lost_warnings(60, times) == [said(sorted({*range(60)} - {*places}))]
+        assert lost_frame_warnings(60, times) == [said(sorted({*range(60)} - {*places}))]
 
     @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
     def test_where_avi_does_not_tell_the_times_it_is_said(self, tmp_path: Path, codec: str) -> None:
@@ -519,7 +522,7 @@ class TestGaps:
         erase(path, [21])
         times = timing(path)
         assert times.warnings[-1].startswith("an AVI movie with B-frames does not store")
-        assert lost_warnings(60, times) == []
+        assert lost_frame_warnings(60, times) == []
         assert (np.diff(times.seconds) > 0).all()
         assert times.seconds[-1] == pytest.approx(59 / 30)
 
@@ -535,7 +538,7 @@ class TestGaps:
         frames, reader = read(path)
         kept = [index for index in range(24) if index not in range(12, 17)]
         assert order_of(frames, 24) == kept
-        np.testing.assert_allclose(reader.timing().seconds, np.array(kept) / 30, atol=1e-6)
+        np.testing.assert_allclose(reader.compute_timing().seconds, np.array(kept) / 30, atol=1e-6)
 
 
 class TestBrokenMovies:
@@ -543,10 +546,10 @@ class TestBrokenMovies:
         write_movie(movie, 60, container_options={"movflags": "faststart"})
         movie.write_bytes(movie.read_bytes()[: int(movie.stat().st_size * 0.7)])
         frames, reader = read(movie)
-        assert probe(movie).declared_frames == 60
+        assert probe_movie(movie).declared_frames == 60
         assert 5 < len(frames) < 60
         assert order(frames[:-4]) == list(range(len(frames) - 4))
-        assert reader.timing().frame_rate == 30
+        assert reader.compute_timing().frame_rate == 30
 
     def test_a_recording_without_its_index_is_refused(self, movie: Path) -> None:
         write_movie(movie, 60)
@@ -563,7 +566,7 @@ class TestBrokenMovies:
         assert all(len(error.splitlines()) == 1 for error in reader.errors)
         assert 30 < len(frames) <= 60
         # What is left keeps its time: the last frame is where it was.
-        assert reader.timing().seconds[-1] == pytest.approx(59 / 30)
+        assert reader.compute_timing().seconds[-1] == pytest.approx(59 / 30)
 
     @pytest.mark.parametrize(
         ("name", "codec", "skipped", "said"),
@@ -623,7 +626,10 @@ class TestBrokenMovies:
 
         errors: list[str] = []
         container, stream = SimpleNamespace(demux=demux), SimpleNamespace(decode=decode)
-        assert list(ffmpeg_reader._decoded(container, stream, errors, [])) == [shown, shown]
+        assert list(ffmpeg_reader._decode_frames(container, stream, errors, [])) == [
+            shown,
+            shown,
+        ]
         assert errors == ["the file cannot be read to its end: Input/output error"]
 
     def test_a_size_that_changes_on_the_way_is_refused(self, tmp_path: Path) -> None:
@@ -712,7 +718,7 @@ class TestWhatIsNoMovie:
         start = data.index(b"mdat") + 4
         movie.write_bytes(data[:start] + b"\0" * (len(data) - start))
         with pytest.raises(BadInput, match="no frame of it can be decoded"):
-            probe(movie)
+            probe_movie(movie)
         assert read(movie)[0] == []
 
     def test_frames_larger_than_memory(self, movie: Path, monkeypatch: pytest.MonkeyPatch) -> None:

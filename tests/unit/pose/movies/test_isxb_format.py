@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tasks.errors import BadInput
 from tasks.pose.movies.isxb_format import (
     HEADER_SIZE,
-    LARGEST_SESSION,
-    Header,
-    Section,
+    MAX_SESSION_BYTES,
+    FileSection,
+    RecordingHeader,
     parse_header,
     parse_samples,
     parse_session,
@@ -23,11 +23,11 @@ from tasks.pose.movies.isxb_format import (
 from tests.isxb_files import START_MS, SYSTEM, write_isxb
 
 NAME = "m.isxb"
-NOTHING = Section(0, 0)
-HEADER = Header(Fraction(5), 2, 0, NOTHING, NOTHING, NOTHING)
+NOTHING = FileSection(0, 0)
+HEADER = RecordingHeader(Fraction(5), 2, 0, NOTHING, NOTHING, NOTHING)
 
 
-def header_of(path: Path) -> Header:
+def header_of(path: Path) -> RecordingHeader:
     data = path.read_bytes()
     return parse_header(data[:HEADER_SIZE], len(data), NAME)
 
@@ -91,7 +91,7 @@ class TestHeader:
         assert said in refusal(write_isxb(movie, 3, header=numbers).read_bytes())
 
     def test_parts_too_large_for_memory(self, movie: Path) -> None:
-        data = write_isxb(movie, 3, header={11: LARGEST_SESSION + 1}).read_bytes()
+        data = write_isxb(movie, 3, header={11: MAX_SESSION_BYTES + 1}).read_bytes()
         assert "expected at most 16,777,216 bytes on its session" in refusal(data, 2**40)
         data = write_isxb(movie, 3, header={9: 2**31}).read_bytes()
         assert "cannot be right" in refusal(data, 2**40)
@@ -117,7 +117,7 @@ class TestSession:
         assert session.start == Fraction(15, 2)
         assert session.camera == "camera-1"
         assert session.recording == f"{SYSTEM}-{START_MS}"
-        assert session.system == SYSTEM
+        assert session.recorder_serials == SYSTEM
 
     def test_a_start_that_is_finer_than_the_header_s_counts(self, movie: Path) -> None:
         start = {"secsSinceEpoch": {"num": 10, "den": 3}, "utcOffset": 0}
@@ -139,7 +139,7 @@ class TestSession:
     def test_a_recording_without_serial_numbers_is_of_no_known_system(
         self, movie: Path, name: str | None
     ) -> None:
-        assert session_of(write_isxb(movie, 2, uuid=name)).system is None
+        assert session_of(write_isxb(movie, 2, uuid=name)).recorder_serials is None
 
     @pytest.mark.parametrize("data", [b"{", b"\xff\xfe", b"[" * 100_000, b"9" * 10_000])
     def test_what_is_no_json(self, data: bytes) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose.movies import isx_decoder
-from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe
+from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
 from tests.isxb_files import FIRST_COUNT, HEADER, START_MS, SYSTEM, gray, jpeg, jpegs, write_isxb
 from tests.paths import ROOT, SHARED, needs_shared
 
@@ -35,7 +35,7 @@ def read(path: Path) -> tuple[list[Image], MovieReader]:
 
 def refusal(path: Path) -> str:
     texts = []
-    for attempt in (lambda: probe(path), lambda: read(path)):
+    for attempt in (lambda: probe_movie(path), lambda: read(path)):
         with pytest.raises(BadInput) as caught:
             attempt()
         texts.append(str(caught.value))
@@ -63,7 +63,7 @@ def assert_isx_pictures(path: Path, indices: list[int]) -> MovieReader:
         assert digests(frame[:, :, channel] for frame in frames) == digests(
             isx_pictures(path, indices)
         )
-    assert reader.frames == len(indices)
+    assert reader.frame_count == len(indices)
     assert reader.errors == []
     return reader
 
@@ -71,7 +71,7 @@ def assert_isx_pictures(path: Path, indices: list[int]) -> MovieReader:
 class TestPictures:
     def test_are_those_of_isx(self, movie: Path) -> None:
         assert_isx_pictures(write_isxb(movie, 8), list(range(8)))
-        info = probe(movie)
+        info = probe_movie(movie)
         assert (info.width, info.height, info.declared_frames) == (64, 48, 8)
         assert (info.codec, info.frame_rate) == ("mjpeg", Fraction(20))
 
@@ -79,12 +79,12 @@ class TestPictures:
     def test_dropped_frames_are_left_out(self, movie: Path, raw: bool) -> None:
         write_isxb(movie, 11, dropped=DROPPED, raw=raw)
         assert_isx_pictures(movie, KEPT)
-        assert probe(movie).declared_frames == 11
+        assert probe_movie(movie).declared_frames == 11
 
     @needs_shared
     def test_real_recordings(self) -> None:
         for path in sorted((SHARED / "movies").glob("*.isxb")):
-            declared = probe(path).declared_frames
+            declared = probe_movie(path).declared_frames
             assert declared in {10, 20}
             assert_isx_pictures(path, list(range(declared)))
 
@@ -99,18 +99,18 @@ class TestPictures:
 
     def test_a_recording_can_be_read_again_and_left_early(self, movie: Path) -> None:
         reader = open_movie(write_isxb(movie, 5))
-        assert len(list(reader)) == len(list(reader)) == reader.frames == 5
+        assert len(list(reader)) == len(list(reader)) == reader.frame_count == 5
         frames = iter(reader)
         next(frames)
         frames.close()  # type: ignore[attr-defined]
-        assert reader.frames == len(reader.timing().seconds) == 1
+        assert reader.frame_count == len(reader.compute_timing().seconds) == 1
 
 
 class TestTimes:
     def test_come_from_the_counter(self, movie: Path) -> None:
         counts = [FIRST_COUNT + step for step in (0, 52_012, 100_012, 152_010)]
         samples = [{"fc": i, "tsc": count} for i, count in enumerate(counts)]
-        times = read(write_isxb(movie, 4, samples=samples))[1].timing()
+        times = read(write_isxb(movie, 4, samples=samples))[1].compute_timing()
         assert times.seconds.tolist() == [0, 0.052012, 0.100012, 0.152010]
         assert not times.constant
         recording = times.recording
@@ -121,7 +121,7 @@ class TestTimes:
 
     @pytest.mark.parametrize("raw", [False, True])
     def test_dropped_frames_leave_their_gap(self, movie: Path, raw: bool) -> None:
-        times = read(write_isxb(movie, 11, dropped=DROPPED, raw=raw))[1].timing()
+        times = read(write_isxb(movie, 11, dropped=DROPPED, raw=raw))[1].compute_timing()
         assert times.seconds.tolist() == [i * 50_000 / 1e6 for i in KEPT]
         recording = times.recording
         assert recording is not None
@@ -139,7 +139,7 @@ class TestTimes:
         whole[10] += len(longer) - len(data)
         movie.write_bytes(HEADER.pack(*whole) + longer[HEADER.size :])
         frames, reader = read(movie)
-        recording = reader.timing().recording
+        recording = reader.compute_timing().recording
         assert recording is not None
         assert recording.positions.tolist() == KEPT
         assert recording.dropped == ((3, 3), (6, 7))
@@ -149,7 +149,7 @@ class TestTimes:
 
     @pytest.mark.parametrize("samples", [None, [{"fc": i} for i in range(4)], [{"tsc": 7}] * 4])
     def test_without_a_counter_they_follow_the_period(self, movie: Path, samples: Any) -> None:
-        times = read(write_isxb(movie, 4, samples=samples))[1].timing()
+        times = read(write_isxb(movie, 4, samples=samples))[1].compute_timing()
         np.testing.assert_allclose(times.seconds, [0, 0.05, 0.1, 0.15])
         assert times.recording is not None
         (warning,) = times.recording.warnings
@@ -158,19 +158,19 @@ class TestTimes:
 
     def test_the_rate_is_rounded_as_isx_rounds_it(self, movie: Path) -> None:
         write_isxb(movie, 4, period_us=50_049)
-        assert probe(movie).frame_rate == Fraction(999, 50)
-        assert read(movie)[1].timing().frame_rate == Fraction(999, 50)
+        assert probe_movie(movie).frame_rate == Fraction(999, 50)
+        assert read(movie)[1].compute_timing().frame_rate == Fraction(999, 50)
 
     @pytest.mark.parametrize("raw", [False, True])
     def test_one_frame(self, movie: Path, raw: bool) -> None:
-        times = read(write_isxb(movie, 1, raw=raw))[1].timing()
+        times = read(write_isxb(movie, 1, raw=raw))[1].compute_timing()
         assert times.seconds.tolist() == [0]
         assert times.frame_rate == (1 if raw else 20)
 
     @needs_shared
     def test_those_of_a_real_recording(self) -> None:
         (path,) = (SHARED / "movies").glob("2023*.isxb")
-        times = read(path)[1].timing()
+        times = read(path)[1].compute_timing()
         assert times.seconds[:3].tolist() == [0, 0.052012, 0.100012]
         assert times.frame_rate == Fraction(999, 50)
 
@@ -188,14 +188,14 @@ class TestDamage:
         frames, reader = read(write_isxb(movie, 8, pictures=pictures))
         assert reader.errors == [f"frame {index} can't be decoded"]
         kept = [i for i in range(8) if i != index]
-        times = reader.timing()
+        times = reader.compute_timing()
         assert times.recording is not None
         assert times.recording.positions.tolist() == kept
         assert times.recording.dropped == ()
         assert times.recording.counter.tolist() == [FIRST_COUNT + 50_000 * i for i in kept]
         expected = [gray(i).astype(int) for i in kept]
         assert all(abs(f[..., 0] - e).mean() < 5 for f, e in zip(frames, expected, strict=True))
-        assert probe(movie).declared_frames == 8
+        assert probe_movie(movie).declared_frames == 8
 
     @pytest.mark.parametrize("count", [1, 5, 7, 9])
     def test_another_number_of_pictures_than_declared(self, movie: Path, count: int) -> None:
@@ -266,14 +266,14 @@ class TestDamage:
         session = json.loads(movie_session(write_isxb(movie, 3)))
         session["timingInfo"] |= timing
         reader = assert_isx_pictures(write_isxb(movie, 3, session=session), [0, 1, 2])
-        assert reader.timing().seconds.tolist() == [0, 0.05, 0.1]
-        assert probe(movie).frame_rate == 20
+        assert reader.compute_timing().seconds.tolist() == [0, 0.05, 0.1]
+        assert probe_movie(movie).frame_rate == 20
 
     def test_nothing_that_can_be_decoded(self, movie: Path) -> None:
         pictures = jpegs(3, 128)  # the session claims 64 columns
         write_isxb(movie, 3, pictures=pictures)
         with pytest.raises(BadInput, match="no frame of it can be decoded"):
-            probe(movie)
+            probe_movie(movie)
         assert read(movie)[0] == []
 
     def test_a_picture_larger_than_memory(self, movie: Path) -> None:
@@ -290,12 +290,12 @@ class TestDamage:
         def hang(*_: object) -> None:
             released.wait()
 
-        with isx_decoder.Decoder(write_isxb(movie, 8), "m.isxb") as decoder:
-            monkeypatch.setattr(isx_decoder, "SLOWEST_ANSWER", 0.05)
+        with isx_decoder.IsxDecoder(write_isxb(movie, 8), "m.isxb") as decoder:
+            monkeypatch.setattr(isx_decoder, "ANSWER_TIMEOUT_S", 0.05)
             monkeypatch.setattr(decoder._movie, "get_frame_data", hang)
             with pytest.raises(RuntimeError, match="isx did not give frame 3 within"):
-                decoder.picture(3)
-        monkeypatch.setattr(isx_decoder, "_read", hang)
+                decoder.decode_picture(3)
+        monkeypatch.setattr(isx_decoder, "_read_movie", hang)
         with pytest.raises(RuntimeError, match="isx did not open the file within"):
             read(movie)
         released.set()

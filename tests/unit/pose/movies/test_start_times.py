@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tasks.pose.movies.start_times import Clock, Start, length_of, starts
-from tasks.pose.movies.timing import Recording, Timing, constant_timing, timing_of
+from tasks.pose.movies.start_times import MovieStart, StartSource, compute_duration, compute_starts
+from tasks.pose.movies.timing import RecordingInfo, Timing, constant_timing, timing_from_stamps
 
 SYSTEM = "GA-1-0"
 
@@ -21,7 +21,7 @@ def recorded(
 ) -> Timing:
     """A recording at ten frames a second whose counter begins with `count`."""
     places = np.array(positions, dtype=np.int64)
-    recording = Recording(
+    recording = RecordingInfo(
         start=Fraction(start).limit_denominator(1000),
         name=name,
         system=system,
@@ -33,42 +33,42 @@ def recorded(
     return Timing((places - places[0]) / 10, Fraction(10), constant=False, recording=recording)
 
 
-def clocks(*timings: Timing) -> list[Clock]:
-    return [start.clock for start in starts(timings)]
+def clocks(*timings: Timing) -> list[StartSource]:
+    return [start.clock for start in compute_starts(timings)]
 
 
 def seconds(*timings: Timing) -> list[float]:
-    return [float(start.seconds) for start in starts(timings)]
+    return [float(start.seconds) for start in compute_starts(timings)]
 
 
 def test_other_movies_follow_each_other() -> None:
     movies = [constant_timing(3, Fraction(10)), constant_timing(2, Fraction(30))]
-    assert starts([*movies, movies[0]]) == [
-        Start(0, Fraction(0), Clock.FIRST),
-        Start(3, Fraction(3, 10), Clock.PREVIOUS),
-        Start(5, Fraction(3, 10) + Fraction(2, 30), Clock.PREVIOUS),
+    assert compute_starts([*movies, movies[0]]) == [
+        MovieStart(0, Fraction(0), StartSource.FIRST),
+        MovieStart(3, Fraction(3, 10), StartSource.PREVIOUS),
+        MovieStart(5, Fraction(3, 10) + Fraction(2, 30), StartSource.PREVIOUS),
     ]
 
 
 def test_a_movie_whose_last_frames_are_lost_keeps_its_length() -> None:
     whole, period = range(0, 1000, 100), Fraction(1, 1000)
     for kept in (whole[:7], whole[2:7], [0, 100, 300, 400]):
-        damaged = timing_of(list(kept), period, [Fraction(10)], span=(0, 900))
+        damaged = timing_from_stamps(list(kept), period, [Fraction(10)], span=(0, 900))
         assert seconds(damaged, damaged) == [0, pytest.approx(1)]
 
 
 def test_the_counter_keeps_the_gap_of_one_system() -> None:
     movies = recorded(0, 1, 2, count=5e9), recorded(0, 1, count=5e9 + 331_985, start=1.5)
-    assert clocks(*movies) == [Clock.FIRST, Clock.COUNTER]
+    assert clocks(*movies) == [StartSource.FIRST, StartSource.COUNTER]
     assert seconds(*movies) == [0, 0.331985]
 
 
 def test_the_counter_counts_in_one_recording_whatever_its_files_say_of_their_starts() -> None:
     first = recorded(0, 1, 2, count=5e9, name="GA-1-0-77")
     movies = first, recorded(0, 1, count=5e9 + 331_985, start=-99, name="GA-1-0-77")
-    assert clocks(*movies) == [Clock.FIRST, Clock.COUNTER]
+    assert clocks(*movies) == [StartSource.FIRST, StartSource.COUNTER]
     assert seconds(*movies) == [0, 0.331985]
-    assert starts(movies)[1].warnings == ()
+    assert compute_starts(movies)[1].warnings == ()
 
 
 @pytest.mark.parametrize(("drift", "believed"), [(1.5, True), (88, True), (89, False)])
@@ -80,13 +80,13 @@ def test_the_counter_may_drift_from_the_clock_over_a_day(drift: float, believed:
 
 @pytest.mark.parametrize(
     ("start", "expected", "clock"),
-    [(86_400, 86_400, Clock.RECORDING_START), (0.1, 0.3, Clock.PREVIOUS)],
+    [(86_400, 86_400, StartSource.RECORDING_START), (0.1, 0.3, StartSource.PREVIOUS)],
 )
 def test_a_counter_that_began_anew_is_not_believed(
-    start: float, expected: float, clock: Clock
+    start: float, expected: float, clock: StartSource
 ) -> None:
     first = recorded(0, 1, 2, count=1e7, name="GA-1-0-1")
-    _, second = starts([first, recorded(0, 1, count=6e7, start=start, name="GA-1-0-2")])
+    _, second = compute_starts([first, recorded(0, 1, count=6e7, start=start, name="GA-1-0-2")])
     assert float(second.seconds) == pytest.approx(expected)
     assert second.clock is clock
     (warning,) = second.warnings
@@ -116,19 +116,19 @@ def test_gaps_add_up_over_a_series() -> None:
 )
 def test_recording_starts_count_where_the_counter_does_not(second: Timing) -> None:
     movies = recorded(0, 1, 2, count=2e9, start=10), second
-    assert clocks(*movies) == [Clock.FIRST, Clock.RECORDING_START]
+    assert clocks(*movies) == [StartSource.FIRST, StartSource.RECORDING_START]
     assert seconds(*movies) == [0, 30]
 
 
 @pytest.mark.parametrize("start", [0, 10, 10.2])
 def test_a_start_before_the_last_movie_s_end_is_not_believed(start: float) -> None:
     movies = recorded(0, 1, 2, start=10), recorded(0, 1, start=start)
-    assert clocks(*movies) == [Clock.FIRST, Clock.PREVIOUS]
+    assert clocks(*movies) == [StartSource.FIRST, StartSource.PREVIOUS]
     assert seconds(*movies) == [0, pytest.approx(0.3)]
 
 
 def test_frames_dropped_at_the_beginning_and_end_keep_their_place() -> None:
     movies = recorded(0, 1, length=5, start=10), recorded(2, 3, start=20)
-    assert [start.frame for start in starts(movies)] == [0, 5]
-    assert float(length_of(movies[0])) == pytest.approx(0.5)
+    assert [start.frame for start in compute_starts(movies)] == [0, 5]
+    assert float(compute_duration(movies[0])) == pytest.approx(0.5)
     assert seconds(*movies) == [0, pytest.approx(10.2)]

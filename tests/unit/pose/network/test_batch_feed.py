@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadInput
-from tasks.pose.movies.reader import Image, Shot
+from tasks.pose.movies.reader import Image, LazyImage
 from tasks.pose.network.batch_feed import feeding
 
 
 class TestFeeding:
-    def frames(self, count: int) -> Iterator[Shot]:
+    def frames(self, count: int) -> Iterator[LazyImage]:
         for index in range(count):
             yield partial(np.full, (2, 3, 3), index, dtype=np.uint8)
 
@@ -33,7 +33,7 @@ class TestFeeding:
     def test_decodes_in_another_thread_that_ends(self) -> None:
         threads = []
 
-        def frames() -> Iterator[Shot]:
+        def frames() -> Iterator[LazyImage]:
             threads.append(threading.current_thread())
             yield from self.frames(3)
 
@@ -45,7 +45,7 @@ class TestFeeding:
     def test_decodes_only_a_few_batches_ahead(self) -> None:
         decoded: list[int] = []
 
-        def frames() -> Iterator[Shot]:
+        def frames() -> Iterator[LazyImage]:
             for index, frame in enumerate(self.frames(1000)):
                 decoded.append(index)
                 yield frame
@@ -59,7 +59,7 @@ class TestFeeding:
     def test_raises_what_the_decoder_raises_after_the_frames_before(
         self, error: type[BaseException]
     ) -> None:
-        def frames() -> Iterator[Shot]:
+        def frames() -> Iterator[LazyImage]:
             yield from self.frames(4)
             raise error("damaged")
 
@@ -97,7 +97,7 @@ class TestFeeding:
         def damaged() -> Image:
             raise BadInput("cannot be converted")
 
-        def shots() -> Iterator[Shot]:
+        def shots() -> Iterator[LazyImage]:
             yield from self.frames(3)
             yield damaged
 

@@ -7,7 +7,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.pose.previews.downsampling import distinct_cells, envelope, lone_points
+from tasks.pose.previews.downsampling import (
+    compute_envelope,
+    find_first_points_in_cells,
+    find_lone_points,
+)
 
 NAN = float("nan")
 samples = st.lists(
@@ -27,7 +31,7 @@ def summary(values: np.ndarray) -> list[float]:
 @given(samples=samples, spans=st.integers(1, 20))
 def test_an_envelope_is_what_each_span_holds(samples: list[Any], spans: int) -> None:
     time, values = np.array(sorted(samples, key=lambda sample: sample[0])).T
-    thin = envelope(time, values, spans)
+    thin = compute_envelope(time, values, spans)
     found = np.column_stack([thin.lowest, thin.median, thin.highest])
     starts = np.searchsorted(time, thin.time)
     expected = [summary(of_span) for of_span in np.split(values, starts[1:])]
@@ -38,24 +42,24 @@ def test_an_envelope_is_what_each_span_holds(samples: list[Any], spans: int) -> 
 def test_an_envelope_keeps_spikes_and_gaps() -> None:
     values = np.zeros(10_000)
     values[1234], values[6000:6200] = 99, np.nan
-    thin = envelope(np.arange(10_000), values, 100)
+    thin = compute_envelope(np.arange(10_000), values, 100)
     assert thin.highest[12] == 99
     assert thin.median[12] == 0
     assert np.flatnonzero(np.isnan(thin.lowest)).tolist() == [60, 61]
 
 
 def test_an_envelope_of_one_moment() -> None:
-    thin = envelope(np.array([3.0, 3.0]), np.array([1.0, 2.0]), 10)
+    thin = compute_envelope(np.array([3.0, 3.0]), np.array([1.0, 2.0]), 10)
     np.testing.assert_array_equal([thin.time, thin.lowest, thin.highest], [[3.0], [1.0], [2.0]])
 
 
 def test_lone_points_have_no_neighbors() -> None:
-    assert lone_points(np.array([1, NAN, 2, 3, NAN, 4, NAN])).tolist() == [0, 5]
-    assert lone_points(np.array([1.0])).tolist() == [0]
-    assert lone_points(np.array([NAN])).tolist() == []
+    assert find_lone_points(np.array([1, NAN, 2, 3, NAN, 4, NAN])).tolist() == [0, 5]
+    assert find_lone_points(np.array([1.0])).tolist() == [0]
+    assert find_lone_points(np.array([NAN])).tolist() == []
 
 
 def test_points_in_one_cell_are_one() -> None:
     x = np.array([0.2, 0.9, NAN, 1.1, -0.1, 0.3, 5.0])
     y = np.array([0.2, 0.9, 0.2, 0.2, 0.2, NAN, 5.0])
-    assert distinct_cells(x, y, 1.0).tolist() == [0, 3, 4, 6]
+    assert find_first_points_in_cells(x, y, 1.0).tolist() == [0, 3, 4, 6]

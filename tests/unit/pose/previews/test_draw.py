@@ -58,7 +58,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
         drawn.append(figure)
         return b"drawn"
 
-    monkeypatch.setattr(draw_module, "_rendered", keep)
+    monkeypatch.setattr(draw_module, "_render_figure", keep)
     return drawn
 
 
@@ -120,7 +120,7 @@ def test_an_empty_figure_says_so(
     assert axes[0].get_title() == f"No two consecutive points {reason}"
     assert axes[2].get_title() == axes[3].get_title() == f"No point {reason}"
     for figure in figures:
-        assert draw_module._svg(figure, 50)
+        assert draw_module._render_svg(figure, 50)
 
 
 def test_an_empty_individual_is_still_named(tmp_path: Path, figures: list[Figure]) -> None:
@@ -242,9 +242,9 @@ def test_a_file_that_would_be_too_large_is_coarser(
 ) -> None:
     axes_of(scattered_poses(SINGLE, 6000), tmp_path, figures)
     monkeypatch.undo()
-    fine = len(draw_module._rendered(figures[2], "svg"))
-    monkeypatch.setattr(draw_module, "_LARGEST_FILE", fine - 1)
-    assert len(draw_module._rendered(figures[2], "svg")) < fine
+    fine = len(draw_module._render_figure(figures[2], "svg"))
+    monkeypatch.setattr(draw_module, "_MAX_FILE_BYTES", fine - 1)
+    assert len(draw_module._render_figure(figures[2], "svg")) < fine
 
 
 @pytest.mark.parametrize("kind", ["wandering", "noise"])

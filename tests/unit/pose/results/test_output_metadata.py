@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 
 from tasks.pose.model.description import Model
-from tasks.pose.results.output_metadata import LabeledMovie, output_metadata, snapshot_number
+from tasks.pose.results.output_metadata import (
+    LabeledMovieMetadata,
+    render_output_metadata,
+    snapshot_number,
+)
 from tests.paths import SHARED, needs_shared
 from tests.records import a_model
 
-MOVIE = LabeledMovie(1280, 1024, 20, Fraction(1_000_000, 50_050))
+MOVIE = LabeledMovieMetadata(1280, 1024, 20, Fraction(1_000_000, 50_050))
 
 
-def rendered(model: Model, *movies: LabeledMovie) -> Any:
-    return json.loads(output_metadata(model, movies))
+def rendered(model: Model, *movies: LabeledMovieMetadata) -> Any:
+    return json.loads(render_output_metadata(model, movies))
 
 
 @needs_shared
@@ -30,7 +34,7 @@ def test_the_text_is_that_of_the_ideas_tool() -> None:
         body_parts=tuple(expected["body_parts"].split(",")),
         snapshot=f"snapshot-{expected['snapshot']}.pt",
     )
-    assert output_metadata(model, [MOVIE]) == golden.read_text()
+    assert render_output_metadata(model, [MOVIE]) == golden.read_text()
 
 
 def test_every_output_has_an_entry_in_the_request_s_order() -> None:
@@ -48,7 +52,7 @@ def test_no_movie_leaves_the_annotations() -> None:
 
 
 def test_each_movie_has_its_own_figures() -> None:
-    other = LabeledMovie(640, 480, 300, Fraction(30000, 1001))
+    other = LabeledMovieMetadata(640, 480, 300, Fraction(30000, 1001))
     entry = rendered(a_model(), MOVIE, other)["dlc_labeled_movie.1"]
     assert list(entry) == ["spacingInfo", "timingInfo", "dlc"]
     assert entry["spacingInfo"] == {"numPixels": {"x": 640, "y": 480}}
@@ -66,7 +70,7 @@ def test_each_movie_has_its_own_figures() -> None:
     [(30, 33333, 30.0), (Fraction(1, 2), 2_000_000, 0.5), (1000, 1000, 1000.0), (3, 333333, 3.0)],
 )
 def test_periods_are_whole_microseconds(rate: Fraction | int, period: int, sampling: float) -> None:
-    movie = LabeledMovie(1, 1, 1, Fraction(rate))
+    movie = LabeledMovieMetadata(1, 1, 1, Fraction(rate))
     timing = rendered(a_model(), movie)["dlc_labeled_movie.0"]["timingInfo"]
     assert (timing["period"]["num"], timing["sampling_rate"]) == (period, sampling)
 

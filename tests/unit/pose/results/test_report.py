@@ -196,7 +196,7 @@ def test_pictures_are_in_the_page(pictures: Any) -> None:
 class TestPictureBudget:
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(report, "PICTURE_BUDGET", 1000)
+        monkeypatch.setattr(report, "MAX_PICTURE_BYTES", 1000)
 
     def with_pictures(self, html: str) -> list[str]:
         """The movies whose sections have pictures, in the page's order."""

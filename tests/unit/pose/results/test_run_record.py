@@ -8,14 +8,14 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.pose.results.run_record import (
-    PACKAGES,
+    RECORDED_PACKAGES,
     MovieRecord,
-    Output,
+    OutputFile,
+    ResultStatus,
     RunRecord,
-    Status,
-    now,
-    status_of,
-    this_host,
+    compute_run_status,
+    describe_host,
+    utc_now,
 )
 from tasks.pose.tables.quality import Verdict
 from tests.records import DIGEST, a_failed_movie, a_movie, a_quality, a_run
@@ -26,17 +26,19 @@ GOOD, BAD = a_movie(), a_failed_movie()
 @pytest.mark.parametrize(
     ("movies", "status"),
     [
-        ((), Status.FAILED),
-        ((GOOD,), Status.COMPLETE),
-        ((GOOD, GOOD), Status.COMPLETE),
-        ((GOOD, BAD), Status.PARTIAL),
-        ((BAD, GOOD, GOOD), Status.PARTIAL),
-        ((BAD,), Status.FAILED),
-        ((BAD, BAD), Status.FAILED),
+        ((), ResultStatus.FAILED),
+        ((GOOD,), ResultStatus.COMPLETE),
+        ((GOOD, GOOD), ResultStatus.COMPLETE),
+        ((GOOD, BAD), ResultStatus.PARTIAL),
+        ((BAD, GOOD, GOOD), ResultStatus.PARTIAL),
+        ((BAD,), ResultStatus.FAILED),
+        ((BAD, BAD), ResultStatus.FAILED),
     ],
 )
-def test_a_run_is_judged_by_its_movies(movies: tuple[MovieRecord, ...], status: Status) -> None:
-    assert status_of(movies) is status
+def test_a_run_is_judged_by_its_movies(
+    movies: tuple[MovieRecord, ...], status: ResultStatus
+) -> None:
+    assert compute_run_status(movies) is status
 
 
 @pytest.mark.parametrize(
@@ -48,7 +50,7 @@ def test_a_run_is_judged_by_its_movies(movies: tuple[MovieRecord, ...], status: 
         a_run(
             a_movie(crop=(1, 2, 30, 40), warnings=("one", "two"), quality=a_quality(Verdict.LOOK)),
             BAD,
-            outputs={"a.h5": Output(location="/o", size=1, sha256=DIGEST, coordinates="crop")},
+            outputs={"a.h5": OutputFile(location="/o", size=1, sha256=DIGEST, coordinates="crop")},
         ),
     ],
 )
@@ -80,16 +82,16 @@ def test_unknown_keys_are_refused() -> None:
 
 def test_a_movie_cannot_be_partial() -> None:
     with pytest.raises(ValidationError, match="status"):
-        a_movie(status=Status.PARTIAL)
+        a_movie(status=ResultStatus.PARTIAL)
 
 
 def test_the_host_names_every_package_with_its_version() -> None:
-    host = this_host()
-    assert list(host.packages) == list(PACKAGES)
+    host = describe_host()
+    assert list(host.packages) == list(RECORDED_PACKAGES)
     assert all(re.match(r"\d+\.\d+", version) for version in host.packages.values())
     assert host.cpus >= 1
     assert host.python.startswith("3.")
 
 
 def test_times_are_in_utc() -> None:
-    assert now().tzinfo is UTC
+    assert utc_now().tzinfo is UTC

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from tasks.pose.movies.timing import Recording, Timing, timing_of
+from tasks.pose.movies.timing import RecordingInfo, Timing, timing_from_stamps
 from tasks.pose.settings import AnnotationsFormat
 from tasks.pose.tables import annotations
 from tasks.pose.tables.annotations import MoviePoses, column_name, write_annotations
-from tasks.pose.tables.pose_table import read_in_parts, write_poses
+from tasks.pose.tables.pose_table import read_poses_in_parts, write_poses
 from tests.paths import SHARED, needs_shared
 from tests.pose_tables import MULTI, SINGLE, scattered_poses
 
@@ -25,7 +25,7 @@ TIME = "Time since start (s)"
 
 
 def constant(frames: int, rate: Fraction | int = 30) -> Timing:
-    return timing_of(list(range(frames)), 1 / Fraction(rate), [Fraction(rate)])
+    return timing_from_stamps(list(range(frames)), 1 / Fraction(rate), [Fraction(rate)])
 
 
 def varying(*milliseconds: int, rate: int = 10) -> Timing:
@@ -109,7 +109,7 @@ def test_a_long_movie_is_written_piece_by_piece(
 ) -> None:
     movies = [poses(0, constant(23), (3, 4)), poses(1, varying(0, 10, 95)), poses(2, constant(8))]
     whole = written(movies, tmp_path, form)
-    monkeypatch.setattr(annotations, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(annotations, "ROWS_PER_CHUNK", 5)
     in_pieces = written(movies, tmp_path, form)
     pd.testing.assert_frame_equal(in_pieces, whole, check_exact=True)
     if form is AnnotationsFormat.PARQUET:
@@ -237,7 +237,7 @@ def test_one_movie_at_a_time_is_in_memory(
     movies = [poses(number, constant(50), individuals=individuals) for number in range(3)]
     target = tmp_path / "a.parquet"
     sizes: list[int] = []
-    original = read_in_parts
+    original = read_poses_in_parts
 
     def spy(path: Path, rows: int) -> Iterator[pd.DataFrame]:
         sizes.append(target.stat().st_size if target.exists() else -1)
@@ -253,7 +253,7 @@ def recorded(*positions: int, first: int, length: int = 0) -> Timing:
     """Frames of a recording, 32.003 ms apart, whose counter begins with `first`."""
     places = np.array(positions, dtype=np.int64)
     counter = first + (places - places[0]) * 32_003.0
-    recording = Recording(
+    recording = RecordingInfo(
         start=Fraction(0),
         system="GA-1-0",
         length=length or positions[-1] + 1,

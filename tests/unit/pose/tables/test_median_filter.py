@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.pose.tables.median_filter import filter_file, median_filter
+from tasks.pose.tables.median_filter import apply_median_filter, filter_pose_file
 from tasks.pose.tables.pose_table import read_poses, write_poses
 from tests.paths import SHARED, needs_shared
 from tests.pose_tables import MULTI, SINGLE, pose_table, scattered_poses
@@ -19,14 +19,16 @@ TRUTH = sorted((SHARED / "truth").glob("*/*_filtered.h5"))
 @pytest.mark.parametrize("filtered", TRUTH, ids=lambda path: path.parent.name)
 def test_results_are_deeplabcuts_to_the_last_bit(filtered: Path) -> None:
     raw = filtered.with_name(filtered.name.replace("_filtered", ""))
-    ours = median_filter(pd.DataFrame(pd.read_hdf(raw)), 5)  # tracks of animals have another key
+    ours = apply_median_filter(
+        pd.DataFrame(pd.read_hdf(raw)), 5
+    )  # tracks of animals have another key
     pd.testing.assert_frame_equal(ours, read_poses(filtered), check_exact=True)
 
 
 def test_an_outlier_goes_and_its_neighbors_stay() -> None:
     values = np.tile([10.0, 20.0, 0.9], (9, 1, 1))
     values[4, 0] = [500, 600, 0.1]
-    filtered = median_filter(pose_table(values, {"": ("nose",)}), 3).to_numpy()
+    filtered = apply_median_filter(pose_table(values, {"": ("nose",)}), 3).to_numpy()
     assert filtered[4].tolist() == [10, 20, 0.1]
     assert (filtered[:4, :2] == [10, 20]).all()
 
@@ -35,7 +37,7 @@ def test_an_outlier_goes_and_its_neighbors_stay() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_shape_types_and_likelihoods_stay(individuals: Any, dtype: str) -> None:
     raw = scattered_poses(individuals, dtype=dtype)
-    filtered = median_filter(raw, 3)
+    filtered = apply_median_filter(raw, 3)
     pd.testing.assert_index_equal(filtered.columns, raw.columns)
     pd.testing.assert_index_equal(filtered.index, raw.index)
     assert filtered.dtypes.tolist() == raw.dtypes.tolist()
@@ -46,29 +48,29 @@ def test_shape_types_and_likelihoods_stay(individuals: Any, dtype: str) -> None:
 def test_the_raw_poses_are_not_changed() -> None:
     raw = scattered_poses(SINGLE)
     before = raw.copy()
-    median_filter(raw, 5)
+    apply_median_filter(raw, 5)
     pd.testing.assert_frame_equal(raw, before)
 
 
 def test_before_the_first_and_after_the_last_frame_there_are_zeros() -> None:
     values = np.tile([10.0, 20.0, 0.9], (5, 1, 1))
-    filtered = median_filter(pose_table(values, {"": ("nose",)}), 5).to_numpy()
+    filtered = apply_median_filter(pose_table(values, {"": ("nose",)}), 5).to_numpy()
     assert (filtered[:, :2] == [10, 20]).all()
-    filtered = median_filter(pose_table(values, {"": ("nose",)}), 7).to_numpy()
+    filtered = apply_median_filter(pose_table(values, {"": ("nose",)}), 7).to_numpy()
     assert filtered[:, 0].tolist() == [10, 10, 10, 10, 10]
-    filtered = median_filter(pose_table(values[:3], {"": ("nose",)}), 7).to_numpy()
+    filtered = apply_median_filter(pose_table(values[:3], {"": ("nose",)}), 7).to_numpy()
     assert filtered[:, 0].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 4])
 def test_a_movie_shorter_than_the_window_is_filtered_without_a_warning(frames: int) -> None:
-    assert len(median_filter(scattered_poses(SINGLE, frames=frames), 101)) == frames
+    assert len(apply_median_filter(scattered_poses(SINGLE, frames=frames), 101)) == frames
 
 
 def test_files_are_filtered_into_files(tmp_path: Path) -> None:
     raw, target = tmp_path / "raw.h5", tmp_path / "filtered.h5"
     table = scattered_poses(SINGLE, dtype="float32")
     write_poses(table, raw)
-    filter_file(raw, target, 5)
-    pd.testing.assert_frame_equal(read_poses(target), median_filter(table, 5))
+    filter_pose_file(raw, target, 5)
+    pd.testing.assert_frame_equal(read_poses(target), apply_median_filter(table, 5))
     pd.testing.assert_frame_equal(read_poses(raw), table)

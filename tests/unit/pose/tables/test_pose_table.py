@@ -11,8 +11,8 @@ from tasks.errors import BadInput
 from tasks.pose.tables.pose_table import (
     H5_KEY,
     TRACKS_KEY,
-    multi_animal_columns,
-    pose_table,
+    build_multi_animal_columns,
+    build_pose_table,
     read_poses,
     write_poses,
 )
@@ -23,7 +23,7 @@ PARTS = ("nose", "left ear")
 
 def poses(frames: int = 4) -> pd.DataFrame:
     values = np.arange(frames * 6, dtype=np.float32).reshape(frames, 2, 3)
-    return pose_table(values, "DLC_Resnet50", PARTS)
+    return build_pose_table(values, "DLC_Resnet50", PARTS)
 
 
 def test_poses_are_labelled_as_deeplabcut_labels_them() -> None:
@@ -62,7 +62,7 @@ def test_files_have_the_form_of_deeplabcuts_own(tmp_path: Path) -> None:
     (truth,) = (SHARED / "truth" / "openfield-pytorch").glob("*best-100.h5")
     theirs = read_poses(truth)
     scorer, parts = theirs.columns[0][0], tuple(dict.fromkeys(c[1] for c in theirs.columns))
-    ours = pose_table(theirs.to_numpy().reshape(len(theirs), -1, 3), scorer, parts)
+    ours = build_pose_table(theirs.to_numpy().reshape(len(theirs), -1, 3), scorer, parts)
     pd.testing.assert_frame_equal(ours, theirs)
     write_poses(ours, tmp_path / "p.h5")
     for path in (truth, tmp_path / "p.h5"):
@@ -85,7 +85,7 @@ def test_a_file_without_poses_is_refused(tmp_path: Path) -> None:
 
 
 def test_several_animals_come_before_the_arena() -> None:
-    columns = multi_animal_columns("DLC", ("one", "two"), ("nose",), ("door",))
+    columns = build_multi_animal_columns("DLC", ("one", "two"), ("nose",), ("door",))
     assert columns.names == ["scorer", "individuals", "bodyparts", "coords"]
     assert columns[::3].droplevel("scorer").tolist() == [
         ("one", "nose", "x"),

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tasks.pose.settings import QualityThresholds
-from tasks.pose.tables.quality import Quality, Verdict, assess
+from tasks.pose.tables.quality import Quality, Verdict, assess_poses
 from tests.pose_tables import MULTI, pose_table
 
 SIZE = (100, 100)
@@ -22,7 +22,7 @@ def still(frames: int = FRAMES, parts: int = 1) -> Any:
 
 def judge(values: Any, cutoff: float = 0.6, rate: float = 30, lost: int = 0) -> Quality:
     names = tuple(f"part{index}" for index in range(values.shape[1]))
-    return assess(pose_table(values, {"": names}), cutoff, SIZE, rate, lost)
+    return assess_poses(pose_table(values, {"": names}), cutoff, SIZE, rate, lost)
 
 
 def test_confident_steady_points_inside_pass() -> None:
@@ -173,7 +173,7 @@ def test_shares_are_told_as_people_say_them(share: float, text: str) -> None:
 
 def test_several_animals_are_told_apart() -> None:
     values = still(10, sum(map(len, MULTI.values())))
-    quality = assess(pose_table(values, MULTI), 0.6, SIZE, 30)
+    quality = assess_poses(pose_table(values, MULTI), 0.6, SIZE, 30)
     animals = [f"{animal} {part}" for animal in ("one", "two") for part in MULTI[animal]]
     assert [part.name for part in quality.parts] == [*animals, "corner"]
 
@@ -227,7 +227,7 @@ def test_poses_are_never_changed() -> None:
     values[3:9] = np.nan
     table = pose_table(values, {"": ("part0",)})
     before = table.copy()
-    assess(table, 0.6, SIZE, 30)
+    assess_poses(table, 0.6, SIZE, 30)
     pd.testing.assert_frame_equal(table, before)
 
 
@@ -238,7 +238,7 @@ def test_frames_that_cannot_be_decoded(lost: int, verdict: str) -> None:
     quality = judge(still(), lost=lost)
     assert quality.verdict == verdict
     expected = f"{verdict}: {lost} of {lost + FRAMES} frames that the movie declares cannot be"
-    assert quality.in_short.startswith(expected if lost else "pass")
+    assert quality.verdict_summary.startswith(expected if lost else "pass")
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_the_thresholds_are_the_requests(thresholds: dict[str, float], verdict: 
     values = still()
     values[:300, 0, 2] = 0.3
     poses = pose_table(values, {"": ("part0",)})
-    quality = assess(poses, 0.6, SIZE, 30, 0, QualityThresholds.model_validate(thresholds))
+    quality = assess_poses(poses, 0.6, SIZE, 30, 0, QualityThresholds.model_validate(thresholds))
     assert quality.verdict == verdict
 
 
@@ -263,7 +263,7 @@ def test_what_counts_as_a_jump_is_the_requests() -> None:
     values[::2, 0, 0] = 60  # 10 pixels, in a frame whose diagonal has 141
     poses = pose_table(values, {"": ("part0",)})
     shares = [
-        assess(poses, 0.6, SIZE, 30, 0, QualityThresholds(jump_length=length)).parts[0].jumps
+        assess_poses(poses, 0.6, SIZE, 30, 0, QualityThresholds(jump_length=length)).parts[0].jumps
         for length in (0.05, 0.1)
     ]
     assert shares == [1, 0]
