@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from deployments.definitions import OURS, trigger_names
+from deployments.definitions import AUTOMATION_PREFIX, trigger_names
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.events.schemas.automations import Automation, AutomationCore
 
-FILE = Path(__file__).parent / "automations.yaml"
+AUTOMATIONS_FILE = Path(__file__).parent / "automations.yaml"
 
-NOTIFY = "DLCFLOW_NOTIFY"
+NOTIFY_VARIABLE = "DLCFLOW_NOTIFY"
 """Environment variable: the notification block that tells when something is wrong."""
 
 
-def reconcile(client: "SyncPrefectClient", notify: str | None) -> None:
+def reconcile_automations(client: "SyncPrefectClient", notify: str | None) -> None:
     """Make our automations what the file says, and remove those that it no longer has.
 
     One that somebody has paused stays paused.
@@ -32,22 +32,32 @@ def reconcile(client: "SyncPrefectClient", notify: str | None) -> None:
     Raises:
         ValueError: There is no such block.
     """
-    found = _ours(client)
-    block = _block(client, notify) if notify else _kept(found) if notify is None else None
-    for values in yaml.safe_load(FILE.read_text(encoding="utf-8")):
+    found = _read_own_automations(client)
+    block = (
+        _look_up_block(client, notify)
+        if notify
+        else _find_used_block(found)
+        if notify is None
+        else None
+    )
+    for values in yaml.safe_load(AUTOMATIONS_FILE.read_text(encoding="utf-8")):
         if block or "notify" not in values:
-            _make(client, _with_notification(values, block), found)
+            _create_or_update(client, _build_automation(values, block), found)
     for automation in found:
         client.delete_automation(automation.id)
 
 
-def _ours(client: "SyncPrefectClient") -> "list[Automation]":
+def _read_own_automations(client: "SyncPrefectClient") -> "list[Automation]":
     """Ours on the server, but for those that belong to a deployment as its triggers."""
     found, triggers = client.read_automations(), trigger_names()
-    return [one for one in found if one.name.startswith(OURS) and one.name not in triggers]
+    return [
+        one for one in found if one.name.startswith(AUTOMATION_PREFIX) and one.name not in triggers
+    ]
 
 
-def _make(client: "SyncPrefectClient", wanted: "AutomationCore", found: "list[Automation]") -> None:
+def _create_or_update(
+    client: "SyncPrefectClient", wanted: "AutomationCore", found: "list[Automation]"
+) -> None:
     """Make an automation, or change the one that there is, and take it from those found."""
     same = next((one for one in found if one.name == wanted.name), None)
     if same is None:
@@ -59,7 +69,7 @@ def _make(client: "SyncPrefectClient", wanted: "AutomationCore", found: "list[Au
         client.update_automation(same.id, kept)
 
 
-def _with_notification(values: dict[str, Any], block: "UUID | None") -> "AutomationCore":
+def _build_automation(values: dict[str, Any], block: "UUID | None") -> "AutomationCore":
     from prefect.events.schemas.automations import AutomationCore  # noqa: PLC0415
 
     plain = {name: value for name, value in values.items() if name != "notify"}
@@ -69,14 +79,14 @@ def _with_notification(values: dict[str, Any], block: "UUID | None") -> "Automat
     return AutomationCore.model_validate(plain)
 
 
-def _kept(found: "list[Automation]") -> "UUID | None":
+def _find_used_block(found: "list[Automation]") -> "UUID | None":
     """The block that our automations use."""
     actions = [action for automation in found for action in automation.actions]
     blocks = (getattr(action, "block_document_id", None) for action in actions)
     return next(filter(None, blocks), None)
 
 
-def _block(client: "SyncPrefectClient", name: str) -> "UUID":
+def _look_up_block(client: "SyncPrefectClient", name: str) -> "UUID":
     """The id of a block.
 
     Raises:
@@ -91,7 +101,8 @@ def _block(client: "SyncPrefectClient", name: str) -> "UUID":
         found = None
     if found is None:
         raise ValueError(
-            f"{NOTIFY}={name}: expected a notification block as type/name, found none of this "
+            f"{NOTIFY_VARIABLE}={name}: expected a notification block as type/name, found none of "
+            f"this "
             "name; make one in the UI under Blocks (its address there has the type), or with "
             f"`prefect block create {kind}`"
         )

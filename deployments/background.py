@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-STATE = "state.json"
+STATE_FILE = "state.json"
 """File in the folder that says what is up."""
 
-PATIENCE = 300.0
+START_TIMEOUT = 300.0
 """Seconds that a part may take to answer: a busy machine is slow to start."""
 
-GRACE = 30.0
+STOP_TIMEOUT = 30.0
 """Seconds that a part has to end by itself."""
 
 
 @dataclass
-class Parts:
+class ServiceParts:
     """The parts that are up.
 
     Attributes:
@@ -52,14 +52,14 @@ class Parts:
         Raises:
             RuntimeError: It ends, or does not answer.
         """
-        print_line(f"starting {name}")
-        pid = self._launch(name, words)
-        self.started[name] = {"pid": pid, "born": born(pid), "url": url}
-        (self.folder / STATE).write_text(json.dumps(self.started), encoding="utf-8")
+        _print_line(f"starting {name}")
+        pid = self._launch_process(name, words)
+        self.started[name] = {"pid": pid, "born": read_start_mark(pid), "url": url}
+        (self.folder / STATE_FILE).write_text(json.dumps(self.started), encoding="utf-8")
         if answers or url:
-            _wait_for(answers or url, name, pid)
+            _wait_until_answering(answers or url, name, pid)
 
-    def _launch(self, name: str, words: Sequence[str]) -> int:
+    def _launch_process(self, name: str, words: Sequence[str]) -> int:
         with (self.folder / f"{name}.log").open("wb") as log:
             child = subprocess.Popen(
                 words,
@@ -72,7 +72,7 @@ class Parts:
             )
         return child.pid
 
-    def run(self, what: str, words: Sequence[str]) -> str:
+    def run_command(self, what: str, words: Sequence[str]) -> str:
         """Run a command to its end.
 
         Returns:
@@ -81,7 +81,7 @@ class Parts:
         Raises:
             RuntimeError: It failed.
         """
-        print_line(what)
+        _print_line(what)
         done = subprocess.run(
             words, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
         )
@@ -92,24 +92,24 @@ class Parts:
         return done.stdout.strip()
 
 
-def _wait_for(url: str, name: str, pid: int) -> None:
+def _wait_until_answering(url: str, name: str, pid: int) -> None:
     """Wait until a part answers.
 
     Raises:
         RuntimeError: It has ended, or takes too long.
     """
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + START_TIMEOUT
     while time.monotonic() < until:
         with suppress(urllib.error.HTTPError, OSError):
             urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - an address of our own
             return
-        if not _alive(pid):
+        if not _is_alive(pid):
             raise RuntimeError(f"{name} has ended by itself")
         time.sleep(0.5)
     raise RuntimeError(f"{name} does not answer at {url}")
 
 
-def born(pid: int) -> str | None:
+def read_start_mark(pid: int) -> str | None:
     """When a process began, by which it is told from another of the same number.
 
     Returns:
@@ -124,7 +124,7 @@ def born(pid: int) -> str | None:
     return f"{boot} {stat.rpartition(')')[2].split()[19]}"
 
 
-def _alive(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     with suppress(ChildProcessError):
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
     with suppress(ProcessLookupError):
@@ -133,35 +133,35 @@ def _alive(pid: int) -> bool:
     return False
 
 
-def stop_process(pid: int) -> None:
-    """Ask a process group to end, and kill it if it is still there after `GRACE` seconds."""
+def _end_process(pid: int) -> None:
+    """Ask a process group to end, and kill it if it is still there after `STOP_TIMEOUT` seconds."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGTERM)
-    until = time.monotonic() + GRACE
-    while _alive(pid) and time.monotonic() < until:
+    until = time.monotonic() + STOP_TIMEOUT
+    while _is_alive(pid) and time.monotonic() < until:
         time.sleep(0.2)
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 
 
-_given: set[int] = set()
+_assigned_ports: set[int] = set()
 """Ports that have been given to a part, which may not listen yet."""
 
 
-def find_free_port(port: int) -> int:
+def _find_free_port(port: int) -> int:
     """The port, or the next one that nobody listens at, or will."""
-    while port in _given or _is_taken(port):
+    while port in _assigned_ports or _is_port_taken(port):
         port += 1
-    _given.add(port)
+    _assigned_ports.add(port)
     return port
 
 
-def _is_taken(port: int) -> bool:
+def _is_port_taken(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def print_line(text: str) -> None:
+def _print_line(text: str) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

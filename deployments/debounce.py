@@ -9,27 +9,27 @@ T = TypeVar("T", bound=Hashable)
 
 log = logging.getLogger(__name__)
 
-GATHERED = 0.5
+FIRST_DELAY = 0.5
 """Seconds that the first thing waits for others."""
 
-PAUSE = 2.0
+DELIVERY_PAUSE = 2.0
 """Seconds between one time and the next."""
 
-EACH = 0.1
+PAUSE_PER_ITEM = 0.1
 """Seconds more for each thing, so that a flood makes few and large ones: who takes them needs that
 long to start a run for each, and an SQLite server is locked by two that do so at once."""
 
-FLOOD = 10.0
+LONGEST_DELIVERY_PAUSE = 10.0
 """Seconds between one time and the next, at most."""
 
-LONGEST_PAUSE = 60.0
+LONGEST_RETRY_PAUSE = 60.0
 """Seconds between tries while what should take them does not."""
 
-MOST = 10_000
+MAX_WAITING = 10_000
 """Things that may wait."""
 
 
-class Gatherer(Generic[T]):
+class Debouncer(Generic[T]):
     """Gathers things, and hands them on from a thread of its own.
 
     What could not be handed on is tried again, together with what has come since.
@@ -38,8 +38,8 @@ class Gatherer(Generic[T]):
     def __init__(
         self,
         hand_on: Callable[[Sequence[T]], object],
-        gathered: float = GATHERED,
-        pause: float = PAUSE,
+        gathered: float = FIRST_DELAY,
+        pause: float = DELIVERY_PAUSE,
     ) -> None:
         """Begin.
 
@@ -56,13 +56,15 @@ class Gatherer(Generic[T]):
         self._done: list[Callable[[], object]] = []
         self._filled, self._closing = threading.Event(), threading.Event()
         self._failures = 0
-        self._thread = threading.Thread(target=self._run, name="gatherer", daemon=True)
+        self._thread = threading.Thread(
+            target=self._deliver_until_closed, name="gatherer", daemon=True
+        )
         self._thread.start()
 
     @property
     def is_full(self) -> bool:
         """Whether so much waits that no more should come now."""
-        return len(self._waiting) >= MOST
+        return len(self._waiting) >= MAX_WAITING
 
     @property
     def is_failing(self) -> bool:
@@ -90,16 +92,16 @@ class Gatherer(Generic[T]):
         if self._waiting:
             log.error("%d arrivals are lost; the scheduled look finds them", len(self._waiting))
 
-    def _run(self) -> None:
+    def _deliver_until_closed(self) -> None:
         while not self._closing.is_set():
             self._filled.wait()
             self._closing.wait(self._gathered)
-            pause = min(self._pause + EACH * len(self._waiting), FLOOD)
-            self._failures = 0 if self._hand_on_all() else self._failures + 1
-            self._closing.wait(min(pause * 2**self._failures, LONGEST_PAUSE))
-        self._hand_on_all()
+            pause = min(self._pause + PAUSE_PER_ITEM * len(self._waiting), LONGEST_DELIVERY_PAUSE)
+            self._failures = 0 if self._deliver_all() else self._failures + 1
+            self._closing.wait(min(pause * 2**self._failures, LONGEST_RETRY_PAUSE))
+        self._deliver_all()
 
-    def _hand_on_all(self) -> bool:
+    def _deliver_all(self) -> bool:
         with self._lock:
             things, self._waiting = self._waiting, {}
             done, self._done = self._done, []

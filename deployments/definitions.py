@@ -26,21 +26,27 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
 
 ROOT = Path(__file__).parents[1]
-FILE = ROOT / "deployments" / "prefect.yaml"
+DEPLOYMENTS_FILE = ROOT / "deployments" / "prefect.yaml"
 
-INBOX = "DLCFLOW_INBOX"
+INBOX_VARIABLE = "DLCFLOW_INBOX"
 """Environment variable: the location that movies are dropped into."""
 
-VERSION = "DLCFLOW_VERSION"
+VERSION_VARIABLE = "DLCFLOW_VERSION"
 
-OURS = "dlcflow: "
+AUTOMATION_PREFIX = "dlcflow: "
 """How names of our automations begin."""
 
-MADE = ("pose-estimation", "one-movie", "inbox", "pose-estimation-on-arrival", "recovery")
+DEPLOYMENT_NAMES = (
+    "pose-estimation",
+    "one-movie",
+    "inbox",
+    "pose-estimation-on-arrival",
+    "recovery",
+)
 """Names of all deployments that any version made. A copy made in the UI has the tag, but a name of
 its own: it is its maker's."""
 
-LIGHT = {
+LIGHT_RUN_VARIABLES = {
     "kubernetes": {
         "gpus": 0,
         "cpu_request": "250m",
@@ -53,19 +59,19 @@ LIGHT = {
 """Job variables of light runs, by the type of their work pool: there a run takes what it asks for,
 and one that asks for a GPU waits until one is free."""
 
-SERVICE = "service"
+SERVICE_QUEUE = "service"
 """The queue of light runs, which a worker of their own takes: they never wait for estimation."""
 
-Entry = dict[str, Any]
+DeploymentEntry = dict[str, Any]
 """A deployment as the file has it."""
 
-_COMPARED = {
+_COMPARED_FIELDS = {
     *("name", "description", "entrypoint", "version", "tags", "parameters"),
     *("work_pool", "schedules", "concurrency_limit", "triggers"),
 }
 
 
-def reconcile(client: "SyncPrefectClient", inbox: str | None) -> None:
+def reconcile_deployments(client: "SyncPrefectClient", inbox: str | None) -> None:
     """Bring the server's deployments to what the file says.
 
     Args:
@@ -76,79 +82,95 @@ def reconcile(client: "SyncPrefectClient", inbox: str | None) -> None:
     Raises:
         RuntimeError: Prefect refuses one.
     """
-    found = {one.name: one for one in _ours(client)}
-    values = {VERSION: tasks.__version__, INBOX: _folder(inbox, found.get("inbox"))}
-    file = _file()
+    found = {one.name: one for one in _read_own_deployments(client)}
+    values = {
+        VERSION_VARIABLE: tasks.__version__,
+        INBOX_VARIABLE: _normalize_inbox(inbox, found.get("inbox")),
+    }
+    file = _read_deployments_file()
     for entry in file["deployments"]:
-        _make_light(client, entry)
-    wanted = [e for e in file["deployments"] if values[INBOX] or INBOX not in json.dumps(e)]
-    wanted = [_filled(entry, values) for entry in wanted]
-    changed = [entry for entry in wanted if _differs(client, entry, found.get(entry["name"]))]
-    _send(file, [entry["name"] for entry in changed], values)
+        _set_light_run_variables(client, entry)
+    wanted = [
+        e
+        for e in file["deployments"]
+        if values[INBOX_VARIABLE] or INBOX_VARIABLE not in json.dumps(e)
+    ]
+    wanted = [_fill_in_variables(entry, values) for entry in wanted]
+    changed = [entry for entry in wanted if _needs_update(client, entry, found.get(entry["name"]))]
+    _run_prefect_deploy(file, [entry["name"] for entry in changed], values)
     names = {entry["name"] for entry in wanted}
     for deployment in found.values():
         if deployment.name in names:
-            slugs = {s["slug"] for e in wanted if e["name"] == deployment.name for s in _plans(e)}
-            _remove_schedules(client, deployment, slugs)
+            slugs = {
+                s["slug"]
+                for e in wanted
+                if e["name"] == deployment.name
+                for s in _list_schedules(e)
+            }
+            _remove_other_schedules(client, deployment, slugs)
         else:
-            _remove(client, deployment)
+            _remove_deployment(client, deployment)
 
 
 def trigger_names() -> set[str]:
     """Names of the automations that Prefect makes of the deployments' triggers."""
-    entries = _file()["deployments"]
+    entries = _read_deployments_file()["deployments"]
     return {trigger["name"] for entry in entries for trigger in entry.get("triggers", ())}
 
 
-def _ours(client: "SyncPrefectClient") -> "list[DeploymentResponse]":
+def _read_own_deployments(client: "SyncPrefectClient") -> "list[DeploymentResponse]":
     from prefect.client.schemas.filters import DeploymentFilter  # noqa: PLC0415
 
-    chosen = {"name": {"any_": list(MADE)}, "tags": {"all_": [PREFECT_TAG]}}
+    chosen = {"name": {"any_": list(DEPLOYMENT_NAMES)}, "tags": {"all_": [PREFECT_TAG]}}
     return client.read_deployments(deployment_filter=DeploymentFilter.model_validate(chosen))
 
 
-def _file() -> dict[str, Any]:
-    file: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+def _read_deployments_file() -> dict[str, Any]:
+    file: dict[str, Any] = yaml.safe_load(DEPLOYMENTS_FILE.read_text(encoding="utf-8"))
     return file
 
 
-def _make_light(client: "SyncPrefectClient", entry: Entry) -> None:
+def _set_light_run_variables(client: "SyncPrefectClient", entry: DeploymentEntry) -> None:
     """Give a light run's deployment the job variables of its kind of work pool."""
     pool = entry["work_pool"]
-    if pool["work_queue_name"] == SERVICE:
-        light = LIGHT.get(client.read_work_pool(pool["name"]).type)
+    if pool["work_queue_name"] == SERVICE_QUEUE:
+        light = LIGHT_RUN_VARIABLES.get(client.read_work_pool(pool["name"]).type)
         pool |= {"job_variables": light} if light else {}
 
 
-def _folder(inbox: str | None, found: "DeploymentResponse | None") -> str:
+def _normalize_inbox(inbox: str | None, found: "DeploymentResponse | None") -> str:
     """The inbox with a slash at its end; empty where there is none."""
     if inbox is None and found:
         inbox = str(found.parameters["inbox"])
     return f"{inbox.rstrip('/')}/" if inbox else ""
 
 
-def _filled(entry: Entry, values: dict[str, str]) -> Entry:
+def _fill_in_variables(entry: DeploymentEntry, values: dict[str, str]) -> DeploymentEntry:
     """An entry with its ``{{ $NAME }}`` replaced."""
 
-    def value(name: "re.Match[str]") -> str:
+    def replace_variable(name: "re.Match[str]") -> str:
         return json.dumps(values[name[1]])[1:-1]
 
-    filled: Entry = json.loads(re.sub(r"\{\{ \$(\w+) \}\}", value, json.dumps(entry)))
+    filled: DeploymentEntry = json.loads(
+        re.sub(r"\{\{ \$(\w+) \}\}", replace_variable, json.dumps(entry))
+    )
     return filled
 
 
-def _differs(client: "SyncPrefectClient", entry: Entry, found: "DeploymentResponse | None") -> bool:
+def _needs_update(
+    client: "SyncPrefectClient", entry: DeploymentEntry, found: "DeploymentResponse | None"
+) -> bool:
     """Whether the server has a deployment otherwise than the file, as far as it can be told."""
     return (
         found is None
-        or not entry.keys() <= _COMPARED
-        or _as_wanted(entry) != _as_found(found)
-        or any(not _is_planned(plan, found) for plan in _plans(entry))
-        or _triggers_wanted(entry, found) != _triggers_found(client, found)
+        or not entry.keys() <= _COMPARED_FIELDS
+        or _comparable_entry(entry) != _comparable_deployment(found)
+        or any(not _has_schedule(plan, found) for plan in _list_schedules(entry))
+        or _build_wanted_triggers(entry, found) != _read_server_triggers(client, found)
     )
 
 
-def _as_wanted(entry: Entry) -> dict[str, Any]:
+def _comparable_entry(entry: DeploymentEntry) -> dict[str, Any]:
     from prefect.flows import Flow, load_flow_from_entrypoint  # noqa: PLC0415
     from prefect.utilities.callables import parameter_schema  # noqa: PLC0415
 
@@ -168,7 +190,7 @@ def _as_wanted(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _as_found(found: "DeploymentResponse") -> dict[str, Any]:
+def _comparable_deployment(found: "DeploymentResponse") -> dict[str, Any]:
     limit, options = found.global_concurrency_limit, found.concurrency_options
     return {
         "entrypoint": found.entrypoint,
@@ -184,11 +206,11 @@ def _as_found(found: "DeploymentResponse") -> dict[str, Any]:
     }
 
 
-def _plans(entry: Entry) -> list[dict[str, Any]]:
+def _list_schedules(entry: DeploymentEntry) -> list[dict[str, Any]]:
     return list(entry.get("schedules", ()))
 
 
-def _is_planned(plan: dict[str, Any], found: "DeploymentResponse") -> bool:
+def _has_schedule(plan: dict[str, Any], found: "DeploymentResponse") -> bool:
     """Whether the server has a schedule as the file has it; somebody may have paused it there."""
     for one in found.schedules:
         if one.slug == plan["slug"]:
@@ -197,27 +219,31 @@ def _is_planned(plan: dict[str, Any], found: "DeploymentResponse") -> bool:
     return False
 
 
-def _triggers_wanted(entry: Entry, found: "DeploymentResponse") -> list[dict[str, Any]]:
+def _build_wanted_triggers(
+    entry: DeploymentEntry, found: "DeploymentResponse"
+) -> list[dict[str, Any]]:
     from prefect.events import DeploymentEventTrigger  # noqa: PLC0415
 
     triggers = []
     for values in entry.get("triggers", ()):
         trigger = DeploymentEventTrigger.model_validate(values)
         trigger.set_deployment_id(found.id)
-        triggers.append(_compared(trigger.as_automation()))
+        triggers.append(_comparable_automation(trigger.as_automation()))
     return sorted(triggers, key=lambda one: str(one["name"]))
 
 
-def _triggers_found(
+def _read_server_triggers(
     client: "SyncPrefectClient", found: "DeploymentResponse"
 ) -> list[dict[str, Any]]:
     related = client.read_resource_related_automations(f"prefect.deployment.{found.id}")
     # Others may have automations that start our deployments.
-    ours = [_compared(one) for one in related if one.name.startswith(OURS)]
+    ours = [
+        _comparable_automation(one) for one in related if one.name.startswith(AUTOMATION_PREFIX)
+    ]
     return sorted(ours, key=lambda one: str(one["name"]))
 
 
-def _compared(automation: Any) -> dict[str, Any]:
+def _comparable_automation(automation: Any) -> dict[str, Any]:
     """An automation without what the server adds, and whether somebody has paused it there."""
     dumped: dict[str, Any] = automation.model_dump(
         mode="json", exclude={"id", "enabled", "owner_resource"}
@@ -225,7 +251,7 @@ def _compared(automation: Any) -> dict[str, Any]:
     return dumped
 
 
-def _send(file: dict[str, Any], names: Sequence[str], values: dict[str, str]) -> None:
+def _run_prefect_deploy(file: dict[str, Any], names: Sequence[str], values: dict[str, str]) -> None:
     """Have Prefect's own command send deployments, from the root, where their entrypoints begin.
 
     Raises:
@@ -241,7 +267,7 @@ def _send(file: dict[str, Any], names: Sequence[str], values: dict[str, str]) ->
         yaml.safe_dump(file, sent)
         sent.flush()
         done = subprocess.run(
-            _command(sent.name, names),
+            _build_deploy_command(sent.name, names),
             cwd=ROOT,
             env=os.environ | settings | values,
             capture_output=True,
@@ -252,14 +278,14 @@ def _send(file: dict[str, Any], names: Sequence[str], values: dict[str, str]) ->
         raise RuntimeError(f"prefect deploy failed:\n{(done.stdout + done.stderr).strip()}")
 
 
-def _command(file: str, names: Sequence[str]) -> list[str]:
+def _build_deploy_command(file: str, names: Sequence[str]) -> list[str]:
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", file]
     for name in names:
         command += ["--name", name]
     return command
 
 
-def _remove_schedules(
+def _remove_other_schedules(
     client: "SyncPrefectClient", deployment: "DeploymentResponse", slugs: set[str]
 ) -> None:
     for schedule in deployment.schedules:
@@ -267,7 +293,7 @@ def _remove_schedules(
             client.delete_deployment_schedule(deployment.id, schedule.id)
 
 
-def _remove(client: "SyncPrefectClient", deployment: "DeploymentResponse") -> None:
+def _remove_deployment(client: "SyncPrefectClient", deployment: "DeploymentResponse") -> None:
     """Remove a deployment, and first what would start it."""
     client.delete_resource_owned_automations(f"prefect.deployment.{deployment.id}")
     client.delete_deployment(deployment.id)

@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING
 import yaml
 
 from deployments import automations, definitions
-from deployments.automations import NOTIFY
-from deployments.definitions import INBOX, SERVICE
-from flows.__main__ import QUIET
+from deployments.automations import NOTIFY_VARIABLE
+from deployments.definitions import INBOX_VARIABLE, SERVICE_QUEUE
+from flows.__main__ import PREFECT_SETTINGS
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 ROOT = Path(__file__).parents[1]
-POOLS = ROOT / "infra" / "work-pools"
-KINDS = tuple(sorted(path.stem for path in POOLS.glob("*.yaml")))
+POOL_FOLDER = ROOT / "infra" / "work-pools"
+POOL_TYPES = tuple(sorted(path.stem for path in POOL_FOLDER.glob("*.yaml")))
 
-POOL = "gpu"
+POOL_NAME = "gpu"
 
-DEFAULT_KIND = "process"
+DEFAULT_POOL_TYPE = "process"
 
-MOVIES = "movies"
+MOVIES_QUEUE = "movies"
 """The queue of the movies of spread requests, whose own runs wait for them: a worker of their own
 takes them, or those that wait could take all places."""
 
-QUEUES = {SERVICE: 1, "urgent": 2, MOVIES: 3, "default": 4, "bulk": 5}
+QUEUE_PRIORITIES = {SERVICE_QUEUE: 1, "urgent": 2, MOVIES_QUEUE: 3, "default": 4, "bulk": 5}
 """Priorities: what lies in a queue of a lower number is started first."""
 
 
@@ -51,15 +51,15 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="make deploy", description=__doc__)
     parser.add_argument(
-        "--pool", choices=KINDS, help=f"where runs are made; {DEFAULT_KIND} at first"
+        "--pool", choices=POOL_TYPES, help=f"where runs are made; {DEFAULT_POOL_TYPE} at first"
     )
     options = parser.parse_args(arguments)
-    os.environ.update(QUIET | os.environ)
+    os.environ.update(PREFECT_SETTINGS | os.environ)
     try:
-        with server() as client:
+        with connect_to_server() as client:
             reconcile_pool(client, options.pool)
-            definitions.reconcile(client, os.environ.get(INBOX))
-            automations.reconcile(client, os.environ.get(NOTIFY))
+            definitions.reconcile_deployments(client, os.environ.get(INBOX_VARIABLE))
+            automations.reconcile_automations(client, os.environ.get(NOTIFY_VARIABLE))
     except (ValueError, RuntimeError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 @contextmanager
-def server() -> "Iterator[SyncPrefectClient]":
+def connect_to_server() -> "Iterator[SyncPrefectClient]":
     """Connect to the server that ``PREFECT_API_URL`` names.
 
     Yields:
@@ -85,14 +85,14 @@ def server() -> "Iterator[SyncPrefectClient]":
             client.api_version()
             yield client
     except httpx.HTTPStatusError as error:
-        raise ConnectionError(_refusal(url, error.response.status_code)) from error
+        raise ConnectionError(_describe_refusal(url, error.response.status_code)) from error
     except httpx.TransportError as error:
         raise ConnectionError(
             f"expected a Prefect server at {url} (PREFECT_API_URL), found nobody who answers "
             f"({error}); start it, or correct the address"
         ) from error
     except json.JSONDecodeError as error:
-        raise ConnectionError(_refusal(url, 200)) from error
+        raise ConnectionError(_describe_refusal(url, 200)) from error
 
 
 def server_url() -> str:
@@ -112,7 +112,7 @@ def server_url() -> str:
     return url
 
 
-def _refusal(url: str, status: int) -> str:
+def _describe_refusal(url: str, status: int) -> str:
     if status in (401, 403):
         return (
             f"the Prefect server at {url} refuses the password; set PREFECT_API_AUTH_STRING to "
@@ -139,37 +139,44 @@ def reconcile_pool(client: "SyncPrefectClient", kind: str | None) -> None:
     from prefect.exceptions import ObjectNotFound  # noqa: PLC0415
 
     try:
-        found = client.read_work_pool(POOL)
+        found = client.read_work_pool(POOL_NAME)
     except ObjectNotFound:
-        client.create_work_pool(WorkPoolCreate(name=POOL, **_pool(kind or DEFAULT_KIND)))
+        client.create_work_pool(
+            WorkPoolCreate(name=POOL_NAME, **_read_pool_template(kind or DEFAULT_POOL_TYPE))
+        )
     else:
         kind = kind or found.type
-        if found.type != kind or kind not in KINDS:
+        if found.type != kind or kind not in POOL_TYPES:
             raise ValueError(
-                f"the work pool {POOL} is of type {found.type}, which cannot be changed to "
-                f"{kind if kind in KINDS else DEFAULT_KIND}; when its runs have ended, remove it: "
-                f"prefect work-pool delete {POOL}; and deploy again"
+                f"the work pool {POOL_NAME} is of type {found.type}, which cannot be changed to "
+                f"{kind if kind in POOL_TYPES else DEFAULT_POOL_TYPE}; when its runs have ended, "
+                f"remove it: "
+                f"prefect work-pool delete {POOL_NAME}; and deploy again"
             )
-        changes = {name: value for name, value in _pool(kind).items() if name != "type"}
+        changes = {
+            name: value for name, value in _read_pool_template(kind).items() if name != "type"
+        }
         if any(getattr(found, name) != value for name, value in changes.items()):
-            client.update_work_pool(POOL, WorkPoolUpdate(**changes))
+            client.update_work_pool(POOL_NAME, WorkPoolUpdate(**changes))
     _reconcile_queues(client)
 
 
-def _pool(kind: str) -> dict[str, object]:
-    pool: dict[str, object] = yaml.safe_load((POOLS / f"{kind}.yaml").read_text(encoding="utf-8"))
+def _read_pool_template(kind: str) -> dict[str, object]:
+    pool: dict[str, object] = yaml.safe_load(
+        (POOL_FOLDER / f"{kind}.yaml").read_text(encoding="utf-8")
+    )
     return pool
 
 
 def _reconcile_queues(client: "SyncPrefectClient") -> None:
     """Make the queues, and put them in order; others may have queues of their own behind them."""
-    found = {queue.name for queue in client.read_work_queues(work_pool_name=POOL)}
-    for name in QUEUES:
+    found = {queue.name for queue in client.read_work_queues(work_pool_name=POOL_NAME)}
+    for name in QUEUE_PRIORITIES:
         if name not in found:
-            client.create_work_queue(name=name, work_pool_name=POOL)
+            client.create_work_queue(name=name, work_pool_name=POOL_NAME)
     # One at a time, the first one first: each moves those behind it down by one.
-    for name, priority in QUEUES.items():
-        queue = client.read_work_queue_by_name(name, work_pool_name=POOL)
+    for name, priority in QUEUE_PRIORITIES.items():
+        queue = client.read_work_queue_by_name(name, work_pool_name=POOL_NAME)
         if queue.priority != priority:
             client.update_work_queue(queue.id, priority=priority)
 

@@ -20,8 +20,8 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from deployments.debounce import Gatherer
-from deployments.definitions import INBOX
+from deployments.debounce import Debouncer
+from deployments.definitions import INBOX_VARIABLE
 from flows.__main__ import prepare_environment
 from tasks.storage.location import Location
 from tasks.storage.notifications import parse_notification
@@ -31,22 +31,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("receiver")
 
-TOKEN = "DLCFLOW_RECEIVER_TOKEN"  # noqa: S105 - the name of the variable that holds it
+TOKEN_VARIABLE = "DLCFLOW_RECEIVER_TOKEN"  # noqa: S105 - the name of the variable that holds it
 """Environment variable; where it is set, a webhook must send it as ``Authorization: Bearer …``, or
 as ``?token=…`` in its address where the store, as Ceph, can send no header."""
 
-PAUSE = 5.0
+RETRY_PAUSE = 5.0
 """Seconds to wait after a failure before the queue is asked again."""
 
-LARGEST = 2**20
+MAX_NOTIFICATION_BYTES = 2**20
 """Bytes of a notification."""
 
-NO_INBOX = (
-    f"expected an inbox (--inbox or {INBOX}), found none: every message of the queue would be "
+NO_INBOX_MESSAGE = (
+    f"expected an inbox (--inbox or {INBOX_VARIABLE}), found none: every message of the queue "
+    f"would be "
     "removed, and nothing started"
 )
 
-Arrivals = Gatherer[Location]
+ArrivalDebouncer = Debouncer[Location]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,21 +64,21 @@ def main(arguments: list[str] | None = None) -> int:
         "--inbox",
         metavar="LOCATION",
         action="append",
-        help=f"inbox that a deployment looks at, once for each; by default ${INBOX}",
+        help=f"inbox that a deployment looks at, once for each; by default ${INBOX_VARIABLE}",
     )
     options = parser.parse_args(arguments)
     if options.port is None and options.queue is None:
         parser.error("give --port, --queue, or both")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     prepare_environment()
-    inboxes = inboxes_of(options.inbox or [os.environ.get(INBOX, "")])
+    inboxes = parse_inboxes(options.inbox or [os.environ.get(INBOX_VARIABLE, "")])
     if options.queue and not inboxes:
-        sys.exit(NO_INBOX)
-    receive(options, inboxes)
+        sys.exit(NO_INBOX_MESSAGE)
+    receive_notifications(options, inboxes)
     return 0
 
 
-def inboxes_of(texts: Sequence[str]) -> list[Location]:
+def parse_inboxes(texts: Sequence[str]) -> list[Location]:
     """Read the inboxes' locations, with or without the slash at their ends.
 
     Raises:
@@ -88,15 +89,15 @@ def inboxes_of(texts: Sequence[str]) -> list[Location]:
     except ValueError as error:
         sys.exit(f"the inbox: {error}")
     if not found:
-        log.warning("no inbox is named: give --inbox or set %s; all is left aside", INBOX)
+        log.warning("no inbox is named: give --inbox or set %s; all is left aside", INBOX_VARIABLE)
     return found
 
 
-def receive(options: argparse.Namespace, inboxes: Sequence[Location]) -> None:
+def receive_notifications(options: argparse.Namespace, inboxes: Sequence[Location]) -> None:
     """Receive from a webhook, a queue or both until SIGTERM or Ctrl-C."""
     # Whoever serves ends by itself on a signal, and raises it again; what waits goes out first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    gatherer = Arrivals(lambda found: _announce(inboxes, found))
+    gatherer = ArrivalDebouncer(lambda found: _announce_arrivals(inboxes, found))
     stop = threading.Event()
     readers = [threading.Thread(target=read_queue, args=(options.queue, gatherer, stop))]
     try:
@@ -104,7 +105,7 @@ def receive(options: argparse.Namespace, inboxes: Sequence[Location]) -> None:
             reader.daemon = True
             reader.start()
         if options.port is not None:
-            serve(options.host, options.port, gatherer)
+            serve_webhooks(options.host, options.port, gatherer)
         else:
             stop.wait()
     except KeyboardInterrupt:
@@ -114,14 +115,14 @@ def receive(options: argparse.Namespace, inboxes: Sequence[Location]) -> None:
         gatherer.close()
 
 
-def _announce(inboxes: Sequence[Location], found: Sequence[Location]) -> None:
+def _announce_arrivals(inboxes: Sequence[Location], found: Sequence[Location]) -> None:
     from tasks.inbox.arrivals import emit_arrival_events  # noqa: PLC0415 - Prefect takes seconds to load
 
     count = emit_arrival_events(inboxes, found)
     log.info("%d arrivals, %d events", len(found), count)
 
 
-def read_queue(url: str, gatherer: Arrivals, stop: threading.Event, wait: int = 20) -> None:
+def read_queue(url: str, gatherer: ArrivalDebouncer, stop: threading.Event, wait: int = 20) -> None:
     """Gather a queue's messages until told to stop; one is removed once it has been passed on.
 
     While nothing can be passed on they are left in the queue: it would send again and again those
@@ -133,30 +134,30 @@ def read_queue(url: str, gatherer: Arrivals, stop: threading.Event, wait: int = 
     while not stop.is_set():
         try:
             queue = queue or MessageQueue(url)
-            _gather(queue, gatherer, wait)
+            _receive_messages(queue, gatherer, wait)
         except ConnectionError as error:
             log.warning("%s", error)
-            stop.wait(PAUSE)
-        while (gatherer.is_failing or gatherer.is_full) and not stop.wait(PAUSE):
+            stop.wait(RETRY_PAUSE)
+        while (gatherer.is_failing or gatherer.is_full) and not stop.wait(RETRY_PAUSE):
             pass
 
 
-def _gather(queue: Any, gatherer: Arrivals, wait: int) -> None:
+def _receive_messages(queue: Any, gatherer: ArrivalDebouncer, wait: int) -> None:
     messages = queue.receive_messages(wait)
     receipts = [receipt for receipt, _ in messages]
     if messages:
-        found = [location for _, body in messages for location in _read(body)]
-        gatherer.add(found, lambda: _acknowledge(queue, receipts))
+        found = [location for _, body in messages for location in _parse_notification(body)]
+        gatherer.add(found, lambda: _acknowledge_messages(queue, receipts))
 
 
-def _acknowledge(queue: Any, receipts: Sequence[str]) -> None:
+def _acknowledge_messages(queue: Any, receipts: Sequence[str]) -> None:
     try:
         queue.acknowledge(receipts)
     except ConnectionError as error:
         log.warning("messages come again: %s", error)
 
 
-def _read(body: bytes | str) -> list[Location]:
+def _parse_notification(body: bytes | str) -> list[Location]:
     """What a notification tells; nothing where it cannot be read: it would be sent for ever."""
     try:
         return parse_notification(body)
@@ -165,16 +166,16 @@ def _read(body: bytes | str) -> list[Location]:
         return []
 
 
-def serve(host: str, port: int, gatherer: Arrivals) -> None:
+def serve_webhooks(host: str, port: int, gatherer: ArrivalDebouncer) -> None:
     """Listen for webhooks until interrupted."""
     import uvicorn  # noqa: PLC0415
 
-    if host not in {"127.0.0.1", "::1", "localhost"} and not os.environ.get(TOKEN):
-        log.warning("anybody who reaches %s may send notifications: set %s", host, TOKEN)
-    uvicorn.run(application(gatherer), host=host, port=port, log_level="warning")
+    if host not in {"127.0.0.1", "::1", "localhost"} and not os.environ.get(TOKEN_VARIABLE):
+        log.warning("anybody who reaches %s may send notifications: set %s", host, TOKEN_VARIABLE)
+    uvicorn.run(create_application(gatherer), host=host, port=port, log_level="warning")
 
 
-def application(gatherer: Arrivals) -> "FastAPI":
+def create_application(gatherer: ArrivalDebouncer) -> "FastAPI":
     """The web application: ``POST /`` takes a notification, ``GET /`` says that all is well.
 
     A notification is answered at once, before it has been passed on: Ceph lets whoever writes an
@@ -185,39 +186,41 @@ def application(gatherer: Arrivals) -> "FastAPI":
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.api_route("/", methods=["GET", "HEAD"])
-    def well() -> dict[str, str]:
+    def report_health() -> dict[str, str]:
         return {"status": "listening"}
 
     @app.post("/")
     async def notified(request: Request) -> dict[str, Any]:
-        if not _is_known(request):
-            raise HTTPException(401, f"expected the token in {TOKEN} as Authorization: Bearer")
-        body = await _body(request)
+        if not _has_valid_token(request):
+            raise HTTPException(
+                401, f"expected the token in {TOKEN_VARIABLE} as Authorization: Bearer"
+            )
+        body = await _read_body(request)
         if body is None:
-            raise HTTPException(413, f"expected at most {LARGEST} bytes")
+            raise HTTPException(413, f"expected at most {MAX_NOTIFICATION_BYTES} bytes")
         if gatherer.is_full:
             raise HTTPException(503, "too many arrivals wait for the Prefect server; try again")
-        found = _read(body)
+        found = _parse_notification(body)
         gatherer.add(found)
         return {"arrivals": len(found)}
 
     return app
 
 
-def _is_known(request: "Request") -> bool:
+def _has_valid_token(request: "Request") -> bool:
     """Whether whoever sends a notification knows the token, where there is one."""
-    token = os.environ.get(TOKEN)
+    token = os.environ.get(TOKEN_VARIABLE)
     header = request.headers.get("authorization", "").removeprefix("Bearer ")
     sent = header or request.query_params.get("token", "")
     return not token or hmac.compare_digest(token.encode(), sent.encode(errors="replace"))
 
 
-async def _body(request: "Request") -> bytes | None:
+async def _read_body(request: "Request") -> bytes | None:
     """The body, or nothing when it is too large: no more of it is read then."""
     body = b""
     async for part in request.stream():
         body += part
-        if len(body) > LARGEST:
+        if len(body) > MAX_NOTIFICATION_BYTES:
             return None
     return body
 

@@ -14,13 +14,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from flows.__main__ import QUIET
+from flows.__main__ import PREFECT_SETTINGS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-DEFAULTS = QUIET | {
+SERVER_SETTINGS = PREFECT_SETTINGS | {
     # Slots that a killed run held come back, over a restart of the server too.
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": (
         "prefect.server.concurrency.lease_storage.filesystem"
@@ -49,15 +49,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
     parser.add_argument("--port", type=int, default=4200, help="port to listen at")
     options = parser.parse_args(arguments)
-    serve(options.host, options.port)
+    run_server(options.host, options.port)
     return 0
 
 
-def serve(host: str, port: int) -> None:
+def run_server(host: str, port: int) -> None:
     """Serve as ``prefect server start`` does."""
     import uvicorn  # noqa: PLC0415
 
-    app = application()
+    app = create_application()
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
     server = get_current_settings().server
@@ -72,19 +72,19 @@ def serve(host: str, port: int) -> None:
     )
 
 
-def application() -> "FastAPI":
+def create_application() -> "FastAPI":
     """Make the web application, for any ASGI server (``uvicorn --factory``)."""
-    os.environ.update(DEFAULTS | os.environ)
+    os.environ.update(SERVER_SETTINGS | os.environ)
     from prefect.server.api import collections  # noqa: PLC0415 - reads the environment
     from prefect.server.api.server import create_app  # noqa: PLC0415
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
-    _wait_less_for_sqlite()
+    _shorten_sqlite_wait()
     # A list without an address is read from the installed package at once.
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, ""))
     app = create_app(final=True)
     api, store = get_current_settings().server.ui.api_url, os.environ.get("AWS_ENDPOINT_URL")
-    app.add_middleware(AnswersWith, headers=headers(api, store))
+    app.add_middleware(HeadersMiddleware, headers=build_security_headers(api, store))
     return app
 
 
@@ -97,21 +97,21 @@ asked to try again, as Prefect's clients do.
 """
 
 
-def _wait_less_for_sqlite() -> None:
+def _shorten_sqlite_wait() -> None:
     from prefect.server.database.configurations import AioSqliteConfiguration  # noqa: PLC0415
 
     set_up = AioSqliteConfiguration.setup_sqlite
 
-    def set_up_impatiently(self: Any, connection: Any, record: Any) -> None:
+    def set_up_with_short_wait(self: Any, connection: Any, record: Any) -> None:
         set_up(self, connection, record)
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {_SQLITE_WAIT_MS}")
         cursor.close()
 
-    AioSqliteConfiguration.setup_sqlite = set_up_impatiently  # type: ignore[method-assign,assignment]
+    AioSqliteConfiguration.setup_sqlite = set_up_with_short_wait  # type: ignore[method-assign,assignment]
 
 
-def headers(api: str | None, store: str | None) -> dict[str, str]:
+def build_security_headers(api: str | None, store: str | None) -> dict[str, str]:
     """The headers by which a browser asks nobody but this server and the store.
 
     Args:
@@ -122,8 +122,8 @@ def headers(api: str | None, store: str | None) -> dict[str, str]:
         "default-src": ("'self'",),
         # The time line of a run is drawn by PixiJS, which compiles its shaders' setters.
         "script-src": ("'self'", "'unsafe-eval'"),
-        "connect-src": ("'self'", *_origin(api)),
-        "img-src": ("'self'", "data:", "blob:", *_origin(store)),
+        "connect-src": ("'self'", *_parse_origin(api)),
+        "img-src": ("'self'", "data:", "blob:", *_parse_origin(store)),
         "style-src": ("'self'", "'unsafe-inline'"),
         "font-src": ("'self'", "data:"),
         "worker-src": ("'self'", "blob:"),
@@ -142,12 +142,12 @@ def headers(api: str | None, store: str | None) -> dict[str, str]:
     }
 
 
-def _origin(url: str | None) -> tuple[str, ...]:
+def _parse_origin(url: str | None) -> tuple[str, ...]:
     parts = urlsplit(url or "")
     return (f"{parts.scheme}://{parts.netloc}",) if parts.netloc else ()
 
 
-class AnswersWith:
+class HeadersMiddleware:
     """Puts headers into every answer.
 
     Attributes:

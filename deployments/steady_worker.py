@@ -25,10 +25,10 @@ from prefect.workers.process import ProcessWorker, ProcessWorkerResult
 
 from tasks.stages.cancellation import record_who_cancelled
 
-_HELD = "already holding"
+_ALREADY_HELD_MESSAGE = "already holding"
 """In the words of the error that a run raises which has its place."""
 
-_QUIET_LOOKS = 2
+_IDLE_POLLS = 2
 
 with warnings.catch_warnings():
     # That it takes the place of the class of this type is the purpose.
@@ -55,12 +55,12 @@ with warnings.catch_warnings():
         async def get_and_submit_flow_runs(self) -> list[FlowRun]:
             """Look for runs and start them; those behind a held one wait for the next look."""
             if self.quiet_looks is not None:
-                self._end_when_quiet()
+                self._end_when_idle()
                 return []
             try:
                 return await super().get_and_submit_flow_runs()
             except RuntimeError as error:
-                if _HELD not in str(error):
+                if _ALREADY_HELD_MESSAGE not in str(error):
                     raise
                 return []
 
@@ -69,20 +69,20 @@ with warnings.catch_warnings():
             try:
                 return await super().run(flow_run, *args, **options)
             finally:
-                await to_thread.run_sync(self._tell_who_cancelled, flow_run.id)
+                await to_thread.run_sync(self._log_who_cancelled, flow_run.id)
 
-        def _tell_who_cancelled(self, run: UUID) -> None:
+        def _log_who_cancelled(self, run: UUID) -> None:
             try:
                 with get_client(sync_client=True) as client:
                     record_who_cancelled(client, run)
             except Exception as error:  # noqa: BLE001 - Prefect's own words must do
                 self._logger.warning("Who cancelled the run %s cannot be told: %s", run, error)
 
-        def _end_when_quiet(self) -> None:
+        def _end_when_idle(self) -> None:
             """End, but not before all has been said about the last run."""
             busy = self.limiter.borrowed_tokens > 0
             self.quiet_looks = 0 if busy else (self.quiet_looks or 0) + 1
-            if self.quiet_looks == _QUIET_LOOKS:
+            if self.quiet_looks == _IDLE_POLLS:
                 os.kill(os.getpid(), signal.SIGINT)
 
 

@@ -23,16 +23,16 @@ from pathlib import Path
 from types import FrameType
 from uuid import uuid4
 
-from deployments.definitions import SERVICE
-from deployments.deploy import MOVIES, POOL, QUEUES, server_url
-from flows.__main__ import QUIET
+from deployments.definitions import SERVICE_QUEUE
+from deployments.deploy import MOVIES_QUEUE, POOL_NAME, QUEUE_PRIORITIES, server_url
+from flows.__main__ import PREFECT_SETTINGS
 
 ROOT = Path(__file__).parents[1]
 
-RUNS = 3
+RUNS_AT_ONCE = 3
 """Runs at a time: one is on the GPU while others fetch, label and push."""
 
-SERVICE_RUNS = 4
+LIGHT_RUNS_AT_ONCE = 4
 """Light runs at a time, beside the others."""
 
 HEARTBEAT_SECONDS = 30
@@ -41,13 +41,13 @@ HEARTBEAT_SECONDS = 30
 QUERY_SECONDS = 1
 """Between two looks for runs; Prefect's own 10 are long for somebody who waits for an arrival."""
 
-INTERVAL = 0.5
+CHECK_INTERVAL = 0.5
 """Seconds between two looks at the workers."""
 
-LONGEST_PAUSE = 60.0
+LONGEST_RESTART_PAUSE = 60.0
 """Seconds before a worker that keeps ending is started again; the first pause is 1."""
 
-ENDING = 15.0
+CLEANUP_SECONDS = 15.0
 """Seconds that runs which are being ended have to clean up after themselves."""
 
 
@@ -61,7 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 0, or 1 where runs had to be ended, or no server is named.
     """
     parser = argparse.ArgumentParser(prog="make worker", description=__doc__)
-    parser.add_argument("--runs", type=_positive, default=RUNS, help="estimations at a time")
+    parser.add_argument(
+        "--runs", type=_parse_positive, default=RUNS_AT_ONCE, help="estimations at a time"
+    )
     parser.add_argument(
         "--grace",
         type=float,
@@ -77,20 +79,20 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stderr.write(f"error: {error}\n")
             return 1
     _adopt_orphans()
-    supervisor = Supervisor(workers(options.runs, _environment()), options.grace)
+    supervisor = Supervisor(create_workers(options.runs, _build_environment()), options.grace)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, supervisor.on_signal)
-    return supervisor.run()
+        signal.signal(number, supervisor.handle_signal)
+    return supervisor.run_until_ended()
 
 
-def _positive(text: str) -> int:
+def _parse_positive(text: str) -> int:
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"expected at least 1, found {number}")
     return number
 
 
 @dataclass
-class Worker:
+class WorkerProcess:
     """One of Prefect's workers.
 
     Attributes:
@@ -110,7 +112,7 @@ class Worker:
     ended: int = 0
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether it runs."""
         return self.process is not None and self.process.poll() is None
 
@@ -124,27 +126,29 @@ class Worker:
             cwd=ROOT,
             env=self.environment,
             start_new_session=True,
-            preexec_fn=_ready_for_signals,  # noqa: PLW1509 - this process has one thread
+            preexec_fn=_reset_signals,  # noqa: PLW1509 - this process has one thread
         )
 
     def drain(self) -> None:
         """Let it finish what it has, and end."""
-        if self.process and self.alive:
+        if self.process and self.is_alive:
             self.process.terminate()
 
-    def revive(self) -> None:
+    def restart_if_ended(self) -> None:
         """Start it again if it has ended, the later the more often it did."""
         lived = time.monotonic() - self.started
-        if self.process is None or self.alive or lived < self.pause:
+        if self.process is None or self.is_alive or lived < self.restart_pause:
             return
-        self.ended = self.ended + 1 if lived < 2 * LONGEST_PAUSE else 1
-        _say(f"the worker {self.name} ended with status {self.process.returncode}; starting it")
+        self.ended = self.ended + 1 if lived < 2 * LONGEST_RESTART_PAUSE else 1
+        _print_line(
+            f"the worker {self.name} ended with status {self.process.returncode}; starting it"
+        )
         self.start()
 
     @property
-    def pause(self) -> float:
+    def restart_pause(self) -> float:
         """Seconds from one start to the next, at least."""
-        return min(LONGEST_PAUSE, 2.0**self.ended)
+        return min(LONGEST_RESTART_PAUSE, 2.0**self.ended)
 
 
 @dataclass
@@ -158,43 +162,45 @@ class Supervisor:
         until: When runs are ended, once a signal has come.
     """
 
-    workers: Sequence[Worker]
+    workers: Sequence[WorkerProcess]
     grace: float
     signals: int = 0
     until: float = field(default=float("inf"))
 
-    def on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def handle_signal(self, _number: int, _frame: FrameType | None) -> None:
         """Note a signal; the second one ends the runs."""
         self.signals += 1
         self.until = time.monotonic() + (self.grace if self.signals == 1 else 0)
 
-    def run(self) -> int:
+    def run_until_ended(self) -> int:
         """Start the workers and wait for their end; the exit status."""
         for worker in self.workers:
             worker.start()
         while not self.signals:
-            time.sleep(INTERVAL)
-            self._bury_orphans()
+            time.sleep(CHECK_INTERVAL)
+            self._reap_orphans()
             for worker in self.workers:
-                worker.revive()
-        _say("no more runs are started; waiting for those under way (again to end them)")
+                worker.restart_if_ended()
+        _print_line("no more runs are started; waiting for those under way (again to end them)")
         for worker in self.workers:
             worker.drain()
-        while any(worker.alive for worker in self.workers):
-            time.sleep(INTERVAL)
+        while any(worker.is_alive for worker in self.workers):
+            time.sleep(CHECK_INTERVAL)
             if time.monotonic() > self.until:
                 return self._end_runs()
         return 0
 
-    def _bury_orphans(self) -> None:
+    def _reap_orphans(self) -> None:
         """Let those go that have ended after their worker, which would have waited for them."""
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         with suppress(ChildProcessError):
-            while (ended := os.waitid(os.P_ALL, 0, flags)) and ended.si_pid not in self._pids:
+            while (
+                ended := os.waitid(os.P_ALL, 0, flags)
+            ) and ended.si_pid not in self._worker_pids:
                 os.waitpid(ended.si_pid, 0)
 
     @property
-    def _pids(self) -> set[int]:
+    def _worker_pids(self) -> set[int]:
         return {worker.process.pid for worker in self.workers if worker.process}
 
     def _end_runs(self) -> int:
@@ -202,44 +208,46 @@ class Supervisor:
 
         A run that is told to end removes its scratch folder and ends its own children.
         """
-        _say("ending the runs")
-        _signal_all(_descendants() - self._pids, signal.SIGTERM)
-        until = time.monotonic() + ENDING
-        while any(worker.alive for worker in self.workers) and time.monotonic() < until:
-            time.sleep(INTERVAL)
-        _signal_all(_descendants(), signal.SIGKILL)
+        _print_line("ending the runs")
+        _send_signal(_find_descendants() - self._worker_pids, signal.SIGTERM)
+        until = time.monotonic() + CLEANUP_SECONDS
+        while any(worker.is_alive for worker in self.workers) and time.monotonic() < until:
+            time.sleep(CHECK_INTERVAL)
+        _send_signal(_find_descendants(), signal.SIGKILL)
         return 1
 
 
-def workers(runs: int, environment: Mapping[str, str]) -> list[Worker]:
+def create_workers(runs: int, environment: Mapping[str, str]) -> list[WorkerProcess]:
     """The workers of a machine.
 
     Args:
         runs: Estimations at a time, those of spread requests' movies apart.
         environment: What they and their runs get.
     """
-    others = [name for name in QUEUES if name not in (SERVICE, MOVIES)]
+    others = [name for name in QUEUE_PRIORITIES if name not in (SERVICE_QUEUE, MOVIES_QUEUE)]
     return [
-        _worker("service", [SERVICE], SERVICE_RUNS, environment),
-        _worker("movies", [MOVIES], runs, environment),
-        _worker("runs", others, runs, environment),
+        _create_worker("service", [SERVICE_QUEUE], LIGHT_RUNS_AT_ONCE, environment),
+        _create_worker("movies", [MOVIES_QUEUE], runs, environment),
+        _create_worker("runs", others, runs, environment),
     ]
 
 
-def _worker(name: str, queues: Iterable[str], limit: int, environment: Mapping[str, str]) -> Worker:
+def _create_worker(
+    name: str, queues: Iterable[str], limit: int, environment: Mapping[str, str]
+) -> WorkerProcess:
     words = [sys.executable, "-m", "deployments.steady_worker", "worker", "start"]
-    words += ["--pool", POOL, "--type", "process"]
+    words += ["--pool", POOL_NAME, "--type", "process"]
     words += ["--limit", str(limit)]
     # The pool is what `make deploy` makes; one that Prefect made up would have no queues of ours.
     words += ["--no-create-pool-if-not-found", "--install-policy", "never"]
     for queue in queues:
         words += ["--work-queue", queue]
-    return Worker(name, words, environment)
+    return WorkerProcess(name, words, environment)
 
 
-def _environment() -> dict[str, str]:
+def _build_environment() -> dict[str, str]:
     """What the workers get, and with them their runs."""
-    ours = QUIET | {
+    ours = PREFECT_SETTINGS | {
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),
     }
@@ -248,7 +256,7 @@ def _environment() -> dict[str, str]:
     return ours | os.environ | {"PYTHONPATH": path}
 
 
-def _ready_for_signals() -> None:
+def _reset_signals() -> None:
     """In a worker, before it starts: a shell's `&` leaves SIGINT ignored, which keeps it deaf.
 
     It also hears when this process is gone without having said so.
@@ -266,9 +274,9 @@ _PDEATHSIG, _CHILD_SUBREAPER = 1, 36
 """Numbers of Linux' prctl."""
 
 
-def _descendants() -> set[int]:
+def _find_descendants() -> set[int]:
     """Processes that this one started, and that they started."""
-    parents = {int(path.name): _parent(path) for path in Path("/proc").glob("[0-9]*")}
+    parents = {int(path.name): _read_parent_pid(path) for path in Path("/proc").glob("[0-9]*")}
     found, new = set[int](), {os.getpid()}
     while new:
         new = {pid for pid, parent in parents.items() if parent in new} - found
@@ -276,20 +284,20 @@ def _descendants() -> set[int]:
     return found
 
 
-def _parent(process: Path) -> int:
+def _read_parent_pid(process: Path) -> int:
     with suppress(OSError):
         # The name in parentheses may hold anything.
         return int((process / "stat").read_text().rpartition(")")[2].split()[1])
     return 0
 
 
-def _signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+def _send_signal(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -11,7 +11,7 @@ from tasks.command_line.exit_status import BAD_INPUT, print_interruption, print_
 from tasks.pose.settings import MAX_LINK_HOURS, PoseSettings
 from tasks.pose.settings_help import to_argparse_option
 
-QUIET = {
+PREFECT_SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
     # An own server takes its time on a busy machine; the default of 20 s is too little there.
@@ -20,7 +20,7 @@ QUIET = {
 """Prefect reads these once, when it is imported: nothing leaves the machine but to the store."""
 
 
-SMALL_SERVER = {
+TEMPORARY_SERVER_SETTINGS = {
     "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
     # Nobody watches a server that ends with its run. These services write to its SQLite database
     # beside the run itself, which once found it locked for a minute.
@@ -33,11 +33,11 @@ SMALL_SERVER = {
 
 def prepare_environment() -> None:
     """Set what Prefect reads when it is imported, where the user has not set it."""
-    os.environ.update(QUIET | os.environ)
+    os.environ.update(PREFECT_SETTINGS | os.environ)
     # An empty address is none; Prefect would take it for one and lose every event.
     if not os.environ.get("PREFECT_API_URL"):
         os.environ.pop("PREFECT_API_URL", None)
-        os.environ.update(SMALL_SERVER | os.environ)
+        os.environ.update(TEMPORARY_SERVER_SETTINGS | os.environ)
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
     if not _can_be_written(home):
         # Prefect keeps settings and its own server's database there, and waits in vain without.
@@ -58,11 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status: 0 complete, 1 a movie or the run failed, 2 bad usage or bad input.
     """
-    options = _parser().parse_args(arguments)
+    options = _build_parser().parse_args(arguments)
     return int(options.command(options))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m flows",
         description="DeepLabCut pose estimation from bucket to bucket.",
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         "boto3 program: AWS_ENDPOINT_URL, AWS_PROFILE, AWS_ACCESS_KEY_ID, … The run uses the "
         "Prefect server that PREFECT_API_URL names, or starts one of its own.",
     )
-    _add_run(run)
+    _add_run_arguments(run)
     inspect = commands.add_parser(
         "inspect",
         help="look into a model",
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "used, in seconds and without a GPU. Exit status: 0 it can be used, 1 the store failed, "
         "2 it cannot be used.",
     )
-    _add_inspect(inspect)
+    _add_inspect_arguments(inspect)
     opened = commands.add_parser(
         "open",
         help="make links that open results",
@@ -94,11 +94,11 @@ def _parser() -> argparse.ArgumentParser:
         "for a limited time. Whoever has such an address can open the file. Exit status: 0 made, "
         "1 the store failed, 2 there is nothing to open.",
     )
-    _add_open(opened)
+    _add_open_arguments(opened)
     return parser
 
 
-def _add_open(opened: argparse.ArgumentParser) -> None:
+def _add_open_arguments(opened: argparse.ArgumentParser) -> None:
     opened.add_argument(
         "location", metavar="LOCATION", help="a run's output location, or one of its files"
     )
@@ -111,10 +111,10 @@ def _add_open(opened: argparse.ArgumentParser) -> None:
         metavar="HOURS",
         help=f"how long they work, 1 to {MAX_LINK_HOURS} (default: {hours})",
     )
-    opened.set_defaults(command=_open)
+    opened.set_defaults(command=_print_links)
 
 
-def _open(options: argparse.Namespace) -> int:
+def _print_links(options: argparse.Namespace) -> int:
     from tasks.errors import PoseError  # noqa: PLC0415
     from tasks.output.links import find_addresses  # noqa: PLC0415 - not for --help
 
@@ -126,15 +126,15 @@ def _open(options: argparse.Namespace) -> int:
     return 0
 
 
-def _add_inspect(inspect: argparse.ArgumentParser) -> None:
+def _add_inspect_arguments(inspect: argparse.ArgumentParser) -> None:
     inspect.add_argument(
         "--model", required=True, metavar="LOCATION", help="zip of the model folder"
     )
     inspect.add_argument("--json", action="store_true", help="print one JSON object")
-    inspect.set_defaults(command=_inspect)
+    inspect.set_defaults(command=_inspect_model)
 
 
-def _inspect(options: argparse.Namespace) -> int:
+def _inspect_model(options: argparse.Namespace) -> int:
     from tasks.command_line.inspect_model import report_inspection  # noqa: PLC0415 - not for --help
 
     status, shown, problems = report_inspection(options.model, as_object=options.json)
@@ -144,7 +144,7 @@ def _inspect(options: argparse.Namespace) -> int:
     return status
 
 
-def _add_run(run: argparse.ArgumentParser) -> None:
+def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     run.add_argument("--model", required=True, metavar="LOCATION", help="zip of the model folder")
     run.add_argument(
         "--movies",
@@ -158,16 +158,16 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     settings = run.add_argument_group("settings")
     for name, field in PoseSettings.model_fields.items():
         settings.add_argument(f"--{name.replace('_', '-')}", **to_argparse_option(field))
-    run.set_defaults(command=_run)
+    run.set_defaults(command=_run_request)
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run_request(options: argparse.Namespace) -> int:
     from pydantic import ValidationError  # noqa: PLC0415
 
     try:
-        settings = PoseSettings.model_validate(_given(options))
+        settings = PoseSettings.model_validate(_collect_settings(options))
     except ValidationError as error:
-        return _refuse(_sentence(error))
+        return _report_bad_input(_format_validation_error(error))
     prepare_environment()
     from tasks.run.estimator import preload_estimator  # noqa: PLC0415 - not for --help, or for a slip
 
@@ -196,7 +196,7 @@ def _run_flow(options: argparse.Namespace, settings: PoseSettings) -> int:
     return terminal.print_outcome(state, output)
 
 
-def _given(options: argparse.Namespace) -> dict[str, Any]:
+def _collect_settings(options: argparse.Namespace) -> dict[str, Any]:
     """The settings that were given; the model knows the rest."""
     values = {name: getattr(options, name) for name in PoseSettings.model_fields}
     given = {name: value for name, value in values.items() if value is not None}
@@ -209,7 +209,7 @@ def _given(options: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _sentence(error: Any) -> str:
+def _format_validation_error(error: Any) -> str:
     first = error.errors()[0]
     flag = str(first["loc"][0]).replace("_", "-")
     inner = ".".join(str(part) for part in first["loc"][1:] if isinstance(part, str))
@@ -219,7 +219,7 @@ def _sentence(error: Any) -> str:
     return f"--{flag}{f' ({inner})' if inner else ''}: {text}, found {first['input']!r}"
 
 
-def _refuse(message: str) -> int:
+def _report_bad_input(message: str) -> int:
     sys.stderr.write(f"error: {message}\n")
     return BAD_INPUT
 

@@ -16,9 +16,9 @@ from tasks.inbox.start_runs import find_started_runs, start_due_runs
 from tasks.pose.settings import PoseSettings
 from tasks.stages.stage import end_with_message
 
-POSE_ESTIMATION = "pose-estimation/pose-estimation"
+POSE_ESTIMATION_DEPLOYMENT = "pose-estimation/pose-estimation"
 
-UNCHANGED = 60.0
+UNCHANGED_SECONDS = 60.0
 """Seconds that a movie must have been found unchanged, unless something tells that it is whole."""
 
 
@@ -29,8 +29,8 @@ def inbox(
     model: str | None = None,
     output: str | None = None,
     settings: PoseSettings = PoseSettings(),  # noqa: B008 - frozen, and the form shows it
-    deployment: str = POSE_ESTIMATION,
-    quiet: float = UNCHANGED,
+    deployment: str = POSE_ESTIMATION_DEPLOYMENT,
+    quiet: float = UNCHANGED_SECONDS,
 ) -> tuple[str, str]:
     """Start a run for every movie, or folder of movies, that has no current result.
 
@@ -62,8 +62,8 @@ def arrival(
     model: str | None = None,
     output: str | None = None,
     settings: PoseSettings = PoseSettings(),  # noqa: B008
-    deployment: str = POSE_ESTIMATION,
-    quiet: float = UNCHANGED,
+    deployment: str = POSE_ESTIMATION_DEPLOYMENT,
+    quiet: float = UNCHANGED_SECONDS,
 ) -> tuple[str, str]:
     """Start the runs that objects' arrival in an inbox makes due, where none has been started.
 

@@ -118,7 +118,7 @@ def pose_estimation(
             found = spread_movies(request, archive, scratch)
         else:
             movies_at_work = (
-                analyse_movie.submit(movie, request, ready, kept, scratch, workers)
+                analyze_movie.submit(movie, request, ready, kept, scratch, workers)
                 for movie in request.movies
             )
             found = collect_outcomes(request, wait_for_all(movies_at_work, workers.end))
@@ -166,13 +166,13 @@ def one_movie(
         workers.finishers.start()
         if not kept.has_all_poses:
             load_model(ready, workers)
-        analysed = analyse_movie(request.movies[0], request, ready, kept, scratch, workers)
+        analysed = analyze_movie(request.movies[0], request, ready, kept, scratch, workers)
         hand_over(analysed)
     return place.part, analysed.short_summary
 
 
 @stage("Movie", "movie · {movie.name}")
-def analyse_movie(
+def analyze_movie(
     movie: MovieSource,
     request: ResolvedRequest,
     ready: ReadyModel,

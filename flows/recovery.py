@@ -12,13 +12,13 @@ from tasks.recovery.restart import (
 )
 from tasks.stages.stage import end_with_message
 
-RESTARTS = 3
+MAX_RESTARTS = 3
 """A run that has crashed more often than that has a reason that another start does not mend."""
 
 
 @flow(name="recovery", flow_run_name="crashed runs", persist_result=False)
 @end_with_message
-def recovery(restarts: NonNegativeInt = RESTARTS) -> tuple[int, str]:
+def recovery(restarts: NonNegativeInt = MAX_RESTARTS) -> tuple[int, str]:
     """Start crashed runs of pose-estimation again.
 
     Args:

@@ -12,7 +12,7 @@ from tasks.pose.model.description import Model
 from tests.model_zips import Files, write_zip
 
 
-class Bench:
+class ArchiveSandbox:
     """A folder with an archive, and beside it what must stay as it is."""
 
     def __init__(self, folder: Path) -> None:
@@ -22,28 +22,28 @@ class Bench:
         (folder / "scratch").mkdir()
         (folder / "precious.txt").write_text("mine")
 
-    def open(self, files: Files) -> Model:
+    def write_and_open(self, files: Files) -> Model:
         write_zip(self.archive, files)
-        return self.reopen()
+        return self.open_again()
 
-    def reopen(self) -> Model:
-        before = self._others()
+    def open_again(self) -> Model:
+        before = self._read_outside_files()
         try:
             return open_model(self.archive, "m.zip", self.project)
         finally:
-            assert self._others() == before
+            assert self._read_outside_files() == before
 
-    def refusal(self, files: Files | None = None) -> str:
+    def expect_refusal(self, files: Files | None = None) -> str:
         """Why the archive is refused: in one line, and with nothing written outside."""
         with pytest.raises(BadInput) as caught:
-            self.open(files) if files is not None else self.reopen()
+            self.write_and_open(files) if files is not None else self.open_again()
         message = str(caught.value)
         assert len(message.splitlines()) == 1
         assert len(message) < 1000
         assert any(name in message for name in ("m.zip", ".yaml", "snapshot"))
         return message
 
-    def written(self) -> dict[str, Any]:
+    def read_project(self) -> dict[str, Any]:
         """The project's files, YAML as its values, everything else as bytes."""
         return {
             str(path.relative_to(self.project)): yaml.safe_load(path.read_text())
@@ -53,10 +53,10 @@ class Bench:
             if path.is_file()
         }
 
-    def network(self) -> Any:
-        return next(v for k, v in self.written().items() if k.endswith("pytorch_config.yaml"))
+    def read_network_config(self) -> Any:
+        return next(v for k, v in self.read_project().items() if k.endswith("pytorch_config.yaml"))
 
-    def _others(self) -> dict[Path, bytes | None]:
+    def _read_outside_files(self) -> dict[Path, bytes | None]:
         return {
             path: path.read_bytes() if path.is_file() else None
             for path in self._outside.rglob("*")
@@ -64,7 +64,7 @@ class Bench:
         }
 
 
-def without(files: Files, *names: str) -> Files:
+def without_files(files: Files, *names: str) -> Files:
     """The files but for some that are there."""
     assert set(names) <= set(files)
     return {name: data for name, data in files.items() if name not in names}

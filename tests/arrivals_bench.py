@@ -27,17 +27,17 @@ from typing import Any
 
 import boto3
 
-from deployments.background import Parts
-from deployments.up import down
-from flows.__main__ import QUIET
+from deployments.background import ServiceParts
+from deployments.up import stop_service
+from flows.__main__ import PREFECT_SETTINGS
 from tests.integration.test_receiver import notification
 from tests.paths import ROOT
-from tests.stores import free_port, moto_store
+from tests.stores import find_free_port, moto_store
 
 BUCKET = f"lab-{os.getpid()}"
 INBOX = f"s3://{BUCKET}/inbox/"
-LOST = 0.1
-GIVE_UP = 300.0
+LOST_SHARE = 0.1
+GIVE_UP_SECONDS = 300.0
 
 
 def main() -> None:
@@ -55,18 +55,20 @@ def main() -> None:
         else:
             settings = stack.enter_context(moto_store())
         os.environ.update(settings)
-        urls = start(folder, stack, everything=options.movies == 1)
-        fill(urls["receiver"] if options.ceph else None)
-        put = drop(options.movies, options.seconds, None if options.ceph else urls["receiver"])
-        report(urls["server"], put, everything=options.movies == 1)
+        urls = start_parts(folder, stack, everything=options.movies == 1)
+        fill_bucket(urls["receiver"] if options.ceph else None)
+        put = drop_movies(
+            options.movies, options.seconds, None if options.ceph else urls["receiver"]
+        )
+        report_runs(urls["server"], put, everything=options.movies == 1)
 
 
-def start(folder: Path, stack: ExitStack, *, everything: bool) -> dict[str, str]:
+def start_parts(folder: Path, stack: ExitStack, *, everything: bool) -> dict[str, str]:
     """A server, the deployments, a worker, the receiver."""
-    server, receiver = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+    server, receiver = (f"http://127.0.0.1:{find_free_port()}" for _ in range(2))
     environment = (
         dict(os.environ)
-        | QUIET
+        | PREFECT_SETTINGS
         | {
             "PREFECT_HOME": str(folder / "prefect"),
             "PREFECT_API_URL": f"{server}/api",
@@ -78,14 +80,14 @@ def start(folder: Path, stack: ExitStack, *, everything: bool) -> dict[str, str]
             "PYTHONPATH": str(ROOT),
         }
     )
-    parts = Parts(folder, environment)
-    stack.callback(down, folder)
+    parts = ServiceParts(folder, environment)
+    stack.callback(stop_service, folder)
     prefect = (sys.executable, "-m", "prefect")
     port = server.rpartition(":")[2]
     parts.start(
         "server", (*prefect, "server", "start", "--port", port), server, f"{server}/api/health"
     )
-    parts.run("deploying", (sys.executable, "-m", "deployments.deploy"))
+    parts.run_command("deploying", (sys.executable, "-m", "deployments.deploy"))
     queues = () if everything else ("--work-queue", "service")
     parts.start(
         "worker", (*prefect, "worker", "start", "--pool", "gpu", "--type", "process", *queues)
@@ -97,7 +99,7 @@ def start(folder: Path, stack: ExitStack, *, everything: bool) -> dict[str, str]
     return {"server": f"{server}/api", "receiver": receiver}
 
 
-def fill(webhook: str | None) -> None:
+def fill_bucket(webhook: str | None) -> None:
     """A bucket with a request, which tells a webhook of arrivals if it can."""
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=BUCKET)
@@ -119,13 +121,15 @@ def fill(webhook: str | None) -> None:
     s3.put_bucket_notification_configuration(Bucket=BUCKET, NotificationConfiguration=configuration)
 
 
-def drop(count: int, seconds: float, webhook: str | None) -> dict[str, float]:
+def drop_movies(count: int, seconds: float, webhook: str | None) -> dict[str, float]:
     """Put movies in the inbox over some time; returns when each was there."""
     s3, chance, put = boto3.client("s3"), random.Random(7), dict[str, float]()
     posts = ThreadPoolExecutor(8)
     keys = [f"inbox/day{n % 20}/m{n}.mp4" for n in range(count)]
     told = set(
-        keys if webhook is None or count == 1 else chance.sample(keys, int(count * (1 - LOST)))
+        keys
+        if webhook is None or count == 1
+        else chance.sample(keys, int(count * (1 - LOST_SHARE)))
     )
     took = []
     for key in keys:
@@ -136,14 +140,14 @@ def drop(count: int, seconds: float, webhook: str | None) -> dict[str, float]:
         if webhook and key in told:
             for delay in (0.0, chance.uniform(0, 3)):
                 threading.Timer(
-                    delay, posts.submit, (_post, webhook, notification(BUCKET, key))
+                    delay, posts.submit, (_post_json, webhook, notification(BUCKET, key))
                 ).start()
         time.sleep(max(0.0, seconds / count - (time.time() - begun)) if count > 1 else 0)
     print(f"{count} movies put, {len(told)} told; a put took {statistics.median(took):.3f} s")
     return put
 
 
-def _post(url: str, body: Any) -> Any:
+def _post_json(url: str, body: Any) -> Any:
     request = urllib.request.Request(
         url, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
@@ -155,36 +159,38 @@ def _post(url: str, body: Any) -> Any:
     raise RuntimeError(f"{url} does not answer")
 
 
-def runs(server: str, flow: str) -> list[Any]:
+def list_runs(server: str, flow: str) -> list[Any]:
     found: list[Any] = []
     while True:
         page = {"flows": {"name": {"any_": [flow]}}, "limit": 200, "offset": len(found)}
-        more = _post(f"{server}/flow_runs/filter", page | {"sort": "ID_DESC"})
+        more = _post_json(f"{server}/flow_runs/filter", page | {"sort": "ID_DESC"})
         found += more
         if len(more) < 200:
             return found
 
 
-def report(server: str, put: dict[str, float], *, everything: bool) -> None:
+def report_runs(server: str, put: dict[str, float], *, everything: bool) -> None:
     """Wait until no more runs come, look twice, and say what there is."""
-    until, last, since = time.time() + GIVE_UP, -1, time.time()
+    until, last, since = time.time() + GIVE_UP_SECONDS, -1, time.time()
     while time.time() < until and time.time() - since < 60:
-        now = sum(run["parameters"]["movies"][0] in put for run in runs(server, "pose-estimation"))
+        now = sum(
+            run["parameters"]["movies"][0] in put for run in list_runs(server, "pose-estimation")
+        )
         if now != last:
             last, since = now, time.time()
         if everything and now:
             break
         time.sleep(0.5)
-    arrivals = runs(server, "arrival")
+    arrivals = list_runs(server, "arrival")
     print(f"{last} runs after {len(arrivals)} arrival runs")
-    print_delays(runs(server, "pose-estimation"), put)
+    print_delays(list_runs(server, "pose-estimation"), put)
     if everything:
-        (run,) = runs(server, "pose-estimation")
+        (run,) = list_runs(server, "pose-estimation")
         print_states(server, [*arrivals, run], next(iter(put.values())))
         return
     for _ in range(2):
-        look(server)
-    times = Counter(run["parameters"]["movies"][0] for run in runs(server, "pose-estimation"))
+        look_at_inbox(server)
+    times = Counter(run["parameters"]["movies"][0] for run in list_runs(server, "pose-estimation"))
     print(f"after two looks: {len(times)} movies with a run, {sum(times.values())} runs")
     assert times == Counter(dict.fromkeys(put, 1))
 
@@ -209,21 +215,21 @@ def print_states(server: str, found: list[Any], since: float) -> None:
                 print(f"{after:6.1f} s  {run['name']}: {state['name']}")
 
 
-def look(server: str) -> None:
+def look_at_inbox(server: str) -> None:
     """Run the inbox deployment and wait for its end."""
-    deployment = _get(f"{server}/deployments/name/inbox/inbox")["id"]
+    deployment = _get_json(f"{server}/deployments/name/inbox/inbox")["id"]
     body = {"parameters": {"quiet": 0}, "state": {"type": "SCHEDULED"}}
-    run = _post(f"{server}/deployments/{deployment}/create_flow_run", body)
-    until = time.time() + GIVE_UP
+    run = _post_json(f"{server}/deployments/{deployment}/create_flow_run", body)
+    until = time.time() + GIVE_UP_SECONDS
     while time.time() < until:
-        state = _get(f"{server}/flow_runs/{run['id']}")["state"]
+        state = _get_json(f"{server}/flow_runs/{run['id']}")["state"]
         if state["type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
             print(f"look: {state['name']}: {state.get('message')}")
             return
         time.sleep(1)
 
 
-def _get(url: str) -> Any:
+def _get_json(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)
 

@@ -7,7 +7,7 @@ import sys
 from tests.paths import ROOT
 
 
-def command(*words: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+def run_command(*words: object, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run ``python -m flows``; its outcome, whatever that is."""
     return subprocess.run(
         [sys.executable, "-m", "flows", *map(str, words)],
@@ -19,7 +19,7 @@ def command(*words: object, **environment: str) -> "subprocess.CompletedProcess[
     )
 
 
-def waiting(program: str) -> tuple["subprocess.Popen[str]", str]:
+def start_waiting_process(program: str) -> tuple["subprocess.Popen[str]", str]:
     """Start Python with a program that prints a line and then waits for the end of its input.
 
     Returns:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.__main__ import QUIET
-from tests.full_server import full_server
-from tests.servers import database
-from tests.stores import Settings, moto_store
+from flows.__main__ import PREFECT_SETTINGS
+from tests.full_server import quick_prefect_server
+from tests.servers import start_database
+from tests.stores import StoreSettings, moto_store
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,7 @@ def session_environment() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture(scope="session")
 def prefect_server(session_environment: pytest.MonkeyPatch) -> Iterator[None]:
     """A real Prefect server with a database of its own."""
-    for name, value in QUIET.items():
+    for name, value in PREFECT_SETTINGS.items():
         session_environment.setenv(name, value)
     from prefect.testing.utilities import prefect_test_harness
 
@@ -35,11 +35,11 @@ def lab_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, s
     """A server with all its services, behind a password: the environment of its clients."""
     with ExitStack() as stack:
         folder = tmp_path_factory.mktemp("lab-server")
-        yield stack.enter_context(full_server(folder, database(stack)))
+        yield stack.enter_context(quick_prefect_server(folder, start_database(stack)))
 
 
 @pytest.fixture(scope="session")
-def object_store(session_environment: pytest.MonkeyPatch) -> Iterator[Settings]:
+def object_store(session_environment: pytest.MonkeyPatch) -> Iterator[StoreSettings]:
     """An S3 server, which boto3 finds through the environment."""
     with moto_store() as settings:
         for name, value in settings.items():

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.__main__ import QUIET
-from tests.servers import prefect_server
+from flows.__main__ import PREFECT_SETTINGS
+from tests.servers import run_prefect_server
 
 PASSWORD = "lab:secret"
 
-IMPATIENT = {
+QUICK_SETTINGS = {
     "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "1",
     "PREFECT_SERVER_SERVICES_FOREMAN_INACTIVITY_HEARTBEAT_MULTIPLE": "2",
     "PREFECT_SERVER_SERVICES_FOREMAN_WORK_QUEUE_LAST_POLLED_TIMEOUT_SECONDS": "5",
@@ -24,7 +24,7 @@ IMPATIENT = {
 
 
 @contextmanager
-def full_server(folder: Path, database: str | None = None) -> Iterator[dict[str, str]]:
+def quick_prefect_server(folder: Path, database: str | None = None) -> Iterator[dict[str, str]]:
     """Start a server, behind a password, with a database in a folder.
 
     Args:
@@ -34,7 +34,7 @@ def full_server(folder: Path, database: str | None = None) -> Iterator[dict[str,
     Yields:
         The environment that a client of it needs.
     """
-    with prefect_server(folder, database, PASSWORD, **IMPATIENT) as prefect:
+    with run_prefect_server(folder, database, PASSWORD, **QUICK_SETTINGS) as prefect:
         found = prefect.environment.items()
         mine = {name: value for name, value in found if name.startswith("PREFECT_")}
-        yield QUIET | IMPATIENT | mine
+        yield PREFECT_SETTINGS | QUICK_SETTINGS | mine

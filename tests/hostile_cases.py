@@ -11,7 +11,7 @@ Outcome = Literal["refused", "repaired", "opened"]
 
 
 @dataclass(frozen=True)
-class Case:
+class HostileCase:
     """An archive, and what must become of it.
 
     Attributes:
@@ -30,11 +30,13 @@ class Case:
         return self.name.encode("ascii", "backslashreplace").decode().replace("[", "(")
 
 
-def of_files(name: str, files: Files, says: str = "", outcome: Outcome = "refused") -> Case:
+def make_case(name: str, files: Files, says: str = "", outcome: Outcome = "refused") -> HostileCase:
     """A case that any zip program can make."""
-    return Case(name, lambda path: write_zip(path, files), says, outcome)
+    return HostileCase(name, lambda path: write_zip(path, files), says, outcome)
 
 
-def with_files(name: str, extra: Files, says: str = "", outcome: Outcome = "refused") -> Case:
+def make_case_with_files(
+    name: str, extra: Files, says: str = "", outcome: Outcome = "refused"
+) -> HostileCase:
     """A good model, but for some files."""
-    return of_files(name, model_files() | extra, says, outcome)
+    return make_case(name, model_files() | extra, says, outcome)

@@ -21,25 +21,25 @@ FIRST_COUNT = 5_000_000_000
 """Microseconds of the recorder's counter at the first frame."""
 
 START_MS = 1_700_000_000_000
-SYSTEM = "GA-12345678-0000000000"
+SYSTEM_NAME = "GA-12345678-0000000000"
 
 
-def gray(index: int, width: int = 64, height: int = 48) -> NDArray[np.uint8]:
+def draw_gray(index: int, width: int = 64, height: int = 48) -> NDArray[np.uint8]:
     """A gray picture that differs from frame to frame."""
     generator = np.random.default_rng(index)
     coarse = generator.integers(30, 220, (max(1, height // 8), max(1, width // 8)))
     return np.kron(coarse, np.ones((8, 8))).astype(np.uint8)[:height, :width]
 
 
-def jpeg(picture: NDArray[np.uint8]) -> bytes:
+def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
     """One picture as the recorder stores it: with color, of which only the luma is used."""
     file = io.BytesIO()
     Image.fromarray(picture).convert("RGB").save(file, "JPEG", quality=90)
     return file.getvalue()
 
 
-def jpegs(frames: int, width: int = 64, height: int = 48) -> list[bytes]:
-    return [jpeg(gray(index, width, height)) for index in range(frames)]
+def encode_jpegs(frames: int, width: int = 64, height: int = 48) -> list[bytes]:
+    return [encode_jpeg(draw_gray(index, width, height)) for index in range(frames)]
 
 
 def write_isxb(
@@ -53,7 +53,7 @@ def write_isxb(
     period_us: int = 50_000,
     first_count: int = FIRST_COUNT,
     start_ms: int = START_MS,
-    uuid: str | None = f"{SYSTEM}-{START_MS}",
+    uuid: str | None = f"{SYSTEM_NAME}-{START_MS}",
     raw: bool = False,
     samples: Any = ...,
     header: dict[int, int] | None = None,
@@ -78,10 +78,10 @@ def write_isxb(
         session: Keys of the session to write instead.
     """
     recorded = [index for index in range(frames) if index not in set(dropped)]
-    stored = list(pictures) if pictures is not None else jpegs(len(recorded), width, height)
+    stored = list(pictures) if pictures is not None else encode_jpegs(len(recorded), width, height)
     if samples is ...:
         samples = [{"fc": i, "tsc": first_count + i * period_us} for i in recorded]
-    described = _session(frames, dropped, width, height, period_us, start_ms, uuid, raw=raw)
+    described = _build_session(frames, dropped, width, height, period_us, start_ms, uuid, raw=raw)
     by_frame = {"droppedFrames": list(dropped), "samples": samples}
     parts = (
         b"".join(stored),
@@ -98,7 +98,7 @@ def write_isxb(
     return path
 
 
-def _session(
+def _build_session(
     frames: int,
     dropped: Sequence[int],
     width: int,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def meanwhile(call: Callable[[], object], every: float) -> Iterator[None]:
+def call_repeatedly(call: Callable[[], object], every: float) -> Iterator[None]:
     """Make a call again and again in a thread, which has ended at the end of the block.
 
     Args:
@@ -16,12 +16,12 @@ def meanwhile(call: Callable[[], object], every: float) -> Iterator[None]:
     """
     ended = threading.Event()
 
-    def work() -> None:
+    def call_until_ended() -> None:
         while not ended.wait(every):
             call()
 
     with ThreadPoolExecutor(1, "meanwhile") as thread:
-        going_on = thread.submit(work)
+        going_on = thread.submit(call_until_ended)
         try:
             yield
         finally:

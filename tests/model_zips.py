@@ -12,12 +12,12 @@ import yaml
 
 Files = dict[str, bytes]
 
-MODEL = "dlc-models-pytorch/iteration-0/openfieldOct30-trainset95shuffle1"
-TRAIN = f"{MODEL}/train"
-SNAPSHOT = "snapshot-best-100.pt"
+MODEL_FOLDER = "dlc-models-pytorch/iteration-0/openfieldOct30-trainset95shuffle1"
+TRAIN_FOLDER = f"{MODEL_FOLDER}/train"
+SNAPSHOT_NAME = "snapshot-best-100.pt"
 
 
-def weights(value: object) -> bytes:
+def pack_weights(value: object) -> bytes:
     """A file as PyTorch saves it, but for the tensors."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -26,9 +26,9 @@ def weights(value: object) -> bytes:
     return buffer.getvalue()
 
 
-WEIGHTS = weights({"model": {}, "metadata": {"epoch": 100, "metrics": {"test.mAP": 95.0}}})
+WEIGHTS = pack_weights({"model": {}, "metadata": {"epoch": 100, "metrics": {"test.mAP": 95.0}}})
 
-PROJECT: dict[str, Any] = {
+PROJECT_CONFIG: dict[str, Any] = {
     "Task": "openfield",
     "scorer": "Pranav",
     "date": "Oct30",
@@ -47,7 +47,7 @@ PROJECT: dict[str, Any] = {
     "cropping": False,
 }
 
-NETWORK: dict[str, Any] = {
+NETWORK_CONFIG: dict[str, Any] = {
     "model": {
         "backbone": {"type": "ResNet", "model_name": "resnet18"},
         "heads": {"bodypart": {"target_generator": {"num_heatmaps": 3}}},
@@ -64,14 +64,14 @@ NETWORK: dict[str, Any] = {
     "runner": {"type": "PoseTrainingRunner", "gpus": [0, 1], "snapshots": {"max_snapshots": 5}},
 }
 
-POSE: dict[str, Any] = {
+POSE_CONFIG: dict[str, Any] = {
     "net_type": "resnet_50",
     "dataset_type": "imgaug",
     "all_joints_names": ["nose", "ear", "tail"],
 }
 
 
-def changed(config: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+def copy_with_changes(config: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     """A copy of a configuration; ``model__backbone__type=…`` changes a value inside."""
     copy = deepcopy(dict(config))
     for path, value in changes.items():
@@ -83,23 +83,23 @@ def changed(config: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
     return copy
 
 
-def text_of(config: Mapping[str, Any]) -> bytes:
+def format_yaml(config: Mapping[str, Any]) -> bytes:
     return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True).encode()
 
 
 def model_files(
-    project: Mapping[str, Any] = PROJECT,
-    network: Mapping[str, Any] = NETWORK,
+    project: Mapping[str, Any] = PROJECT_CONFIG,
+    network: Mapping[str, Any] = NETWORK_CONFIG,
     *snapshots: str,
     below: str = "",
 ) -> Files:
     """A model as DeepLabCut 3 lays it out."""
     files = {
-        "config.yaml": text_of(project),
-        f"{TRAIN}/pytorch_config.yaml": text_of(network),
-        f"{MODEL}/test/pose_cfg.yaml": text_of(POSE),
+        "config.yaml": format_yaml(project),
+        f"{TRAIN_FOLDER}/pytorch_config.yaml": format_yaml(network),
+        f"{MODEL_FOLDER}/test/pose_cfg.yaml": format_yaml(POSE_CONFIG),
     }
-    files |= {f"{TRAIN}/{name}": WEIGHTS for name in snapshots or (SNAPSHOT,)}
+    files |= {f"{TRAIN_FOLDER}/{name}": WEIGHTS for name in snapshots or (SNAPSHOT_NAME,)}
     return {below + name: data for name, data in files.items()}
 
 
@@ -118,13 +118,13 @@ def write_zip(
 
 # --- other kinds of models -------------------------------------------------------------------
 
-TF_MODEL = MODEL.replace("dlc-models-pytorch", "dlc-models")
-TF_TRAIN = f"{TF_MODEL}/train"
-TF_ENDS = (".index", ".data-00000-of-00001", ".meta")
+TF_MODEL_FOLDER = MODEL_FOLDER.replace("dlc-models-pytorch", "dlc-models")
+TF_TRAIN_FOLDER = f"{TF_MODEL_FOLDER}/train"
+TF_SNAPSHOT_SUFFIXES = (".index", ".data-00000-of-00001", ".meta")
 
-TF_END_OF_INDEX = bytes.fromhex("57fb808b247547db")
+TF_INDEX_FOOTER = bytes.fromhex("57fb808b247547db")
 
-TF_TRAINING: dict[str, Any] = {
+TF_TRAIN_CONFIG: dict[str, Any] = {
     "dataset": "training-datasets/iteration-0/UnaugmentedDataSet_openfieldOct30/"
     "openfield_Pranav95shuffle1.mat",
     "num_joints": 3,
@@ -143,47 +143,49 @@ TF_TRAINING: dict[str, Any] = {
     "optimizer": "sgd",
 }
 
-_IN_TEST = """dataset num_joints all_joints all_joints_names net_type init_weights global_scale
+_TF_TEST_KEYS = """dataset num_joints all_joints all_joints_names net_type init_weights global_scale
 location_refinement locref_stdev"""
 
-TF_TEST = {key: TF_TRAINING[key] for key in _IN_TEST.split()} | {"scoremap_dir": "test"}
+TF_TEST_CONFIG = {key: TF_TRAIN_CONFIG[key] for key in _TF_TEST_KEYS.split()} | {
+    "scoremap_dir": "test"
+}
 
 
 def tensorflow_files(
-    project: Mapping[str, Any] = PROJECT,
-    train: Mapping[str, Any] = TF_TRAINING,
-    test: Mapping[str, Any] = TF_TEST,
+    project: Mapping[str, Any] = PROJECT_CONFIG,
+    train: Mapping[str, Any] = TF_TRAIN_CONFIG,
+    test: Mapping[str, Any] = TF_TEST_CONFIG,
     *steps: int,
 ) -> Files:
     """A model as DeepLabCut 2 lays it out: config.yaml names no engine there."""
     old = {key: value for key, value in project.items() if key != "engine"}
     files = {
-        "config.yaml": text_of(old),
-        f"{TF_TRAIN}/pose_cfg.yaml": text_of(train),
-        f"{TF_MODEL}/test/pose_cfg.yaml": text_of(test),
+        "config.yaml": format_yaml(old),
+        f"{TF_TRAIN_FOLDER}/pose_cfg.yaml": format_yaml(train),
+        f"{TF_MODEL_FOLDER}/test/pose_cfg.yaml": format_yaml(test),
     }
     for step in steps or (1200,):
-        name = f"{TF_TRAIN}/snapshot-{step}"
-        files |= {f"{name}{end}": f"{step}{end}".encode() for end in TF_ENDS}
-        files[f"{name}.index"] += TF_END_OF_INDEX
+        name = f"{TF_TRAIN_FOLDER}/snapshot-{step}"
+        files |= {f"{name}{end}": f"{step}{end}".encode() for end in TF_SNAPSHOT_SUFFIXES}
+        files[f"{name}.index"] += TF_INDEX_FOOTER
     return files
 
 
-ANIMALS = ["mouse A", "mouse B"]
+ANIMAL_NAMES = ["mouse A", "mouse B"]
 
-MULTI_PROJECT = changed(
-    PROJECT,
+MULTI_ANIMAL_PROJECT = copy_with_changes(
+    PROJECT_CONFIG,
     multianimalproject=True,
     bodyparts="MULTI!",
     multianimalbodyparts=["nose", "ear", "tail"],
-    individuals=ANIMALS,
+    individuals=ANIMAL_NAMES,
     uniquebodyparts=["corner"],
     default_track_method="box",
 )
 
-MULTI_NETWORK = changed(
-    NETWORK,
-    metadata__individuals=ANIMALS,
+MULTI_ANIMAL_NETWORK = copy_with_changes(
+    NETWORK_CONFIG,
+    metadata__individuals=ANIMAL_NAMES,
     metadata__unique_bodyparts=["corner"],
     model__heads={
         "bodypart": {
@@ -198,7 +200,7 @@ MULTI_NETWORK = changed(
     },
 )
 
-TRACKING: dict[str, Any] = {
+TRACKING_CONFIG: dict[str, Any] = {
     "variant": 0,
     "pafthreshold": 0.1,
     "method": "m1",
@@ -214,17 +216,18 @@ TRACKING: dict[str, Any] = {
 
 
 def multi_animal_files(
-    tracking: Mapping[str, Any] | None = TRACKING, network: Mapping[str, Any] = MULTI_NETWORK
+    tracking: Mapping[str, Any] | None = TRACKING_CONFIG,
+    network: Mapping[str, Any] = MULTI_ANIMAL_NETWORK,
 ) -> Files:
     """Two animals and a body part of the arena, found bottom-up."""
-    files = model_files(MULTI_PROJECT, network)
+    files = model_files(MULTI_ANIMAL_PROJECT, network)
     if tracking is not None:
-        files[f"{MODEL}/test/inference_cfg.yaml"] = text_of(tracking)
+        files[f"{MODEL_FOLDER}/test/inference_cfg.yaml"] = format_yaml(tracking)
     return files
 
 
-TOP_DOWN_NETWORK = changed(
-    NETWORK,
+TOP_DOWN_NETWORK = copy_with_changes(
+    NETWORK_CONFIG,
     method="td",
     detector={
         "model": {"type": "FasterRCNN", "variant": "fasterrcnn_resnet50_fpn_v2"},

@@ -11,11 +11,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-REFERENCES = 8
+MAX_REFERENCES = 8
 """Frames that a copied frame may refer to, and that come after it in the file."""
 
 
-def picture(index: int, width: int, height: int) -> NDArray[np.uint8]:
+def draw_picture(index: int, width: int, height: int) -> NDArray[np.uint8]:
     """A picture that differs from frame to frame: a ramp and a moving bar."""
     ramp = np.linspace(0, 200, width, dtype=np.uint8)
     image = np.repeat(np.tile(ramp, (height, 1))[:, :, None], 3, axis=2)
@@ -39,13 +39,13 @@ def write_movie(
     container_options: dict[str, str] | None = None,
 ) -> Path:
     """Encode a small movie; `stamps` are presentation times in ticks of `clock`."""
-    with as_usual(), av.open(str(path), "w", options=container_options or {}) as container:
+    with keep_scheduling(), av.open(str(path), "w", options=container_options or {}) as container:
         stream: Any = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         if stamps is not None:
             stream.codec_context.time_base = clock
         for index in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(index, width, height), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(draw_picture(index, width, height), format="rgb24")
             if stamps is not None:
                 frame.pts, frame.time_base = stamps[index], clock
             container.mux(stream.encode(frame))
@@ -54,7 +54,7 @@ def write_movie(
 
 
 @contextmanager
-def as_usual() -> Iterator[None]:
+def keep_scheduling() -> Iterator[None]:
     """Keep this process as urgent as it was.
 
     SVT-AV1 makes the thread that it is called from a real-time one where it may, and with it all
@@ -75,7 +75,7 @@ def cut_movie(source: Path, target: Path, frames: int) -> Path:
     with av.open(str(source)) as whole, av.open(str(target), "w") as part:
         video = whole.streams.video[0]
         copy = part.add_stream_from_template(video)
-        for _, packet in zip(range(frames + REFERENCES), whole.demux(video), strict=False):
+        for _, packet in zip(range(frames + MAX_REFERENCES), whole.demux(video), strict=False):
             packet.stream = copy
             part.mux(packet)
     return target

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-DEMO = ROOT / "deployments" / "demo"
-DEMO_MODEL = DEMO / "mouse-openfield-model.zip"
-DEMO_MOVIE = DEMO / "mouse-openfield.mp4"
-DEMO_TRUTH = DEMO / "mouse-openfield.truth.csv"
-SHARED = ROOT.parent / "shared" / "data"
+DEMO_FOLDER = ROOT / "deployments" / "demo"
+DEMO_MODEL = DEMO_FOLDER / "mouse-openfield-model.zip"
+DEMO_MOVIE = DEMO_FOLDER / "mouse-openfield.mp4"
+DEMO_TRUTH = DEMO_FOLDER / "mouse-openfield.truth.csv"
+SHARED_FOLDER = ROOT.parent / "shared" / "data"
 
-needs_shared = pytest.mark.skipif(
-    not SHARED.is_dir(), reason="the real movies and models (../shared/data) are not here"
+needs_shared_data = pytest.mark.skipif(
+    not SHARED_FOLDER.is_dir(), reason="the real movies and models (../shared/data) are not here"
 )

@@ -12,11 +12,11 @@ from tasks.pose.drawing.frame_painter import LabelStyle
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PARTS = ("nose", "ear", "tail")
-SINGLE = {"": PARTS}
-MULTI = {"one": PARTS, "two": PARTS, "single": ("corner",)}
+PART_NAMES = ("nose", "ear", "tail")
+SINGLE_ANIMAL = {"": PART_NAMES}
+TWO_ANIMALS = {"one": PART_NAMES, "two": PART_NAMES, "single": ("corner",)}
 
-PLAIN = LabelStyle(
+PLAIN_STYLE = LabelStyle(
     p_cutoff=0.6,
     dot_size=5,
     color_map="rainbow",
@@ -31,7 +31,9 @@ PLAIN = LabelStyle(
 )
 
 
-def pose_table(values: np.ndarray, individuals: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+def build_pose_table(
+    values: np.ndarray, individuals: Mapping[str, tuple[str, ...]]
+) -> pd.DataFrame:
     """A table of (frames, keypoints, 3); an unnamed individual makes that of a single animal."""
     columns = [
         ("scorer", individual, part, coord)
@@ -47,7 +49,7 @@ def pose_table(values: np.ndarray, individuals: Mapping[str, tuple[str, ...]]) -
     return table.droplevel("individuals", axis=1) if list(individuals) == [""] else table
 
 
-def scattered_poses(
+def make_scattered_poses(
     individuals: Mapping[str, tuple[str, ...]],
     frames: int = 16,
     size: tuple[int, int] = (120, 90),
@@ -61,10 +63,10 @@ def scattered_poses(
     values[..., 2] = rng.uniform(0.3, 1, (frames, keypoints))
     values[rng.uniform(size=(frames, keypoints)) < 0.1] = np.nan
     values[rng.uniform(size=(frames, keypoints)) < 0.05, :2] = np.nan
-    return pose_table(values.astype(dtype), individuals)
+    return build_pose_table(values.astype(dtype), individuals)
 
 
-def noise(frames: int, size: tuple[int, int] = (120, 90)) -> np.ndarray:
+def make_noise_frames(frames: int, size: tuple[int, int] = (120, 90)) -> np.ndarray:
     """RGB frames, (frames, height, width, 3)."""
     rng = np.random.default_rng(7)
     return rng.integers(0, 256, (frames, size[1], size[0], 3), np.uint8)

@@ -10,12 +10,12 @@ from pathlib import Path
 
 STORED, DEFLATED, DEFLATE64, BZIP2, LZMA = 0, 8, 9, 12, 14
 ENCRYPTED, DESCRIPTOR, UTF_8 = 0x1, 0x8, 0x800
-FILE = stat.S_IFREG | 0o644
+FILE_MODE = stat.S_IFREG | 0o644
 DEFERRED_32, DEFERRED_16 = 0xFFFFFFFF, 0xFFFF  # "see the zip64 field"
 
 
 @dataclass
-class Entry:
+class ZipEntry:
     """One member; what is None is told truly.
 
     Attributes:
@@ -41,7 +41,7 @@ class Entry:
     data: bytes = b""
     method: int = DEFLATED
     flags: int = 0
-    mode: int = FILE
+    mode: int = FILE_MODE
     extra: bytes = b""
     packed: bytes | None = None
     crc: int | None = None
@@ -59,9 +59,9 @@ class Entry:
         """The packed bytes."""
         if self.packed is not None:
             return self.packed
-        return deflated(self.data) if self.method == DEFLATED else self.data
+        return deflate_bytes(self.data) if self.method == DEFLATED else self.data
 
-    def _fields(self, size: int | None, packed_size: int | None) -> tuple[int, ...]:
+    def _header_fields(self, size: int | None, packed_size: int | None) -> tuple[int, ...]:
         return (
             self.flags,
             self.method,
@@ -72,23 +72,23 @@ class Entry:
             len(self.data) if size is None else size,
         )
 
-    def local(self) -> bytes:
+    def to_local_record(self) -> bytes:
         """The member's own header and its bytes."""
         if self.absent:
             return b""
         name = self.name if self.local_name is None else self.local_name
-        fields = self._fields(self.local_size, self.local_packed_size)
+        fields = self._header_fields(self.local_size, self.local_packed_size)
         lengths = len(name), len(self.local_extra)
         header = struct.pack("<4sHHHHHIIIHH", b"PK\x03\x04", 20, *fields, *lengths)
         tail = b""
         if self.flags & DESCRIPTOR:
-            whole = self._fields(None, None)
+            whole = self._header_fields(None, None)
             tail = struct.pack("<4sIII", b"PK\x07\x08", *whole[4:])
         return header + name + self.local_extra + self.body + tail
 
-    def central(self, offset: int) -> bytes:
+    def to_directory_record(self, offset: int) -> bytes:
         """The member's entry in the directory."""
-        fields = self._fields(self.size, self.packed_size)
+        fields = self._header_fields(self.size, self.packed_size)
         begin = offset if self.offset is None else self.offset
         lengths = len(self.name), len(self.extra), 0, 0, 0
         header = struct.pack(
@@ -98,33 +98,33 @@ class Entry:
         return header + self.name + self.extra
 
 
-def deflated(data: bytes) -> bytes:
+def deflate_bytes(data: bytes) -> bytes:
     packer = zlib.compressobj(6, zlib.DEFLATED, -15)
     return packer.compress(data) + packer.flush()
 
 
-def zip64_field(*values: int) -> bytes:
+def build_zip64_field(*values: int) -> bytes:
     """An extra field with sizes and offsets of 64 bits."""
     return struct.pack(f"<HH{len(values)}Q", 1, 8 * len(values), *values)
 
 
-def end_record(count: int, size: int, offset: int, comment: bytes = b"") -> bytes:
+def build_end_record(count: int, size: int, offset: int, comment: bytes = b"") -> bytes:
     """The end of a zip, which says where its directory is."""
     short = min(count, DEFERRED_16)
     fields = 0, 0, short, short, min(size, DEFERRED_32), min(offset, DEFERRED_32), len(comment)
     return struct.pack("<4sHHHHIIH", b"PK\x05\x06", *fields) + comment
 
 
-def end_records_64(count: int, size: int, offset: int, place: int) -> bytes:
+def build_zip64_end(count: int, size: int, offset: int, place: int) -> bytes:
     """The end of a zip in 64 bits, which lies at `place`."""
     fields = 44, 45, 45, 0, 0, count, count, size, offset
     record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", *fields)
     locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, place, 1)
-    return record + locator + end_record(DEFERRED_16, DEFERRED_32, DEFERRED_32)
+    return record + locator + build_end_record(DEFERRED_16, DEFERRED_32, DEFERRED_32)
 
 
-def zip_bytes(
-    entries: Sequence[Entry],
+def build_zip(
+    entries: Sequence[ZipEntry],
     *,
     before: bytes = b"",
     after: bytes = b"",
@@ -142,16 +142,16 @@ def zip_bytes(
     """
     body, directory = bytearray(), bytearray()
     for entry in entries:
-        directory += entry.central(len(body))
-        body += entry.local()
+        directory += entry.to_directory_record(len(body))
+        body += entry.to_local_record()
     told = len(entries) if count is None else count
-    end = end_record(told, len(directory), len(body), comment)
+    end = build_end_record(told, len(directory), len(body), comment)
     return before + bytes(body + directory) + end + after
 
 
-def entries_of(files: dict[str, bytes]) -> list[Entry]:
-    return [Entry(name.encode(), data) for name, data in files.items()]
+def to_entries(files: dict[str, bytes]) -> list[ZipEntry]:
+    return [ZipEntry(name.encode(), data) for name, data in files.items()]
 
 
-def write(path: Path, data: bytes) -> None:
+def write_data(path: Path, data: bytes) -> None:
     path.write_bytes(data)

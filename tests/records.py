@@ -24,7 +24,7 @@ from tasks.pose.tables.quality import BodyPartQuality, Quality, Verdict
 DIGEST = "0123456789abcdef" * 4
 
 
-def a_model(**changes: Any) -> Model:
+def example_model(**changes: Any) -> Model:
     values: dict[str, Any] = {
         "name": "m.zip",
         "sha256": DIGEST,
@@ -54,15 +54,15 @@ def a_model(**changes: Any) -> Model:
     return Model(**(values | changes))
 
 
-def an_input(location: str) -> InputObject:
+def example_input(location: str) -> InputObject:
     return InputObject(location=location, size=2_500_000, etag="e", version=None, sha256=DIGEST)
 
 
-def an_output(location: str) -> OutputFile:
+def example_output(location: str) -> OutputFile:
     return OutputFile(location=location, size=1234, sha256=DIGEST)
 
 
-def a_quality(verdict: Verdict = Verdict.PASS, *reasons: str) -> Quality:
+def example_quality(verdict: Verdict = Verdict.PASS, *reasons: str) -> Quality:
     part = BodyPartQuality(
         name="nose", below_cutoff=0.25, jumps=0, outside=0, median_likelihood=0.9
     )
@@ -72,12 +72,12 @@ def a_quality(verdict: Verdict = Verdict.PASS, *reasons: str) -> Quality:
     return Quality(verdict=verdict, reasons=reasons, parts=(part, unknown), worst_frames=(3,))
 
 
-def a_movie(name: str = "mouse1", number: int = 0, **changes: Any) -> MovieRecord:
+def example_movie(name: str = "mouse1", number: int = 0, **changes: Any) -> MovieRecord:
     values: dict[str, Any] = {
         "number": number,
         "name": name,
         "status": ResultStatus.COMPLETE,
-        "input": an_input(f"s3://lab/in/{name}.mp4"),
+        "input": example_input(f"s3://lab/in/{name}.mp4"),
         "width": 640,
         "height": 480,
         "codec": "h264",
@@ -85,26 +85,26 @@ def a_movie(name: str = "mouse1", number: int = 0, **changes: Any) -> MovieRecor
         "constant_frame_rate": True,
         "duration": 10.0,
         "frames": FrameLedger(declared=300, decoded=300, poses=300, annotated=300, labeled=300),
-        "quality": a_quality(),
+        "quality": example_quality(),
         "stages": {"Estimate poses": StageTime(seconds=10, frames_per_second=30)},
-        "outputs": {"labeled.mp4": an_output(f"s3://lab/out/{name}/labeled.mp4")},
+        "outputs": {"labeled.mp4": example_output(f"s3://lab/out/{name}/labeled.mp4")},
     }
     return MovieRecord.model_validate(values | changes)
 
 
-def a_failed_movie(name: str = "broken", number: int = 1, **changes: Any) -> MovieRecord:
+def example_failed_movie(name: str = "broken", number: int = 1, **changes: Any) -> MovieRecord:
     values: dict[str, Any] = {
         "number": number,
         "name": name,
         "status": ResultStatus.FAILED,
-        "input": an_input(f"s3://lab/in/{name}.mp4"),
+        "input": example_input(f"s3://lab/in/{name}.mp4"),
         "error": f"{name}.mp4: the file is empty (0 bytes); copy it again",
         "error_kind": "bad input",
     }
     return MovieRecord.model_validate(values | changes)
 
 
-def a_run(*movies: MovieRecord, **changes: Any) -> RunRecord:
+def example_run(*movies: MovieRecord, **changes: Any) -> RunRecord:
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     values: dict[str, Any] = {
         "status": compute_run_status(movies),
@@ -119,8 +119,8 @@ def a_run(*movies: MovieRecord, **changes: Any) -> RunRecord:
             settings=PoseSettings(),
         ),
         "movies_resolved": tuple(movie.input.location for movie in movies),
-        "model_input": an_input("s3://lab/m.zip"),
-        "model": a_model(),
+        "model_input": example_input("s3://lab/m.zip"),
+        "model": example_model(),
         "estimator": EstimatorRecord(scorer="DLC_Resnet50", device="cpu", path="device"),
         "movies": movies,
         "outputs": {},

@@ -25,15 +25,15 @@ import pytest
 from _pytest.outcomes import Skipped
 
 from tests.paths import ROOT
-from tests.stores import free_port
+from tests.stores import find_free_port
 
 T = TypeVar("T")
 
-PATIENCE = 300.0  # seconds; a busy machine is slow to start
+START_TIMEOUT = 300.0  # seconds; a busy machine is slow to start
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
+def run_postgresql() -> Iterator[str]:
     """Start a database that keeps nothing, or skip; yields its address for Prefect."""
     programs = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
     if programs is None:
@@ -43,39 +43,39 @@ def postgresql() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="dlcflow-postgresql-"))
     os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
     try:
-        with _database(programs, folder, user) as port:
+        with _run_database(programs, folder, user) as port:
             yield f"postgresql+asyncpg://{user}@127.0.0.1:{port}/postgres"
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def database(stack: ExitStack) -> str | None:
+def start_database(stack: ExitStack) -> str | None:
     """A database for a busy server, until a stack ends: PostgreSQL, or None for SQLite.
 
     On SQLite a server whose services and workers write at the same time stops for a minute now
     and then: one waits for another that waits for it.
     """
     try:
-        return stack.enter_context(postgresql())
+        return stack.enter_context(run_postgresql())
     except Skipped:
         return None
 
 
 @contextmanager
-def _database(programs: Path, folder: Path, user: str) -> Iterator[int]:
-    place, port = str(folder / "data"), free_port()
+def _run_database(programs: Path, folder: Path, user: str) -> Iterator[int]:
+    place, port = str(folder / "data"), find_free_port()
     new = [str(programs / "initdb"), "-D", place, "-U", user, "--auth=trust", "-E", "UTF8"]
     subprocess.run([*new, "--no-sync"], user=user, cwd="/", check=True, stdout=subprocess.DEVNULL)
     serve = [str(programs / "postgres"), "-D", place, "-p", str(port), "-k", str(folder)]
     serve += ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
     ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-    with process(serve, folder / "log", user=user, cwd="/", end=signal.SIGINT):
-        assert eventually(lambda: subprocess.run(ready, check=False).returncode == 0)
+    with run_process(serve, folder / "log", user=user, cwd="/", end=signal.SIGINT):
+        assert wait_for(lambda: subprocess.run(ready, check=False).returncode == 0)
         yield port
 
 
 @dataclass(frozen=True)
-class Prefect:
+class PrefectServer:
     """A Prefect server.
 
     Attributes:
@@ -90,14 +90,16 @@ class Prefect:
 
     def get(self, path: str) -> Any:
         """What the API answers."""
-        return self._ask(urllib.request.Request(f"{self.url}/api{path}"))
+        return self._send_request(urllib.request.Request(f"{self.url}/api{path}"))
 
     def post(self, path: str, body: Any) -> Any:
         """What the API answers."""
         kind = {"Content-Type": "application/json"}
-        return self._ask(urllib.request.Request(f"{self.url}/api{path}", _json(body), kind))
+        return self._send_request(
+            urllib.request.Request(f"{self.url}/api{path}", _encode_json(body), kind)
+        )
 
-    def _ask(self, request: urllib.request.Request) -> Any:
+    def _send_request(self, request: urllib.request.Request) -> Any:
         if self.password:
             encoded = base64.b64encode(self.password.encode()).decode()
             request.add_header("Authorization", f"Basic {encoded}")
@@ -105,14 +107,14 @@ class Prefect:
             return json.load(answer)
 
 
-def _json(body: Any) -> bytes:
+def _encode_json(body: Any) -> bytes:
     return json.dumps(body).encode()
 
 
 @contextmanager
-def prefect_server(
+def run_prefect_server(
     folder: Path, database: str | None = None, password: str | None = None, **settings: str
-) -> Iterator[Prefect]:
+) -> Iterator[PrefectServer]:
     """Start a full Prefect server, with its background services, as we deploy it.
 
     Args:
@@ -121,7 +123,7 @@ def prefect_server(
         password: ``user:password`` that it asks for.
         settings: More of its environment.
     """
-    port = free_port()
+    port = find_free_port()
     url = f"http://127.0.0.1:{port}"
     mine = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PREFECT_"))}
     mine |= {"PREFECT_HOME": str(folder / "home"), "PYTHONPATH": str(ROOT)}
@@ -132,14 +134,16 @@ def prefect_server(
         server["PREFECT_SERVER_API_AUTH_STRING"] = password
         mine["PREFECT_API_AUTH_STRING"] = password
     serve = [sys.executable, "-m", "deployments.server", "--port", str(port)]
-    with process(serve, folder / "server.log", env=server):
-        found = Prefect(url, mine | {"PREFECT_API_URL": f"{url}/api"}, password)
-        assert eventually(lambda: answers(f"{url}/api/health")), (folder / "server.log").read_text()
+    with run_process(serve, folder / "server.log", env=server):
+        found = PrefectServer(url, mine | {"PREFECT_API_URL": f"{url}/api"}, password)
+        assert wait_for(lambda: is_answering(f"{url}/api/health")), (
+            folder / "server.log"
+        ).read_text()
         yield found
 
 
 @contextmanager
-def process(
+def run_process(
     words: Sequence[str],
     log: Path,
     *,
@@ -180,7 +184,7 @@ def process(
 
 
 @dataclass
-class Trap:
+class TrapProxy:
     """A proxy that lets nothing out and writes down who wanted to go where.
 
     Attributes:
@@ -193,18 +197,20 @@ class Trap:
 
 
 @contextmanager
-def trap() -> Iterator[Trap]:
+def run_trap_proxy() -> Iterator[TrapProxy]:
     """Listen as a proxy."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        found = Trap(f"http://127.0.0.1:{listener.getsockname()[1]}", [])
-        thread = threading.Thread(target=_catch, args=(listener, found.caught), daemon=True)
+        found = TrapProxy(f"http://127.0.0.1:{listener.getsockname()[1]}", [])
+        thread = threading.Thread(
+            target=_record_requests, args=(listener, found.caught), daemon=True
+        )
         thread.start()
         yield found
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
 
 
-def _catch(listener: socket.socket, caught: list[str]) -> None:
+def _record_requests(listener: socket.socket, caught: list[str]) -> None:
     while True:
         try:
             connection, _ = listener.accept()
@@ -215,7 +221,7 @@ def _catch(listener: socket.socket, caught: list[str]) -> None:
             caught.append(connection.recv(4096).partition(b"\r\n")[0].decode(errors="replace"))
 
 
-def answers(url: str) -> bool:
+def is_answering(url: str) -> bool:
     """Whether somebody answers there, whatever it is."""
     try:
         urllib.request.urlopen(url, timeout=5).close()
@@ -226,7 +232,7 @@ def answers(url: str) -> bool:
     return True
 
 
-def eventually(look: Callable[[], T], seconds: float = PATIENCE) -> T:
+def wait_for(look: Callable[[], T], seconds: float = START_TIMEOUT) -> T:
     """What is found at last."""
     until = time.monotonic() + seconds
     while not (found := look()) and time.monotonic() < until:

@@ -7,7 +7,7 @@ from prefect import flow
 
 
 @flow(name="once")
-def once(folder: str, name: str) -> None:
+def record_process(folder: str, name: str) -> None:
     """Add this process to the file of that name."""
     with (Path(folder) / name).open("a", encoding="utf-8") as file:
         file.write(f"{os.getpid()}\n")

@@ -9,7 +9,7 @@ import pytest
 
 
 @contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[Path]:
+def mount_small_disk(folder: Path, size: int) -> Iterator[Path]:
     """Mount a disk of so many bytes, or skip where this user may not.
 
     Args:
@@ -30,6 +30,6 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def resize(folder: Path, size: int) -> None:
+def resize_disk(folder: Path, size: int) -> None:
     """Give a small disk another size."""
     subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)

@@ -32,17 +32,17 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskR
 
 from deployments import definitions, deploy
 from tasks.pose.network.device_locks import SLOTS
-from tests.full_server import full_server
-from tests.integration.lab import as_client
+from tests.full_server import quick_prefect_server
+from tests.integration.lab import connect_as_client
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.servers import database, process
-from tests.stores import ceph_store, client, moto_store
+from tests.servers import run_process, start_database
+from tests.stores import ceph_store, create_s3_client, moto_store
 
 BUCKET = "soak"
-MOVIES = {"m1": 90, "m2": 40}
+MOVIE_FRAMES = {"m1": 90, "m2": 40}
 MOST_KILLS = 3
-GIVE_UP = 1500.0
+GIVE_UP_SECONDS = 1500.0
 """Seconds that a run has, with all its kills."""
 
 TIMES_AND_IDS = {
@@ -52,7 +52,7 @@ TIMES_AND_IDS = {
 
 
 @dataclass
-class Victim:
+class KilledRun:
     """A run that is going to be killed.
 
     Attributes:
@@ -76,7 +76,7 @@ class Victim:
     wrong: list[str] = field(default_factory=list)
 
     @property
-    def output(self) -> str:
+    def output_prefix(self) -> str:
         """Its prefix in the bucket."""
         return f"out/{self.number}/"
 
@@ -93,23 +93,23 @@ def main() -> int:
     with ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
-        lab = Lab(stack, folder)
-        return lab.soak(options.runs, random.Random(options.seed), options.at_once)
+        lab = SoakLab(stack, folder)
+        return lab.run_soak(options.runs, random.Random(options.seed), options.at_once)
 
 
-class Lab:
+class SoakLab:
     """Server, worker and store, and what runs leave there."""
 
     def __init__(self, stack: ExitStack, folder: Path) -> None:
         self.scratch, self.slots = folder / "scratch", folder / "slots"
         for place in (self.scratch, self.slots):
             place.mkdir(exist_ok=True)
-        self.settings = stack.enter_context(_store(folder))
-        self.s3 = client(self.settings)
+        self.settings = stack.enter_context(_run_store(folder))
+        self.s3 = create_s3_client(self.settings)
         os.environ.update(self.settings)
-        os.environ[definitions.INBOX] = ""
-        environment = stack.enter_context(full_server(folder, database(stack)))
-        self.prefect: SyncPrefectClient = stack.enter_context(as_client(environment))
+        os.environ[definitions.INBOX_VARIABLE] = ""
+        environment = stack.enter_context(quick_prefect_server(folder, start_database(stack)))
+        self.prefect: SyncPrefectClient = stack.enter_context(connect_as_client(environment))
         if deploy.main([]):
             raise RuntimeError("the deployments could not be made")
         self.deployment = self.prefect.read_deployment_by_name("pose-estimation/pose-estimation").id
@@ -120,25 +120,25 @@ class Lab:
         }
         worker = [sys.executable, "-m", "deployments.worker", "--runs", "4"]
         env = os.environ | environment | self.settings | own
-        stack.enter_context(process(worker, folder / "worker.log", env=env))
-        self._fill(folder)
+        stack.enter_context(run_process(worker, folder / "worker.log", env=env))
+        self._fill_bucket(folder)
 
-    def _fill(self, folder: Path) -> None:
+    def _fill_bucket(self, folder: Path) -> None:
         self.s3.create_bucket(Bucket=BUCKET)
         self.s3.upload_file(str(DEMO_MODEL), BUCKET, "mouse.zip")
-        for name, frames in MOVIES.items():
+        for name, frames in MOVIE_FRAMES.items():
             movie = cut_movie(DEMO_MOVIE, folder / f"{name}.mp4", frames)
             self.s3.upload_file(str(movie), BUCKET, f"in/{name}.mp4")
 
-    def soak(self, runs: int, random_: random.Random, at_once: int) -> int:
+    def run_soak(self, runs: int, random_: random.Random, at_once: int) -> int:
         """Do an undisturbed run, kill others, and compare."""
-        whole = Victim(0, [])
-        self.let_live(whole)
+        whole = KilledRun(0, [])
+        self.run_to_end(whole)
         print(f"undisturbed: {whole.seconds:.0f} s, {whole.starts} start {whole.wrong}", flush=True)
-        expected = self.results(whole)
+        expected = self.read_results(whole)
         # Up to a process' whole life: some are killed before they have begun, some at the very end.
         victims = [
-            Victim(
+            KilledRun(
                 n,
                 [random_.uniform(0.5, whole.alive) for _ in range(random_.randint(1, MOST_KILLS))],
             )
@@ -146,48 +146,49 @@ class Lab:
         ]
         places = threading.Semaphore(at_once)
         threads = [
-            threading.Thread(target=self._in_place, args=(v, places), daemon=True) for v in victims
+            threading.Thread(target=self._run_when_free, args=(v, places), daemon=True)
+            for v in victims
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         for victim in victims:
-            self._compare(victim, expected)
-        last = Victim(runs + 1, [])
-        self.let_live(last)  # sweeps what those before could not
-        return self._tell(victims, [*whole.wrong, *last.wrong, *self.left()])
+            self._compare_results(victim, expected)
+        last = KilledRun(runs + 1, [])
+        self.run_to_end(last)  # sweeps what those before could not
+        return self._print_summary(victims, [*whole.wrong, *last.wrong, *self.find_leftovers()])
 
-    def _in_place(self, victim: Victim, places: threading.Semaphore) -> None:
+    def _run_when_free(self, victim: KilledRun, places: threading.Semaphore) -> None:
         with places:
-            self.let_live(victim)
+            self.run_to_end(victim)
             print(
                 f"run {victim.number}: {victim.seconds:.0f} s, {victim.starts} starts, killed "
                 f"during {'; '.join(victim.during) or 'nothing'} {victim.wrong or ''}",
                 flush=True,
             )
 
-    def let_live(self, victim: Victim) -> None:
+    def run_to_end(self, victim: KilledRun) -> None:
         """Start a run, kill it as often as it is due, and wait until it has ended."""
         parameters = {
             "model": f"s3://{BUCKET}/mouse.zip",
             "movies": [f"s3://{BUCKET}/in/"],
-            "output": f"s3://{BUCKET}/{victim.output}",
+            "output": f"s3://{BUCKET}/{victim.output_prefix}",
         }
         run = self.prefect.create_flow_run_from_deployment(self.deployment, parameters=parameters)
         victim.run, started = run.id, time.monotonic()
         began = started
         seen: set[int] = set()
         waiting = list(victim.kills)
-        while time.monotonic() - started < GIVE_UP:
+        while time.monotonic() - started < GIVE_UP_SECONDS:
             now = self.prefect.read_flow_run(run.id)
             if now.state and now.state.is_final() and not now.state.is_crashed():
                 break
-            for pid in _processes(run.id) - seen:
+            for pid in _find_processes(run.id) - seen:
                 seen.add(pid)
                 began = time.monotonic()
                 if waiting:
-                    self._kill(pid, waiting.pop(0), victim)
+                    self._kill_process(pid, waiting.pop(0), victim)
             time.sleep(0.5)
         ended = time.monotonic()
         victim.seconds, victim.alive, victim.starts = ended - started, ended - began, len(seen)
@@ -197,15 +198,15 @@ class Lab:
                 f"ended as {state.name if state else '?'}: {state and state.message}"
             )
 
-    def _kill(self, pid: int, after: float, victim: Victim) -> None:
+    def _kill_process(self, pid: int, after: float, victim: KilledRun) -> None:
         until = time.monotonic() + after
         while time.monotonic() < until and Path(f"/proc/{pid}").exists():
             time.sleep(0.05)
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-            victim.during.append(f"{after:.1f} s: {self._under_way(victim)}")
+            victim.during.append(f"{after:.1f} s: {self._describe_stages(victim)}")
 
-    def _under_way(self, victim: Victim) -> str:
+    def _describe_stages(self, victim: KilledRun) -> str:
         assert victim.run is not None
         chosen = FlowRunFilter(id=FlowRunFilterId(any_=[victim.run]))
         running: Any = TaskRunFilter.model_validate({"state": {"name": {"any_": ["Running"]}}})
@@ -213,47 +214,55 @@ class Lab:
         names = sorted(task.name for task in found if not task.name.startswith("movie"))
         return ", ".join(names) or "between stages"
 
-    def results(self, victim: Victim) -> dict[str, bytes]:
+    def read_results(self, victim: KilledRun) -> dict[str, bytes]:
         """What a run has delivered."""
         return {
-            key.removeprefix(victim.output): self.s3.get_object(Bucket=BUCKET, Key=key)[
+            key.removeprefix(victim.output_prefix): self.s3.get_object(Bucket=BUCKET, Key=key)[
                 "Body"
             ].read()
-            for key in self._keys(victim.output)
+            for key in self._list_keys(victim.output_prefix)
             if "/.dlcflow/" not in key
         }
 
-    def _keys(self, prefix: str) -> list[str]:
+    def _list_keys(self, prefix: str) -> list[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
-    def _compare(self, victim: Victim, expected: dict[str, bytes]) -> None:
-        found = self.results(victim)
+    def _compare_results(self, victim: KilledRun, expected: dict[str, bytes]) -> None:
+        found = self.read_results(victim)
         if found.keys() != expected.keys():
             victim.wrong.append(f"other files: {sorted(found.keys() ^ expected.keys())}")
         for name in found.keys() & expected.keys() - {"report.html"}:
             one, other = found[name], expected[name]
-            same = one == other if name != "run.json" else _plain(one) == _plain(other)
+            same = (
+                one == other
+                if name != "run.json"
+                else _comparable_record(one) == _comparable_record(other)
+            )
             if not same:
                 victim.wrong.append(f"{name} differs")
-        hidden = [key for key in self._keys(f"{victim.output}.dlcflow/") if "/movies/" not in key]
+        hidden = [
+            key
+            for key in self._list_keys(f"{victim.output_prefix}.dlcflow/")
+            if "/movies/" not in key
+        ]
         if hidden:
             victim.wrong.append(f"left over: {hidden}")
 
-    def left(self) -> Iterator[str]:
+    def find_leftovers(self) -> Iterator[str]:
         """What should not be there when all has ended."""
         uploads = self.s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
         if uploads:
             yield f"unfinished uploads: {[upload['Key'] for upload in uploads]}"
         if folders := [path.name for path in self.scratch.iterdir() if "dlcflow" in path.name]:
             yield f"scratch folders: {folders}"
-        if held := [path.name for path in self.slots.iterdir() if _is_held(path)]:
+        if held := [path.name for path in self.slots.iterdir() if _is_slot_held(path)]:
             yield f"slots: {held}"
 
-    def _tell(self, victims: list[Victim], wrong: list[str]) -> int:
+    def _print_summary(self, victims: list[KilledRun], wrong: list[str]) -> int:
         kills = sum(len(victim.during) for victim in victims)
         seconds = [victim.seconds for victim in victims]
-        resumed = [_resumed(self.results(victim)) for victim in victims]
+        resumed = [_count_resumed_frames(self.read_results(victim)) for victim in victims]
         bad = [f"run {v.number}: {sentence}" for v in victims for sentence in v.wrong] + wrong
         print(f"{len(victims)} runs, {kills} kills, {len(bad)} things wrong")
         if seconds:
@@ -269,23 +278,23 @@ class Lab:
         return 1 if bad else 0
 
 
-def _resumed(found: dict[str, bytes]) -> int:
+def _count_resumed_frames(found: dict[str, bytes]) -> int:
     record = json.loads(found.get("run.json", b'{"movies": []}'))
     return sum(movie["resumed"] or 0 for movie in record["movies"])
 
 
-def _plain(record: bytes) -> Any:
-    return _without(json.loads(record))
+def _comparable_record(record: bytes) -> Any:
+    return _strip_times_and_ids(json.loads(record))
 
 
-def _without(value: Any) -> Any:
+def _strip_times_and_ids(value: Any) -> Any:
     """A record without what depends on when, where and in which run it was made."""
     if isinstance(value, dict):
-        return {k: _without(v) for k, v in value.items() if k not in TIMES_AND_IDS}
-    return [_without(one) for one in value] if isinstance(value, list) else value
+        return {k: _strip_times_and_ids(v) for k, v in value.items() if k not in TIMES_AND_IDS}
+    return [_strip_times_and_ids(one) for one in value] if isinstance(value, list) else value
 
 
-def _processes(run: UUID) -> set[int]:
+def _find_processes(run: UUID) -> set[int]:
     """The processes that execute a flow run."""
     wanted = f"PREFECT__FLOW_RUN_ID={run}".encode()
     found = set()
@@ -297,7 +306,7 @@ def _processes(run: UUID) -> set[int]:
     return found
 
 
-def _is_held(path: Path) -> bool:
+def _is_slot_held(path: Path) -> bool:
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -307,7 +316,7 @@ def _is_held(path: Path) -> bool:
 
 
 @contextmanager
-def _store(folder: Path) -> Iterator[dict[str, str]]:
+def _run_store(folder: Path) -> Iterator[dict[str, str]]:
     with ExitStack() as stack:
         try:
             settings = stack.enter_context(ceph_store(folder / "ceph"))

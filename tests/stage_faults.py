@@ -7,19 +7,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.meanwhile import meanwhile
+from tests.meanwhile import call_repeatedly
 
-ESTIMATION, FINISHING = "tasks.pose.estimate", "tasks.pose.finishing"
+ESTIMATION_MODULE, FINISHING_MODULE = "tasks.pose.estimate", "tasks.pose.finishing"
 """A module that the one kind of stage process loads ahead, and the other does not."""
 
 
 @dataclass(frozen=True)
-class Signal:
+class StageSignal:
     """What a stage process gets while it has a movie open.
 
     Attributes:
         number: SIGSTOP makes it hang.
-        stage: `ESTIMATION` or `FINISHING`.
+        stage: `ESTIMATION_MODULE` or `FINISHING_MODULE`.
         times: How many processes get it.
     """
 
@@ -29,7 +29,7 @@ class Signal:
 
 
 @dataclass
-class Injector:
+class SignalInjector:
     """Looks which files the stage processes have open.
 
     Attributes:
@@ -37,18 +37,18 @@ class Injector:
         struck: The processes that got a signal, by the same.
     """
 
-    signals: dict[str, Signal]
+    signals: dict[str, StageSignal]
     struck: dict[str, set[int]] = field(default_factory=dict)
 
-    def look(self) -> None:
+    def send_due_signals(self) -> None:
         """Send what is due."""
         for pid in (int(one.name) for one in Path("/proc").glob("[0-9]*")):
             with suppress(OSError):
                 command = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
-                if "tasks.processes.child" in command and _is_ours(pid):
-                    self._look_at(pid, command)
+                if "tasks.processes.child" in command and _is_child(pid):
+                    self._signal_process(pid, command)
 
-    def _look_at(self, pid: int, command: list[str]) -> None:
+    def _signal_process(self, pid: int, command: list[str]) -> None:
         for name in {fd.readlink().name for fd in Path(f"/proc/{pid}/fd").iterdir()}:
             due, struck = self.signals.get(name), self.struck.setdefault(name, set())
             if due and due.stage in command and pid not in struck and len(struck) < due.times:
@@ -56,14 +56,14 @@ class Injector:
                 os.kill(pid, due.number)
 
 
-def _is_ours(pid: int) -> bool:
+def _is_child(pid: int) -> bool:
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     return int(stat.rpartition(")")[2].split()[1]) == os.getpid()
 
 
 @contextmanager
-def injected(signals: dict[str, Signal]) -> Iterator[Injector]:
+def inject_signals(signals: dict[str, StageSignal]) -> Iterator[SignalInjector]:
     """Send signals to this process' stages while the block runs."""
-    injector = Injector(signals)
-    with meanwhile(injector.look, 0.005):
+    injector = SignalInjector(signals)
+    with call_repeatedly(injector.send_due_signals, 0.005):
         yield injector

@@ -9,7 +9,7 @@ from prefect import flow, task
 
 
 @task(name="Estimate poses", persist_result=False)
-def sleep(seconds: float, enough: Path) -> None:
+def wait_until_enough(seconds: float, enough: Path) -> None:
     """Be busy until somebody has had enough."""
     until = time.monotonic() + seconds
     while time.monotonic() < until and not enough.exists():
@@ -29,5 +29,5 @@ def pose_estimation(marks: str, seconds: float, fails: bool = False) -> None:
         raise ValueError("m1.mp4: Estimate poses: the movie is no movie")
     folder, mark = Path(marks), uuid4().hex
     (folder / f"{mark}.started").write_text(str(os.getpid()), encoding="ascii")
-    sleep(seconds, folder / "enough")
+    wait_until_enough(seconds, folder / "enough")
     (folder / f"{mark}.ended").touch()

@@ -20,7 +20,7 @@ SNAPSHOT = "snapshot-30"
 SCORER = "DLC_mobnet_35_mouseOct30shuffle1_30"
 
 
-def write_zip(target: Path, batch_size: int) -> Path:
+def write_tensorflow_zip(target: Path, batch_size: int) -> Path:
     """Write a model archive as DeepLabCut 2 lays it out."""
     project = target.with_suffix("")
     train = project / MODEL / "train"

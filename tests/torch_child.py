@@ -13,7 +13,7 @@ from tasks.pose.network.pytorch.model_loader import _no_downloads
 from tasks.pose.tables.tracking import BatchPredictions, TrackingSettings, build_track_table
 
 
-def tracked(
+def track_predictions(
     predictions: list[BatchPredictions], tracking: TrackingSettings
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Tracks, and what was told about them."""
@@ -23,19 +23,19 @@ def tracked(
     return table, tuple(str(w.message) for w in caught if w.category is PoseWarning)
 
 
-def detector_lookups(kind: str) -> list[str]:
+def record_detector_lookups(kind: str) -> list[str]:
     """Addresses that are asked while one of DeepLabCut's detectors is built."""
     from deeplabcut.pose_estimation_pytorch.models import DETECTORS
 
     asked: list[str] = []
 
-    def look_up(url: str, *_: object, **__: object) -> None:
+    def record_lookup(url: str, *_: object, **__: object) -> None:
         asked.append(url)
         raise OSError(url)
 
     known = {"ssdlite": {"type": "SSDLite", "pretrained_from_imagenet": True}}
     config = known.get(kind, {"type": "FasterRCNN", "variant": kind})
-    with patch("torchvision.models._api.load_state_dict_from_url", look_up), _no_downloads():
+    with patch("torchvision.models._api.load_state_dict_from_url", record_lookup), _no_downloads():
         DETECTORS.build(config)
     return asked
 
@@ -47,17 +47,17 @@ def change_method(project: Path, method: str) -> None:
     path.write_text(text.replace("method: bu", f"method: {method}"))
 
 
-def config_keys() -> set[str]:
+def list_config_keys() -> set[str]:
     """Every key that DeepLabCut's schema of pytorch_config.yaml allows, by its path."""
     from deeplabcut.pose_estimation_pytorch.config.pose import PoseConfig
 
-    return set(_paths(PoseConfig, ""))
+    return set(_iterate_paths(PoseConfig, ""))
 
 
-def _paths(kind: Any, where: str) -> Iterator[str]:
+def _iterate_paths(kind: Any, where: str) -> Iterator[str]:
     yield from (f"{where}{alias}" for alias in kind._alias_map())
     for name, field in kind.model_fields.items():
         yield f"{where}{name}"
         for below in (field.annotation, *get_args(field.annotation)):
             if hasattr(below, "model_fields"):
-                yield from _paths(below, f"{where}{name}.")
+                yield from _iterate_paths(below, f"{where}{name}.")

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from tests.blob_movies import blobs
-from tests.model_zips import Files, text_of, write_zip
+from tests.blob_movies import draw_blobs
+from tests.model_zips import Files, format_yaml, write_zip
 
 PARTS = ("nose", "left", "tail")
 BACKBONE = {"type": "ResNet", "model_name": "resnet10t", "output_stride": 16}
 
 
 @dataclass(frozen=True)
-class Kind:
+class ModelKind:
     """What a model is made for.
 
     Attributes:
@@ -46,21 +46,23 @@ class Kind:
 SSD_LOWEST_SCORE = 0.001
 """What torchvision's SSD asks of a detection; DeepLabCut's own setting does not reach it."""
 
-ANYTHING = {"pcutoff": 0.001, "iou_threshold": 0.05}
+LENIENT_SETTINGS = {"pcutoff": 0.001, "iou_threshold": 0.05}
 """Track what random weights find, unlikely and unsteady as it is."""
 
-KINDS = {
-    "arena and identity": Kind(arena=("door", "food"), identity=True),
-    "one individual": Kind(individuals=("only",)),
-    "one body part": Kind(
-        parts=("nose",), detector="ssdlite", settings={**ANYTHING, "boundingboxslack": 25}
+MODEL_KINDS = {
+    "arena and identity": ModelKind(arena=("door", "food"), identity=True),
+    "one individual": ModelKind(individuals=("only",)),
+    "one body part": ModelKind(
+        parts=("nose",), detector="ssdlite", settings={**LENIENT_SETTINGS, "boundingboxslack": 25}
     ),
-    "top-down": Kind(detector="ssdlite", parts=(*PARTS, "back"), settings=ANYTHING),
-    "top-down, one animal": Kind(individuals=("only",), detector="ssdlite", multi_animal=False),
+    "top-down": ModelKind(detector="ssdlite", parts=(*PARTS, "back"), settings=LENIENT_SETTINGS),
+    "top-down, one animal": ModelKind(
+        individuals=("only",), detector="ssdlite", multi_animal=False
+    ),
 }
 
 
-def project_of(kind: Kind) -> dict[str, Any]:
+def build_project(kind: ModelKind) -> dict[str, Any]:
     """The config.yaml of a kind of project."""
     several = {
         "bodyparts": "MULTI!",
@@ -91,14 +93,14 @@ def project_of(kind: Kind) -> dict[str, Any]:
     }
 
 
-def make_model(kind: Kind, target: Path) -> None:
+def make_model(kind: ModelKind, target: Path) -> None:
     """Make a model archive; loads torch and DeepLabCut."""
     import torch
     from deeplabcut.pose_estimation_pytorch.config.pose import PoseConfig, TestConfig
     from deeplabcut.pose_estimation_pytorch.models import DETECTORS, PoseModel
 
     torch.manual_seed(1)
-    project = project_of(kind)
+    project = build_project(kind)
     config = PoseConfig.build(
         project,
         "pytorch_config.yaml",
@@ -106,22 +108,24 @@ def make_model(kind: Kind, target: Path) -> None:
         net_type="resnet_50",
         detector_type=kind.detector,
     ).to_dict()
-    model = _in_small(config["model"])
+    model = _shrink_network(config["model"])
     folder = "dlc-models-pytorch/iteration-0/smallNov1-trainset95shuffle1"
-    weights = {"snapshot-007.pt": _calibrated(PoseModel.build(model)).state_dict()}
+    weights = {"snapshot-007.pt": calibrate_model(PoseModel.build(model)).state_dict()}
     if kind.detector:
-        detector = _calibrated(DETECTORS.build(dict(config["detector"]["model"])))
-        _make_shy(detector)
+        detector = calibrate_model(DETECTORS.build(dict(config["detector"]["model"])))
+        _lower_empty_scores(detector)
         weights["snapshot-detector-003.pt"] = detector.state_dict()
         # Its threads lose frames in which nothing is found.
         config["inference"]["multithreading"]["enabled"] = False
     files: Files = {
-        "config.yaml": text_of(project),
-        f"{folder}/train/pytorch_config.yaml": text_of(plain(config)),
-        f"{folder}/test/pose_cfg.yaml": text_of(plain(TestConfig.build(config).to_dict())),
+        "config.yaml": format_yaml(project),
+        f"{folder}/train/pytorch_config.yaml": format_yaml(to_plain_values(config)),
+        f"{folder}/test/pose_cfg.yaml": format_yaml(
+            to_plain_values(TestConfig.build(config).to_dict())
+        ),
     }
     if kind.multi_animal:
-        files[f"{folder}/test/inference_cfg.yaml"] = text_of(_inference(kind))
+        files[f"{folder}/test/inference_cfg.yaml"] = format_yaml(_build_tracking_config(kind))
     for name, state in weights.items():
         path = target.with_name(name)
         torch.save({"model": state, "metadata": {"epoch": 1}}, path)
@@ -130,11 +134,11 @@ def make_model(kind: Kind, target: Path) -> None:
     write_zip(target, files)
 
 
-def _calibrated(model: Any) -> Any:
+def calibrate_model(model: Any) -> Any:
     """Batch normalization with the statistics of blobs, without which nothing depends on them."""
     import torch
 
-    inputs = _inputs([2, 1, 0, 1, 2, 0])
+    inputs = _build_inputs([2, 1, 0, 1, 2, 0])
     model.eval()
     norms = [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm2d)]
     for norm in norms:
@@ -146,19 +150,19 @@ def _calibrated(model: Any) -> Any:
     return model
 
 
-def _inputs(animals: list[int]) -> Any:
+def _build_inputs(animals: list[int]) -> Any:
     import torch
 
-    pictures = np.stack([blobs(3 * index, count) for index, count in enumerate(animals)]) / 255
+    pictures = np.stack([draw_blobs(3 * index, count) for index, count in enumerate(animals)]) / 255
     return torch.from_numpy(pictures).float().sub(0.45).div(0.22).permute(0, 3, 1, 2)
 
 
-def _make_shy(detector: Any) -> None:
+def _lower_empty_scores(detector: Any) -> None:
     """Make an empty picture's best score too low for torchvision, and an animal's high enough."""
     import torch
 
     with torch.no_grad():
-        _, found = detector(_inputs([2, 1, 2, 0]))
+        _, found = detector(_build_inputs([2, 1, 2, 0]))
         *seen, empty = (float(torch.logit(one["scores"].max())) for one in found)
         assert min(seen) > empty + 1, "another seed is needed"
         lift = (min(seen) + empty) / 2 - float(torch.logit(torch.tensor(SSD_LOWEST_SCORE)))
@@ -166,7 +170,7 @@ def _make_shy(detector: Any) -> None:
             block[-1].bias[::2] += lift  # of the background, which is every other class
 
 
-def _in_small(model: dict[str, Any]) -> dict[str, Any]:
+def _shrink_network(model: dict[str, Any]) -> dict[str, Any]:
     """The same network with the smallest of all backbones."""
     before, model["backbone_output_channels"] = model["backbone_output_channels"], 512
     model["backbone"] |= BACKBONE
@@ -179,18 +183,18 @@ def _in_small(model: dict[str, Any]) -> dict[str, Any]:
     return model
 
 
-def _inference(kind: Kind) -> dict[str, Any]:
+def _build_tracking_config(kind: ModelKind) -> dict[str, Any]:
     from deeplabcut.utils import auxfun_multianimal
 
-    return dict(auxfun_multianimal.form_default_inferencecfg(project_of(kind))) | kind.settings
+    return dict(auxfun_multianimal.form_default_inferencecfg(build_project(kind))) | kind.settings
 
 
-def plain(value: Any) -> Any:
+def to_plain_values(value: Any) -> Any:
     """A configuration of nothing but what YAML knows."""
     if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): to_plain_values(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [to_plain_values(one) for one in value]
     if isinstance(value, Enum):
         return value.value
     return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -5,12 +5,12 @@ from typing import Any
 
 import boto3
 
-from deployments.demo.inputs import HERE, MODEL, MOVIE
+from deployments.demo.inputs import DEMO_FOLDER, MODEL_FILE, MOVIE_FILE
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
 
 
-def put_inputs(bucket: str) -> Location:
+def upload_inputs(bucket: str) -> Location:
     """Make a bucket with the model and the movie in it.
 
     Args:
@@ -21,22 +21,22 @@ def put_inputs(bucket: str) -> Location:
     """
     boto3.client("s3").create_bucket(Bucket=bucket)
     root = Location.parse(f"s3://{bucket}/")
-    for path, folder in ((MODEL, "models"), (MOVIE, "movies")):
+    for path, folder in ((MODEL_FILE, "models"), (MOVIE_FILE, "movies")):
         store_for(root).upload(path, root.child(folder, path.name))
     return root
 
 
-def fill(bucket: str) -> None:
+def fill_bucket(bucket: str) -> None:
     """Make a bucket with the model, the movie, and an inbox that says what to do in it.
 
     Args:
         bucket: Its name.
     """
-    root = put_inputs(bucket)
-    store_for(root).upload(HERE / "request.yaml", root.child("inbox", "request.yaml"))
+    root = upload_inputs(bucket)
+    store_for(root).upload(DEMO_FOLDER / "request.yaml", root.child("inbox", "request.yaml"))
 
 
-def notify(bucket: str) -> str:
+def set_up_notifications(bucket: str) -> str:
     """Have the store tell of what arrives in the inbox, as AWS S3 does.
 
     Args:
@@ -61,5 +61,5 @@ def notify(bucket: str) -> str:
 
 
 if __name__ == "__main__":
-    fill(sys.argv[1])
-    sys.stdout.write(f"{notify(sys.argv[1])}\n")
+    fill_bucket(sys.argv[1])
+    sys.stdout.write(f"{set_up_notifications(sys.argv[1])}\n")

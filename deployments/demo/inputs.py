@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
-HERE = Path(__file__).parent
-MODEL, MOVIE = HERE / "mouse-openfield-model.zip", HERE / "mouse-openfield.mp4"
-BUCKET = "dlcflow-demo"
+DEMO_FOLDER = Path(__file__).parent
+MODEL_FILE, MOVIE_FILE = (
+    DEMO_FOLDER / "mouse-openfield-model.zip",
+    DEMO_FOLDER / "mouse-openfield.mp4",
+)
+DEMO_BUCKET = "dlcflow-demo"
 
-STORE = {
+STORE_CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "demo",
     "AWS_SECRET_ACCESS_KEY": "demo",
     "AWS_DEFAULT_REGION": "us-east-1",

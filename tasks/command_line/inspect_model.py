@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.errors import BadInput, PoseError
 from tasks.pose.model.inspection import Inspection, as_json, as_text, inspect_archive
-from tasks.run.request import find_model
+from tasks.run.find_model import find_model
 from tasks.storage.location import format_location
 from tasks.storage.lookup import store_for
 from tasks.storage.store import CHANGED_MESSAGE

@@ -10,6 +10,7 @@ from tasks.pose.movies.reader import MOVIE_SUFFIXES
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_FILES
 from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
+from tasks.run.find_model import find_model
 from tasks.run.movie_order import check_one_format, sort_by_recording
 from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.stages.stage import STORE_RETRIES, stage
@@ -135,25 +136,3 @@ def resolve_request(
     request = resolve_locations(model, movies, output, settings)
     count = f"{len(request.movies)} movie{'s' if len(request.movies) != 1 else ''}"
     return request, f"{count}, model {request.model.location.name}"
-
-
-def find_model(text: str) -> ObjectInfo:
-    """Find a model archive.
-
-    Args:
-        text: Its location.
-
-    Returns:
-        The object.
-
-    Raises:
-        BadInput: It is no location of a zip.
-        OSError: As the store tells it.
-    """
-    location = Location.parse(text)
-    if location.suffix.lower() != ".zip":
-        raise BadInput(
-            f"model: expected a zip of a DeepLabCut model folder, found {location}; give the "
-            "location of a .zip file"
-        )
-    return store_for(location).stat(location)

@@ -23,47 +23,59 @@ from tasks.pose.movies.reader import MovieInfo, probe_movie
 from tasks.pose.settings import Precision
 from tasks.processes.environment import OFFLINE, usable_cpus
 from tests.bench import ours
-from tests.bench.agreement import Agreement, compare
-from tests.bench.inputs import clip, network_model
+from tests.bench.agreement import Agreement, compare_poses
+from tests.bench.inputs import encode_clip, make_network_model
 from tests.bench.measuring import MIB, Cost
 from tests.bench.request import run_request
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
-from tests.servers import Prefect, database, prefect_server
+from tests.servers import PrefectServer, run_prefect_server, start_database
 
 Costs = dict[str, list[Cost]]
 
-COMPARED = ("start", "count", "estimate", "filter", "quality", "previews", "label", "annotations")
-BESIDE = "keypoints only"
+COMPARED_STAGES = (
+    "start",
+    "count",
+    "estimate",
+    "filter",
+    "quality",
+    "previews",
+    "label",
+    "annotations",
+)
+KEYPOINTS_ONLY = "keypoints only"
 """A labelled movie without its frames, which is no part of a request."""
 
-ALONE = ("decoding alone", "network alone", "movie alone")
+LIMIT_STAGES = ("decoding alone", "network alone", "movie alone")
 """Limits: decoding, the network, and decoding and encoding a labelled movie without labels."""
 
-WHOLE = "whole request"
+WHOLE_REQUEST = "whole request"
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the benchmark and print its table."""
-    options = _parser().parse_args(words)
+    options = _build_parser().parse_args(words)
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="dlcflow-bench-"))
         folder = Path(name)
-        server = stack.enter_context(prefect_server(folder, database(stack)))
-        model, movie = _inputs(options, folder)
-        theirs, mine, found = _in_turns(options, model, movie, folder, server)
+        server = stack.enter_context(run_prefect_server(folder, start_database(stack)))
+        model, movie = _prepare_inputs(options, folder)
+        theirs, mine, found = _measure_in_turns(options, model, movie, folder, server)
         agreements = {
-            kind: compare(folder / "ours" / kind, folder / "theirs" / kind)
+            kind: compare_poses(folder / "ours" / kind, folder / "theirs" / kind)
             for kind in ("raw.h5", "filtered.h5")
         }
-        frames = _frames(movie)
-        _print(_heading(options, probe_movie(movie), frames), theirs, mine, frames, agreements)
+        frames = _count_frames(movie)
+        _print_table(
+            _format_heading(options, probe_movie(movie), frames), theirs, mine, frames, agreements
+        )
         sys.stdout.write(
-            f"{_computed(found)}\n{_many(options, model, movie, folder, mine, server)}"
+            f"{_format_arithmetic(found)}\n"
+            f"{_measure_many(options, model, movie, folder, mine, server)}"
         )
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
         "--model", default=str(DEMO_MODEL), help="a zip, or a network to make (resnet_50)"
@@ -78,78 +90,78 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _inputs(options: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
+def _prepare_inputs(options: argparse.Namespace, folder: Path) -> tuple[Path, Path]:
     model, movie = Path(options.model), Path(options.movie).resolve()
     if not model.exists():
-        model = network_model(options.model, folder / "model.zip")
+        model = make_network_model(options.model, folder / "model.zip")
     if options.frames or options.size:
-        frames = options.frames or _frames(movie)
-        movie = clip(movie, folder / "movie.mp4", frames, _size(options.size))
+        frames = options.frames or _count_frames(movie)
+        movie = encode_clip(movie, folder / "movie.mp4", frames, _parse_size(options.size))
     return model.resolve(), movie
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def _parse_size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     width, height = map(int, text.split("x"))
     return width, height
 
 
-def _frames(movie: Path) -> int:
-    return probe_movie(movie).declared_frames or ours.decode(movie)
+def _count_frames(movie: Path) -> int:
+    return probe_movie(movie).declared_frames or ours.decode_movie(movie)
 
 
-def _in_turns(
-    options: argparse.Namespace, model: Path, movie: Path, folder: Path, server: Prefect
+def _measure_in_turns(
+    options: argparse.Namespace, model: Path, movie: Path, folder: Path, server: PrefectServer
 ) -> tuple[Costs, Costs, Estimate]:
     theirs: Costs = defaultdict(list)
     mine: Costs = defaultdict(list)
     how = (options.device, options.precision)
     for _ in range(options.repeats):
         started = time.perf_counter()
-        costs = _reference(model, movie, folder / "theirs", options.device)
-        beside = sum(costs[name].seconds for name in BESIDE if name in costs)
+        costs = _run_reference(model, movie, folder / "theirs", options.device)
+        beside = sum(costs[name].seconds for name in KEYPOINTS_ONLY if name in costs)
         whole = time.perf_counter() - started - beside
-        _add(theirs, "DeepLabCut", costs | {WHOLE: Cost(whole)})
-        _empty(folder / "request")
+        _add_costs(theirs, "DeepLabCut", costs | {WHOLE_REQUEST: Cost(whole)})
+        _empty_folder(folder / "request")
         request = run_request(server, model, movie, folder / "request", *how)
-        _add(mine, "ours", {WHOLE: Cost(request)})
-        _empty(folder / "ours")
-        costs, found = ours.run(model, movie, folder / "ours", *how)
-        _add(mine, "ours", costs)
+        _add_costs(mine, "ours", {WHOLE_REQUEST: Cost(request)})
+        _empty_folder(folder / "ours")
+        costs, found = ours.run_stages(model, movie, folder / "ours", *how)
+        _add_costs(mine, "ours", costs)
     return theirs, mine, found
 
 
-def _add(costs: Costs, side: str, found: dict[str, Cost]) -> None:
+def _add_costs(costs: Costs, side: str, found: dict[str, Cost]) -> None:
     """Keep what stages took, and say it at once: whoever ends the benchmark has what there is."""
     for name, cost in found.items():
         costs[name].append(cost)
         sys.stderr.write(f"{side}: {name} {cost.seconds:.2f} s\n")
 
 
-def _many(
+def _measure_many(
     options: argparse.Namespace,
     model: Path,
     movie: Path,
     folder: Path,
     mine: Costs,
-    server: Prefect,
+    server: PrefectServer,
 ) -> str:
     """One request with many movies against one with a single one, in seconds a movie."""
     if not options.many:
         return ""
-    _empty(folder / "many")
+    _empty_folder(folder / "many")
     how = (options.device, options.precision, options.many)
     each = run_request(server, model, movie, folder / "many", *how) / options.many
-    alone = _median(mine[WHOLE]).seconds
+    alone = _median_cost(mine[WHOLE_REQUEST]).seconds
     return (
         f"{options.many} movies in one request: {each:.2f} s a movie, {each / alone:.2f} of what "
         f"a request with one takes ({alone:.2f} s)\n"
     )
 
 
-def _reference(model: Path, movie: Path, folder: Path, device: str) -> dict[str, Cost]:
-    _empty(folder)
+def _run_reference(model: Path, movie: Path, folder: Path, device: str) -> dict[str, Cost]:
+    _empty_folder(folder)
     command = [sys.executable, "-m", "tests.bench.reference", model, movie, folder, device]
     with (folder / "log").open("wb") as log:
         subprocess.run(
@@ -164,7 +176,7 @@ def _reference(model: Path, movie: Path, folder: Path, device: str) -> dict[str,
     return {name: Cost(**cost) for name, cost in found.items()}
 
 
-def _empty(folder: Path) -> None:
+def _empty_folder(folder: Path) -> None:
     subprocess.run(["rm", "-rf", str(folder)], check=True)
     folder.mkdir()
 
@@ -172,7 +184,7 @@ def _empty(folder: Path) -> None:
 # --- the table -------------------------------------------------------------------------------
 
 
-def _heading(options: argparse.Namespace, info: MovieInfo, frames: int) -> str:
+def _format_heading(options: argparse.Namespace, info: MovieInfo, frames: int) -> str:
     return (
         f"{Path(options.model).stem}, {frames} frames of {info.width}×{info.height}; device "
         f"{options.device}, precision {options.precision}, {usable_cpus()} processors; medians of "
@@ -185,26 +197,41 @@ _COLUMNS = ("s", "CPU s", "frames/s", "MiB", "GPU %")
 Row = tuple[str, ...]
 
 
-def _print(
+def _print_table(
     heading: str, theirs: Costs, mine: Costs, frames: int, agreements: dict[str, Agreement]
 ) -> None:
     # Loading is a part of estimation for the reference.
-    parts = {name: ("load", name) if name == "estimate" else (name,) for name in COMPARED}
+    parts = {name: ("load", name) if name == "estimate" else (name,) for name in COMPARED_STAGES}
     rows: list[Row] = [
         ("", "DeepLabCut", "", "", "", "", "ours", "", "", "", "", "ratio", ""),
         ("stage", *_COLUMNS, *_COLUMNS, "s", "CPU s"),
-        *(_row(name, _sum(theirs, (name,)), _sum(mine, parts[name]), frames) for name in COMPARED),
-        _row("all but start", _all_but_start(theirs), _all_but_start(mine), frames),
-        _row(WHOLE, _sum(theirs, (WHOLE,)), _sum(mine, (WHOLE,)), frames),
-        _row(BESIDE, _sum(theirs, (BESIDE,)), _sum(mine, (BESIDE,)), frames),
-        *(_row(name, Cost(0), _sum(mine, (name,)), frames) for name in ALONE),
+        *(
+            _format_row(
+                name, _sum_medians(theirs, (name,)), _sum_medians(mine, parts[name]), frames
+            )
+            for name in COMPARED_STAGES
+        ),
+        _format_row("all but start", _sum_without_start(theirs), _sum_without_start(mine), frames),
+        _format_row(
+            WHOLE_REQUEST,
+            _sum_medians(theirs, (WHOLE_REQUEST,)),
+            _sum_medians(mine, (WHOLE_REQUEST,)),
+            frames,
+        ),
+        _format_row(
+            KEYPOINTS_ONLY,
+            _sum_medians(theirs, (KEYPOINTS_ONLY,)),
+            _sum_medians(mine, (KEYPOINTS_ONLY,)),
+            frames,
+        ),
+        *(_format_row(name, Cost(0), _sum_medians(mine, (name,)), frames) for name in LIMIT_STAGES),
     ]
-    told = [f"{kind}: {_told(found)}" for kind, found in agreements.items()]
-    told.append(_share_of_limit(mine))
-    sys.stdout.write("\n".join(["", heading, "", *_aligned(rows), "", *told, ""]))
+    told = [f"{kind}: {_format_agreement(found)}" for kind, found in agreements.items()]
+    told.append(_format_share_of_limit(mine))
+    sys.stdout.write("\n".join(["", heading, "", *_align_rows(rows), "", *told, ""]))
 
 
-def _aligned(rows: list[Row]) -> list[str]:
+def _align_rows(rows: list[Row]) -> list[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = (
         [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)] for row in rows
@@ -214,15 +241,20 @@ def _aligned(rows: list[Row]) -> list[str]:
     ]
 
 
-def _all_but_start(costs: Costs) -> Cost:
-    return _sum(
-        costs, tuple(name for name in costs if name not in ("start", WHOLE, BESIDE, *ALONE))
+def _sum_without_start(costs: Costs) -> Cost:
+    return _sum_medians(
+        costs,
+        tuple(
+            name
+            for name in costs
+            if name not in ("start", WHOLE_REQUEST, KEYPOINTS_ONLY, *LIMIT_STAGES)
+        ),
     )
 
 
-def _sum(costs: Costs, names: tuple[str, ...]) -> Cost:
+def _sum_medians(costs: Costs, names: tuple[str, ...]) -> Cost:
     """The medians of stages that follow each other, together."""
-    middle = [_median(costs[name]) for name in names if costs.get(name)]
+    middle = [_median_cost(costs[name]) for name in names if costs.get(name)]
     return Cost(
         seconds=sum(cost.seconds for cost in middle),
         peak=max((cost.peak for cost in middle), default=0),
@@ -231,7 +263,7 @@ def _sum(costs: Costs, names: tuple[str, ...]) -> Cost:
     )
 
 
-def _median(costs: list[Cost]) -> Cost:
+def _median_cost(costs: list[Cost]) -> Cost:
     return Cost(
         seconds=statistics.median(cost.seconds for cost in costs),
         peak=max(cost.peak for cost in costs),
@@ -240,29 +272,29 @@ def _median(costs: list[Cost]) -> Cost:
     )
 
 
-def _row(name: str, theirs: Cost, mine: Cost, frames: int) -> Row:
+def _format_row(name: str, theirs: Cost, mine: Cost, frames: int) -> Row:
     return (
         name,
-        *_cells(theirs, frames),
-        *_cells(mine, frames),
-        _ratio(theirs.seconds, mine.seconds),
-        _ratio(theirs.busy, mine.busy),
+        *_format_cells(theirs, frames),
+        *_format_cells(mine, frames),
+        _format_ratio(theirs.seconds, mine.seconds),
+        _format_ratio(theirs.busy, mine.busy),
     )
 
 
-def _share_of_limit(mine: Costs) -> str:
-    label, alone = _sum(mine, ("label",)), _sum(mine, ("movie alone",))
+def _format_share_of_limit(mine: Costs) -> str:
+    label, alone = _sum_medians(mine, ("label",)), _sum_medians(mine, ("movie alone",))
     return (
         f"labelled movie: {100 * alone.seconds / label.seconds:.0f} % of the frames/s of decoding "
         f"and encoding alone, {100 * label.busy / alone.busy - 100:.0f} % more of the processor"
     )
 
 
-def _ratio(theirs: float, mine: float) -> str:
+def _format_ratio(theirs: float, mine: float) -> str:
     return f"{theirs / mine:.2f}" if theirs and mine else ""
 
 
-def _cells(cost: Cost, frames: int) -> Row:
+def _format_cells(cost: Cost, frames: int) -> Row:
     if not cost.seconds:
         return ("",) * len(_COLUMNS)
     return (
@@ -274,7 +306,7 @@ def _cells(cost: Cost, frames: int) -> Row:
     )
 
 
-def _told(found: Agreement) -> str:
+def _format_agreement(found: Agreement) -> str:
     if not found.shape:
         return "other rows or columns than DeepLabCut's"
     return (
@@ -283,7 +315,7 @@ def _told(found: Agreement) -> str:
     )
 
 
-def _computed(found: Estimate) -> str:
+def _format_arithmetic(found: Estimate) -> str:
     how = found.arithmetic
     compared = (
         f"; of {how.points} confident points of the first {how.frames} frames 99.9 % are moved by "

@@ -31,7 +31,7 @@ class Agreement:
     largest_confident: float
 
 
-def compare(ours: Path, theirs: Path) -> Agreement:
+def compare_poses(ours: Path, theirs: Path) -> Agreement:
     """Compare two files of poses."""
     a, b = read_poses(ours), pd.DataFrame(pd.read_hdf(theirs))
     if a.shape != b.shape or not a.columns.equals(b.columns):

@@ -29,39 +29,39 @@ from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
 from tasks.storage.user_errors import convert_store_errors
 from tests.integration.storage.faults import (
-    Answer,
-    Cut,
-    Damage,
+    AnswerItself,
+    CutBody,
+    DamageDownload,
+    DamageUpload,
+    DropAnswer,
     Fault,
     FaultyProxy,
-    Request,
-    Reset,
-    Short,
-    Spoil,
-    Unanswered,
-    faulty,
+    ProxyRequest,
+    ResetConnection,
+    ShortenBody,
+    run_faulty_proxy,
 )
-from tests.stores import Settings, ceph_store, client, moto_store
+from tests.stores import StoreSettings, ceph_store, create_s3_client, moto_store
 
-AT_ONCE = 3
+MOVIES_AT_ONCE = 3
 BUCKET = "faults-bench"
 KB, MB = 1_000, 1_000_000
 
-ANY = (
-    Answer(500),
-    Answer(502),
-    Answer(503),
-    Answer(504),
-    Answer(503, "SlowDown"),
-    Reset(),
-    Unanswered(),
+ANY_METHOD_FAULTS = (
+    AnswerItself(500),
+    AnswerItself(502),
+    AnswerItself(503),
+    AnswerItself(504),
+    AnswerItself(503, "SlowDown"),
+    ResetConnection(),
+    DropAnswer(),
 )
 FAULTS: dict[str, tuple[Fault, ...]] = {
-    "GET": (*ANY, Cut(), Short(), Spoil()),
-    "PUT": (*ANY, Answer(429), Damage()),
-    "HEAD": ANY,
-    "POST": ANY,
-    "DELETE": ANY,
+    "GET": (*ANY_METHOD_FAULTS, CutBody(), ShortenBody(), DamageDownload()),
+    "PUT": (*ANY_METHOD_FAULTS, AnswerItself(429), DamageUpload()),
+    "HEAD": ANY_METHOD_FAULTS,
+    "POST": ANY_METHOD_FAULTS,
+    "DELETE": ANY_METHOD_FAULTS,
 }
 
 OUTPUTS = {
@@ -73,11 +73,11 @@ OUTPUTS = {
     "coordinates.svg": 120 * KB,
     "trajectory.png": 60 * KB,
 }
-LARGE = 20 * MB
+LARGE_SIZE = 20 * MB
 """A movie, and its labelled movie, that go in parts."""
 
 
-class Chance:
+class RandomFaults:
     """Fails a share of the requests, each with a fault of its method's; tells how often which."""
 
     def __init__(self, share: float, seed: int) -> None:
@@ -86,23 +86,23 @@ class Chance:
         self.failed: Counter[str] = Counter()
         self.requests = 0
 
-    def __call__(self, request: Request) -> Fault | None:
+    def __call__(self, request: ProxyRequest) -> Fault | None:
         with self._lock:
             self.requests += 1
             if self._random.random() >= self._share:
                 return None
             fault = self._random.choice(FAULTS[request.method])
-            name = f"{fault.status} {fault.code}" if isinstance(fault, Answer) else ""
+            name = f"{fault.status} {fault.code}" if isinstance(fault, AnswerItself) else ""
             self.failed[name.strip() or type(fault).__name__.lower()] += 1
             return fault
 
 
-class Movies:
+class BenchMovies:
     """Movies in a bucket, and what their results would be."""
 
-    def __init__(self, count: int, every: int, folder: Path, settings: Settings) -> None:
-        self.folder, self.s3 = folder, client(settings)
-        self.sizes = [LARGE if n % every == every - 1 else 780 * KB for n in range(count)]
+    def __init__(self, count: int, every: int, folder: Path, settings: StoreSettings) -> None:
+        self.folder, self.s3 = folder, create_s3_client(settings)
+        self.sizes = [LARGE_SIZE if n % every == every - 1 else 780 * KB for n in range(count)]
         self.content = {
             size: secrets.token_bytes(size) for size in {*self.sizes, *OUTPUTS.values()}
         }
@@ -112,45 +112,45 @@ class Movies:
         for size, content in self.content.items():
             (folder / str(size)).write_bytes(content)
 
-    def outputs(self, number: int) -> dict[str, int]:
-        return OUTPUTS | ({"labeled.mp4": LARGE} if self.sizes[number] == LARGE else {})
+    def output_sizes(self, number: int) -> dict[str, int]:
+        return OUTPUTS | ({"labeled.mp4": LARGE_SIZE} if self.sizes[number] == LARGE_SIZE else {})
 
-    def transfer(self, number: int) -> None:
+    def transfer_movie(self, number: int) -> None:
         """Fetch a movie and publish its results, as the stages do."""
         target = self.folder / f"{number}.mp4"
-        tried(lambda: self._fetch(number, target))
+        retry_transfer(lambda: self._fetch_movie(number, target))
         assert target.read_bytes() == self.content[self.sizes[number]], "not the movie"
         target.unlink()
-        for name, size in self.outputs(number).items():
-            tried(lambda n=name, s=size: self._publish(number, n, s))  # type: ignore[misc]
+        for name, size in self.output_sizes(number).items():
+            retry_transfer(lambda n=name, s=size: self._publish_output(number, n, s))  # type: ignore[misc]
 
-    def _fetch(self, number: int, target: Path) -> None:
+    def _fetch_movie(self, number: int, target: Path) -> None:
         location = Location(BUCKET, f"in/{number}.mp4")
         store = store_for(location)
         info = store.stat(location)
         store.download(info, target)
         assert store.stat(location).etag == info.etag
 
-    def _publish(self, number: int, name: str, size: int) -> None:
+    def _publish_output(self, number: int, name: str, size: int) -> None:
         location = Location(BUCKET, f"out/{number}/{name}")
         store_for(location).upload(self.folder / str(size), location)
 
-    def lost(self) -> int:
+    def count_lost(self) -> int:
         """How many results are missing or wrong, looked at past the proxy; they are removed."""
         wrong = 0
         for number in range(len(self.sizes)):
-            for name, size in self.outputs(number).items():
+            for name, size in self.output_sizes(number).items():
                 where: Any = {"Bucket": BUCKET, "Key": f"out/{number}/{name}"}
                 body = self.s3.get_object(**where)["Body"].read()
-                wrong += _digest(body) != _digest(self.content[size])
+                wrong += _compute_digest(body) != _compute_digest(self.content[size])
                 self.s3.delete_object(**where)
         return wrong + len(self.s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []))
 
 
-_retries: Counter[str] = Counter()
+_retry_counts: Counter[str] = Counter()
 
 
-def tried(transfer: Callable[[], None]) -> None:
+def retry_transfer(transfer: Callable[[], None]) -> None:
     """Try a transfer as often, and with such waits, as a stage does."""
     for retry in range(STORE_RETRIES + 1):
         try:
@@ -160,16 +160,16 @@ def tried(transfer: Callable[[], None]) -> None:
         except Retriable:
             if retry == STORE_RETRIES:
                 raise
-            _retries["stage"] += 1
+            _retry_counts["stage"] += 1
             time.sleep(2.0 * 2**retry)
 
 
-def _digest(content: bytes) -> str:
+def _compute_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
 @contextmanager
-def _store(folder: Path) -> Iterator[tuple[str, Settings]]:
+def _run_store(folder: Path) -> Iterator[tuple[str, StoreSettings]]:
     try:
         with ceph_store(folder / "ceph") as settings:
             yield "Ceph", settings
@@ -188,31 +188,31 @@ def main(words: list[str] | None = None) -> int:
     options = parser.parse_args(words)
     with (
         tempfile.TemporaryDirectory(prefix="dlcflow-bench-") as name,
-        _store(Path(name)) as (kind, settings),
-        faulty(settings["AWS_ENDPOINT_URL"]) as proxy,
+        _run_store(Path(name)) as (kind, settings),
+        run_faulty_proxy(settings["AWS_ENDPOINT_URL"]) as proxy,
     ):
         os.environ |= settings | {"AWS_ENDPOINT_URL": proxy.url}
         sys.stdout.write(f"{kind}, {options.movies} movies, seed {options.seed}\n")
         scratch = Path(name, "scratch")
         scratch.mkdir()
-        movies = Movies(options.movies, options.large, scratch, settings)
-        plain = _measured(movies, proxy, Chance(0, options.seed))
-        faults = _measured(movies, proxy, Chance(options.share, options.seed))
+        movies = BenchMovies(options.movies, options.large, scratch, settings)
+        plain = _measure_transfers(movies, proxy, RandomFaults(0, options.seed))
+        faults = _measure_transfers(movies, proxy, RandomFaults(options.share, options.seed))
         sys.stdout.write(f"{faults / plain:.2f} times as long\n")
     return 0
 
 
-def _measured(movies: Movies, proxy: FaultyProxy, chance: Chance) -> float:
-    _retries.clear()
-    proxy.follow(chance)
+def _measure_transfers(movies: BenchMovies, proxy: FaultyProxy, chance: RandomFaults) -> float:
+    _retry_counts.clear()
+    proxy.use_rule(chance)
     started = time.perf_counter()
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        list(threads.map(movies.transfer, range(len(movies.sizes))))
+    with ThreadPoolExecutor(MOVIES_AT_ONCE) as threads:
+        list(threads.map(movies.transfer_movie, range(len(movies.sizes))))
     seconds = time.perf_counter() - started
     failed = sum(chance.failed.values())
     sys.stdout.write(
         f"{seconds:6.1f} s, {chance.requests} requests, {failed} failed, "
-        f"{_retries['stage']} stages tried again, {movies.lost()} results lost or left\n"
+        f"{_retry_counts['stage']} stages tried again, {movies.count_lost()} results lost or left\n"
     )
     if failed:
         told = ", ".join(f"{count} {name}" for name, count in chance.failed.most_common())

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-SAMPLING = (
+SAMPLING_COMMAND = (
     "nvidia-smi",
     "--query-gpu=utilization.gpu",
     "--format=csv,noheader,nounits",
@@ -16,7 +16,7 @@ SAMPLING = (
 
 
 @dataclass
-class Busy:
+class GpuLoad:
     """What a GPU's driver said while a block ran.
 
     Attributes:
@@ -27,13 +27,13 @@ class Busy:
 
 
 @contextmanager
-def gpu_busy(device: str) -> Iterator[Busy]:
+def sample_gpu_load(device: str) -> Iterator[GpuLoad]:
     """Sample how busy the first GPU is while the block runs."""
-    busy = Busy()
-    if device == "cpu" or shutil.which(SAMPLING[0]) is None:
+    busy = GpuLoad()
+    if device == "cpu" or shutil.which(SAMPLING_COMMAND[0]) is None:
         yield busy
         return
-    with subprocess.Popen(SAMPLING, stdout=subprocess.PIPE, text=True) as sampler:
+    with subprocess.Popen(SAMPLING_COMMAND, stdout=subprocess.PIPE, text=True) as sampler:
         try:
             yield busy
         finally:

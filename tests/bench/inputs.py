@@ -12,7 +12,7 @@ from tasks.pose.movies.reader import open_movie, probe_movie
 from tests.paths import ROOT
 
 
-def clip(movie: Path, target: Path, frames: int, size: tuple[int, int] | None) -> Path:
+def encode_clip(movie: Path, target: Path, frames: int, size: tuple[int, int] | None) -> Path:
     """Encode a movie again, for so many frames (again from its start, if it is shorter)."""
     info = probe_movie(movie)
     width, height = size or (info.width // 2 * 2, info.height // 2 * 2)
@@ -35,9 +35,11 @@ _HELD_BYTES = 400 << 20
 """Memory for different frames; a movie of more has them again."""
 
 
-def network_model(network: str, target: Path) -> Path:
+def make_network_model(network: str, target: Path) -> Path:
     """Make an archive of a network by DeepLabCut's name for it, with random weights."""
-    program = "import sys; from tests.bench.networks import make; make(*sys.argv[1:])"
+    program = (
+        "import sys; from tests.bench.networks import make_network; make_network(*sys.argv[1:])"
+    )
     command = [sys.executable, "-c", program, network, str(target)]
     subprocess.run(command, check=True, cwd=ROOT)
     return target

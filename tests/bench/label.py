@@ -26,11 +26,11 @@ from tasks.pose.tables.pose_table import write_poses
 from tasks.processes.stage_process import StageProcess
 from tasks.run.workers import start_run_processes
 from tests.bench import ours
-from tests.bench.inputs import clip
-from tests.bench.label_reference import label
-from tests.bench.measuring import Cost, measured, with_progress
+from tests.bench.inputs import encode_clip
+from tests.bench.label_reference import label_with_deeplabcut
+from tests.bench.measuring import Cost, measure_call, measure_with_progress
 from tests.paths import DEMO_MOVIE
-from tests.pose_tables import PLAIN, pose_table
+from tests.pose_tables import PLAIN_STYLE, build_pose_table
 
 RATE = Fraction(30)
 SIDES = ("DeepLabCut", "ours", "limit")
@@ -39,7 +39,7 @@ Calls = dict[str, Callable[[], Cost]]
 
 
 @dataclass(frozen=True)
-class Look:
+class DrawingStyle:
     """What is drawn.
 
     Attributes:
@@ -55,12 +55,14 @@ class Look:
     alone: bool = False
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def part_names(self) -> tuple[str, ...]:
         return tuple(f"part {index}" for index in range(self.parts))
 
     @property
-    def edges(self) -> tuple[tuple[str, str], ...]:
-        return tuple(zip(self.names, self.names[1:], strict=False)) if self.skeleton else ()
+    def skeleton_edges(self) -> tuple[tuple[str, str], ...]:
+        return (
+            tuple(zip(self.part_names, self.part_names[1:], strict=False)) if self.skeleton else ()
+        )
 
     def __str__(self) -> str:
         told = {
@@ -72,12 +74,12 @@ class Look:
         return ", ".join(name for name, drawn in told.items() if drawn)
 
 
-LOOKS = (
-    Look(5),
-    Look(20, skeleton=True),
-    Look(20, trail=15),
-    Look(5, alone=True),
-    Look(20, skeleton=True, alone=True),
+DRAWING_STYLES = (
+    DrawingStyle(5),
+    DrawingStyle(20, skeleton=True),
+    DrawingStyle(20, trail=15),
+    DrawingStyle(5, alone=True),
+    DrawingStyle(20, skeleton=True, alone=True),
 )
 
 
@@ -93,17 +95,22 @@ def main(words: list[str] | None = None) -> int:
     sys.stdout.write(f"{'':44}" + "".join(f"{name:>15}" for name in head) + "\n")
     for size in options.size:
         width, height = map(int, size.split("x"))
-        with tempfile.TemporaryDirectory(prefix="dlcflow-bench-") as name, _children(name) as run:
-            movie = clip(options.movie, Path(name, "movie.mp4"), options.frames, (width, height))
-            for look in LOOKS:
-                costs = _in_turns(_calls(run, movie, look), options.repeats)
-                sys.stdout.write(f"{f'{size}, {look}':44}{_told(costs, options.frames)}\n")
+        with (
+            tempfile.TemporaryDirectory(prefix="dlcflow-bench-") as name,
+            _run_children(name) as run,
+        ):
+            movie = encode_clip(
+                options.movie, Path(name, "movie.mp4"), options.frames, (width, height)
+            )
+            for look in DRAWING_STYLES:
+                costs = _measure_in_turns(_build_calls(run, movie, look), options.repeats)
+                sys.stdout.write(f"{f'{size}, {look}':44}{_format_costs(costs, options.frames)}\n")
                 sys.stdout.flush()
     return 0
 
 
 @contextmanager
-def _children(folder: str) -> Iterator[tuple[StageProcess, StageProcess]]:
+def _run_children(folder: str) -> Iterator[tuple[StageProcess, StageProcess]]:
     """DeepLabCut's process, with its own ways of using memory and processors, and a run's."""
     theirs = StageProcess("DeepLabCut", Path(folder, "log"), {"MPLBACKEND": "agg"})
     with start_run_processes(Path(folder)) as workers, workers.finishers.lease() as finisher:
@@ -113,7 +120,7 @@ def _children(folder: str) -> Iterator[tuple[StageProcess, StageProcess]]:
             theirs.close()
 
 
-def _in_turns(calls: Calls, repeats: int) -> dict[str, Cost]:
+def _measure_in_turns(calls: Calls, repeats: int) -> dict[str, Cost]:
     turns = [{side: call() for side, call in calls.items()} for _ in range(repeats)]
     return {
         side: Cost(
@@ -124,7 +131,7 @@ def _in_turns(calls: Calls, repeats: int) -> dict[str, Cost]:
     }
 
 
-def _told(costs: dict[str, Cost], frames: int) -> str:
+def _format_costs(costs: dict[str, Cost], frames: int) -> str:
     seconds = [costs[side].seconds if side in costs else None for side in SIDES]
     busy = [costs[side].busy if side in costs else None for side in SIDES]
     theirs, mine, limit = seconds
@@ -135,35 +142,39 @@ def _told(costs: dict[str, Cost], frames: int) -> str:
     return "".join(f"{'' if cell is None else f'{cell:.2f}':>15}" for cell in cells)
 
 
-def _calls(run: tuple[StageProcess, StageProcess], movie: Path, look: Look) -> Calls:
+def _build_calls(run: tuple[StageProcess, StageProcess], movie: Path, look: DrawingStyle) -> Calls:
     theirs, finisher = run
     info, folder = probe_movie(movie), movie.parent
-    frames = info.declared_frames or ours.decode(movie)
-    table = wandering(frames, (info.width, info.height), look.names)
+    frames = info.declared_frames or ours.decode_movie(movie)
+    table = make_wandering_poses(frames, (info.width, info.height), look.part_names)
     poses = folder / "poses.h5"
     write_poses(table, poses)
     style = replace(
-        PLAIN,
+        PLAIN_STYLE,
         keypoints_only=look.alone,
         draw_skeleton=look.skeleton,
         trail_points=look.trail,
-        skeleton=look.edges,
+        skeleton=look.skeleton_edges,
     )
     mine = (movie, poses, folder / "ours.mp4", style, constant_timing(frames, RATE), None, (0, 0))
     calls: Calls = {}
     if not look.alone or shutil.which("ffmpeg"):
-        calls["DeepLabCut"] = lambda: theirs.call(measured, label, movie, poses, style)[1]
-    calls["ours"] = lambda: finisher.call(with_progress, finishing.label_movie_file, *mine, (1,))[1]
+        calls["DeepLabCut"] = lambda: theirs.call(
+            measure_call, label_with_deeplabcut, movie, poses, style
+        )[1]
+    calls["ours"] = lambda: finisher.call(
+        measure_with_progress, finishing.label_movie_file, *mine, (1,)
+    )[1]
     if not look.alone:
-        calls["limit"] = lambda: finisher.call(measured, ours.recode, movie, folder / "alone.mp4")[
-            1
-        ]
+        calls["limit"] = lambda: finisher.call(
+            measure_call, ours.reencode_movie, movie, folder / "alone.mp4"
+        )[1]
     for call in calls.values():
         call()  # imports
     return calls
 
 
-def wandering(frames: int, size: tuple[int, int], parts: tuple[str, ...]) -> Any:
+def make_wandering_poses(frames: int, size: tuple[int, int], parts: tuple[str, ...]) -> Any:
     """Poses of an animal a third of the picture in size that walks about, mostly confident."""
     rng = np.random.default_rng(0)
     walk = np.cumsum(rng.normal(0, 2, (frames, 1, 2)), axis=0) / 200
@@ -171,7 +182,7 @@ def wandering(frames: int, size: tuple[int, int], parts: tuple[str, ...]) -> Any
     values = np.empty((frames, len(parts), 3), np.float32)
     values[..., :2] = np.array(size) * (0.5 + 0.35 * np.sin(walk) + place)
     values[..., 2] = rng.normal(0.95, 0.1, values.shape[:2]).clip(0, 1)
-    return pose_table(values, {"": parts})
+    return build_pose_table(values, {"": parts})
 
 
 if __name__ == "__main__":

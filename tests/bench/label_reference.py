@@ -7,7 +7,7 @@ from tasks.pose.drawing.frame_painter import LabelStyle
 from tasks.pose.movies.reader import probe_movie
 
 
-def label(movie: Path, poses: Path, style: LabelStyle) -> None:
+def label_with_deeplabcut(movie: Path, poses: Path, style: LabelStyle) -> None:
     """DeepLabCut's labelled movie, as `create_labeled_video` has it made."""
     import pandas as pd
     from deeplabcut.utils import make_labeled_video as deeplabcut

@@ -22,10 +22,10 @@ from tasks.pose.tables.pose_table import write_poses
 from tasks.processes.pool import RunProcesses
 from tasks.run.workers import start_run_processes
 from tests.bench import ours
-from tests.bench.inputs import clip
-from tests.bench.measuring import MIB, Cost, measured, with_progress
+from tests.bench.inputs import encode_clip
+from tests.bench.measuring import MIB, Cost, measure_call, measure_with_progress
 from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.pose_tables import pose_table
+from tests.pose_tables import build_pose_table
 
 SIZE = (128, 96)
 PARTS = tuple(f"part {index}" for index in range(8))
@@ -37,7 +37,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--frames", type=int, nargs=2, default=(1_000, 100_000))
     parser.add_argument("--without-estimation", action="store_true")
     options = parser.parse_args(words)
-    found = [_costs(frames, options.without_estimation) for frames in options.frames]
+    found = [_measure_costs(frames, options.without_estimation) for frames in options.frames]
     short, long = options.frames
     lines = [f"{'stage':14}{short:>12,}{long:>12,} frames, MiB{'ratio':>8}{'s':>9}"]
     for name, few in found[0].items():
@@ -48,31 +48,31 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def _costs(frames: int, without_estimation: bool) -> dict[str, Cost]:
+def _measure_costs(frames: int, without_estimation: bool) -> dict[str, Cost]:
     with tempfile.TemporaryDirectory(prefix="dlcflow-bench-") as name:
         folder = Path(name)
         opened = open_model(DEMO_MODEL, DEMO_MODEL.name, folder / "project")
-        movie = clip(DEMO_MOVIE, folder / "movie.mp4", frames, SIZE)
+        movie = encode_clip(DEMO_MOVIE, folder / "movie.mp4", frames, SIZE)
         with start_run_processes(folder) as workers:
-            costs = {} if without_estimation else _estimation(workers, movie, folder)
-            return costs | _finishing(workers, opened, movie, folder, frames)
+            costs = {} if without_estimation else _measure_estimation(workers, movie, folder)
+            return costs | _measure_finishing(workers, opened, movie, folder, frames)
 
 
-def _estimation(workers: RunProcesses, movie: Path, folder: Path) -> dict[str, Cost]:
+def _measure_estimation(workers: RunProcesses, movie: Path, folder: Path) -> dict[str, Cost]:
     project, target = folder / "project", folder / "estimated.h5"
     workers.estimator.call(estimate.preload_model, project, "cpu")
     _, cost = workers.estimator.call(
-        with_progress, estimate.estimate_movie, project, movie, target, None, "cpu"
+        measure_with_progress, estimate.estimate_movie, project, movie, target, None, "cpu"
     )
     return {"estimate": cost}
 
 
-def _finishing(
+def _measure_finishing(
     workers: RunProcesses, opened: Any, movie: Path, folder: Path, frames: int
 ) -> dict[str, Cost]:
     settings, timing = PoseSettings(), constant_timing(frames, Fraction(30))
     raw, filtered = folder / "raw.h5", folder / "filtered.h5"
-    write_poses(wandering(frames), raw)
+    write_poses(make_wandering_poses(frames), raw)
     style = finishing.build_label_style(opened, settings)
     rate, target = Fraction(30), folder / "labeled.mp4"
     look = (filtered, target, style, timing, None, (0, 0), (1, 2))
@@ -88,17 +88,24 @@ def _finishing(
             (0, 0),
             SIZE,
         ),
-        "annotations": (ours.annotate, filtered, timing, folder / "annotations.parquet"),
+        "annotations": (
+            ours.write_annotation_table,
+            filtered,
+            timing,
+            folder / "annotations.parquet",
+        ),
     }
     costs = {}
     with workers.finishers.lease() as finisher:
         for name, call in calls.items():
-            _, costs[name] = finisher.call(measured, *call)
-        _, costs["label"] = finisher.call(with_progress, finishing.label_movie_file, movie, *look)
+            _, costs[name] = finisher.call(measure_call, *call)
+        _, costs["label"] = finisher.call(
+            measure_with_progress, finishing.label_movie_file, movie, *look
+        )
     return costs
 
 
-def wandering(frames: int) -> Any:
+def make_wandering_poses(frames: int) -> Any:
     """Poses of an animal that walks about, mostly confident."""
     rng = np.random.default_rng(0)
     walk = np.cumsum(rng.normal(0, 2, (frames, 1, 2)), axis=0) / 200
@@ -106,7 +113,7 @@ def wandering(frames: int) -> Any:
     reach = np.array(SIZE) * 0.4
     values[..., :2] = np.array(SIZE) / 2 + reach * np.sin(walk + np.arange(len(PARTS))[:, None] / 9)
     values[..., 2] = rng.normal(0.95, 0.1, values.shape[:2]).clip(0, 1)
-    return pose_table(values, {"": PARTS})
+    return build_pose_table(values, {"": PARTS})
 
 
 if __name__ == "__main__":

@@ -30,31 +30,31 @@ class Cost:
     gpu: float | None = None
 
 
-def measured(function: Callable[..., Any], *args: Any) -> tuple[Any, Cost]:
+def measure_call(function: Callable[..., Any], *args: Any) -> tuple[Any, Cost]:
     """What a function gives, and what it took."""
-    _forget_peak()
-    started, busy = time.perf_counter(), _busy()
+    _reset_peak()
+    started, busy = time.perf_counter(), _read_cpu_seconds()
     result = function(*args)
-    return result, Cost(time.perf_counter() - started, _peak(), _busy() - busy)
+    return result, Cost(time.perf_counter() - started, _read_peak(), _read_cpu_seconds() - busy)
 
 
-def with_progress(
+def measure_with_progress(
     function: Callable[..., Any], *args: Any, progress: Callable[[int], None]
 ) -> tuple[Any, Cost]:
     """The same for a stage that tells how far it is."""
-    return measured(partial(function, progress=progress), *args)
+    return measure_call(partial(function, progress=progress), *args)
 
 
-def _busy() -> float:
+def _read_cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def _forget_peak() -> None:
+def _reset_peak() -> None:
     with suppress(OSError):  # some sandboxes have no such file: then it is the process' peak
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-def _peak() -> int:
+def _read_peak() -> int:
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024

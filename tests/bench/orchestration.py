@@ -52,14 +52,16 @@ def main(words: list[str] | None = None) -> int:
     options = parser.parse_args(words)
     prepare_environment()
     logging.disable(logging.WARNING)
-    _run(1, options.store)  # warms up
+    _run_request(1, options.store)  # warms up
     took = []
     for count in options.movies:
         used = time.process_time()
-        seconds, requests = _run(count, options.store)
+        seconds, requests = _run_request(count, options.store)
         took.append((count, seconds))
         busy = f"{time.process_time() - used:7.2f} s of CPU"
-        sys.stdout.write(f"{count:5d} movies  {seconds:8.2f} s  {busy}  {_told(requests)}\n")
+        sys.stdout.write(
+            f"{count:5d} movies  {seconds:8.2f} s  {busy}  {_format_requests(requests)}\n"
+        )
     (few, least), (many, most) = took[0], took[-1]
     if many > few:
         each = (most - least) / (many - few)
@@ -67,12 +69,12 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def _told(requests: Counter[str]) -> str:
+def _format_requests(requests: Counter[str]) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in requests.most_common())
     return f"{requests.total()} requests: {kinds}" if kinds else ""
 
 
-def _run(movies: int, store: str | None) -> tuple[float, Counter[str]]:
+def _run_request(movies: int, store: str | None) -> tuple[float, Counter[str]]:
     """Seconds of a request, and what was asked of the store, by kind."""
     from flows.pose_estimation import pose_estimation  # after the environment
 
@@ -84,9 +86,9 @@ def _run(movies: int, store: str | None) -> tuple[float, Counter[str]]:
             )
         started = time.perf_counter()
         with (
-            patch.object(StageProcess, "call", _answer),
+            patch.object(StageProcess, "call", _answer_call),
             patch.object(StageProcess, "start"),
-            _counted() as requests,
+            _count_requests() as requests,
         ):
             pose_estimation(str(DEMO_MODEL), [f"{folder}/movies/"], f"{folder}/out/")
         seconds = time.perf_counter() - started
@@ -98,56 +100,58 @@ def _run(movies: int, store: str | None) -> tuple[float, Counter[str]]:
 
 
 @contextmanager
-def _counted() -> Iterator[Counter[str]]:
+def _count_requests() -> Iterator[Counter[str]]:
     """Count what is asked of a store, by kind; tries after the first are not seen."""
     requests: Counter[str] = Counter()
     ask = BaseClient._make_api_call  # type: ignore[attr-defined]
 
-    def counted(client: BaseClient, kind: str, words: Any) -> Any:
+    def count_request(client: BaseClient, kind: str, words: Any) -> Any:
         requests[kind] += 1
         return ask(client, kind, words)
 
-    with patch.object(BaseClient, "_make_api_call", counted):
+    with patch.object(BaseClient, "_make_api_call", count_request):
         yield requests
 
 
-def _answer(_process: StageProcess, function: Any, *args: Any, **_: Any) -> Any:
+def _answer_call(_process: StageProcess, function: Any, *args: Any, **_: Any) -> Any:
     """What a stage's process would answer, and the files that it would write."""
-    return _ANSWERS[function.__name__](*args)
+    return _FAKE_RESULTS[function.__name__](*args)
 
 
-def _estimate(_project: Path, _movie: Path, target: Path, *_: Any) -> Estimate:
+def _fake_estimate(_project: Path, _movie: Path, target: Path, *_: Any) -> Estimate:
     poses = np.full((1, 5, 3), 0.9, np.float32)
     write_poses(build_pose_table(poses, "scorer", ("a", "b", "c", "d", "e")), target)
     return Estimate(1, Timing(np.zeros(1), RATE, constant=True), (), LOADED, 1, 0.01)
 
 
-def _previews(_poses: Path, folder: Path, *_: Any) -> dict[str, Path]:
+def _fake_previews(_poses: Path, folder: Path, *_: Any) -> dict[str, Path]:
     picture = folder / "trajectory.png"
     Image.new("RGB", (64, 48)).save(picture)
     return {picture.name: picture}
 
 
-def _label(_movie: Path, _poses: Path, target: Path, *_: Any) -> LabeledMovieResult:
+def _fake_label(_movie: Path, _poses: Path, target: Path, *_: Any) -> LabeledMovieResult:
     target.write_bytes(b"labelled movie")
     return LabeledMovieResult(1, RATE, {})
 
 
-def _write(*args: Any) -> dict[int, int]:
+def _fake_annotations(*args: Any) -> dict[int, int]:
     tables, target, _form = args
     target.write_bytes(b"table")
     return {table.number: 1 for table in tables}
 
 
-_ANSWERS: dict[str, Any] = {
-    "load": lambda *_: LOADED,
-    "probe": lambda *_: MovieInfo(64, 48, RATE, 1, "h264", "yuv420p"),
-    "estimate": _estimate,
-    "filter_file": lambda raw, target, _window: target.write_bytes(raw.read_bytes()),
-    "assess_file": lambda *_: Quality(verdict=Verdict.PASS, reasons=(), parts=(), worst_frames=()),
-    "preview_files": _previews,
-    "label_file": _label,
-    "write_annotations": _write,
+_FAKE_RESULTS: dict[str, Any] = {
+    "preload_model": lambda *_: LOADED,
+    "probe_movie": lambda *_: MovieInfo(64, 48, RATE, 1, "h264", "yuv420p"),
+    "estimate_movie": _fake_estimate,
+    "filter_pose_file": lambda raw, target, _window: target.write_bytes(raw.read_bytes()),
+    "assess_pose_file": lambda *_: Quality(
+        verdict=Verdict.PASS, reasons=(), parts=(), worst_frames=()
+    ),
+    "draw_preview_files": _fake_previews,
+    "label_movie_file": _fake_label,
+    "write_annotations": _fake_annotations,
 }
 
 

@@ -25,8 +25,8 @@ from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.processes.environment import usable_cpus
 from tasks.processes.stage_process import StageProcess
 from tasks.run.workers import start_run_processes
-from tests.bench.gpu import gpu_busy
-from tests.bench.measuring import Cost, measured, with_progress
+from tests.bench.gpu import sample_gpu_load
+from tests.bench.measuring import Cost, measure_call, measure_with_progress
 
 WINDOW_LENGTH = 5
 LIMIT_SECONDS = 8.0
@@ -36,7 +36,7 @@ DECODED_AT_ONCE = 32
 """Frames of a batch of which nothing is made."""
 
 
-def run(
+def run_stages(
     model: Path, movie: Path, folder: Path, device: str, precision: Precision
 ) -> tuple[dict[str, Cost], Estimate]:
     """Run every stage.
@@ -50,25 +50,34 @@ def run(
     info = probe_movie(movie)
     size = (info.width, info.height)
     with start_run_processes(folder) as workers, workers.finishers.lease() as finisher:
-        costs = _started(workers.estimator, project, device)
-        with gpu_busy(device) as busy:
+        costs = _measure_start(workers.estimator, project, device)
+        with sample_gpu_load(device) as busy:
             found, cost = workers.estimator.call(
-                with_progress,
+                measure_with_progress,
                 estimate.estimate_movie,
                 *(project, movie, raw, None, device, None, precision),
             )
         costs["estimate"] = replace(cost, gpu=busy.share)
-        _, costs["filter"] = finisher.call(measured, filter_pose_file, raw, filtered, WINDOW_LENGTH)
+        _, costs["filter"] = finisher.call(
+            measure_call, filter_pose_file, raw, filtered, WINDOW_LENGTH
+        )
         quality, costs["quality"] = finisher.call(
-            measured, finishing.assess_pose_file, filtered, settings, size, Fraction(30), 0
+            measure_call, finishing.assess_pose_file, filtered, settings, size, Fraction(30), 0
         )
         _, costs["previews"] = finisher.call(
-            measured, finishing.draw_preview_files, filtered, folder, opened, settings, (0, 0), size
+            measure_call,
+            finishing.draw_preview_files,
+            filtered,
+            folder,
+            opened,
+            settings,
+            (0, 0),
+            size,
         )
         style = finishing.build_label_style(opened, settings)
         for name, alone in (("label", False), ("keypoints only", True)):
             _, costs[name] = finisher.call(
-                with_progress,
+                measure_with_progress,
                 finishing.label_movie_file,
                 movie,
                 filtered,
@@ -80,42 +89,48 @@ def run(
                 () if alone else quality.worst_frames,
             )
         _, costs["annotations"] = finisher.call(
-            measured, annotate, filtered, found.timing, folder / "annotations.parquet"
+            measure_call,
+            write_annotation_table,
+            filtered,
+            found.timing,
+            folder / "annotations.parquet",
         )
-        _, costs["decoding alone"] = finisher.call(measured, decode, movie)
-        _, costs["movie alone"] = finisher.call(measured, recode, movie, folder / "alone.mp4")
-        per_frame = workers.estimator.call(network_alone, project, movie, device, precision)
+        _, costs["decoding alone"] = finisher.call(measure_call, decode_movie, movie)
+        _, costs["movie alone"] = finisher.call(
+            measure_call, reencode_movie, movie, folder / "alone.mp4"
+        )
+        per_frame = workers.estimator.call(measure_network_alone, project, movie, device, precision)
     costs["network alone"] = Cost(per_frame * found.frames)
     return costs, found
 
 
-def _started(estimator: StageProcess, project: Path, device: str) -> dict[str, Cost]:
+def _measure_start(estimator: StageProcess, project: Path, device: str) -> dict[str, Cost]:
     """Imports, and the model's loading, which for the reference is a part of estimation."""
     started = time.perf_counter()
     estimator.call(usable_cpus)
     loaded = time.perf_counter()
-    _, load = estimator.call(measured, estimate.preload_model, project, device)
+    _, load = estimator.call(measure_call, estimate.preload_model, project, device)
     return {"start": Cost(loaded - started), "load": load}
 
 
-def annotate(poses: Path, timing: Timing, target: Path) -> None:
+def write_annotation_table(poses: Path, timing: Timing, target: Path) -> None:
     """The annotations of one movie."""
     write_annotations([MoviePoses(0, poses, timing, (0, 0))], target, AnnotationsFormat.PARQUET)
 
 
-def decode(movie: Path) -> int:
+def decode_movie(movie: Path) -> int:
     """Decode every frame as for a network, into batches, and do nothing with it."""
     memory: dict[tuple[int, ...], Batch] = {}
 
-    def reused(shape: tuple[int, ...]) -> Batch:
+    def reuse_memory(shape: tuple[int, ...]) -> Batch:
         return memory.setdefault(shape, np.empty(shape, np.uint8))
 
     shots, converters = open_movie(movie).read_lazy_images(), estimate.converter_thread_count()
-    with feeding(shots, DECODED_AT_ONCE, reused, converters) as batches:
+    with feeding(shots, DECODED_AT_ONCE, reuse_memory, converters) as batches:
         return sum(len(batch) for batch in batches)
 
 
-def recode(movie: Path, target: Path) -> None:
+def reencode_movie(movie: Path, target: Path) -> None:
     """Decode every frame and encode it as a labelled movie's, with nothing drawn on it."""
     rate = FrameClock.from_frame_rate(Fraction(probe_movie(movie).frame_rate))
     found = open_movie(movie).read_paintable_frames()
@@ -126,7 +141,7 @@ def recode(movie: Path, target: Path) -> None:
             writer.write(image() if planes is None else planes)
 
 
-def network_alone(project: Path, movie: Path, device: str, precision: Precision) -> float:
+def measure_network_alone(project: Path, movie: Path, device: str, precision: Precision) -> float:
     """Seconds a frame of the network and its predictor on frames that are in memory."""
     network: Any = estimate.get_network(project, device)
     frames = iter(open_movie(movie))
@@ -135,7 +150,7 @@ def network_alone(project: Path, movie: Path, device: str, precision: Precision)
     batch = np.stack([first, *(frame for _, frame in zip(range(size - 1), frames, strict=False))])
     started = time.perf_counter()
 
-    def batches() -> Iterator[NDArray[np.uint8]]:
+    def repeat_batches() -> Iterator[NDArray[np.uint8]]:
         nonlocal started
         for _ in range(2 * network.lanes.count):
             yield batch
@@ -143,6 +158,6 @@ def network_alone(project: Path, movie: Path, device: str, precision: Precision)
         while time.perf_counter() - started < LIMIT_SECONDS:
             yield batch
 
-    done = [time.perf_counter() for _ in in_lanes(network.predict, batches(), network.lanes)]
+    done = [time.perf_counter() for _ in in_lanes(network.predict, repeat_batches(), network.lanes)]
     after = [moment for moment in done if moment > started]
     return (after[-1] - after[0]) / (max(1, len(after) - 1) * len(batch))

@@ -16,8 +16,8 @@ from typing import Any
 
 import yaml
 
-from tests.bench.gpu import gpu_busy
-from tests.bench.measuring import Cost, measured
+from tests.bench.gpu import sample_gpu_load
+from tests.bench.measuring import Cost, measure_call
 
 
 def main(model: str, movie: str, folder: str, device: str) -> None:
@@ -29,49 +29,54 @@ def main(model: str, movie: str, folder: str, device: str) -> None:
     values = yaml.safe_load(config.read_text())
     config.write_text(yaml.safe_dump(values | {"project_path": str(project)}))
     costs = {}
-    for name, stage in _stages(config, movie, target, device):
-        with gpu_busy(device if name == "estimate" else "cpu") as busy:
-            _, cost = measured(stage)
+    for name, stage in _build_stages(config, movie, target, device):
+        with sample_gpu_load(device if name == "estimate" else "cpu") as busy:
+            _, cost = measure_call(stage)
         costs[name] = replace(cost, gpu=busy.share)
-    raw, filtered = _files(target)
+    raw, filtered = _find_result_files(target)
     shutil.copy(raw, target / "raw.h5")
     shutil.copy(filtered, target / "filtered.h5")
-    _write(costs, target)
+    _write_costs(costs, target)
 
 
-def _stages(
+def _build_stages(
     config: Path, movie: str, target: Path, device: str
 ) -> list[tuple[str, Callable[[], Any]]]:
     results = target / "results"
     where = {"destfolder": results}
 
-    def start() -> None:
+    def import_deeplabcut() -> None:
         import deeplabcut  # noqa: F401
 
-    def call(name: str, **options: Any) -> Callable[[], Any]:
-        def run() -> None:
+    def make_call(name: str, **options: Any) -> Callable[[], Any]:
+        def call_deeplabcut() -> None:
             import deeplabcut
 
             getattr(deeplabcut, name)(config, [movie], **where, **options)
 
-        return run
+        return call_deeplabcut
 
-    def plots() -> None:
+    def plot_trajectories() -> None:
         for kind in (".svg", ".png"):
-            call("plot_trajectories", filtered=True, imagetype=kind)()
+            make_call("plot_trajectories", filtered=True, imagetype=kind)()
 
     stages: list[tuple[str, Callable[[], Any]]] = [
-        ("start", start),
+        ("start", import_deeplabcut),
         ("count", lambda: count_frames(movie)),
-        ("estimate", call("analyze_videos", device=device)),
-        ("filter", call("filterpredictions", windowlength=5, save_as_csv=False)),
-        ("previews", plots),
-        ("label", call("create_labeled_video", filtered=True)),
-        ("annotations", lambda: annotate(_files(target)[1], target / "annotations.parquet")),
+        ("estimate", make_call("analyze_videos", device=device)),
+        ("filter", make_call("filterpredictions", windowlength=5, save_as_csv=False)),
+        ("previews", plot_trajectories),
+        ("label", make_call("create_labeled_video", filtered=True)),
+        (
+            "annotations",
+            lambda: write_annotation_table(
+                _find_result_files(target)[1], target / "annotations.parquet"
+            ),
+        ),
     ]
     if shutil.which("ffmpeg"):  # matplotlib, which draws it, encodes with that program
         again = {"filtered": True, "keypoints_only": True, "overwrite": True}
-        stages.append(("keypoints only", call("create_labeled_video", **again)))
+        stages.append(("keypoints only", make_call("create_labeled_video", **again)))
     return stages
 
 
@@ -86,7 +91,7 @@ def count_frames(movie: str) -> int:
     return frames
 
 
-def annotate(poses: Path, target: Path) -> None:
+def write_annotation_table(poses: Path, target: Path) -> None:
     """Columns as lists, all movies' in memory, then one file."""
     import pandas as pd
 
@@ -97,13 +102,13 @@ def annotate(poses: Path, target: Path) -> None:
     pd.DataFrame(columns).to_parquet(target)
 
 
-def _files(target: Path) -> tuple[Path, Path]:
+def _find_result_files(target: Path) -> tuple[Path, Path]:
     """The raw and the filtered poses; of several animals, those that were tracked."""
     (filtered,) = (target / "results").glob("*_filtered.h5")
     return filtered.with_name(filtered.name.replace("_filtered", "")), filtered
 
 
-def _write(costs: dict[str, Cost], target: Path) -> None:
+def _write_costs(costs: dict[str, Cost], target: Path) -> None:
     text = json.dumps({name: asdict(cost) for name, cost in costs.items()})
     (target / "costs.json").write_text(text)
 

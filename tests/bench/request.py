@@ -7,14 +7,14 @@ import time
 from pathlib import Path
 
 from tests.paths import ROOT
-from tests.servers import Prefect
+from tests.servers import PrefectServer
 
-SHOWN = 4000
+SHOWN_CHARACTERS = 4000
 """Characters of what a failed request said."""
 
 
 def run_request(
-    server: Prefect,
+    server: PrefectServer,
     model: Path,
     movie: Path,
     folder: Path,
@@ -59,5 +59,5 @@ def run_request(
     seconds = time.perf_counter() - started
     if done.returncode:
         told = (folder / "log").read_text(errors="replace")
-        raise RuntimeError(f"the request failed:\n{told[-SHOWN:]}")
+        raise RuntimeError(f"the request failed:\n{told[-SHOWN_CHARACTERS:]}")
     return seconds

@@ -22,8 +22,8 @@ from tasks.storage.claims import Claim, Holder
 from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
 from tests import servers
-from tests.integration.lab import as_client, deploy_plainly, eventually
-from tests.meanwhile import meanwhile
+from tests.integration.lab import connect_as_client, deploy_without_inbox, wait_until_found
+from tests.meanwhile import call_repeatedly
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 
 PATIENCE = 400.0
@@ -61,7 +61,7 @@ class Machine:
 
     def wait_until(self, run: FlowRun, stage: str, state: str = "Running") -> None:
         """Wait until a run's stage is in a state; where it never is, say where the run is."""
-        if not servers.eventually(lambda: self.is_at(run, stage, state), PATIENCE):
+        if not servers.wait_for(lambda: self.is_at(run, stage, state), PATIENCE):
             told = self.log.read_text(errors="replace")[-SHOWN:]
             pytest.fail(
                 f"{stage!r} was never {state}; the run is "
@@ -82,7 +82,7 @@ class Machine:
             said = str(state.message)
             return said if state.is_cancelled() and said.startswith("Cancelled at") else None
 
-        return str(eventually(told, PATIENCE))
+        return str(wait_until_found(told, PATIENCE))
 
     def movies_of(self, run: FlowRun) -> list[FlowRun]:
         found = self.client.read_flow_runs()
@@ -118,9 +118,9 @@ def machine(
     folder = tmp_path_factory.mktemp("scratch")
     slots = tmp_path_factory.mktemp("slots")
     log = tmp_path_factory.mktemp("worker") / "log"
-    with as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
+    with connect_as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
         patch.setenv(SLOTS, str(slots))
-        deploy_plainly(client, patch)
+        deploy_without_inbox(client, patch)
         with log.open("wb") as file:
             worker = subprocess.Popen(
                 [sys.executable, "-m", "deployments.worker"],
@@ -171,7 +171,7 @@ def test_while_it_waits_for_another_run(machine: Machine, tmp_path: Path) -> Non
     folder = Location("", f"{output}/.dlcflow/lock/")
     other = Claim(LocalStore(), folder, Holder("1", "m1 · openfield", "gpu-2", "noon"))
     other.acquire(lambda holder: None)
-    with meanwhile(
+    with call_repeatedly(
         other.renew_and_check, 5
     ):  # a run does not wait for a holder without signs of life
         run = machine.start(DEMO_MOVIE, output)
@@ -194,7 +194,7 @@ def test_a_spread_request_and_its_movies(machine: Machine, tmp_path: Path) -> No
         found = machine.movies_of(run)
         return found if all(machine.is_at(one, "estimate") for one in found) else []
 
-    started_movies = eventually(lambda: len(found := started()) == 2 and found, PATIENCE)
+    started_movies = wait_until_found(lambda: len(found := started()) == 2 and found, PATIENCE)
     assert "UTC in the Prefect UI" in machine.cancel(run)
     for movie in started_movies or []:
         whose = f"with its request, run 'movies · {DEMO_MODEL.stem}' ({run.id}); its work"

@@ -13,10 +13,10 @@ import boto3
 import pytest
 
 from flows.__main__ import main
-from tests.commands import command
+from tests.commands import run_command
 from tests.movie_files import cut_movie, write_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED, needs_shared
-from tests.stores import Settings
+from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED_FOLDER, needs_shared_data
+from tests.stores import StoreSettings
 
 BUCKET = "command-line"
 
@@ -42,7 +42,7 @@ def test_a_run_on_local_folders_needs_no_server_and_no_network(
     movie = cut_movie(DEMO_MOVIE, tmp_path / "mouse one.mp4", 10)
     output = tmp_path / "the results"
     before = set(ROOT.iterdir())
-    done = command(
+    done = run_command(
         "run", "--model", DEMO_MODEL, "--movies", movie, "--output", output,
         "--keypoints-only", "--annotations-format", "csv", **home, **audited,
     )  # fmt: skip
@@ -115,7 +115,7 @@ REFUSED: dict[str, tuple[Words, str]] = {
 
 
 @pytest.fixture(scope="module")
-def inputs(object_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def inputs(object_store: StoreSettings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     folder = tmp_path_factory.mktemp("inputs")
     write_movie(folder / "good.mp4", 3)
@@ -154,12 +154,12 @@ def test_what_the_model_cannot_do_is_refused_before_inference(
     assert not (inputs / "out").exists()
 
 
-@needs_shared
+@needs_shared_data
 @pytest.mark.skipif(find_spec("tensorflow") is not None, reason="TensorFlow is installed")
 def test_a_model_of_an_engine_that_is_absent_is_refused_before_inference(
     prefect_server: None, inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    archive = SHARED / "models" / "openfield-tensorflow.zip"
+    archive = SHARED_FOLDER / "models" / "openfield-tensorflow.zip"
     assert main(["run", *_words(inputs, model=archive)]) == 2
     assert "make setup-tensorflow" in capsys.readouterr().err
 

@@ -15,7 +15,7 @@ import pytest
 from tasks.pose.results.run_record import RunRecord
 from tasks.pose.tables.pose_table import H5_KEY
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, DEMO_TRUTH
-from tests.stores import Settings
+from tests.stores import StoreSettings
 
 BUCKET = "demo-run"
 PARTS = ("nose", "left_ear", "right_ear", "body", "tail_base")
@@ -23,7 +23,7 @@ FRAMES = 720
 
 
 @pytest.fixture(scope="module")
-def client(object_store: Settings) -> Any:
+def client(object_store: StoreSettings) -> Any:
     return boto3.client("s3")
 
 

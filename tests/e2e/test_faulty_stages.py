@@ -9,30 +9,36 @@ import pytest
 
 from tasks.pose.results.run_record import MovieRecord, ResultStatus, RunRecord
 from tasks.processes.watchdog import PATIENCE
-from tests.commands import command
+from tests.commands import run_command
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.small_disk import small_disk
-from tests.stage_faults import ESTIMATION, FINISHING, Injector, Signal, injected
+from tests.small_disk import mount_small_disk
+from tests.stage_faults import (
+    ESTIMATION_MODULE,
+    FINISHING_MODULE,
+    SignalInjector,
+    StageSignal,
+    inject_signals,
+)
 
 FRAMES = 60
 SIGNALS = {
-    "killed-once.mp4": Signal(signal.SIGKILL, ESTIMATION, 1),
-    "hangs-once.mp4": Signal(signal.SIGSTOP, ESTIMATION, 1),
-    "crashes.mp4": Signal(signal.SIGSEGV, FINISHING, inf),
-    "aborts-once.mp4": Signal(signal.SIGABRT, FINISHING, 1),
+    "killed-once.mp4": StageSignal(signal.SIGKILL, ESTIMATION_MODULE, 1),
+    "hangs-once.mp4": StageSignal(signal.SIGSTOP, ESTIMATION_MODULE, 1),
+    "crashes.mp4": StageSignal(signal.SIGSEGV, FINISHING_MODULE, inf),
+    "aborts-once.mp4": StageSignal(signal.SIGABRT, FINISHING_MODULE, 1),
 }
 
 
 @pytest.fixture(scope="module")
-def ran(prefect_server: None, tmp_path_factory: Any) -> tuple[RunRecord, Injector]:
+def ran(prefect_server: None, tmp_path_factory: Any) -> tuple[RunRecord, SignalInjector]:
     from flows.pose_estimation import pose_estimation
 
     folder = tmp_path_factory.mktemp("movies")
     for name in ("plain.mp4", *SIGNALS):
         cut_movie(DEMO_MOVIE, folder / name, FRAMES)
     out = tmp_path_factory.mktemp("out")
-    with injected(SIGNALS) as injector, pytest.MonkeyPatch.context() as patch:
+    with inject_signals(SIGNALS) as injector, pytest.MonkeyPatch.context() as patch:
         patch.setenv(PATIENCE, "40")
         state = pose_estimation(str(DEMO_MODEL), [f"{folder}/"], str(out), return_state=True)
     assert str(state.message).startswith("1 of 5 movies failed: crashes (")
@@ -45,7 +51,7 @@ def movie(record: RunRecord, name: str) -> MovieRecord:
 
 
 @pytest.mark.parametrize("name", ["killed-once", "hangs-once", "aborts-once"])
-def test_what_is_lost_once_is_made_again(ran: tuple[RunRecord, Injector], name: str) -> None:
+def test_what_is_lost_once_is_made_again(ran: tuple[RunRecord, SignalInjector], name: str) -> None:
     record, injector = ran
     assert len(injector.struck[f"{name}.mp4"]) == 1
     found, plain = movie(record, name), movie(record, "plain")
@@ -56,7 +62,7 @@ def test_what_is_lost_once_is_made_again(ran: tuple[RunRecord, Injector], name: 
 
 
 def test_what_dies_each_time_is_a_failed_movie_that_says_what_to_do(
-    ran: tuple[RunRecord, Injector],
+    ran: tuple[RunRecord, SignalInjector],
 ) -> None:
     record, injector = ran
     assert len(injector.struck["crashes.mp4"]) == 2
@@ -66,7 +72,7 @@ def test_what_dies_each_time_is_a_failed_movie_that_says_what_to_do(
     assert "encode the movie anew" in str(found.error)
 
 
-def test_nothing_of_it_is_left(ran: tuple[RunRecord, Injector]) -> None:
+def test_nothing_of_it_is_left(ran: tuple[RunRecord, SignalInjector]) -> None:
     _, injector = ran
     for pid in {pid for struck in injector.struck.values() for pid in struck}:
         assert not Path(f"/proc/{pid}").exists()
@@ -76,10 +82,10 @@ def test_a_scratch_disk_that_is_too_small_is_told_before_anything_is_fetched(
     tmp_path: Path,
 ) -> None:
     movie = cut_movie(DEMO_MOVIE, tmp_path / "m.mp4", 10)
-    with small_disk(tmp_path / "disk", 256 << 10) as disk:
+    with mount_small_disk(tmp_path / "disk", 256 << 10) as disk:
         words = ("--model", DEMO_MODEL, "--movies", movie, "--output", tmp_path / "out")
         home = {"HOME": str(tmp_path), "PREFECT_API_URL": ""}
-        done = command("run", *words, TMPDIR=str(disk), **home)
+        done = run_command("run", *words, TMPDIR=str(disk), **home)
         left = [path.name for path in disk.iterdir()]
     assert done.returncode == 1
     assert "bytes of scratch are needed for the model, one movie at a time and" in done.stderr

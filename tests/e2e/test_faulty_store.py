@@ -8,41 +8,49 @@ import pytest
 
 from tasks.pose.results.run_record import MovieRecord, ResultStatus, RunRecord
 from tests.integration.storage.faults import (
-    Answer,
-    Cut,
+    AnswerItself,
+    CutBody,
+    DamageDownload,
+    DropAnswer,
     Fault,
-    FirstOf,
-    Reset,
-    Short,
-    Spoil,
-    Unanswered,
-    faulty,
+    FaultOnFirst,
+    ResetConnection,
+    ShortenBody,
+    run_faulty_proxy,
 )
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.stores import Settings, client
+from tests.stores import StoreSettings, create_s3_client
 
 BUCKET = "faulty-store"
 PLAIN = "plain"
 
 PASSING: dict[str, tuple[str, Fault]] = {
-    "get-503": ("GET", Answer(503, "SlowDown")),
-    "get-429": ("GET", Answer(429)),
-    "get-reset": ("GET", Reset()),
-    "get-cut": ("GET", Cut()),
-    "get-short": ("GET", Short()),
-    "get-spoiled": ("GET", Spoil()),
-    "put-503": ("PUT", Answer(503, "SlowDown")),
-    "put-reset": ("PUT", Reset()),
-    "put-lost": ("PUT", Unanswered()),
+    "get-503": ("GET", AnswerItself(503, "SlowDown")),
+    "get-429": ("GET", AnswerItself(429)),
+    "get-reset": ("GET", ResetConnection()),
+    "get-cut": ("GET", CutBody()),
+    "get-short": ("GET", ShortenBody()),
+    "get-spoiled": ("GET", DamageDownload()),
+    "put-503": ("PUT", AnswerItself(503, "SlowDown")),
+    "put-reset": ("PUT", ResetConnection()),
+    "put-lost": ("PUT", DropAnswer()),
 }
 """By the movie: what happens to the first requests of its kind, which then succeed."""
 
 LASTING: dict[str, tuple[str, Fault, str]] = {
-    "get-down": ("GET", Answer(500), "the store is overloaded or failing; try again later"),
-    "get-always-cut": ("GET", Cut(), "the connection broke before all had arrived; try again"),
-    "get-denied": ("GET", Answer(403, "AccessDenied"), "ask the bucket's owner for the right"),
-    "put-expired": ("PUT", Answer(400, "ExpiredToken"), "the credentials have expired; log in"),
+    "get-down": ("GET", AnswerItself(500), "the store is overloaded or failing; try again later"),
+    "get-always-cut": ("GET", CutBody(), "the connection broke before all had arrived; try again"),
+    "get-denied": (
+        "GET",
+        AnswerItself(403, "AccessDenied"),
+        "ask the bucket's owner for the right",
+    ),
+    "put-expired": (
+        "PUT",
+        AnswerItself(400, "ExpiredToken"),
+        "the credentials have expired; log in",
+    ),
 }
 """By the movie: what happens to all requests of its kind, and what is said of it."""
 
@@ -54,13 +62,13 @@ def place(name: str, method: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def store(object_store: Settings) -> Any:
-    return client(object_store)
+def store(object_store: StoreSettings) -> Any:
+    return create_s3_client(object_store)
 
 
 @pytest.fixture(scope="module")
 def record(
-    store: Any, object_store: Settings, prefect_server: None, tmp_path_factory: Any
+    store: Any, object_store: StoreSettings, prefect_server: None, tmp_path_factory: Any
 ) -> RunRecord:
     from flows.pose_estimation import pose_estimation
 
@@ -69,10 +77,13 @@ def record(
     for name in (PLAIN, *PASSING, *LASTING):
         store.put_object(Bucket=BUCKET, Key=f"in/{name}.mp4", Body=movie)
     rules = {place(name, how[0]): (*how, 2.0) for name, how in PASSING.items()}
-    rules[place("get-spoiled", "GET")] = ("GET", Spoil(), 1)
+    rules[place("get-spoiled", "GET")] = ("GET", DamageDownload(), 1)
     rules |= {place(name, how[0]): (*how[:2], inf) for name, how in LASTING.items()}
-    with faulty(object_store["AWS_ENDPOINT_URL"]) as proxy, pytest.MonkeyPatch.context() as patch:
-        proxy.follow(FirstOf(rules))
+    with (
+        run_faulty_proxy(object_store["AWS_ENDPOINT_URL"]) as proxy,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        proxy.use_rule(FaultOnFirst(rules))
         patch.setenv("AWS_ENDPOINT_URL", proxy.url)
         patch.setenv("AWS_MAX_ATTEMPTS", "2")
         place_in, out = f"s3://{BUCKET}/in/", f"s3://{BUCKET}/out"

@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_API_URL
 from tasks.pose.results.run_record import RunRecord
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
-from tests.stores import Settings
+from tests.stores import StoreSettings
 
 BUCKET = "going-on"
 FRAMES = 150
@@ -25,7 +25,7 @@ REQUEST = (f"s3://{BUCKET}/mouse.zip", [f"s3://{BUCKET}/in/m.mp4"])
 
 @pytest.fixture(scope="module")
 def client(
-    object_store: Settings, prefect_server: None, tmp_path_factory: pytest.TempPathFactory
+    object_store: StoreSettings, prefect_server: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Any:
     client = boto3.client("s3")
     client.create_bucket(Bucket=BUCKET)

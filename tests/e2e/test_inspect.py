@@ -8,16 +8,22 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.commands import command
-from tests.model_zips import PROJECT, changed, model_files, tensorflow_files, write_zip
-from tests.paths import DEMO_MODEL, ROOT, SHARED, needs_shared
-from tests.stores import Settings
+from tests.commands import run_command
+from tests.model_zips import (
+    PROJECT_CONFIG,
+    copy_with_changes,
+    model_files,
+    tensorflow_files,
+    write_zip,
+)
+from tests.paths import DEMO_MODEL, ROOT, SHARED_FOLDER, needs_shared_data
+from tests.stores import StoreSettings
 
 BUCKET = "inspect"
 
 
 def inspect(*words: object, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return command("inspect", "--model", *words, **environment)
+    return run_command("inspect", "--model", *words, **environment)
 
 
 @pytest.fixture
@@ -45,7 +51,7 @@ def test_programs_get_one_object(scratch: Path) -> None:
 
 
 def test_every_problem_is_an_error_and_the_end_is_2(scratch: Path, tmp_path: Path) -> None:
-    project = changed(PROJECT, Task="../x", bodyparts=["paw"])
+    project = copy_with_changes(PROJECT_CONFIG, Task="../x", bodyparts=["paw"])
     model = write_zip(tmp_path / "m.zip", model_files(project))
     done = inspect(model, TMPDIR=str(scratch))
     assert done.returncode == 2
@@ -85,7 +91,7 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     assert "give the location of a .zip file" in inspect(ROOT / "README.md").stderr
 
 
-def test_a_model_in_a_bucket_is_looked_into(object_store: Settings, scratch: Path) -> None:
+def test_a_model_in_a_bucket_is_looked_into(object_store: StoreSettings, scratch: Path) -> None:
     store = boto3.client("s3")
     store.create_bucket(Bucket=BUCKET)
     store.upload_file(str(DEMO_MODEL), BUCKET, "models/m.zip")
@@ -98,10 +104,10 @@ def test_a_model_in_a_bucket_is_looked_into(object_store: Settings, scratch: Pat
     assert list(scratch.iterdir()) == []
 
 
-@needs_shared
+@needs_shared_data
 def test_nothing_heavy_is_loaded() -> None:
     heavy = ["prefect", "torch", "deeplabcut", "tensorflow", "pandas", "boto3"]
-    model = SHARED / "models" / "blobs-multianimal-pytorch.zip"
+    model = SHARED_FOLDER / "models" / "blobs-multianimal-pytorch.zip"
     program = f"""
 import sys
 from flows.__main__ import main

@@ -13,11 +13,11 @@ from tasks.pose.movies.start_times import StartSource
 from tasks.pose.results.run_record import RunRecord
 from tasks.pose.settings import AnnotationsFormat, Crop, PoseSettings
 from tests.isxb_files import FIRST_COUNT, write_isxb
-from tests.paths import SHARED, needs_shared
+from tests.paths import SHARED_FOLDER, needs_shared_data
 
-pytestmark = needs_shared
+pytestmark = needs_shared_data
 
-MODEL = SHARED / "models" / "openfield-pytorch.zip"
+MODEL = SHARED_FOLDER / "models" / "openfield-pytorch.zip"
 PARTS = ("snout", "leftear", "rightear", "tailbase")
 SERIES = "Group-20240111-080531_2024-01-12-08-55-21_sched_{}"
 SINGLE = "2023-01-27-10-34-22-camera-1_trimmed_1s"
@@ -38,7 +38,7 @@ class Delivered:
 
 
 def real(movie: str) -> Path:
-    return SHARED / "movies" / f"{movie}.isxb"
+    return SHARED_FOLDER / "movies" / f"{movie}.isxb"
 
 
 def analysed(movies: list[Path], output: Path, form: AnnotationsFormat) -> Delivered:
@@ -160,7 +160,7 @@ class TestSeries:
 
 class TestRecording:
     def test_annotations_begin_as_the_ideas_tool_s_do(self, recording: Delivered) -> None:
-        golden = pd.read_csv(SHARED / "reference" / f"{SINGLE}_dlc_annotations.csv")
+        golden = pd.read_csv(SHARED_FOLDER / "reference" / f"{SINGLE}_dlc_annotations.csv")
         table = pd.read_csv(recording.output / "annotations.csv")
         pd.testing.assert_frame_equal(table[COUNTS], golden[COUNTS])
         assert list(table.columns[:5]) == list(golden.columns[:5]) == [*COUNTS, *TIMES]
@@ -171,7 +171,9 @@ class TestRecording:
         assert table[time].tolist() == ((table[counter] - table[counter][0]) / 1_000_000).tolist()
 
     def test_metadata_are_those_of_the_ideas_tool(self, recording: Delivered) -> None:
-        golden = json.loads((SHARED / "reference" / f"{SINGLE}_output_metadata.json").read_text())
+        golden = json.loads(
+            (SHARED_FOLDER / "reference" / f"{SINGLE}_output_metadata.json").read_text()
+        )
         metadata = json.loads((recording.output / "output_metadata.json").read_text())
         assert list(metadata) == list(golden)
         for key, expected in golden.items():

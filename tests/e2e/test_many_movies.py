@@ -14,7 +14,7 @@ from tasks.pose.results.run_record import ResultStatus, RunRecord
 from tasks.pose.settings import AnnotationsFormat, Crop, PoseSettings
 from tests.movie_files import cut_movie, write_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.stores import Settings
+from tests.stores import StoreSettings
 
 BUCKET = "many-movies"
 CROP = Crop(left=64, top=32, width=512, height=416)
@@ -61,7 +61,7 @@ def movies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def record(movies: dict[str, Path], object_store: Settings, prefect_server: None) -> RunRecord:
+def record(movies: dict[str, Path], object_store: StoreSettings, prefect_server: None) -> RunRecord:
     from flows.pose_estimation import pose_estimation
 
     client = boto3.client("s3")

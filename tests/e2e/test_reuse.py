@@ -12,7 +12,7 @@ from tasks.pose.results.run_record import MovieRecord, RunRecord
 from tasks.pose.settings import PoseSettings
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.stores import Settings
+from tests.stores import StoreSettings
 
 BUCKET = "reuse"
 MADE = {"Filter poses", "Judge quality", "Draw previews", "Label movie", "Publish movie"}
@@ -21,7 +21,7 @@ TIMES = {"run.json", "report.html"}
 
 
 @pytest.fixture(scope="module")
-def client(object_store: Settings, prefect_server: None) -> Any:
+def client(object_store: StoreSettings, prefect_server: None) -> Any:
     client = boto3.client("s3")
     client.create_bucket(Bucket=BUCKET)
     client.upload_file(str(DEMO_MODEL), BUCKET, "mouse.zip")

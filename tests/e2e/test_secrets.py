@@ -9,11 +9,17 @@ from uuid import UUID
 import pytest
 from prefect.utilities.schema_tools.validation import validate
 
-from tests.commands import command
-from tests.integration.storage.faults import Answer, Fault, FaultyProxy, Request, faulty
+from tests.commands import run_command
+from tests.integration.storage.faults import (
+    AnswerItself,
+    Fault,
+    FaultyProxy,
+    ProxyRequest,
+    run_faulty_proxy,
+)
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.stores import Settings, client
+from tests.stores import StoreSettings, create_s3_client
 
 BUCKET = "secrets"
 KEY, SECRET = "AKIAZEBRA0000QUAGGA0", "zEbRa/sEcReT+kEy/0123456789=abcdefGHIJKL"
@@ -36,18 +42,18 @@ def files_in(*folders: Path) -> list[bytes]:
     return [p.read_bytes() for folder in folders for p in folder.rglob("*") if p.is_file()]
 
 
-def repeating(request: Request) -> Fault | None:
+def repeating(request: ProxyRequest) -> Fault | None:
     """A store that refuses two objects, and repeats what it was sent."""
     if request.method == "GET" and "in/refused.mp4" in request.path:
-        return Answer(403, "AccessDenied", REPEATED)
+        return AnswerItself(403, "AccessDenied", REPEATED)
     if request.method == "PUT" and "out/unlucky/" in request.path:
-        return Answer(500, "InternalError", REPEATED)
+        return AnswerItself(500, "InternalError", REPEATED)
     return None
 
 
 @pytest.fixture(scope="module")
-def store(object_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    s3 = client(object_store)
+def store(object_store: StoreSettings, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    s3 = create_s3_client(object_store)
     s3.create_bucket(Bucket=BUCKET)
     movie = cut_movie(DEMO_MOVIE, tmp_path_factory.mktemp("movies") / "m.mp4", 4).read_bytes()
     for name in ("good", "refused", "unlucky"):
@@ -56,15 +62,15 @@ def store(object_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> A
 
 
 @pytest.fixture(scope="module")
-def proxy(object_store: Settings) -> Iterator[FaultyProxy]:
-    with faulty(object_store["AWS_ENDPOINT_URL"]) as proxy:
+def proxy(object_store: StoreSettings) -> Iterator[FaultyProxy]:
+    with run_faulty_proxy(object_store["AWS_ENDPOINT_URL"]) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def home(tmp_path: Path, proxy: FaultyProxy) -> dict[str, str]:
     """A user's settings, with a password in the store's address; the folders are the run's own."""
-    proxy.follow(lambda request: None)
+    proxy.use_rule(lambda request: None)
     for name in ("home", "scratch"):
         (tmp_path / name).mkdir()
     return {
@@ -86,13 +92,13 @@ IN_ENVIRONMENT = {
 
 def run(*movies: str, **environment: str) -> Any:
     words = ("--output", f"s3://{BUCKET}/out", "--link-hours", "0", "--keypoints-only")
-    return command("run", "--model", DEMO_MODEL, "--movies", *movies, *words, **environment)
+    return run_command("run", "--model", DEMO_MODEL, "--movies", *movies, *words, **environment)
 
 
 def test_a_run_of_which_some_fails_tells_none(
     store: Any, proxy: FaultyProxy, home: dict[str, str], tmp_path: Path
 ) -> None:
-    proxy.follow(repeating)
+    proxy.use_rule(repeating)
     done = run(f"s3://{BUCKET}/in/", **home, **IN_ENVIRONMENT)
     assert done.returncode == 1
     assert "2 of 3 movies failed: refused (Fetch movie): " in done.stderr
@@ -124,8 +130,8 @@ def profile(
 def test_a_refused_command_tells_none_of_a_profile(
     proxy: FaultyProxy, home: dict[str, str], profile: dict[str, str], tmp_path: Path, number: int
 ) -> None:
-    proxy.follow(lambda request: Answer(number, "SomeError", REPEATED))
-    done = command("open", f"s3://{BUCKET}/out", **home, **profile)
+    proxy.use_rule(lambda request: AnswerItself(number, "SomeError", REPEATED))
+    done = run_command("open", f"s3://{BUCKET}/out", **home, **profile)
     assert done.returncode
     assert "request by *** with *** and *** or *** at https://store.lab.org" in done.stderr
     assert_clean(done.stdout.encode(), done.stderr.encode(), *files_in(tmp_path))
@@ -141,8 +147,8 @@ def test_a_secret_in_a_location_is_refused_and_not_repeated(
 ) -> None:
     for done in (
         run(location, **home, **IN_ENVIRONMENT),
-        command("inspect", "--model", location, "--json", **home, **IN_ENVIRONMENT),
-        command("open", location, **home, **IN_ENVIRONMENT),
+        run_command("inspect", "--model", location, "--json", **home, **IN_ENVIRONMENT),
+        run_command("open", location, **home, **IN_ENVIRONMENT),
     ):
         assert done.returncode == 2
         assert "error: " in done.stderr
@@ -163,7 +169,7 @@ def test_the_form_takes_no_secret_that_prefect_would_keep(name: str, location: s
 
 
 def test_a_run_that_was_asked_for_without_the_form_repeats_no_secret(
-    prefect_server: None, object_store: Settings, caplog: pytest.LogCaptureFixture
+    prefect_server: None, object_store: StoreSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     from prefect.client.orchestration import get_client
 

@@ -16,7 +16,7 @@ from deployments import definitions, deploy
 from tasks.errors import MoviesFailed
 from tasks.pose.results.run_record import ResultStatus, RunRecord
 from tasks.pose.settings import PoseSettings
-from tests.meanwhile import meanwhile
+from tests.meanwhile import call_repeatedly
 from tests.movie_files import cut_movie
 from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 
@@ -46,7 +46,7 @@ def workers(
         patch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
         patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")
         patch.setenv("PYTHONPATH", str(ROOT))
-        patch.setenv(definitions.INBOX, "s3://lab/inbox/")
+        patch.setenv(definitions.INBOX_VARIABLE, "s3://lab/inbox/")
         assert deploy.main([]) == 0
         started = [_worker(logs / f"{index}.log") for index in range(2)]
         try:
@@ -103,7 +103,7 @@ def killing_one(workers: "list[subprocess.Popen[bytes]]") -> Iterator[list[int]]
                 killed.append(pid)
                 return
 
-    with meanwhile(look, 0.1):
+    with call_repeatedly(look, 0.1):
         yield killed
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from tasks.pose.tables.pose_table import read_poses
 from tests.movie_files import cut_movie
-from tests.paths import ROOT, SHARED, needs_shared
+from tests.paths import ROOT, SHARED_FOLDER, needs_shared_data
 from tests.tensorflow_models import needs_tensorflow
 
 SCORER = "DLC_mobnet_35_openfieldOct30shuffle1_1200"
@@ -18,12 +18,20 @@ BATCH = 4
 
 
 @needs_tensorflow
-@needs_shared
+@needs_shared_data
 def test_a_tensorflow_model_runs_from_end_to_end(tmp_path: Path) -> None:
-    movie = cut_movie(SHARED / "movies" / "openfield-300.mp4", tmp_path / "mouse.mp4", 5 * BATCH)
+    movie = cut_movie(
+        SHARED_FOLDER / "movies" / "openfield-300.mp4", tmp_path / "mouse.mp4", 5 * BATCH
+    )
     home, output = tmp_path / "home", tmp_path / "results"
     home.mkdir()
-    words = ["run", "--model", SHARED / "models" / "openfield-tensorflow.zip", "--movies", movie]
+    words = [
+        "run",
+        "--model",
+        SHARED_FOLDER / "models" / "openfield-tensorflow.zip",
+        "--movies",
+        movie,
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "flows", *map(str, words), "--output", str(output)],
         capture_output=True,
@@ -37,7 +45,7 @@ def test_a_tensorflow_model_runs_from_end_to_end(tmp_path: Path) -> None:
     assert record["model"]["engine"] == "tensorflow"
     assert record["estimator"]["scorer"] == SCORER
     assert record["model"]["snapshot"] == "snapshot-1200"
-    truth = SHARED / "truth" / "openfield-tensorflow" / f"openfield-300{SCORER}.h5"
+    truth = SHARED_FOLDER / "truth" / "openfield-tensorflow" / f"openfield-300{SCORER}.h5"
     expected = pd.read_hdf(truth)
     assert isinstance(expected, pd.DataFrame)
     raw = read_poses(output / "mouse" / "pose_estimates_raw.h5")

@@ -12,11 +12,11 @@ from typing import Any
 import boto3
 import pytest
 
-from deployments.demo.inputs import MOVIE
+from deployments.demo.inputs import MOVIE_FILE
 from tests.integration.test_receiver import notification
 from tests.movie_files import cut_movie
 from tests.paths import ROOT
-from tests.servers import eventually
+from tests.servers import wait_for
 
 BUCKET = "dlcflow-demo"
 
@@ -70,7 +70,7 @@ def _post(url: str, body: Any) -> Any:
 def test_a_movie_dropped_into_the_inbox_is_analysed(
     parts: dict[str, str], folder: Path, tmp_path: Path
 ) -> None:
-    movie = cut_movie(MOVIE, tmp_path / "short.mp4", 8)
+    movie = cut_movie(MOVIE_FILE, tmp_path / "short.mp4", 8)
     store = _store(parts)
     store.upload_file(str(movie), BUCKET, "inbox/day1/short.mp4")
     _post(parts["receiver"], notification(BUCKET, "inbox/day1/short.mp4"))
@@ -79,7 +79,7 @@ def test_a_movie_dropped_into_the_inbox_is_analysed(
         listed = store.list_objects_v2(Bucket=BUCKET, Prefix="results/inbox/day1/short/run.json")
         return listed.get("Contents")
 
-    assert eventually(record, 400), (folder / "worker.log").read_text()[-3000:]
+    assert wait_for(record, 400), (folder / "worker.log").read_text()[-3000:]
     body = store.get_object(Bucket=BUCKET, Key="results/inbox/day1/short/run.json")["Body"].read()
     found = json.loads(body)
     assert found["status"] == "complete"
@@ -93,7 +93,7 @@ def test_the_next_look_is_scheduled(parts: dict[str, str]) -> None:
         body = {"flows": {"name": {"any_": ["inbox"]}}}
         return _post(f"{parts['server']}/api/flow_runs/filter", body)
 
-    assert eventually(scheduled, 120)
+    assert wait_for(scheduled, 120)
 
 
 def test_down_ends_it_all(parts: dict[str, str], folder: Path) -> None:

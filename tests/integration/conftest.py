@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.paths import ROOT
-from tests.servers import Prefect, Trap, postgresql, prefect_server, trap
+from tests.servers import (
+    PrefectServer,
+    TrapProxy,
+    run_postgresql,
+    run_prefect_server,
+    run_trap_proxy,
+)
 
 INBOX = "s3://lab/inbox/"
 
@@ -24,22 +30,22 @@ class Service:
         folder: Its settings and logs.
     """
 
-    prefect: Prefect
-    outside: Trap
+    prefect: PrefectServer
+    outside: TrapProxy
     folder: Path
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("service")
-    with postgresql() as database, trap() as outside:
+    with run_postgresql() as database, run_trap_proxy() as outside:
         proxy = {"HTTPS_PROXY": outside.url, "HTTP_PROXY": outside.url, "NO_PROXY": "127.0.0.1"}
-        with prefect_server(folder, database, "lab:secret", **proxy) as prefect:
+        with run_prefect_server(folder, database, "lab:secret", **proxy) as prefect:
             yield Service(prefect, outside, folder)
 
 
 @pytest.fixture(scope="session")
-def deployed_service(service: Service) -> Prefect:
+def deployed_service(service: Service) -> PrefectServer:
     """With what `make deploy` puts there, done twice."""
     for _ in range(2):
         done = subprocess.run(

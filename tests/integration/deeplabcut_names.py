@@ -14,11 +14,11 @@ from typing import Any
 
 def main(*words: str) -> None:
     projects = dict(zip(words[::2], map(int, words[1::2]), strict=True))
-    found = {project: names(Path(project), shuffle) for project, shuffle in projects.items()}
-    json.dump({"projects": found, "allowed": allowed()}, sys.stdout)
+    found = {project: load_names(Path(project), shuffle) for project, shuffle in projects.items()}
+    json.dump({"projects": found, "allowed": list_allowed_globals()}, sys.stdout)
 
 
-def names(project: Path, shuffle: int) -> dict[str, Any]:
+def load_names(project: Path, shuffle: int) -> dict[str, Any]:
     from deeplabcut.pose_estimation_pytorch.apis import utils
     from deeplabcut.pose_estimation_pytorch.data import DLCLoader
     from deeplabcut.pose_estimation_pytorch.task import Task
@@ -36,7 +36,7 @@ def names(project: Path, shuffle: int) -> dict[str, Any]:
     }
 
 
-def allowed() -> list[str]:
+def list_allowed_globals() -> list[str]:
     import torch
 
     from tasks.pose.untrusted.torch_pickle import allow_numpy_scalars

@@ -18,51 +18,55 @@ from prefect.settings import (
 )
 
 from deployments import automations, deploy
-from deployments.definitions import INBOX
-from deployments.deploy import POOL
+from deployments.definitions import INBOX_VARIABLE
+from deployments.deploy import POOL_NAME
 from tasks import PREFECT_TAG
 from tests import servers
 
 T = TypeVar("T")
 
-STUB = "tests.stub_flow.pose_estimation"
+STUB_ENTRYPOINT = "tests.stub_flow.pose_estimation"
 
 
 @contextmanager
-def as_client(environment: dict[str, str]) -> Iterator[SyncPrefectClient]:
+def connect_as_client(environment: dict[str, str]) -> Iterator[SyncPrefectClient]:
     """Make this process a client of a server."""
     settings = {
         PREFECT_API_URL: environment["PREFECT_API_URL"],
         PREFECT_API_AUTH_STRING: environment["PREFECT_API_AUTH_STRING"],
         PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False,
     }
-    with temporary_settings(settings), deploy.server() as client:
+    with temporary_settings(settings), deploy.connect_to_server() as client:
         yield client
 
 
-QUICK = 10
+QUICK_SECONDS = 10
 """Seconds without a heartbeat: not the 100 of the file, but the fewest that Prefect takes."""
 
 
-def deploy_plainly(client: SyncPrefectClient, patch: pytest.MonkeyPatch, notify: str = "") -> None:
+def deploy_without_inbox(
+    client: SyncPrefectClient, patch: pytest.MonkeyPatch, notify: str = ""
+) -> None:
     """Deploy what the files say, without an inbox, and forget what other tests have left."""
     for run in client.read_flow_runs():
         client.delete_flow_run(run.id)
-    patch.setenv(INBOX, "")
-    patch.setenv(automations.NOTIFY, notify)
+    patch.setenv(INBOX_VARIABLE, "")
+    patch.setenv(automations.NOTIFY_VARIABLE, notify)
     assert deploy.main([]) == 0
 
 
 def use_quick_automations(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """Let what is deployed then wait seconds where the file says minutes."""
-    patch.setattr(automations, "FILE", _quicker(automations.FILE, folder))
+    patch.setattr(
+        automations, "AUTOMATIONS_FILE", _write_quick_copy(automations.AUTOMATIONS_FILE, folder)
+    )
 
 
-def _quicker(file: Path, folder: Path) -> Path:
+def _write_quick_copy(file: Path, folder: Path) -> Path:
     values = yaml.safe_load(file.read_text(encoding="utf-8"))
     for value in values:
         if value["trigger"]["posture"] == "Proactive":
-            value["trigger"]["within"] = QUICK
+            value["trigger"]["within"] = QUICK_SECONDS
     changed = folder / file.name
     changed.write_text(yaml.safe_dump(values), encoding="utf-8")
     return changed
@@ -79,9 +83,9 @@ def deploy_stub(
     return client.create_deployment(
         flow_id,
         f"stub for {tag} in {queue}",
-        entrypoint=STUB,
+        entrypoint=STUB_ENTRYPOINT,
         tags=[tag],
-        work_pool_name=POOL,
+        work_pool_name=POOL_NAME,
         work_queue_name=queue,
         pull_steps=[],
         parameter_openapi_schema={},
@@ -89,7 +93,7 @@ def deploy_stub(
     )
 
 
-def emit(client: SyncPrefectClient, event: str, about: str, *related: dict[str, str]) -> None:
+def emit_event(client: SyncPrefectClient, event: str, about: str, *related: dict[str, str]) -> None:
     """Send an event to this server: a process' own events all go to the first that it meets."""
     told = Event.model_validate(
         {"event": event, "resource": {"prefect.resource.id": about}, "related": list(related)}
@@ -98,23 +102,23 @@ def emit(client: SyncPrefectClient, event: str, about: str, *related: dict[str, 
     client.request("POST", "/events", json=body)
 
 
-def eventually(look: Callable[[], T], seconds: float = 120) -> T:
+def wait_until_found(look: Callable[[], T], seconds: float = 120) -> T:
     """What a look finds, once it finds something."""
-    found = servers.eventually(look, seconds)
+    found = servers.wait_for(look, seconds)
     assert found, "it never came"
     return found
 
 
-def put(client: SyncPrefectClient, run: FlowRun, *states: Any) -> None:
+def set_states(client: SyncPrefectClient, run: FlowRun, *states: Any) -> None:
     """Let a run go through states."""
     for state in states:
         client.set_flow_run_state(run.id, state)
 
 
-def states(client: SyncPrefectClient, run: FlowRun) -> list[State[Any]]:
+def read_states(client: SyncPrefectClient, run: FlowRun) -> list[State[Any]]:
     """A run's states, in order."""
     return sorted(client.read_flow_run_states(run.id), key=lambda state: state.timestamp)
 
 
-def names(states: Sequence[State[Any]]) -> list[str]:
+def state_names(states: Sequence[State[Any]]) -> list[str]:
     return [str(state.name) for state in states]

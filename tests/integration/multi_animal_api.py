@@ -15,18 +15,18 @@ from pathlib import Path
 import yaml
 
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
-from tests.torch_models import KINDS, make_model
+from tests.torch_models import MODEL_KINDS, make_model
 
 
 def main(movie: str, folder: str, *kinds: str) -> None:
-    for name in kinds or KINDS:
+    for name in kinds or MODEL_KINDS:
         place = Path(folder) / name
         place.mkdir(parents=True)
-        make_model(KINDS[name], place / "model.zip")
-        analyse(place, movie)
+        make_model(MODEL_KINDS[name], place / "model.zip")
+        analyze_movie(place, movie)
 
 
-def analyse(place: Path, movie: str) -> None:
+def analyze_movie(place: Path, movie: str) -> None:
     import deeplabcut
 
     project, results = place / "project", place / "results"

@@ -20,16 +20,16 @@ from prefect.server.events.schemas.events import ReceivedEvent
 from prefect.states import Crashed, Failed, Pending, Running
 
 from deployments import automations
-from deployments.deploy import POOL
+from deployments.deploy import POOL_NAME
 from tasks.recovery.lost_runs import NO_HEARTBEAT_MESSAGE
 from tests.integration.lab import (
-    as_client,
-    deploy_plainly,
+    connect_as_client,
     deploy_stub,
-    emit,
-    eventually,
-    put,
+    deploy_without_inbox,
+    emit_event,
+    set_states,
     use_quick_automations,
+    wait_until_found,
 )
 
 Told = list[dict[str, str]]
@@ -61,19 +61,19 @@ def client(
     told: tuple[str, Told],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[SyncPrefectClient]:
-    with as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
+    with connect_as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
         words = {"subject": "{{subject}}", "body": "{{body}}"}
         block = CustomWebhookNotificationBlock(name="lab", url=told[0], json_data=words)
         block.save("lab", overwrite=True)
         use_quick_automations(tmp_path_factory.mktemp("automations"), patch)
-        deploy_plainly(client, patch, notify="custom-webhook/lab")
+        deploy_without_inbox(client, patch, notify="custom-webhook/lab")
         yield client
 
 
 @pytest.fixture
 def run(client: SyncPrefectClient) -> FlowRun:
     run = client.create_flow_run_from_deployment(deploy_stub(client), name="m1 · openfield")
-    put(client, run, Pending(), Running())
+    set_states(client, run, Pending(), Running())
     return run
 
 
@@ -89,7 +89,7 @@ def test_a_run_that_ends_badly_is_told_with_its_reason_and_address(
     client: SyncPrefectClient, run: FlowRun, told: tuple[str, Told], state: Any, word: str
 ) -> None:
     client.set_flow_run_state(run.id, state)
-    (message,) = eventually(lambda: about(told[1], run))
+    (message,) = wait_until_found(lambda: about(told[1], run))
     assert message["subject"] == f"dlcflow: m1 · openfield {word}"
     assert state.message in message["body"]
     assert f"/runs/flow-run/{run.id}" in message["body"]
@@ -101,7 +101,7 @@ def test_runs_of_others_are_nobodys_business_here(
     others = client.create_flow_run_from_deployment(deploy_stub(client, tag="somebody's"))
     client.set_flow_run_state(others.id, Failed())
     client.set_flow_run_state(run.id, Failed())
-    eventually(lambda: about(told[1], run))
+    wait_until_found(lambda: about(told[1], run))
     assert about(told[1], others) == []
 
 
@@ -111,7 +111,7 @@ def test_a_spread_movie_is_told_of_by_its_request_alone(
     movie = client.create_flow_run_from_deployment(deploy_stub(client, flow="one-movie"))
     client.set_flow_run_state(movie.id, Failed())
     client.set_flow_run_state(run.id, Failed())
-    eventually(lambda: about(told[1], run))
+    wait_until_found(lambda: about(told[1], run))
     assert about(told[1], movie) == []
 
 
@@ -119,26 +119,26 @@ def test_a_queue_that_no_worker_asks_is_told_though_the_pool_has_one(
     client: SyncPrefectClient, told: tuple[str, Told]
 ) -> None:
     def look() -> Any:
-        client.send_worker_heartbeat(POOL, "another", heartbeat_interval_seconds=60)
+        client.send_worker_heartbeat(POOL_NAME, "another", heartbeat_interval_seconds=60)
         return [one for one in told[1] if "no worker" in one["subject"]]
 
-    client.get_scheduled_flow_runs_for_work_pool(POOL, work_queue_names=["default", "bulk"])
-    (message,) = eventually(look)
+    client.get_scheduled_flow_runs_for_work_pool(POOL_NAME, work_queue_names=["default", "bulk"])
+    (message,) = wait_until_found(look)
     assert "queue default" in message["body"]
-    assert str(client.read_work_pool(POOL).status) == "WorkPoolStatus.READY"
+    assert str(client.read_work_pool(POOL_NAME).status) == "WorkPoolStatus.READY"
 
 
 def test_a_run_whose_heartbeat_stops_is_marked_crashed(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
     related = {"prefect.resource.id": "prefect.tag.dlcflow", "prefect.resource.role": "tag"}
-    emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}", related)
+    emit_event(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}", related)
 
     def reason() -> str | None:
         state = client.read_flow_run(run.id).state
         return state.message if state and state.is_crashed() else None
 
-    assert str(eventually(reason)).startswith(NO_HEARTBEAT_MESSAGE)
+    assert str(wait_until_found(reason)).startswith(NO_HEARTBEAT_MESSAGE)
 
 
 def looks(client: SyncPrefectClient) -> set[UUID]:
@@ -153,7 +153,7 @@ def test_a_crash_starts_a_look(client: SyncPrefectClient, run: FlowRun) -> None:
     time.sleep(6)
     before = looks(client)
     client.set_flow_run_state(run.id, Crashed())
-    eventually(lambda: looks(client) - before)
+    wait_until_found(lambda: looks(client) - before)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_looks_are_for_crashes_of_requests_and_not_of_looks(
         event=EventNameFilter(name=["prefect.flow-run.Crashed"]),
         resource=EventResourceFilter(id=[f"prefect.flow-run.{crashed.id}"]),
     )
-    (event,) = eventually(lambda: client.read_events(of_it, limit=1).events)
+    (event,) = wait_until_found(lambda: client.read_events(of_it, limit=1).events)
     found = {one.name: one for one in client.read_automations()}["dlcflow: a run crashed"]
     # As the server decides it.
     trigger = EventTrigger.model_validate(found.trigger.model_dump(mode="json"))
@@ -182,7 +182,7 @@ def test_a_paused_automation_stays_paused(client: SyncPrefectClient) -> None:
 
     before = find()
     client.pause_automation(before.id)
-    automations.reconcile(client, None)
+    automations.reconcile_automations(client, None)
     assert (find().id, find().enabled) == (before.id, False)
     client.resume_automation(before.id)
 
@@ -194,7 +194,7 @@ def test_an_automation_that_the_file_lacks_goes_and_that_of_others_stays(
     for name in ("dlcflow: of old", "somebody's"):
         values = found.model_dump(exclude={"id"}) | {"name": name}
         client.create_automation(AutomationCore.model_validate(values))
-    automations.reconcile(client, None)
+    automations.reconcile_automations(client, None)
     names = [one.name for one in client.read_automations()]
     assert "dlcflow: of old" not in names
     assert "somebody's" in names
@@ -202,7 +202,7 @@ def test_an_automation_that_the_file_lacks_goes_and_that_of_others_stays(
 
 
 def test_nobody_is_told_where_no_block_is_named(client: SyncPrefectClient) -> None:
-    automations.reconcile(client, "")
+    automations.reconcile_automations(client, "")
     names = [one.name for one in client.read_automations()]
     assert "dlcflow: a run failed" not in names
     assert "dlcflow: a run's heartbeat stopped" in names
@@ -210,5 +210,5 @@ def test_nobody_is_told_where_no_block_is_named(client: SyncPrefectClient) -> No
 
 def test_a_block_that_there_is_not_is_named(client: SyncPrefectClient) -> None:
     with pytest.raises(ValueError, match="DLCFLOW_NOTIFY=slack-webhook/none: expected") as caught:
-        automations.reconcile(client, "slack-webhook/none")
+        automations.reconcile_automations(client, "slack-webhook/none")
     assert "`prefect block create slack-webhook`" in str(caught.value)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tasks.pose.tables.pose_table import build_pose_table
-from tests.pose_tables import PLAIN
-from tests.stores import Settings
+from tests.pose_tables import PLAIN_STYLE
+from tests.stores import StoreSettings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
@@ -51,11 +51,11 @@ def grays() -> Iterator[NDArray[np.uint8]]:
 
 
 @pytest.fixture(scope="module")
-def movie(object_store: Settings, tmp_path_factory: pytest.TempPathFactory) -> str:
+def movie(object_store: StoreSettings, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a page that shows a labelled movie from an object store, as users do."""
     file = tmp_path_factory.mktemp("movie") / "m.mp4"
     poses = build_pose_table(np.zeros((FRAMES, 1, 3), np.float32), "scorer", ("nose",))
-    write_labeled_movie(grays(), poses, file, PLAIN, frame_rate=Fraction(RATE))
+    write_labeled_movie(grays(), poses, file, PLAIN_STYLE, frame_rate=Fraction(RATE))
     store = boto3.client("s3")
     store.create_bucket(Bucket=BUCKET)
     public = {"ContentType": "video/mp4", "ACL": "public-read"}

@@ -11,30 +11,30 @@ import pandas as pd
 import yaml
 
 from deployments.demo.assets import make
-from deployments.demo.assets.accuracy import MODEL, MOVIE, TRUTH
-from deployments.demo.assets.mouse import BODY_PARTS, render
+from deployments.demo.assets.accuracy import MODEL_FILE, MOVIE_FILE, TRUTH_FILE
+from deployments.demo.assets.mouse import BODY_PARTS, render_movie
 from deployments.demo.assets.movie_file import read_movie
 
 
 def member(pattern: str) -> bytes:
     """The content of the one file of the model archive whose path matches."""
-    with zipfile.ZipFile(MODEL) as archive:
+    with zipfile.ZipFile(MODEL_FILE) as archive:
         (name,) = [name for name in archive.namelist() if PurePosixPath(name).match(pattern)]
         return archive.read(name)
 
 
 def test_movie_is_24_seconds_of_h264_at_30_frames_a_second() -> None:
-    with av.open(str(MOVIE)) as container:
+    with av.open(str(MOVIE_FILE)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
         assert stream.average_rate == 30
         shapes = [(frame.width, frame.height) for frame in container.decode(stream)]
     assert shapes == [(640, 480)] * 720
-    assert MOVIE.stat().st_size < 2_500_000
+    assert MOVIE_FILE.stat().st_size < 2_500_000
 
 
 def test_truth_has_a_row_for_each_frame_and_stays_in_the_picture() -> None:
-    truth = pd.read_csv(TRUTH)
+    truth = pd.read_csv(TRUTH_FILE)
     assert list(truth.columns) == ["frame", *(f"{p} {a}" for p in BODY_PARTS for a in "xy")]
     assert truth["frame"].tolist() == list(range(720))
     for axis, size in (("x", 640), ("y", 480)):
@@ -44,25 +44,27 @@ def test_truth_has_a_row_for_each_frame_and_stays_in_the_picture() -> None:
 
 
 def test_the_seed_gives_the_movie_again() -> None:
-    truth = pd.read_csv(TRUTH)
-    rendered = list(render(make.SEED, 3))
-    again = make.truth_table(np.array([positions for _, positions in rendered]))
+    truth = pd.read_csv(TRUTH_FILE)
+    rendered = list(render_movie(make.SEED, 3))
+    again = make.build_truth_table(np.array([positions for _, positions in rendered]))
     pd.testing.assert_frame_equal(again, truth[:3], atol=0.01)
-    for (picture, _), stored in zip(rendered, itertools.islice(read_movie(MOVIE), 3), strict=True):
+    for (picture, _), stored in zip(
+        rendered, itertools.islice(read_movie(MOVIE_FILE), 3), strict=True
+    ):
         away = picture.astype(float) - stored
         assert np.abs(away).mean() < 3
         assert np.abs(away.mean(axis=(0, 1))).max() < 2
 
 
 def test_seeds_differ() -> None:
-    (one, here), (other, there) = (next(render(seed, 1)) for seed in (1, 2))
+    (one, here), (other, there) = (next(render_movie(seed, 1)) for seed in (1, 2))
     assert np.abs(here - there).max() > 5
     assert np.abs(one.astype(float) - other).mean() > 3
 
 
 def test_model_holds_one_small_snapshot_and_no_trace_of_its_maker() -> None:
-    assert MODEL.stat().st_size <= 8_000_000
-    with zipfile.ZipFile(MODEL) as archive:
+    assert MODEL_FILE.stat().st_size <= 8_000_000
+    with zipfile.ZipFile(MODEL_FILE) as archive:
         names = [PurePosixPath(name) for name in archive.namelist()]
         text = b"".join(archive.read(str(n)) for n in names if n.suffix == ".yaml").decode()
     assert [n.parent.name for n in names if n.suffix == ".pt"] == ["train"]

@@ -11,7 +11,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 
 import tasks
 from deployments import definitions, deploy
-from deployments.automations import NOTIFY
+from deployments.automations import NOTIFY_VARIABLE
 from tasks.storage.location import Location
 
 INBOX = "s3://lab/inbox/"
@@ -25,8 +25,8 @@ NAMES = {"pose-estimation", "one-movie", *LIGHT}
 def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
     """A server that this checkout was deployed to."""
     with pytest.MonkeyPatch.context() as patch, get_client(sync_client=True) as client:
-        patch.setenv(definitions.INBOX, INBOX)
-        patch.delenv(NOTIFY, raising=False)
+        patch.setenv(definitions.INBOX_VARIABLE, INBOX)
+        patch.delenv(NOTIFY_VARIABLE, raising=False)
         assert deploy.main([]) == 0
         yield client
 
@@ -66,15 +66,17 @@ def test_there_are_deployments_of_this_version(client: SyncPrefectClient) -> Non
     assert ours.keys() == NAMES
     assert {d.version for d in ours.values()} == {tasks.__version__}
     assert {d.work_pool_name for d in ours.values()} == {"gpu"}
-    assert {name for name, d in ours.items() if d.work_queue_name == definitions.SERVICE} == LIGHT
+    assert {
+        name for name, d in ours.items() if d.work_queue_name == definitions.SERVICE_QUEUE
+    } == LIGHT
     assert ours["pose-estimation"].work_queue_name == "default"
     assert [d.job_variables for d in ours.values()] == [{}] * len(NAMES)
     assert ours["inbox"].parameters == {"inbox": INBOX}
 
 
 def test_names_of_all_deployments_are_known_for_good() -> None:
-    entries = yaml.safe_load(definitions.FILE.read_text())["deployments"]
-    assert set(definitions.MADE) >= {entry["name"] for entry in entries}
+    entries = yaml.safe_load(definitions.DEPLOYMENTS_FILE.read_text())["deployments"]
+    assert set(definitions.DEPLOYMENT_NAMES) >= {entry["name"] for entry in entries}
 
 
 def test_the_form_knows_every_setting(client: SyncPrefectClient) -> None:
@@ -114,7 +116,10 @@ def test_light_runs_in_a_cluster_ask_for_no_gpu(client: SyncPrefectClient) -> No
     from prefect.client.schemas.actions import DeploymentUpdate
 
     ours = deployments(client)
-    wanted = {name: definitions.LIGHT["kubernetes"] if name in LIGHT else {} for name in NAMES}
+    wanted = {
+        name: definitions.LIGHT_RUN_VARIABLES["kubernetes"] if name in LIGHT else {}
+        for name in NAMES
+    }
     assert {name: one.job_variables for name, one in ours.items()} == wanted
     before = everything(client)
     assert deploy.main([]) == 0
@@ -171,7 +176,7 @@ def test_without_an_inbox_its_deployments_go_and_those_of_others_stay(
 ) -> None:
     ours = deployments(client)["pose-estimation"]
     client.create_deployment(ours.flow_id, "our defaults", tags=["dlcflow"])
-    monkeypatch.setenv(definitions.INBOX, "")
+    monkeypatch.setenv(definitions.INBOX_VARIABLE, "")
     assert deploy.main([]) == 0
     assert deployments(client).keys() == {*NAMES, "our defaults"} - INBOX_ONLY
     assert "dlcflow: arrival in the inbox" not in triggers(client)
@@ -180,10 +185,10 @@ def test_without_an_inbox_its_deployments_go_and_those_of_others_stay(
 def test_an_inbox_that_is_not_named_stays_as_it_is(
     client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(definitions.INBOX, "s3://other/inbox")
+    monkeypatch.setenv(definitions.INBOX_VARIABLE, "s3://other/inbox")
     assert deploy.main([]) == 0
     before = everything(client)
-    monkeypatch.delenv(definitions.INBOX)
+    monkeypatch.delenv(definitions.INBOX_VARIABLE)
     assert deploy.main([]) == 0
     assert everything(client) == before
     found = deployments(client)["pose-estimation-on-arrival"]

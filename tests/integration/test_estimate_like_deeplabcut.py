@@ -23,7 +23,7 @@ from tasks.processes.environment import OFFLINE, SMALL_HEAP
 from tasks.processes.stage_process import StageProcess
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.movie_files import cut_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED, needs_shared
+from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED_FOLDER, needs_shared_data
 
 FRAMES = 40
 CROP = Crop(left=61, top=43, width=416, height=388)
@@ -145,15 +145,15 @@ def test_filtered_poses_are_those_of_filterpredictions(ours: Path, theirs: Path)
     assert_same(filtered, table(theirs / "filtered.h5"))
 
 
-@needs_shared
+@needs_shared_data
 def test_poses_of_a_real_movie_are_those_of_analyze_videos(
     process: StageProcess, tmp_path: Path
 ) -> None:
     frames = 24
     name = "openfield-300DLC_Resnet50_openfieldOct30shuffle1_snapshot_best-100"
-    truth = SHARED / "truth" / "openfield-pytorch" / f"{name}.h5"
-    part = cut_movie(SHARED / "movies" / "openfield-300.mp4", tmp_path / "part.mp4", frames)
-    found = run(process, SHARED / "models" / "openfield-pytorch.zip", part, None, tmp_path)
+    truth = SHARED_FOLDER / "truth" / "openfield-pytorch" / f"{name}.h5"
+    part = cut_movie(SHARED_FOLDER / "movies" / "openfield-300.mp4", tmp_path / "part.mp4", frames)
+    found = run(process, SHARED_FOLDER / "models" / "openfield-pytorch.zip", part, None, tmp_path)
     assert_same(read_poses(found).iloc[:frames], table(truth).iloc[:frames])
 
 

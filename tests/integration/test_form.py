@@ -9,7 +9,7 @@ import pytest
 from tasks.pose.settings import PoseSettings, QualityThresholds
 from tests.integration.conftest import Service
 from tests.integration.test_browser import QUIET
-from tests.servers import Prefect, eventually
+from tests.servers import PrefectServer, wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
@@ -19,7 +19,7 @@ SUBMIT = "Submit"
 
 
 @pytest.fixture(scope="module")
-def deployment(deployed_service: Prefect) -> Any:
+def deployment(deployed_service: PrefectServer) -> Any:
     return deployed_service.get("/deployments/name/pose-estimation/pose-estimation")
 
 
@@ -71,7 +71,7 @@ def fill_in(form: Any, **texts: str) -> None:
         type_into(field(form, title.replace("_", " ")), text)
 
 
-def runs(prefect: Prefect) -> list[Any]:
+def runs(prefect: PrefectServer) -> list[Any]:
     chosen = {"flows": {"name": {"any_": ["pose-estimation"]}}}
     return list(prefect.post("/flow_runs/filter", chosen))
 
@@ -142,7 +142,7 @@ def test_right_input_makes_a_run_with_it(form: Any, service: Service) -> None:
     ask_for_movies(form)
     form.get_by_role("button", name=SUBMIT).click()
     form.wait_for_url(lambda url: not url.endswith("/run"))
-    (run,) = eventually(lambda: [r for r in runs(service.prefect) if r["id"] not in before])
+    (run,) = wait_for(lambda: [r for r in runs(service.prefect) if r["id"] not in before])
     assert run["parameters"]["movies"] == ["s3://lab/movies/"]
     assert run["parameters"]["settings"]["dot_size"] == 7
     assert "dlcflow" in run["tags"]

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.hostile_cases import Case
+from tests.hostile_cases import HostileCase
 from tests.hostile_configs import config_cases, yaml_cases
 from tests.hostile_weights import weights_cases
 from tests.hostile_zips import zip_cases
-from tests.model_zips import PROJECT, model_files, text_of, write_zip
+from tests.model_zips import PROJECT_CONFIG, format_yaml, model_files, write_zip
 from tests.paths import ROOT
 
 ALL = zip_cases() + yaml_cases() + config_cases() + weights_cases()
@@ -31,8 +31,9 @@ LONGEST = 600
 
 WARM_UP = {
     "good": model_files(),
-    "utf-16": model_files() | {"config.yaml": text_of(PROJECT).decode().encode("utf-16")},
-    "latin-1": model_files() | {"config.yaml": text_of(PROJECT) + b"# \xe4"},
+    "utf-16": model_files()
+    | {"config.yaml": format_yaml(PROJECT_CONFIG).decode().encode("utf-16")},
+    "latin-1": model_files() | {"config.yaml": format_yaml(PROJECT_CONFIG) + b"# \xe4"},
 }
 
 
@@ -114,7 +115,7 @@ def tree(root: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=str)
-def test_nothing_but_a_sentence_comes_of_it(case: Case, opened: Opened) -> None:
+def test_nothing_but_a_sentence_comes_of_it(case: HostileCase, opened: Opened) -> None:
     result = opened.results[case.name]
     expected = "refused" if case.outcome == "refused" else "opened"
     assert result["outcome"] == expected, result

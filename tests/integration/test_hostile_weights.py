@@ -19,7 +19,7 @@ from tasks.processes.environment import OFFLINE, SMALL_HEAP
 from tasks.processes.stage_process import StageProcess
 from tests import torch_child
 from tests.hostile_weights import loader_cases
-from tests.model_zips import changed, text_of
+from tests.model_zips import copy_with_changes, format_yaml
 from tests.paths import DEMO_MODEL
 from tests.watch import in_stage
 
@@ -60,7 +60,7 @@ def test_a_hostile_snapshot_is_refused_and_does_nothing(
     shutil.copytree(good, project)
     (snapshot,) = project.rglob("*.pt")
     snapshot.write_bytes(loader_cases(marker)[name])
-    message, seen = warm.call(in_stage.load_watched, project)
+    message, seen = warm.call(in_stage.load_under_watch, project)
     assert "its weights cannot be loaded" in message
     assert message.isprintable()
     assert len(message) < 600
@@ -80,7 +80,7 @@ def test_our_own_look_refuses_a_claim_without_memory(
     shutil.copytree(good, project)
     (snapshot,) = project.rglob("*.pt")
     snapshot.write_bytes(loader_cases(tmp_path / "marker")[name])
-    message, megabytes = warm.call(in_stage.load_measured, project)
+    message, megabytes = warm.call(in_stage.measure_load, project)
     assert message
     assert megabytes < MOST_MEGABYTES
 
@@ -100,7 +100,7 @@ def test_a_network_beyond_its_weights_is_refused_without_memory(
     project = tmp_path / "project"
     shutil.copytree(good, project)
     change(project, model__heads__bodypart__heatmap_config=heatmap)
-    message, megabytes = warm.call(in_stage.load_measured, project)
+    message, megabytes = warm.call(in_stage.measure_load, project)
     assert "its weights cannot be loaded into the network" in message
     assert says in message
     assert megabytes < MOST_MEGABYTES
@@ -111,22 +111,22 @@ def test_batches_are_as_large_as_the_network_sees_them(
 ) -> None:
     project = tmp_path / "project"
     shutil.copytree(good, project)
-    assert warm.call(in_stage.batch_sizes, project, 240, 320) == 4
+    assert warm.call(in_stage.read_batch_size, project, 240, 320) == 4
     large = {"height": 480, "width": 640, "keep_ratio": False}
     change(project, data__inference__resize=large)
-    assert warm.call(in_stage.batch_sizes, project, 240, 320) == 1
+    assert warm.call(in_stage.read_batch_size, project, 240, 320) == 1
     change(project, data__inference__resize={"height": 48, "width": 64})
-    assert warm.call(in_stage.batch_sizes, project, 240, 320) == 4
+    assert warm.call(in_stage.read_batch_size, project, 240, 320) == 4
 
 
 def change(project: Path, **changes: Any) -> None:
     """Change values of a project's pytorch_config.yaml."""
     (path,) = project.rglob("pytorch_config.yaml")
-    path.write_bytes(text_of(changed(yaml.safe_load(path.read_text()), **changes)))
+    path.write_bytes(format_yaml(copy_with_changes(yaml.safe_load(path.read_text()), **changes)))
 
 
 def test_the_keys_that_we_know_are_those_of_deeplabcut(warm: StageProcess) -> None:
-    theirs = warm.call(torch_child.config_keys)
+    theirs = warm.call(torch_child.list_config_keys)
     ours = set(paths_of(KEYS))
     assert ours - theirs == {"detector.model.pretrained", "detector.model.pretrained_from_imagenet"}
     beyond = {path for path in theirs - ours if not path.startswith(NOT_READ)}
@@ -155,6 +155,6 @@ def test_the_watch_would_see_it(warm: StageProcess, good: Path, tmp_path: Path) 
     marker = tmp_path / "marker"
     snapshot = tmp_path / "snapshot-1.pt"
     snapshot.write_bytes(loader_cases(marker)["code"])
-    seen = warm.call(in_stage.unpickle_watched, snapshot)
+    seen = warm.call(in_stage.unpickle_under_watch, snapshot)
     assert marker.exists()
     assert any(event.startswith("os.system") for event in seen)

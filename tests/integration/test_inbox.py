@@ -36,8 +36,8 @@ from tasks.stages.artifacts import artifact_key
 from tasks.stages.stage import Stage
 from tasks.storage import s3_client
 from tasks.storage.location import Location
-from tests.records import a_failed_movie, a_movie, a_run
-from tests.stores import Settings
+from tests.records import example_failed_movie, example_movie, example_run
+from tests.stores import StoreSettings
 
 MODEL = "s3://{}/models/m.zip"
 REQUEST = "model: ../models/m.zip\noutput: ../results/\nsettings: {dot_size: 3}\n"
@@ -68,7 +68,7 @@ def deployment(prefect_server: None) -> str:
 
 
 @pytest.fixture
-def bucket(object_store: Settings) -> str:
+def bucket(object_store: StoreSettings) -> str:
     name = f"lab-{uuid4().hex[:8]}"
     client = boto3.client("s3")
     client.create_bucket(Bucket=name)
@@ -130,7 +130,7 @@ def end(run: Any, state: Any) -> None:
 def deliver(bucket: str, run: Any, *, failed: bool = False) -> None:
     """Write the run record that a run would, of its inputs as they are now."""
     (text,) = run.parameters["movies"]
-    make = a_failed_movie if failed else a_movie
+    make = example_failed_movie if failed else example_movie
     movie = make("m", 0, input=_input(text))
     request = {
         "model": run.parameters["model"],
@@ -138,7 +138,7 @@ def deliver(bucket: str, run: Any, *, failed: bool = False) -> None:
         "output": run.parameters["output"],
         "settings": run.parameters["settings"],
     }
-    record = a_run(movie, request=request, model_input=_input(run.parameters["model"]))
+    record = example_run(movie, request=request, model_input=_input(run.parameters["model"]))
     end(run, Failed() if failed else Completed())
     key = Location.parse(run.parameters["output"]).child("run.json").key
     put(bucket, key, record.to_json().encode())

@@ -14,8 +14,8 @@ import yaml
 
 import tasks
 from deployments import worker
-from deployments.definitions import INBOX, LIGHT
-from deployments.deploy import QUEUES
+from deployments.definitions import INBOX_VARIABLE, LIGHT_RUN_VARIABLES
+from deployments.deploy import QUEUE_PRIORITIES
 from tests.paths import ROOT
 
 INFRA = ROOT / "infra"
@@ -91,13 +91,15 @@ def test_a_container_gets_the_gpus_and_the_shared_slots() -> None:
     assert docker.DeviceRequest(**request)["Capabilities"] == [["gpu"]]
 
 
-@pytest.mark.parametrize("kind", LIGHT)
+@pytest.mark.parametrize("kind", LIGHT_RUN_VARIABLES)
 def test_light_runs_ask_for_what_their_pool_can_give(kind: str) -> None:
     variables = template(kind)["variables"]
-    jsonschema.validate(LIGHT[kind], variables | {"additionalProperties": False})
+    jsonschema.validate(LIGHT_RUN_VARIABLES[kind], variables | {"additionalProperties": False})
 
 
-@pytest.mark.parametrize("asked", [{"gpus": 1}, LIGHT["kubernetes"]], ids=["pose", "light"])
+@pytest.mark.parametrize(
+    "asked", [{"gpus": 1}, LIGHT_RUN_VARIABLES["kubernetes"]], ids=["pose", "light"]
+)
 def test_kubernetes_would_take_the_job(asked: dict[str, Any]) -> None:
     worker = pytest.importorskip("prefect_kubernetes.worker", reason="it is not here")
     schemas = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not here")
@@ -168,7 +170,7 @@ def test_compose_starts_our_worker_and_gives_it_time_to_end() -> None:
     assert words == ["python", "-m", "deployments.worker", "--grace"]
     minutes = re.fullmatch(r"(\d+)m", service["stop_grace_period"])
     assert minutes is not None
-    assert float(grace) + worker.ENDING < 60 * int(minutes[1])
+    assert float(grace) + worker.CLEANUP_SECONDS < 60 * int(minutes[1])
 
 
 def test_the_receiver_in_a_cluster_knows_the_inbox_and_is_asked_where_it_listens() -> None:
@@ -177,7 +179,7 @@ def test_the_receiver_in_a_cluster_knows_the_inbox_and_is_asked_where_it_listens
         each["spec"]["template"]["spec"] for each in documents if each["kind"] == "Deployment"
     ]
     (container,) = pod["containers"]
-    assert by_name(container["env"])[INBOX]["value"].startswith("s3://")
+    assert by_name(container["env"])[INBOX_VARIABLE]["value"].startswith("s3://")
     port = container["command"][container["command"].index("--port") + 1]
     for probe in ("startupProbe", "readinessProbe"):
         asked = by_name(container["ports"])[container[probe]["httpGet"]["port"]]
@@ -193,7 +195,7 @@ def test_in_a_cluster_links_of_notifications_and_of_run_records_begin_alike() ->
 def test_workers_for_containers_take_each_queue_once_and_have_a_limit() -> None:
     commands = re.findall(r"^worker --.*$", (INFRA / "README.md").read_text("utf-8"), re.MULTILINE)
     taken = chain.from_iterable(re.findall(r"--work-queue (\w+)", each) for each in commands)
-    assert sorted(taken) == sorted(QUEUES)
+    assert sorted(taken) == sorted(QUEUE_PRIORITIES)
     assert all("--limit " in each for each in commands)
 
 

@@ -22,7 +22,14 @@ from matplotlib.animation import FFMpegWriter
 from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.drawing.keypoints_only import KeypointCanvas
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
-from tests.pose_tables import PARTS, PLAIN, SINGLE, noise, pose_table, scattered_poses
+from tests.pose_tables import (
+    PART_NAMES,
+    PLAIN_STYLE,
+    SINGLE_ANIMAL,
+    build_pose_table,
+    make_noise_frames,
+    make_scattered_poses,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,26 +44,31 @@ real_data = pytest.mark.skipif(
 Crop = tuple[int, int, int, int]
 
 # The arena comes last by its name too; DeepLabCut's colors are mixed up where it does not.
-SORTED = {"first": PARTS, "second": PARTS, "single": ("corner",)}
+SORTED = {"first": PART_NAMES, "second": PART_NAMES, "single": ("corner",)}
 
 STYLES = {
-    "plain": PLAIN,
-    "skeleton": replace(PLAIN, draw_skeleton=True),
-    "one part": replace(PLAIN, displayed_body_parts=("tail",)),
+    "plain": PLAIN_STYLE,
+    "skeleton": replace(PLAIN_STYLE, draw_skeleton=True),
+    "one part": replace(PLAIN_STYLE, displayed_body_parts=("tail",)),
     "two parts, skeleton": replace(
-        PLAIN, displayed_body_parts=("tail", "ear"), draw_skeleton=True, skeleton_color="#1234ab"
+        PLAIN_STYLE,
+        displayed_body_parts=("tail", "ear"),
+        draw_skeleton=True,
+        skeleton_color="#1234ab",
     ),
-    "trail of one": replace(PLAIN, trail_points=1),
-    "trail of two": replace(PLAIN, trail_points=2),
-    "long trail": replace(PLAIN, trail_points=12, draw_skeleton=True),
-    "trail longer than the movie": replace(PLAIN, trail_points=1000),
-    "single pixels": replace(PLAIN, dot_size=1),
-    "huge dots": replace(PLAIN, dot_size=100),
-    "everything": replace(PLAIN, p_cutoff=0.0),
-    "nothing": replace(PLAIN, p_cutoff=1.0),
-    "listed colors": replace(PLAIN, color_map="tab10"),
-    "other colors": replace(PLAIN, color_map="viridis", dot_size=3),
-    "by individual": replace(PLAIN, color_by="individual", draw_skeleton=True, trail_points=3),
+    "trail of one": replace(PLAIN_STYLE, trail_points=1),
+    "trail of two": replace(PLAIN_STYLE, trail_points=2),
+    "long trail": replace(PLAIN_STYLE, trail_points=12, draw_skeleton=True),
+    "trail longer than the movie": replace(PLAIN_STYLE, trail_points=1000),
+    "single pixels": replace(PLAIN_STYLE, dot_size=1),
+    "huge dots": replace(PLAIN_STYLE, dot_size=100),
+    "everything": replace(PLAIN_STYLE, p_cutoff=0.0),
+    "nothing": replace(PLAIN_STYLE, p_cutoff=1.0),
+    "listed colors": replace(PLAIN_STYLE, color_map="tab10"),
+    "other colors": replace(PLAIN_STYLE, color_map="viridis", dot_size=3),
+    "by individual": replace(
+        PLAIN_STYLE, color_by="individual", draw_skeleton=True, trail_points=3
+    ),
 }
 
 
@@ -159,7 +171,7 @@ def ours(
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 @pytest.mark.parametrize(
     "individuals",
-    [SINGLE, SORTED],
+    [SINGLE_ANIMAL, SORTED],
     ids=["single animal", "multi-animal with a unique part"],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -171,7 +183,7 @@ def test_same_pixels_on_frames(
     dtype: str,
     crop: Crop | None,
 ) -> None:
-    poses, frames = scattered_poses(individuals, dtype=dtype), noise(16)
+    poses, frames = make_scattered_poses(individuals, dtype=dtype), make_noise_frames(16)
     offset = (crop[0], crop[2]) if crop else (0, 0)
     np.testing.assert_array_equal(
         ours(frames, poses, style, offset), theirs(deeplabcut, frames, poses, style, crop)
@@ -203,9 +215,9 @@ def test_same_pixels_whatever_the_poses(
     single_precision: bool,
 ) -> None:
     values = np.array(points, "float32" if single_precision else "float64")
-    poses = pose_table(values, SINGLE)
-    style = replace(PLAIN, dot_size=dot_size, trail_points=trail_points, draw_skeleton=True)
-    frames = noise(len(points), (width, height))
+    poses = build_pose_table(values, SINGLE_ANIMAL)
+    style = replace(PLAIN_STYLE, dot_size=dot_size, trail_points=trail_points, draw_skeleton=True)
+    frames = make_noise_frames(len(points), (width, height))
     np.testing.assert_array_equal(
         ours(frames, poses, style), theirs(deeplabcut, frames, poses, style)
     )
@@ -213,11 +225,11 @@ def test_same_pixels_whatever_the_poses(
 
 def test_individuals_keep_their_colors_where_deeplabcut_sorts_them(deeplabcut: ModuleType) -> None:
     """DeepLabCut counts body parts by sorted individual, and so mixes up unequal ones."""
-    style = replace(PLAIN, color_by="individual", p_cutoff=0.0)
-    individuals = {"zebra": PARTS, "arena": ("corner",)}
+    style = replace(PLAIN_STYLE, color_by="individual", p_cutoff=0.0)
+    individuals = {"zebra": PART_NAMES, "arena": ("corner",)}
     points = [[(20.0, 20, 1), (50, 50, 1), (90, 20, 1), (90, 80, 1)]]
-    poses = pose_table(np.array(points), individuals)
-    frames = noise(1)
+    poses = build_pose_table(np.array(points), individuals)
+    frames = make_noise_frames(1)
     [mine], [other] = ours(frames, poses, style), theirs(deeplabcut, frames, poses, style)
     first, last = (np.array(mpl.colormaps["rainbow"]([0.0, 1.0]))[:, :3] * 255).astype(np.uint8)
     assert [tuple(mine[y, x]) for x, y in [(20, 20), (50, 50), (90, 20)]] == [tuple(first)] * 3
@@ -252,11 +264,11 @@ def theirs_keypoints(
 @pytest.mark.parametrize(
     "style",
     [
-        PLAIN,
-        replace(PLAIN, draw_skeleton=True, skeleton_color="white"),
-        replace(PLAIN, displayed_body_parts=("tail", "ear"), draw_skeleton=True),
-        replace(PLAIN, color_map="tab10", dot_size=12, alpha=0.3, p_cutoff=0.8),
-        replace(PLAIN, color_by="individual"),
+        PLAIN_STYLE,
+        replace(PLAIN_STYLE, draw_skeleton=True, skeleton_color="white"),
+        replace(PLAIN_STYLE, displayed_body_parts=("tail", "ear"), draw_skeleton=True),
+        replace(PLAIN_STYLE, color_map="tab10", dot_size=12, alpha=0.3, p_cutoff=0.8),
+        replace(PLAIN_STYLE, color_by="individual"),
     ],
     ids=["plain", "skeleton", "two parts", "other looks", "by individual"],
 )
@@ -269,7 +281,7 @@ def test_same_keypoints_only_picture(
     size: tuple[int, int],
     dtype: str,
 ) -> None:
-    poses = scattered_poses(SORTED, size=size, dtype=dtype)
+    poses = make_scattered_poses(SORTED, size=size, dtype=dtype)
     canvas = KeypointCanvas(poses, style)
     np.testing.assert_array_equal(
         [canvas.render_frame(index) for index in range(len(poses))],
@@ -312,7 +324,9 @@ def test_same_pixels_on_a_real_movie(
     h5 = min((DATA / "truth" / model).glob("*.h5"))
     count = 40
     poses = pd.DataFrame(pd.read_hdf(h5)).iloc[:count]
-    style = replace(PLAIN, p_cutoff=0.3, skeleton=(edge,), draw_skeleton=True, color_by=color_by)
+    style = replace(
+        PLAIN_STYLE, p_cutoff=0.3, skeleton=(edge,), draw_skeleton=True, color_by=color_by
+    )
     if keypoints_only:
         canvas = KeypointCanvas(poses, style)
         mine = [canvas.render_frame(index) for index in range(count)]
@@ -359,13 +373,13 @@ def test_speed_beside_deeplabcut(
     movie = DATA / "movies" / "openfield-300.mp4"
     frames, poses = (
         decoded(movie, 300),
-        scattered_poses({"": (*PARTS, "back", "hip")}, 300, (640, 480)),
+        make_scattered_poses({"": (*PART_NAMES, "back", "hip")}, 300, (640, 480)),
     )
     h5 = tmp_path / "poses.h5"
     poses.to_hdf(h5, key="df_with_missing", format="table", mode="w")
     started = time.perf_counter()
     written = write_labeled_movie(
-        iter(frames), poses, tmp_path / "ours.mp4", PLAIN, frame_rate=Fraction(30)
+        iter(frames), poses, tmp_path / "ours.mp4", PLAIN_STYLE, frame_rate=Fraction(30)
     )
     middle = time.perf_counter()
     deeplabcut.create_video(

@@ -38,10 +38,10 @@ from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
 from tasks.storage.store import ObjectInfo
-from tests.integration.lab import eventually
-from tests.integration.storage.faults import Answer, FaultyProxy, faulty, on
-from tests.records import an_input
-from tests.stores import Settings, client
+from tests.integration.lab import wait_until_found
+from tests.integration.storage.faults import AnswerItself, FaultyProxy, fail_on, run_faulty_proxy
+from tests.records import example_input
+from tests.stores import StoreSettings, create_s3_client
 from tests.unit.processes import in_child
 
 
@@ -141,7 +141,7 @@ class TestLock:
             lock_output(request(output), writer, workers)
             (sign,) = [name for name in left(output) if "." in name]
             path = output.child(".dlcflow", "lock", sign).path
-            eventually(lambda: int(path.read_text()) > 5)
+            wait_until_found(lambda: int(path.read_text()) > 5)
 
         assert run(work).is_completed()
 
@@ -155,13 +155,13 @@ class TestLock:
 
         def look() -> None:
             """Once the UI says that it waits, the other run ends."""
-            eventually(lambda: run_id)
+            wait_until_found(lambda: run_id)
 
             def told() -> list[str]:
                 found = [s.state for s in stages(run_id[0]) if s.state]
                 return [str(s.message) for s in found if s.name == "Waiting"]
 
-            waiting.extend(eventually(told))
+            waiting.extend(wait_until_found(told))
             other.release()
 
         watch = threading.Thread(target=look)
@@ -171,7 +171,7 @@ class TestLock:
         assert state.is_completed()
         whom = "run 'm1 · openfield' (other) on gpu-2, since noon"
         assert waiting == [f"Waits for {whom}, which writes to {output}"]
-        (stage,) = eventually(lambda: [s for s in stages(run_id[0]) if s.state.is_final()])
+        (stage,) = wait_until_found(lambda: [s for s in stages(run_id[0]) if s.state.is_final()])
         assert stage.state.name == "Completed"
         assert whom in stage.state.message
 
@@ -295,7 +295,7 @@ class TestLock:
 def spread_of(locked: ResolvedRequest) -> SpreadRequest:
     """A request whose movie's run has not begun."""
     source = MovieSource(0, "m1", locked.model)
-    fetched = FetchedInput(Path("/m.zip"), an_input("/m.zip"))
+    fetched = FetchedInput(Path("/m.zip"), example_input("/m.zip"))
     errands = [SpreadMovie(source, locked.output)]
     return SpreadRequest(locked, fetched, Path("/"), _this_flow_run(), locked.output, errands)
 
@@ -308,12 +308,12 @@ def test_without_a_lock_nothing_is_checked() -> None:
 
 @pytest.fixture
 def bucket(
-    object_store: Settings, monkeypatch: pytest.MonkeyPatch
+    object_store: StoreSettings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Location, FaultyProxy]]:
     """A bucket of a store that a proxy stands before."""
     name = "locking"
-    client(object_store).create_bucket(Bucket=name)
-    with faulty(object_store["AWS_ENDPOINT_URL"]) as proxy:
+    create_s3_client(object_store).create_bucket(Bucket=name)
+    with run_faulty_proxy(object_store["AWS_ENDPOINT_URL"]) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
         yield Location(name, "out/"), proxy
@@ -323,7 +323,7 @@ def test_a_store_that_cannot_lock_is_told_of_and_used(
     prefect_server: None, bucket: tuple[Location, FaultyProxy], workers: RunProcesses
 ) -> None:
     output, proxy = bucket
-    proxy.follow(on("PUT", Answer(501, "NotImplemented")))
+    proxy.use_rule(fail_on("PUT", AnswerItself(501, "NotImplemented")))
 
     def work(writer: OutputLock) -> tuple[str, ...]:
         locked = lock_output(request(output), writer, workers)
@@ -333,5 +333,5 @@ def test_a_store_that_cannot_lock_is_told_of_and_used(
     (warning,) = run(work).result()
     assert warning.startswith(f"two runs at a time could write to {output}, since it cannot be")
     assert "does not support this request" in warning
-    proxy.follow(lambda _: None)
+    proxy.use_rule(lambda _: None)
     assert left(output) == []

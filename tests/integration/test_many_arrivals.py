@@ -19,7 +19,7 @@ from prefect.client.schemas.filters import (
 from prefect.states import Completed
 
 from deployments import receiver
-from deployments.debounce import Gatherer
+from deployments.debounce import Debouncer
 from tasks.inbox import look as look_module
 from tasks.inbox.arrivals import emit_arrival_events
 from tasks.inbox.look import parse_arrivals, parse_inbox
@@ -28,9 +28,9 @@ from tasks.storage.location import Location
 from tests.integration.test_deploy import INBOX, client
 from tests.integration.test_inbox import start, value
 from tests.integration.test_receiver import notification
-from tests.meanwhile import meanwhile
-from tests.servers import eventually
-from tests.stores import Settings
+from tests.meanwhile import call_repeatedly
+from tests.servers import wait_for
+from tests.stores import StoreSettings
 
 __all__ = ["client"]
 
@@ -39,7 +39,7 @@ DEPLOYMENT = "pose-estimation/pose-estimation"
 
 
 @pytest.fixture
-def bucket(object_store: Settings) -> str:
+def bucket(object_store: StoreSettings) -> str:
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket="lab")
     s3.put_object(Bucket="lab", Key="models/many.zip", Body=b"zip")
@@ -91,18 +91,18 @@ def test_each_is_started_once_and_none_is_lost(client: SyncPrefectClient, bucket
     told = chance.sample(MOVIES, int(0.9 * len(MOVIES)))
     notifications = told * 2
     chance.shuffle(notifications)
-    gatherer = Gatherer[Location](
+    gatherer = Debouncer[Location](
         lambda a: emit_arrival_events([Location.parse(INBOX)], a), pause=1
     )
-    webhook = TestClient(receiver.application(gatherer))
-    with meanwhile(work, 0.5):
+    webhook = TestClient(receiver.create_application(gatherer))
+    with call_repeatedly(work, 0.5):
         for key in MOVIES:
             boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=key.encode())
         for key in notifications:
             webhook.post("/", json=notification(bucket, key))
             time.sleep(0.01)
         gatherer.close()
-        assert eventually(lambda: len(started()) == len(told), 200)
+        assert wait_for(lambda: len(started()) == len(told), 200)
     look()
     look()
     assert started() == Counter({f"s3://{bucket}/{key}": 1 for key in MOVIES})

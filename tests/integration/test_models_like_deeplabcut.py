@@ -15,7 +15,7 @@ from tasks.pose.model.archive import open_model
 from tasks.pose.model.description import Model
 from tasks.pose.untrusted.torch_pickle import _ALLOWED
 from tests.model_zips import Files, write_zip
-from tests.paths import DEMO_MODEL, ROOT, SHARED, needs_shared
+from tests.paths import DEMO_MODEL, ROOT, SHARED_FOLDER, needs_shared_data
 
 NAMES = ("snapshot-010.pt", "snapshot-9.pt", "snapshot-best-005.pt", "snapshot-100.pt")
 DETECTORS = ("snapshot-detector-020.pt", "snapshot-detector-best-010.pt")
@@ -124,7 +124,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
     without_config = {name: data for name, data in files.items() if name != "config.yaml"}
     made.add_files("without config", without_config, original=False)
     made.add_files("only train", only_train(files), original=False)
-    for archive in sorted((SHARED / "models").glob("*-pytorch.zip")):
+    for archive in sorted((SHARED_FOLDER / "models").glob("*-pytorch.zip")):
         made.add(archive.stem, archive)
     made.name()
     return made
@@ -146,11 +146,11 @@ def test_every_layout_gives_the_same_name(models: Models, name: str) -> None:
     assert models.ours(name) == models.theirs("demo")
 
 
-@needs_shared
+@needs_shared_data
 @pytest.mark.parametrize("name", ["openfield-pytorch", "blobs-multianimal-pytorch"])
 def test_real_models_are_called_as_in_the_true_results(models: Models, name: str) -> None:
     assert models.ours(name) == models.theirs(name)
-    (truth,) = (SHARED / "truth" / name).glob("*_filtered.h5")
+    (truth,) = (SHARED_FOLDER / "truth" / name).glob("*_filtered.h5")
     assert models.ours(name)["scorer"] in truth.name
 
 

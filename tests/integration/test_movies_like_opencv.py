@@ -13,10 +13,10 @@ import pytest
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
 from tasks.pose.movies.reader import Image, open_movie, probe_movie
-from tests.movie_files import picture, write_movie
-from tests.paths import DEMO_MOVIE, SHARED, needs_shared
+from tests.movie_files import draw_picture, write_movie
+from tests.paths import DEMO_MOVIE, SHARED_FOLDER, needs_shared_data
 
-SHARED_MOVIES = sorted((SHARED / "movies").glob("*.mp4"))
+SHARED_MOVIES = sorted((SHARED_FOLDER / "movies").glob("*.mp4"))
 
 BT709, BT470BG, BT2020 = 1, 5, 9  # color spaces, in FFmpeg's numbering
 LIMITED, FULL = 1, 2
@@ -119,7 +119,7 @@ def write_colored(path: Path, pixel_format: str, **colors: int) -> Path:
         for name, value in colors.items():
             setattr(stream.codec_context, name, value)
         for index in range(3):
-            frame = av.VideoFrame.from_ndarray(picture(index, 96, 64), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(draw_picture(index, 96, 64), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -190,7 +190,7 @@ def test_the_demo_movie() -> None:
     assert_same(DEMO_MOVIE)
 
 
-@needs_shared
+@needs_shared_data
 @pytest.mark.parametrize("path", SHARED_MOVIES, ids=lambda path: path.name)
 def test_real_movies(path: Path) -> None:
     assert_same(path)

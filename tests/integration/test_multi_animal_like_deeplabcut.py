@@ -22,8 +22,8 @@ from tests import torch_child
 from tests.blob_movies import write_blobs
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.integration.test_estimate_like_deeplabcut import assert_same, table
-from tests.paths import ROOT, SHARED, needs_shared
-from tests.torch_models import KINDS
+from tests.paths import ROOT, SHARED_FOLDER, needs_shared_data
+from tests.torch_models import MODEL_KINDS
 
 # Networks this small are slower with more threads, and much slower where others use them too.
 ENVIRONMENT = SMALL_HEAP | OFFLINE | thread_limits(1)
@@ -65,7 +65,7 @@ def every_frame(tracks: pd.DataFrame) -> pd.DataFrame:
     return tracks.reindex(range(len(ANIMALS)))
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", MODEL_KINDS)
 def test_poses_are_those_of_analyze_videos(
     process: StageProcess, theirs: Path, movie: Path, tmp_path: Path, name: str
 ) -> None:
@@ -74,12 +74,12 @@ def test_poses_are_those_of_analyze_videos(
     assert_same(read_poses(ours), every_frame(expected))
     assert found.frames == len(ANIMALS)
     assert found.loaded.scorer == expected.columns[0][0]
-    detector = "snapshot-detector-003.pt" if KINDS[name].detector else None
+    detector = "snapshot-detector-003.pt" if MODEL_KINDS[name].detector else None
     assert found.loaded.detector == detector
     assert found.loaded.repairs == ()
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", MODEL_KINDS)
 def test_filtered_poses_are_those_of_filterpredictions(theirs: Path, name: str) -> None:
     filtered = apply_median_filter(read_poses(theirs / name / "raw.h5"), WINDOW_LENGTH)
     assert_same(filtered, table(theirs / name / "filtered.h5"))
@@ -162,16 +162,16 @@ def test_a_top_down_model_needs_its_detector(
 def test_a_detector_is_built_without_asking_for_weights(
     process: StageProcess, detector: str
 ) -> None:
-    assert process.call(torch_child.detector_lookups, detector) == []
+    assert process.call(torch_child.record_detector_lookups, detector) == []
 
 
-@needs_shared
+@needs_shared_data
 def test_tracks_of_a_real_movie_are_those_of_analyze_videos(
     process: StageProcess, tmp_path: Path
 ) -> None:
-    truth = SHARED / "truth" / "blobs-multianimal-pytorch"
-    model = SHARED / "models" / "blobs-multianimal-pytorch.zip"
-    found, ours = run(process, model, SHARED / "movies" / "blobs2_200.mp4", tmp_path)
+    truth = SHARED_FOLDER / "truth" / "blobs-multianimal-pytorch"
+    model = SHARED_FOLDER / "models" / "blobs-multianimal-pytorch.zip"
+    found, ours = run(process, model, SHARED_FOLDER / "movies" / "blobs2_200.mp4", tmp_path)
     assert_same(read_poses(ours), table(next(truth.glob("*_el.h5"))))
     filtered = apply_median_filter(read_poses(ours), WINDOW_LENGTH)
     assert_same(filtered, table(next(truth.glob("*_el_filtered.h5"))))

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from tasks.pose.previews import draw
-from tests.pose_tables import MULTI, SINGLE, scattered_poses
+from tests.pose_tables import SINGLE_ANIMAL, TWO_ANIMALS, make_scattered_poses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ def histogram_colors(axes: Axes) -> list[Any]:
 def test_single_animal(
     plotting: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: list[str]
 ) -> None:
-    poses = scattered_poses(SINGLE, 200)
+    poses = make_scattered_poses(SINGLE_ANIMAL, 200)
     [mine] = ours(poses, parts, tmp_path, monkeypatch)
     assert_same(mine, theirs(plotting, poses, parts, "", tmp_path))
 
@@ -123,8 +123,10 @@ def test_single_animal(
 def test_individuals_and_unique_parts(
     plotting: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    poses, parts = scattered_poses(MULTI, 200), ["nose", "ear", "tail", "corner"]
-    for mine, individual in zip(ours(poses, parts, tmp_path, monkeypatch), MULTI, strict=True):
+    poses, parts = make_scattered_poses(TWO_ANIMALS, 200), ["nose", "ear", "tail", "corner"]
+    for mine, individual in zip(
+        ours(poses, parts, tmp_path, monkeypatch), TWO_ANIMALS, strict=True
+    ):
         assert_same(mine, theirs(plotting, poses, parts, individual, tmp_path))
 
 

@@ -17,12 +17,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from deployments import receiver
-from deployments.debounce import MOST, Gatherer
-from deployments.definitions import INBOX
+from deployments.debounce import MAX_WAITING, Debouncer
+from deployments.definitions import INBOX_VARIABLE
 from tasks.storage.location import Location
 from tests import servers
 from tests.paths import ROOT
-from tests.stores import Settings, free_port
+from tests.stores import StoreSettings, find_free_port
 
 
 def notification(bucket: str, *keys: str) -> dict[str, Any]:
@@ -51,15 +51,15 @@ def heard() -> Heard:
 
 
 @pytest.fixture
-def gatherer(heard: Heard) -> Iterator[receiver.Arrivals]:
-    gatherer = Gatherer[Location](heard, gathered=0, pause=0)
+def gatherer(heard: Heard) -> Iterator[receiver.ArrivalDebouncer]:
+    gatherer = Debouncer[Location](heard, gathered=0, pause=0)
     yield gatherer
     gatherer.close()
 
 
 def eventually(found: Callable[[], Any]) -> Any:
     """What is found within a minute: what a receiver is told of takes no longer."""
-    return servers.eventually(found, 60)
+    return servers.wait_for(found, 60)
 
 
 def events(inbox: str) -> list[Any]:
@@ -76,8 +76,8 @@ def events(inbox: str) -> list[Any]:
     return asyncio.run(read())
 
 
-def test_a_webhook_is_handed_on(gatherer: receiver.Arrivals, heard: Heard) -> None:
-    client = TestClient(receiver.application(gatherer))
+def test_a_webhook_is_handed_on(gatherer: receiver.ArrivalDebouncer, heard: Heard) -> None:
+    client = TestClient(receiver.create_application(gatherer))
     assert client.get("/").json() == {"status": "listening"}
     assert client.head("/").status_code == 200
     answer = client.post("/", json=notification("lab", "inbox/m1.mp4", "inbox/m2.mp4"))
@@ -86,38 +86,38 @@ def test_a_webhook_is_handed_on(gatherer: receiver.Arrivals, heard: Heard) -> No
     assert list(map(str, heard)) == ["s3://lab/inbox/m1.mp4", "s3://lab/inbox/m2.mp4"]
 
 
-def test_what_is_no_notification_is_left_aside(gatherer: receiver.Arrivals) -> None:
-    client = TestClient(receiver.application(gatherer))
+def test_what_is_no_notification_is_left_aside(gatherer: receiver.ArrivalDebouncer) -> None:
+    client = TestClient(receiver.create_application(gatherer))
     assert client.post("/", content=b"hello").json() == {"arrivals": 0}
 
 
 def test_a_queue_is_not_emptied_for_want_of_an_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(INBOX, raising=False)
+    monkeypatch.delenv(INBOX_VARIABLE, raising=False)
     with pytest.raises(SystemExit, match=r"expected an inbox .* found none"):
         receiver.main(["--queue", "https://sqs.us-east-1.amazonaws.com/1/arrivals"])
 
 
-def test_a_body_that_is_too_large_is_refused(gatherer: receiver.Arrivals) -> None:
-    client = TestClient(receiver.application(gatherer))
+def test_a_body_that_is_too_large_is_refused(gatherer: receiver.ArrivalDebouncer) -> None:
+    client = TestClient(receiver.create_application(gatherer))
     body = json.dumps(notification("lab", "inbox/m1.mp4")).encode()
-    fits = body + b" " * (receiver.LARGEST - len(body))
+    fits = body + b" " * (receiver.MAX_NOTIFICATION_BYTES - len(body))
     assert client.post("/", content=fits).json() == {"arrivals": 1}
     assert client.post("/", content=fits + b" ").status_code == 413
 
 
 def test_when_too_much_waits_the_store_is_told_to_try_again(heard: Heard) -> None:
-    gatherer = Gatherer[Location](heard, gathered=60, pause=60)
-    gatherer.add(Location("lab", f"inbox/{number}.mp4") for number in range(MOST))
-    client = TestClient(receiver.application(gatherer))
+    gatherer = Debouncer[Location](heard, gathered=60, pause=60)
+    gatherer.add(Location("lab", f"inbox/{number}.mp4") for number in range(MAX_WAITING))
+    client = TestClient(receiver.create_application(gatherer))
     assert client.post("/", json=notification("lab", "inbox/m1.mp4")).status_code == 503
     gatherer.close()
 
 
 def test_a_token_keeps_strangers_out(
-    gatherer: receiver.Arrivals, monkeypatch: pytest.MonkeyPatch
+    gatherer: receiver.ArrivalDebouncer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(receiver.TOKEN, "sesame")
-    client = TestClient(receiver.application(gatherer))
+    monkeypatch.setenv(receiver.TOKEN_VARIABLE, "sesame")
+    client = TestClient(receiver.create_application(gatherer))
     assert client.post("/", json={}).status_code == 401
     assert client.post("/?token=sesam", json={}).status_code == 401
     assert client.post("/", json={}, headers={b"Authorization": b"Bearer \xff"}).status_code == 401
@@ -159,7 +159,7 @@ def test_a_server_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     inbox = Location.parse("s3://lab/inbox/")
     away = {
-        PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api",
+        PREFECT_API_URL: f"http://127.0.0.1:{find_free_port()}/api",
         PREFECT_CLIENT_MAX_RETRIES: 0,
     }
     with temporary_settings(away), pytest.raises(ConnectionError, match="Prefect server"):
@@ -167,7 +167,7 @@ def test_a_server_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_messages_of_a_queue_are_removed_once_they_are_handed_on(
-    object_store: Settings, heard: Heard
+    object_store: StoreSettings, heard: Heard
 ) -> None:
     bucket = f"lab-{uuid4().hex[:8]}"
     url = queue_of(bucket)
@@ -179,7 +179,7 @@ def test_messages_of_a_queue_are_removed_once_they_are_handed_on(
             raise failing.pop()
         heard(found)
 
-    gatherer = Gatherer[Location](hand_on, gathered=0, pause=0.1)
+    gatherer = Debouncer[Location](hand_on, gathered=0, pause=0.1)
     stop = threading.Event()
     reader = threading.Thread(target=receiver.read_queue, args=(url, gatherer, stop, 1))
     reader.start()
@@ -193,9 +193,9 @@ def test_messages_of_a_queue_are_removed_once_they_are_handed_on(
 
 
 def test_a_queue_keeps_its_messages_while_nothing_can_be_handed_on(
-    object_store: Settings, monkeypatch: pytest.MonkeyPatch
+    object_store: StoreSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receiver, "PAUSE", 0.0)
+    monkeypatch.setattr(receiver, "RETRY_PAUSE", 0.0)
     bucket, stop = f"lab-{uuid4().hex[:8]}", threading.Event()
     url = queue_of(bucket)
     added: list[Location] = []
@@ -249,11 +249,11 @@ def left_in(url: str) -> tuple[int, int]:
 
 
 def test_what_was_received_is_handed_on_before_the_end(
-    prefect_server: None, object_store: Settings
+    prefect_server: None, object_store: StoreSettings
 ) -> None:
     from prefect.settings import PREFECT_API_URL
 
-    port, inbox = free_port(), f"s3://lab/{uuid4().hex}/"
+    port, inbox = find_free_port(), f"s3://lab/{uuid4().hex}/"
     child = subprocess.Popen(
         [sys.executable, "-m", "deployments.receiver", "--port", str(port), "--inbox", inbox],
         cwd=ROOT,

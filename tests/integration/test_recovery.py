@@ -22,18 +22,26 @@ from prefect.states import (
     Scheduled,
 )
 
-from deployments.deploy import POOL, reconcile_pool
+from deployments.deploy import POOL_NAME, reconcile_pool
 from tasks.recovery import lost_runs, restart
 from tasks.recovery.lost_runs import NO_HEARTBEAT_MESSAGE, is_alive
 from tasks.recovery.restart import recover_run, recover_runs
-from tests.integration.lab import as_client, deploy_stub, emit, eventually, names, put, states
+from tests.integration.lab import (
+    connect_as_client,
+    deploy_stub,
+    emit_event,
+    read_states,
+    set_states,
+    state_names,
+    wait_until_found,
+)
 
 RESTARTS = 2
 
 
 @pytest.fixture(scope="module")
 def client(lab_server: dict[str, str]) -> Iterator[SyncPrefectClient]:
-    with as_client(lab_server) as client:
+    with connect_as_client(lab_server) as client:
         reconcile_pool(client, "process")
         yield client
 
@@ -50,7 +58,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(client: SyncPrefectClient) -> FlowRun:
     """A run that a worker has started."""
     run = client.create_flow_run_from_deployment(deploy_stub(client))
-    put(client, run, Pending(), Running())
+    set_states(client, run, Pending(), Running())
     return run
 
 
@@ -63,7 +71,7 @@ def now_is(client: SyncPrefectClient, run: FlowRun) -> tuple[str, str]:
 def test_a_crashed_run_is_started_again_and_says_why(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
-    put(client, run, Crashed(message="Process exited with status code: -9."))
+    set_states(client, run, Crashed(message="Process exited with status code: -9."))
     assert "1 of at most 2" in str(recover_run(client, run, RESTARTS))
     name, message = now_is(client, run)
     assert name == "AwaitingRetry"
@@ -74,19 +82,19 @@ def test_a_crashed_run_is_started_again_and_says_why(
 
 
 def test_many_looks_at_once_start_it_once(client: SyncPrefectClient, run: FlowRun) -> None:
-    put(client, run, Crashed())
+    set_states(client, run, Crashed())
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda _: recover_run(client, run, RESTARTS), range(8)))
     assert len([sentence for sentence in done if sentence]) == 1
-    assert names(states(client, run)).count("AwaitingRetry") == 1
+    assert state_names(read_states(client, run)).count("AwaitingRetry") == 1
 
 
 def test_it_is_given_up_after_so_many_times(client: SyncPrefectClient, run: FlowRun) -> None:
     for _ in range(RESTARTS):
-        put(client, run, Crashed())
+        set_states(client, run, Crashed())
         recover_run(client, run, RESTARTS)
-        put(client, run, Pending(), Running())
-    put(client, run, Crashed(message="Out of memory."))
+        set_states(client, run, Pending(), Running())
+    set_states(client, run, Crashed(message="Out of memory."))
     recover_run(client, run, RESTARTS)
     name, message = now_is(client, run)
     assert name == "Failed"
@@ -96,10 +104,12 @@ def test_it_is_given_up_after_so_many_times(client: SyncPrefectClient, run: Flow
 
 def test_a_retry_by_hand_counts_anew(client: SyncPrefectClient, run: FlowRun) -> None:
     for _ in range(RESTARTS + 1):
-        put(client, run, Crashed())
+        set_states(client, run, Crashed())
         recover_run(client, run, RESTARTS)
     assert now_is(client, run)[0] == "Failed"
-    put(client, run, AwaitingRetry(message="Retry from the UI"), Pending(), Running(), Crashed())
+    set_states(
+        client, run, AwaitingRetry(message="Retry from the UI"), Pending(), Running(), Crashed()
+    )
     recover_run(client, run, RESTARTS)
     assert "(1 of at most 2 times)" in now_is(client, run)[1]
 
@@ -107,7 +117,7 @@ def test_a_retry_by_hand_counts_anew(client: SyncPrefectClient, run: FlowRun) ->
 def test_none_is_started_again_where_that_is_not_wanted(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
-    put(client, run, Crashed())
+    set_states(client, run, Crashed())
     recover_run(client, run, 0)
     assert now_is(client, run)[1].startswith("Given up: it crashed once")
 
@@ -116,17 +126,17 @@ def test_none_is_started_again_where_that_is_not_wanted(
 def test_what_did_not_crash_is_left_alone(
     client: SyncPrefectClient, run: FlowRun, state: Any
 ) -> None:
-    put(client, run, state)
-    before = names(states(client, run))
+    set_states(client, run, state)
+    before = state_names(read_states(client, run))
     assert recover_run(client, run, RESTARTS) is None
-    assert names(states(client, run)) == before
+    assert state_names(read_states(client, run)) == before
 
 
 def test_a_run_that_was_only_not_heard_goes_on(client: SyncPrefectClient, run: FlowRun) -> None:
-    put(client, run, Crashed(message=f"{NO_HEARTBEAT_MESSAGE} for 100 s."))
-    emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
-    crash = states(client, run)[-1]
-    eventually(lambda: is_alive(client, run, crash))
+    set_states(client, run, Crashed(message=f"{NO_HEARTBEAT_MESSAGE} for 100 s."))
+    emit_event(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
+    crash = read_states(client, run)[-1]
+    wait_until_found(lambda: is_alive(client, run, crash))
     recover_run(client, run, RESTARTS)
     name, message = now_is(client, run)
     assert name == "Running"
@@ -136,7 +146,7 @@ def test_a_run_that_was_only_not_heard_goes_on(client: SyncPrefectClient, run: F
 def test_a_run_that_is_not_heard_any_more_is_started_again(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
-    put(client, run, Crashed(message=f"{NO_HEARTBEAT_MESSAGE} for 100 s."))
+    set_states(client, run, Crashed(message=f"{NO_HEARTBEAT_MESSAGE} for 100 s."))
     recover_run(client, run, RESTARTS)
     assert now_is(client, run)[0] == "AwaitingRetry"
 
@@ -150,19 +160,19 @@ def take(client: SyncPrefectClient, run: FlowRun, worker: str, kind: str = "proc
 def work(client: SyncPrefectClient, run: FlowRun, worker: str, kind: str = "process") -> None:
     """Let a worker have taken a run, and be there."""
     take(client, run, worker, kind)
-    client.send_worker_heartbeat(POOL, worker, heartbeat_interval_seconds=60)
+    client.send_worker_heartbeat(POOL_NAME, worker, heartbeat_interval_seconds=60)
 
 
 def test_a_worker_that_is_there_says_when_it_has_let_go(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
     work(client, run, "busy")
-    put(client, run, Crashed())
+    set_states(client, run, Crashed())
     assert recover_run(client, client.read_flow_run(run.id), RESTARTS) is None
     related = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
     related["prefect.resource.role"] = "flow-run"
-    emit(client, "prefect.worker.executed-flow-run", "prefect.worker.process.busy", related)
-    eventually(lambda: recover_run(client, client.read_flow_run(run.id), RESTARTS))
+    emit_event(client, "prefect.worker.executed-flow-run", "prefect.worker.process.busy", related)
+    wait_until_found(lambda: recover_run(client, client.read_flow_run(run.id), RESTARTS))
     assert now_is(client, run)[0] == "AwaitingRetry"
 
 
@@ -170,16 +180,16 @@ def test_a_run_that_hangs_is_not_started_beside_itself(
     client: SyncPrefectClient, run: FlowRun
 ) -> None:
     work(client, run, "holds it")
-    put(client, run, Crashed(message=f"{NO_HEARTBEAT_MESSAGE} for 100 s."))
+    set_states(client, run, Crashed(message=f"{NO_HEARTBEAT_MESSAGE} for 100 s."))
     assert recover_run(client, client.read_flow_run(run.id), RESTARTS) is None
     assert now_is(client, run)[0] == "Crashed"
-    put(client, run, Failed())  # or looks of other tests would wait for it
+    set_states(client, run, Failed())  # or looks of other tests would wait for it
 
 
 def test_a_look_finds_ours_alone(client: SyncPrefectClient, run: FlowRun) -> None:
     others = client.create_flow_run_from_deployment(deploy_stub(client, tag="somebody's"))
-    put(client, others, Running(), Crashed())
-    put(client, run, Crashed())
+    set_states(client, others, Running(), Crashed())
+    set_states(client, run, Crashed())
     told = recover_runs(RESTARTS)
     assert any(sentence.startswith(f"{run.name}: Started again") for sentence in told)
     assert now_is(client, others)[0] == "Crashed"
@@ -194,9 +204,9 @@ def test_what_nobody_is_left_to_say_is_said(
     client: SyncPrefectClient, run: FlowRun, state: Any, expected: list[str]
 ) -> None:
     take(client, run, "gone")
-    put(client, run, Crashed(), AwaitingRetry(), state)
+    set_states(client, run, Crashed(), AwaitingRetry(), state)
     recover_runs(RESTARTS)
-    assert names(states(client, run))[-len(expected) :] == expected
+    assert state_names(read_states(client, run))[-len(expected) :] == expected
 
 
 def test_a_run_that_goes_on_without_its_worker_is_left_alone(
@@ -204,8 +214,10 @@ def test_a_run_that_goes_on_without_its_worker_is_left_alone(
 ) -> None:
     take(client, run, "gone")
     heard = datetime.now(UTC)
-    emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
-    eventually(lambda: lost_runs._has_event_since(client, "prefect.flow-run.heartbeat", run, heard))
+    emit_event(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
+    wait_until_found(
+        lambda: lost_runs._has_event_since(client, "prefect.flow-run.heartbeat", run, heard)
+    )
     assert run.id in lost(client)
     monkeypatch.setattr(lost_runs, "state_age", lambda run: timedelta(hours=1))
     monkeypatch.setattr(lost_runs, "LOST_AFTER", timedelta(minutes=1))
@@ -221,10 +233,10 @@ def test_runs_of_all_our_flows_are_found_when_lost_and_only_requests_started_aga
     client: SyncPrefectClient, flow: str
 ) -> None:
     run = client.create_flow_run_from_deployment(deploy_stub(client, flow=flow))
-    put(client, run, Pending())  # and its machine dies, before anybody could say who has it
+    set_states(client, run, Pending())  # and its machine dies, before anybody could say who has it
     assert run.id in lost(client)
     recover_runs(RESTARTS)
-    assert names(states(client, run))[-2:] == ["Pending", "Crashed"]
+    assert state_names(read_states(client, run))[-2:] == ["Pending", "Crashed"]
     assert run.id not in {one.id for one in lost_runs.find_crashed_runs(client)}
 
 
@@ -236,10 +248,10 @@ def test_a_run_that_was_taken_for_lost_while_the_server_was_away_goes_on(
     take(client, run, "not heard yet")
     recover_runs(RESTARTS)
     assert now_is(client, run)[1].startswith(NO_HEARTBEAT_MESSAGE)
-    emit(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
-    eventually(lambda: recover_run(client, run, RESTARTS))
+    emit_event(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
+    wait_until_found(lambda: recover_run(client, run, RESTARTS))
     assert now_is(client, run)[0] == "Running"
-    put(client, run, Completed())
+    set_states(client, run, Completed())
 
 
 def test_a_job_is_not_held_by_the_worker_that_made_it(
@@ -247,10 +259,10 @@ def test_a_job_is_not_held_by_the_worker_that_made_it(
 ) -> None:
     for message in (f"{NO_HEARTBEAT_MESSAGE} for 100 s.", "Job has failed."):
         work(client, run, "in a pod", "kubernetes")
-        put(client, run, Crashed(message=message))
+        set_states(client, run, Crashed(message=message))
         recover_run(client, client.read_flow_run(run.id), RESTARTS)
         assert now_is(client, run)[0] == "AwaitingRetry"
-        put(client, run, Pending(), Running())
+        set_states(client, run, Pending(), Running())
 
 
 def test_a_job_that_has_only_just_crashed_is_given_time_to_end(
@@ -258,15 +270,15 @@ def test_a_job_that_has_only_just_crashed_is_given_time_to_end(
 ) -> None:
     monkeypatch.setattr(lost_runs, "CRASH_SETTLING_TIME", timedelta(hours=1))
     take(client, run, "in a pod", "kubernetes")
-    put(client, run, Crashed())
+    set_states(client, run, Crashed())
     # What its worker says as soon as the job is there may come late.
     related = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
     related["prefect.resource.role"] = "flow-run"
-    emit(client, "prefect.worker.executed-flow-run", "prefect.worker.kubernetes.pod", related)
+    emit_event(client, "prefect.worker.executed-flow-run", "prefect.worker.kubernetes.pod", related)
     said, since = "prefect.worker.executed-flow-run", datetime.now(UTC) - timedelta(hours=1)
-    eventually(lambda: lost_runs._has_event_since(client, said, run, since))
+    wait_until_found(lambda: lost_runs._has_event_since(client, said, run, since))
     assert recover_run(client, client.read_flow_run(run.id), RESTARTS) is None
-    put(client, run, Failed())
+    set_states(client, run, Failed())
 
 
 def test_a_job_that_waits_for_a_gpu_is_not_lost_with_the_worker_that_made_it(
@@ -274,13 +286,13 @@ def test_a_job_that_waits_for_a_gpu_is_not_lost_with_the_worker_that_made_it(
 ) -> None:
     run = client.create_flow_run_from_deployment(deploy_stub(client))
     take(client, run, "replaced", "kubernetes")
-    put(client, run, Pending())
+    set_states(client, run, Pending())
     assert run.id in lost(client)  # nobody has made it a job
     client.update_flow_run(run.id, infrastructure_pid="dlcflow:job")
     assert run.id not in lost(client)
-    put(client, run, Cancelling())
+    set_states(client, run, Cancelling())
     assert run.id not in lost(client)
-    put(client, run, Cancelled())
+    set_states(client, run, Cancelled())
 
 
 def test_a_job_that_was_not_heard_for_long_is_lost_whoever_made_it(
@@ -291,7 +303,7 @@ def test_a_job_that_was_not_heard_for_long_is_lost_whoever_made_it(
     assert run.id not in lost(client)
     monkeypatch.setattr(lost_runs, "LOST_AFTER_WITHOUT_HOLDER", timedelta())
     assert run.id in lost(client)
-    put(client, run, Completed())
+    set_states(client, run, Completed())
 
 
 def test_a_look_takes_the_place_of_those_that_were_due_before_it(

@@ -29,9 +29,9 @@ def copied(name: str, values: dict[str, Any]) -> dict[str, Any]:
 def test_a_second_inbox_works_beside_ours_and_stays(
     prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(definitions.INBOX, "s3://lab/inbox/")
+    monkeypatch.setenv(definitions.INBOX_VARIABLE, "s3://lab/inbox/")
     assert deploy.main([]) == 0
-    whole = yaml.safe_load(definitions.FILE.read_text())
+    whole = yaml.safe_load(definitions.DEPLOYMENTS_FILE.read_text())
     ours = {entry["name"]: entry for entry in whole["deployments"]}
     file = tmp_path / "second.yaml"
     second = {"look-2": ours["inbox"], "arrival-2": ours["pose-estimation-on-arrival"]}

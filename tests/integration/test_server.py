@@ -14,12 +14,12 @@ from urllib.request import Request, urlopen
 import pytest
 
 from deployments import definitions
-from deployments.server import headers
+from deployments.server import build_security_headers
 from tests.integration.conftest import INBOX, Service
 from tests.integration.test_receiver import notification
 from tests.paths import ROOT
-from tests.servers import Prefect, answers, eventually, process
-from tests.stores import free_port
+from tests.servers import PrefectServer, is_answering, run_process, wait_for
+from tests.stores import find_free_port
 
 RUNS = 6
 
@@ -87,43 +87,43 @@ def test_it_asks_nobody(service: Service) -> None:
     ],
 )
 def test_browsers_are_told_whom_to_ask(api: str, store: str | None, directive: str) -> None:
-    assert directive in headers(api, store)["content-security-policy"]
+    assert directive in build_security_headers(api, store)["content-security-policy"]
 
 
-def test_deploying_again_changes_nothing(deployed_service: Prefect) -> None:
+def test_deploying_again_changes_nothing(deployed_service: PrefectServer) -> None:
     ours = deployed_service.post("/deployments/filter", {})
     names = sorted(deployment["name"] for deployment in ours if "dlcflow" in deployment["tags"])
-    assert names == sorted(definitions.MADE)
+    assert names == sorted(definitions.DEPLOYMENT_NAMES)
     automations = [each["name"] for each in deployed_service.post("/automations/filter", {})]
     assert len(automations) == len(set(automations))
     assert "dlcflow: arrival in the inbox" in automations
 
 
-def test_the_next_look_at_the_inbox_is_scheduled(deployed_service: Prefect) -> None:
-    look = eventually(lambda: _runs(deployed_service, "inbox"))[0]
+def test_the_next_look_at_the_inbox_is_scheduled(deployed_service: PrefectServer) -> None:
+    look = wait_for(lambda: _runs(deployed_service, "inbox"))[0]
     assert look["state_type"] == "SCHEDULED"
     assert look["parameters"] == {"inbox": INBOX}
 
 
-def test_an_arrival_starts_a_run(deployed_service: Prefect, tmp_path: Path) -> None:
-    port = free_port()
+def test_an_arrival_starts_a_run(deployed_service: PrefectServer, tmp_path: Path) -> None:
+    port = find_free_port()
     listen = [sys.executable, "-m", "deployments.receiver", "--port", str(port)]
-    environment = {**deployed_service.environment, definitions.INBOX: INBOX}
-    with process(listen, tmp_path / "receiver.log", env=environment):
+    environment = {**deployed_service.environment, definitions.INBOX_VARIABLE: INBOX}
+    with run_process(listen, tmp_path / "receiver.log", env=environment):
         url = f"http://127.0.0.1:{port}/"
-        assert eventually(lambda: answers(url)), (tmp_path / "receiver.log").read_text()
+        assert wait_for(lambda: is_answering(url)), (tmp_path / "receiver.log").read_text()
         body = json.dumps(notification("lab", "inbox/day1/m1.mp4")).encode()
         urlopen(Request(url, body), timeout=60).close()
-        (run,) = eventually(lambda: _runs(deployed_service, "arrival"))
+        (run,) = wait_for(lambda: _runs(deployed_service, "arrival"))
     assert run["parameters"]["locations"] == ["s3://lab/inbox/day1/m1.mp4"]
 
 
-def test_two_workers_do_each_run_once(two_workers: Prefect, tmp_path: Path) -> None:
+def test_two_workers_do_each_run_once(two_workers: PrefectServer, tmp_path: Path) -> None:
     flow = two_workers.post("/flows/", {"name": "once"})["id"]
     deployment = {
         "name": "once",
         "flow_id": flow,
-        "entrypoint": "tests.service_flow.once",
+        "entrypoint": "tests.service_flow.record_process",
         "pull_steps": [],
         "work_pool_name": "gpu",
         "work_queue_name": "bulk",
@@ -139,27 +139,27 @@ def test_two_workers_do_each_run_once(two_workers: Prefect, tmp_path: Path) -> N
         runs = _runs(two_workers, "once")
         return runs if all(run["end_time"] for run in runs) else []
 
-    assert {run["state_type"] for run in eventually(ended)} == {"COMPLETED"}
+    assert {run["state_type"] for run in wait_for(ended)} == {"COMPLETED"}
     done = {file.name: len(file.read_text().splitlines()) for file in tmp_path.iterdir()}
     assert done == dict.fromkeys(names, 1)
 
 
 @pytest.fixture
 def two_workers(
-    deployed_service: Prefect, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Prefect]:
+    deployed_service: PrefectServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PrefectServer]:
     """Process workers that take what lies in the queue for bulk work."""
     logs, environment = tmp_path_factory.mktemp("workers"), dict(deployed_service.environment)
     environment["PREFECT_WORKER_QUERY_SECONDS"] = "1"
     start = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "gpu", "--limit", "2"]
     start += ["--type", "process", "--work-queue", "bulk", "--name"]
     with (
-        process([*start, "one"], logs / "one.log", env=environment),
-        process([*start, "two"], logs / "two.log", env=environment),
+        run_process([*start, "one"], logs / "one.log", env=environment),
+        run_process([*start, "two"], logs / "two.log", env=environment),
     ):
         yield deployed_service
 
 
-def _runs(prefect: Prefect, flow: str) -> list[Any]:
+def _runs(prefect: PrefectServer, flow: str) -> list[Any]:
     found: list[Any] = prefect.post("/flow_runs/filter", {"flows": {"name": {"any_": [flow]}}})
     return found

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.conftest import Service
 from tests.integration.test_browser import QUIET
-from tests.servers import Prefect, Trap, trap
+from tests.servers import PrefectServer, TrapProxy, run_trap_proxy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
@@ -18,13 +18,13 @@ PATIENCE = 60_000  # milliseconds
 
 
 @pytest.fixture(scope="module")
-def outside() -> Iterator[Trap]:
-    with trap() as proxy:
+def outside() -> Iterator[TrapProxy]:
+    with run_trap_proxy() as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="module")
-def browser(outside: Trap) -> Iterator[Any]:
+def browser(outside: TrapProxy) -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -48,7 +48,7 @@ def page(browser: Any, service: Service, request: pytest.FixtureRequest) -> Iter
     context.close()
 
 
-def test_the_proxy_sees_what_a_browser_asks_outside(browser: Any, outside: Trap) -> None:
+def test_the_proxy_sees_what_a_browser_asks_outside(browser: Any, outside: TrapProxy) -> None:
     page = browser.new_page()
     with pytest.raises(Exception, match="ERR_"):
         page.goto("https://example.org/")
@@ -57,7 +57,7 @@ def test_the_proxy_sees_what_a_browser_asks_outside(browser: Any, outside: Trap)
 
 
 def test_every_page_shows_its_content_and_asks_nobody(
-    page: Any, service: Service, deployed_service: Prefect, outside: Trap
+    page: Any, service: Service, deployed_service: PrefectServer, outside: TrapProxy
 ) -> None:
     outside.caught.clear()
     errors: list[str] = []
@@ -74,7 +74,7 @@ def test_every_page_shows_its_content_and_asks_nobody(
     assert left == []
 
 
-def _pages(prefect: Prefect) -> dict[str, str]:
+def _pages(prefect: PrefectServer) -> dict[str, str]:
     """What each page must show, by its path."""
     form = prefect.get("/deployments/name/pose-estimation/pose-estimation")["id"]
     flow = prefect.post("/flows/", {"name": "shown"})["id"]

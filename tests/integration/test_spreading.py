@@ -29,7 +29,7 @@ from tasks.spread.request_run import (
 )
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
-from tests.records import a_failed_movie
+from tests.records import example_failed_movie
 
 MODEL = InputObject(location="/m.zip", size=1, etag="e", version=None, sha256=None)
 
@@ -84,7 +84,7 @@ def state_of(client: SyncPrefectClient, run: UUID | None) -> Any:
 
 
 def hand_over(errand: SpreadMovie, **changes: Any) -> MovieRecord:
-    failed = a_failed_movie(errand.movie.name, errand.movie.number, **changes)
+    failed = example_failed_movie(errand.movie.name, errand.movie.number, **changes)
     errand.handover_location.path.parent.mkdir(parents=True, exist_ok=True)
     write_handover(failed, errand.handover_location.path)
     return failed

@@ -19,7 +19,7 @@ from tasks.processes.stage_process import StageProcess
 from tests import tensorflow_models
 from tests.integration import deeplabcut_api
 from tests.movie_files import write_movie
-from tests.paths import SHARED, needs_shared
+from tests.paths import SHARED_FOLDER, needs_shared_data
 from tests.tensorflow_models import needs_tensorflow
 
 pytestmark = needs_tensorflow
@@ -67,7 +67,7 @@ def movie(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def models(folder: Path, deeplabcut: StageProcess) -> dict[int, Path]:
     """Model archives by their batch size."""
-    write = tensorflow_models.write_zip
+    write = tensorflow_models.write_tensorflow_zip
     return {size: deeplabcut.call(write, folder / f"{size}.zip", size) for size in (1, BATCH)}
 
 
@@ -166,14 +166,14 @@ def test_weights_that_do_not_fit_are_refused_in_a_sentence(
     assert "\n" not in str(raised.value)
 
 
-@needs_shared
+@needs_shared_data
 def test_poses_of_a_real_movie_are_those_of_analyze_videos(
     process: StageProcess, tmp_path: Path
 ) -> None:
     scorer = "DLC_mobnet_35_openfieldOct30shuffle1_1200"
-    truth = SHARED / "truth" / "openfield-tensorflow" / f"openfield-300{scorer}"
-    model = SHARED / "models" / "openfield-tensorflow.zip"
-    found = run(process, model, SHARED / "movies" / "openfield-300.mp4", None, tmp_path)
+    truth = SHARED_FOLDER / "truth" / "openfield-tensorflow" / f"openfield-300{scorer}"
+    model = SHARED_FOLDER / "models" / "openfield-tensorflow.zip"
+    found = run(process, model, SHARED_FOLDER / "movies" / "openfield-300.mp4", None, tmp_path)
     raw = read_poses(found)
     assert set(raw.dtypes) == {np.dtype(np.float64)}
     assert_same(raw, Path(f"{truth}.h5"))

@@ -57,7 +57,7 @@ def y_of(table: pd.DataFrame, individual: str) -> list[float]:
 
 
 def test_animals_that_walk_side_by_side_keep_their_tracks(process: StageProcess) -> None:
-    table, told = process.call(torch_child.tracked, found([2] * 30), TRACKING)
+    table, told = process.call(torch_child.track_predictions, found([2] * 30), TRACKING)
     assert {frozenset(y_of(table, name)) for name in ("one", "two")} == {
         frozenset({30.0}),
         frozenset({120.0}),
@@ -66,14 +66,16 @@ def test_animals_that_walk_side_by_side_keep_their_tracks(process: StageProcess)
 
 
 def test_identities_say_which_animal_is_which(process: StageProcess) -> None:
-    table, told = process.call(torch_child.tracked, found([2] * 30, identity=True), TRACKING)
+    table, told = process.call(
+        torch_child.track_predictions, found([2] * 30, identity=True), TRACKING
+    )
     assert (set(y_of(table, "one")), set(y_of(table, "two"))) == ({30.0}, {120.0})
     assert told == ()
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3, 9])
 def test_few_frames_are_tracked_with_a_warning(process: StageProcess, frames: int) -> None:
-    table, told = process.call(torch_child.tracked, found([2] * frames), TRACKING)
+    table, told = process.call(torch_child.track_predictions, found([2] * frames), TRACKING)
     assert len(table) == frames
     assert table.notna().to_numpy().all()
     assert all(len(set(y_of(table, name))) == 1 for name in ("one", "two"))
@@ -82,21 +84,23 @@ def test_few_frames_are_tracked_with_a_warning(process: StageProcess, frames: in
 
 
 def test_an_animal_that_is_never_there_is_named(process: StageProcess) -> None:
-    table, told = process.call(torch_child.tracked, found([1] * 30), TRACKING)
+    table, told = process.call(torch_child.track_predictions, found([1] * 30), TRACKING)
     assert set(y_of(table, "one")) == {30.0}
     assert np.isnan(y_of(table, "two")).all()
     assert told == ("no track was found for two",)
 
 
 def test_frames_at_either_end_without_an_animal_have_rows(process: StageProcess) -> None:
-    table, told = process.call(torch_child.tracked, found([0] * 3 + [2] * 20 + [0] * 4), TRACKING)
+    table, told = process.call(
+        torch_child.track_predictions, found([0] * 3 + [2] * 20 + [0] * 4), TRACKING
+    )
     assert table.index.tolist() == list(range(27))
     assert table.notna().all(axis=1).tolist() == [False] * 3 + [True] * 20 + [False] * 4
     assert told == ()
 
 
 def test_no_animal_at_all_is_told(process: StageProcess) -> None:
-    table, told = process.call(torch_child.tracked, found([0] * 20), TRACKING)
+    table, told = process.call(torch_child.track_predictions, found([0] * 20), TRACKING)
     assert table.shape == (20, 2 * len(PARTS) * 3)
     assert table.isna().to_numpy().all()
     assert told == ("no animal is found in any frame",)
@@ -108,7 +112,7 @@ def test_the_arena_is_there_without_an_animal(process: StageProcess) -> None:
         for one in found([0] * 20)
     ]
     arena = TrackingSettings("DLC", PARTS, ("door",), ("one", "two"), "ellipse", INFERENCE)
-    table, told = process.call(torch_child.tracked, predictions, arena)
+    table, told = process.call(torch_child.track_predictions, predictions, arena)
     assert table["DLC", "single", "door", "x"].tolist() == [0.5] * 20
     assert table.shape == (20, 2 * len(PARTS) * 3 + 3)
     assert told == ("no animal is found in any frame",)

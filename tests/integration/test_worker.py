@@ -11,15 +11,15 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
+from deployments.worker import create_workers as workers_of
 from deployments.worker import main
-from deployments.worker import workers as workers_of
 from tests.integration.lab import (
-    as_client,
-    deploy_plainly,
+    connect_as_client,
     deploy_stub,
-    eventually,
-    names,
-    states,
+    deploy_without_inbox,
+    read_states,
+    state_names,
+    wait_until_found,
 )
 from tests.paths import ROOT
 
@@ -29,8 +29,8 @@ LONG = 300.0
 
 @pytest.fixture(scope="module")
 def client(lab_server: dict[str, str]) -> Iterator[SyncPrefectClient]:
-    with as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
-        deploy_plainly(client, patch)
+    with connect_as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
+        deploy_without_inbox(client, patch)
         yield client
 
 
@@ -95,7 +95,7 @@ def process(marks: Path, number: int = 0) -> int:
         found = sorted(marks.glob("*.started"), key=lambda path: path.stat().st_mtime)
         return found if len(found) > number and found[number].read_text() else []
 
-    return int(eventually(started)[number].read_text())
+    return int(wait_until_found(started)[number].read_text())
 
 
 def test_a_killed_run_is_started_again(
@@ -104,9 +104,9 @@ def test_a_killed_run_is_started_again(
     run = start(client, marks, LONG)
     os.kill(process(marks), signal.SIGKILL)
     end(marks)
-    eventually(lambda: is_in(client, run, "Completed"))
-    told = states(client, run)
-    assert names(told).count("AwaitingRetry") == 1
+    wait_until_found(lambda: is_in(client, run, "Completed"))
+    told = read_states(client, run)
+    assert state_names(told).count("AwaitingRetry") == 1
     assert len(list(marks.glob("*.started"))) == 2
     assert len(list(marks.glob("*.ended"))) == 1
     assert any("1 of at most 3 times" in (state.message or "") for state in told)
@@ -122,10 +122,10 @@ def test_service_runs_wait_for_nobody_and_the_end_waits_for_all(
     process(marks)
     waits = start(client, tmp_path_factory.mktemp("waits"), 0.0)
     light = start(client, tmp_path_factory.mktemp("light"), 0.0, "service")
-    eventually(lambda: is_in(client, light, "Completed"))
+    wait_until_found(lambda: is_in(client, light, "Completed"))
     assert not any(is_in(client, waits, state) for state in ("Running", "Completed"))
     machine.process.terminate()
-    eventually(lambda: "waiting for those under way" in machine.log.read_text())
+    wait_until_found(lambda: "waiting for those under way" in machine.log.read_text())
     end(marks)
     assert machine.process.wait(120) == 0
     assert is_in(client, busy, "Completed")
@@ -138,7 +138,7 @@ def test_a_second_signal_ends_the_runs_and_they_say_so(
     run = start(client, marks, LONG)
     pid = process(marks)
     machine.process.terminate()
-    eventually(lambda: "waiting for those under way" in machine.log.read_text())
+    wait_until_found(lambda: "waiting for those under way" in machine.log.read_text())
     machine.process.send_signal(signal.SIGINT)
     assert machine.process.wait(120) == 1
     assert not Path(f"/proc/{pid}").exists()
@@ -154,12 +154,12 @@ def test_a_worker_that_ends_is_started_again(
         pids = [int(pid) for pid in children.read_text().split()]
         return pids if len(pids) == len(workers_of(1, {})) else []
 
-    before = eventually(workers)
+    before = wait_until_found(workers)
     os.kill(before[-1], signal.SIGKILL)
-    eventually(lambda: set(workers()) - set(before))
+    wait_until_found(lambda: set(workers()) - set(before))
     assert "starting it" in machine.log.read_text()
     run = start(client, marks, 0.0)
-    eventually(lambda: is_in(client, run, "Completed"))
+    wait_until_found(lambda: is_in(client, run, "Completed"))
 
 
 def test_it_says_what_it_lacks(

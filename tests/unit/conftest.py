@@ -14,7 +14,7 @@ from tasks.pose.network.interface import Loaded
 from tasks.run_data import AnalyzedMovie, CheckedMovie, FetchedInput, MovieSource
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
-from tests.records import a_quality, an_input, an_output
+from tests.records import example_input, example_output, example_quality
 
 SECONDS = np.cumsum(np.random.default_rng(1).random(50))
 
@@ -42,13 +42,13 @@ def analysed(tmp_path: Path) -> AnalyzedMovie:
     location = Location.parse("s3://lab/in/m.mp4")
     return AnalyzedMovie(
         source=MovieSource(3, "m", ObjectInfo(location, 10, "e", None, None, None)),
-        fetched=FetchedInput(folder / "m.mp4", an_input("s3://lab/in/m.mp4")),
+        fetched=FetchedInput(folder / "m.mp4", example_input("s3://lab/in/m.mp4")),
         checked=CheckedMovie("m", folder / "m.mp4", info, (0, 640, 0, 480), 2_500_000),
         found=found,
         poses=folder / "pose_estimates.h5",
-        quality=a_quality(),
+        quality=example_quality(),
         labeled=LabeledMovieResult(50, Fraction(30), {7: folder / "worst-7.jpg"}),
         previews={"trajectory.png": folder / "trajectory.png"},
-        outputs={"labeled.mp4": an_output("s3://lab/out/m/labeled.mp4")},
+        outputs={"labeled.mp4": example_output("s3://lab/out/m/labeled.mp4")},
         seconds={"Fetch movie": 0.5},
     )

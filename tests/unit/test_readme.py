@@ -2,14 +2,14 @@
 
 import re
 
-from tests.docs import README, with_settings
+from tests.docs import README_FILE, insert_settings_table
 from tests.paths import ROOT
 
-TEXT = README.read_text(encoding="utf-8")
+TEXT = README_FILE.read_text(encoding="utf-8")
 
 
 def test_the_settings_table_is_that_of_the_model() -> None:
-    assert with_settings(TEXT) == TEXT, "run `make docs`"
+    assert insert_settings_table(TEXT) == TEXT, "run `make docs`"
 
 
 def test_every_file_that_it_links_to_exists() -> None:

@@ -16,10 +16,10 @@ import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-MEMORY = 600 * 2**20
+MEMORY_LIMIT = 600 * 2**20
 """Bytes of address space that one archive may take, on top of what the imports have."""
 
-SECONDS = 20
+CPU_LIMIT_SECONDS = 20
 """Processor seconds that one archive may take."""
 
 
@@ -27,36 +27,36 @@ def main(cases: Path, warm_up: int) -> None:
     for number, name in enumerate(sys.stdin.read().splitlines()):
         if number == warm_up:
             limit_memory()
-        watch.allowed = str(project_of(cases / name).resolve())
+        watch.allowed = str(project_folder(cases / name).resolve())
         limit_processor()
-        print(json.dumps(result_of(cases / name, watched=number >= warm_up)), flush=True)
+        print(json.dumps(open_case(cases / name, watched=number >= warm_up)), flush=True)
 
 
-def project_of(case: Path) -> Path:
+def project_folder(case: Path) -> Path:
     return case / "scratch" / "project"
 
 
 def limit_memory() -> None:
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_LIMIT, used + MEMORY_LIMIT))
 
 
 def limit_processor() -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    seconds = int(used.ru_utime + used.ru_stime) + SECONDS
+    seconds = int(used.ru_utime + used.ru_stime) + CPU_LIMIT_SECONDS
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
-def result_of(case: Path, *, watched: bool) -> dict[str, Any]:
+def open_case(case: Path, *, watched: bool) -> dict[str, Any]:
     from tasks.errors import BadInput
     from tasks.pose.model.archive import open_model
 
-    before = peak_since(reset=True)
+    before = read_peak_memory(reset=True)
     started = time.process_time()
     watch.on = watched
     result: dict[str, Any] = {"name": case.name}
     try:
-        model = open_model(case / "m.zip", "m.zip", project_of(case))
+        model = open_model(case / "m.zip", "m.zip", project_folder(case))
         result |= {"outcome": "opened", "repairs": model.repairs + model.warnings}
     except BadInput as error:
         result |= {"outcome": "refused", "message": str(error)}
@@ -65,10 +65,10 @@ def result_of(case: Path, *, watched: bool) -> dict[str, Any]:
     watch.on = False
     result |= {"seen": watch.seen[:], "seconds": time.process_time() - started}
     watch.seen.clear()
-    return result | {"bytes": peak_since(reset=False) - before}
+    return result | {"bytes": read_peak_memory(reset=False) - before}
 
 
-def peak_since(*, reset: bool) -> int:
+def read_peak_memory(*, reset: bool) -> int:
     """The most memory in use since the last reset, in bytes."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")

@@ -15,7 +15,7 @@ from tests.watch.hook import Watch
 _watch = Watch(code=False)
 
 
-def load_watched(project: Path) -> tuple[str, list[str]]:
+def load_under_watch(project: Path) -> tuple[str, list[str]]:
     """Load a project's model past our own look at its weights.
 
     Returns:
@@ -32,7 +32,7 @@ def load_watched(project: Path) -> tuple[str, list[str]]:
     return "", _watch.seen
 
 
-def unpickle_watched(snapshot: Path) -> list[str]:
+def unpickle_under_watch(snapshot: Path) -> list[str]:
     """Load a snapshot as PyTorch does where it is told to trust it."""
     import torch
 
@@ -44,26 +44,26 @@ def unpickle_watched(snapshot: Path) -> list[str]:
     return _watch.seen
 
 
-def load_measured(project: Path) -> tuple[str, float]:
+def measure_load(project: Path) -> tuple[str, float]:
     """Load a project's model.
 
     Returns:
         Why it is refused, and the megabytes that its loading took beside those taken before.
     """
     Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is taken now
-    before = _peak()
+    before = _read_peak_megabytes()
     try:
         estimate.preload_model(project, "cpu")
     except BadInput as error:
-        return str(error), _peak() - before
-    return "", _peak() - before
+        return str(error), _read_peak_megabytes() - before
+    return "", _read_peak_megabytes() - before
 
 
-def _peak() -> float:
+def _read_peak_megabytes() -> float:
     (line,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(line) / 1024
 
 
-def batch_sizes(project: Path, rows: int, columns: int) -> int:
+def read_batch_size(project: Path, rows: int, columns: int) -> int:
     """Frames of a size that go to a project's network at a time."""
     return load_network(project, "cpu").batch_size(np.zeros((rows, columns, 3), np.uint8))

@@ -18,18 +18,18 @@ import yaml
 from deployments.demo.assets.mouse import BODY_PARTS
 from tasks.processes.environment import SMALL_HEAP
 
-FOLDER = Path(__file__).parents[1]
-MOVIE = FOLDER / "mouse-openfield.mp4"
-TRUTH = FOLDER / "mouse-openfield.truth.csv"
-MODEL = FOLDER / "mouse-openfield-model.zip"
+DEMO_FOLDER = Path(__file__).parents[1]
+MOVIE_FILE = DEMO_FOLDER / "mouse-openfield.mp4"
+TRUTH_FILE = DEMO_FOLDER / "mouse-openfield.truth.csv"
+MODEL_FILE = DEMO_FOLDER / "mouse-openfield-model.zip"
 
 
-def measure() -> None:
+def measure_accuracy() -> None:
     """Print the accuracy, from a process whose heap does not grow."""
     subprocess.run([sys.executable, "-m", __name__], env=os.environ | SMALL_HEAP, check=True)
 
 
-def analyse(work: Path) -> tuple[pd.DataFrame, float]:
+def analyze_demo_movie(work: Path) -> tuple[pd.DataFrame, float]:
     """Run DeepLabCut's own analysis on the demo movie, in an empty folder.
 
     Returns:
@@ -37,21 +37,21 @@ def analyse(work: Path) -> tuple[pd.DataFrame, float]:
     """
     import deeplabcut  # noqa: PLC0415 - ten seconds
 
-    with zipfile.ZipFile(MODEL) as archive:
+    with zipfile.ZipFile(MODEL_FILE) as archive:
         archive.extractall(work)
     config = work / "config.yaml"
     settings = yaml.safe_load(config.read_text()) | {"project_path": str(work)}
     config.write_text(yaml.safe_dump(settings, sort_keys=False))
-    movie = shutil.copy(MOVIE, work)
+    movie = shutil.copy(MOVIE_FILE, work)
     begun = time.monotonic()
     scorer = deeplabcut.analyze_videos(str(config), [str(movie)], device="cpu")
     seconds = time.monotonic() - begun
-    found = pd.read_hdf(work / f"{MOVIE.stem}{scorer}.h5")
+    found = pd.read_hdf(work / f"{MOVIE_FILE.stem}{scorer}.h5")
     assert isinstance(found, pd.DataFrame)
     return found.droplevel("scorer", axis=1), seconds
 
 
-def compare(found: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+def summarize_errors(found: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Summarise errors: a row for each body part, in pixels and shares of the frames."""
     rows = {}
     for part in BODY_PARTS:
@@ -70,10 +70,10 @@ def compare(found: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     """Analyse, compare and print."""
-    truth = pd.read_csv(TRUTH)
+    truth = pd.read_csv(TRUTH_FILE)
     with tempfile.TemporaryDirectory() as work:
-        found, seconds = analyse(Path(work).resolve())
-    print(compare(found, truth).to_string())
+        found, seconds = analyze_demo_movie(Path(work).resolve())
+    print(summarize_errors(found, truth).to_string())
     print(f"{len(found)} frames in {seconds:.0f} s: {len(found) / seconds:.1f} frames per second")
 
 

@@ -39,7 +39,7 @@ class Arena:
         return points @ rotation + self.centre
 
 
-def build(rng: np.random.Generator) -> Arena:
+def build_arena(rng: np.random.Generator) -> Arena:
     """Build an arena: place, lamp, dirt and colours are drawn from `rng`."""
     centre = np.array([WIDTH / 2, HEIGHT / 2]) + rng.uniform((-14, -3), (14, 3))
     lamp = rng.uniform(0, 2 * np.pi)
@@ -52,34 +52,34 @@ def build(rng: np.random.Generator) -> Arena:
         half=float(rng.uniform(200, 206)),
         light=light / np.linalg.norm(light),
     )
-    _paint(arena, rng)
+    _paint_arena(arena, rng)
     return arena
 
 
-def _paint(arena: Arena, rng: np.random.Generator) -> None:
+def _paint_arena(arena: Arena, rng: np.random.Generator) -> None:
     """Fill the arena's picture and brightness."""
-    outwards, side = _walls(arena, rng)
-    floor = _floor(arena, rng)
-    picture = _smooth(_join(floor, arena, outwards, side, rng), 0.6 * _OVERSAMPLING)
+    outwards, side = _compute_walls(arena, rng)
+    floor = _paint_floor(arena, rng)
+    picture = _blur_image(_compose_picture(floor, arena, outwards, side, rng), 0.6 * _OVERSAMPLING)
     small = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
-    arena.brightness[:] = _illumination(arena, rng)
+    arena.brightness[:] = _compute_illumination(arena, rng)
     arena.picture[:] = small * arena.brightness[..., None]
 
 
-def _grid() -> tuple[Floats, Floats]:
+def _make_grid() -> tuple[Floats, Floats]:
     """Pixel coordinates x and y of the oversampled picture, each (960, 1280)."""
     y, x = np.mgrid[: HEIGHT * _OVERSAMPLING, : WIDTH * _OVERSAMPLING].astype(np.float32)
     shift = (_OVERSAMPLING - 1) / 2
     return (x - shift) / _OVERSAMPLING, (y - shift) / _OVERSAMPLING
 
 
-def _walls(arena: Arena, rng: np.random.Generator) -> tuple[Floats, npt.NDArray[np.int64]]:
+def _compute_walls(arena: Arena, rng: np.random.Generator) -> tuple[Floats, npt.NDArray[np.int64]]:
     """Say how far out of the floor each pixel lies, and over which of the four walls.
 
     Returns:
         0 at the floor's edge and 1 at the walls' upper rim, (960, 1280), and the wall's number.
     """
-    x, y = _grid()
+    x, y = _make_grid()
     dx, dy = x - arena.centre[0], y - arena.centre[1]
     cos, sin = np.cos(arena.tilt), np.sin(arena.tilt)
     u, v = dx * cos + dy * sin, dy * cos - dx * sin
@@ -91,33 +91,35 @@ def _walls(arena: Arena, rng: np.random.Generator) -> tuple[Floats, npt.NDArray[
     return shares.max(axis=0).astype(np.float32), shares.argmax(axis=0)
 
 
-def _floor(arena: Arena, rng: np.random.Generator) -> Floats:
+def _paint_floor(arena: Arena, rng: np.random.Generator) -> Floats:
     """Paint the floor without its walls: (960, 1280, 3)."""
     base = rng.uniform(178, 204) + np.array([3.0, 1.5, -2.0]) * rng.uniform(-1, 1.6)
     shape = (HEIGHT * _OVERSAMPLING, WIDTH * _OVERSAMPLING)
-    grain = 1 + 0.012 * _blotches(rng, shape, 120) + 0.005 * _blotches(rng, shape, 14)
-    grain += 0.008 * _blotches(rng, shape, 1.5)
+    grain = (
+        1 + 0.012 * _make_blotch_noise(rng, shape, 120) + 0.005 * _make_blotch_noise(rng, shape, 14)
+    )
+    grain += 0.008 * _make_blotch_noise(rng, shape, 1.5)
     floor = grain[..., None] * base.astype(np.float32)
-    _scratch(floor, rng)
-    _soil(floor, arena, rng)
+    _add_scratches(floor, rng)
+    _add_dirt(floor, arena, rng)
     return floor
 
 
-def _blotches(rng: np.random.Generator, shape: tuple[int, int], size: float) -> Floats:
+def _make_blotch_noise(rng: np.random.Generator, shape: tuple[int, int], size: float) -> Floats:
     """Smooth noise of unit variance, blotches of `size` oversampled pixels."""
     step = max(1, int(size / 3))
     few = (shape[0] // step + 2, shape[1] // step + 2)
-    coarse = _smooth(rng.standard_normal(few, dtype=np.float32), size / step)
+    coarse = _blur_image(rng.standard_normal(few, dtype=np.float32), size / step)
     fine = cv2.resize(coarse / coarse.std(), shape[::-1], interpolation=cv2.INTER_CUBIC)
     return np.asarray(fine, dtype=np.float32)
 
 
-def _smooth(image: Floats, sigma: float) -> Floats:
+def _blur_image(image: Floats, sigma: float) -> Floats:
     """Gaussian blur, `sigma` in pixels."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), dtype=np.float32)
 
 
-def _scratch(floor: Floats, rng: np.random.Generator) -> None:
+def _add_scratches(floor: Floats, rng: np.random.Generator) -> None:
     """Add the fine scratches that years of wiping leave."""
     layer = np.zeros(floor.shape[:2], dtype=np.float32)
     for _ in range(int(rng.integers(50, 90))):
@@ -130,21 +132,25 @@ def _scratch(floor: Floats, rng: np.random.Generator) -> None:
     floor += layer[..., None]
 
 
-def _soil(floor: Floats, arena: Arena, rng: np.random.Generator) -> None:
+def _add_dirt(floor: Floats, arena: Arena, rng: np.random.Generator) -> None:
     """Add smudges, crumbs of bedding and droppings, in place."""
     for _ in range(int(rng.integers(5, 10))):
-        _stain(floor, _spot(arena, rng), float(rng.uniform(6, 22)), rng)
+        _draw_stain(floor, _choose_spot(arena, rng), float(rng.uniform(6, 22)), rng)
     for _ in range(int(rng.integers(14, 34))):
-        _flake(floor, _spot(arena, rng), rng)
+        _draw_wood_shaving(floor, _choose_spot(arena, rng), rng)
     for _ in range(int(rng.integers(40, 120))):
         colour = np.full(3, rng.uniform(90, 150)) + np.array([12, 4, -10])
-        _grain(floor, _spot(arena, rng), rng.uniform((0.3, 0.25), (0.8, 0.5)), colour, rng)
+        _draw_crumb(
+            floor, _choose_spot(arena, rng), rng.uniform((0.3, 0.25), (0.8, 0.5)), colour, rng
+        )
     for _ in range(int(rng.integers(3, 8))):
         colour = np.array([62, 50, 40]) * rng.uniform(0.8, 1.2)
-        _grain(floor, _spot(arena, rng), rng.uniform((3.0, 1.3), (3.9, 1.7)), colour, rng)
+        _draw_crumb(
+            floor, _choose_spot(arena, rng), rng.uniform((3.0, 1.3), (3.9, 1.7)), colour, rng
+        )
 
 
-def _flake(floor: Floats, spot: Floats, rng: np.random.Generator) -> None:
+def _draw_wood_shaving(floor: Floats, spot: Floats, rng: np.random.Generator) -> None:
     """Draw one wood shaving, an uneven sliver of 2 to 6 pixels, with its shadow."""
     angles = np.sort(rng.uniform(0, 2 * np.pi, size=7))
     slim, turn = rng.uniform(0.3, 0.7), rng.uniform(0, np.pi)
@@ -158,22 +164,24 @@ def _flake(floor: Floats, spot: Floats, rng: np.random.Generator) -> None:
         cv2.fillPoly(floor, [points], paint.tolist(), cv2.LINE_AA, 3)
 
 
-def _spot(arena: Arena, rng: np.random.Generator) -> Floats:
+def _choose_spot(arena: Arena, rng: np.random.Generator) -> Floats:
     """A place on the floor, rather near the walls, in oversampled pixels."""
     place = np.sign(rng.uniform(-1, 1, 2)) * rng.uniform(0, 1, 2) ** 0.6 * (arena.half - 5)
     return arena.to_pixels(place.astype(np.float32)) * _OVERSAMPLING
 
 
-def _stain(floor: Floats, spot: Floats, size: float, rng: np.random.Generator) -> None:
+def _draw_stain(floor: Floats, spot: Floats, size: float, rng: np.random.Generator) -> None:
     """Darken a soft blotch of `size` pixels."""
     mask = np.zeros(floor.shape[:2], dtype=np.float32)
     axes = (int(size * _OVERSAMPLING), int(size * _OVERSAMPLING * rng.uniform(0.4, 0.9)))
     centre = (int(spot[0]), int(spot[1]))
     cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
-    floor *= 1 - 0.05 * _smooth(mask, size * 0.5)[..., None] * np.array([0.8, 1.0, 1.5], np.float32)
+    floor *= 1 - 0.05 * _blur_image(mask, size * 0.5)[..., None] * np.array(
+        [0.8, 1.0, 1.5], np.float32
+    )
 
 
-def _grain(
+def _draw_crumb(
     floor: Floats,
     spot: Floats,
     axes: npt.NDArray[np.float64],
@@ -190,7 +198,7 @@ def _grain(
         cv2.ellipse(floor, place, size, angle, 0, 360, paint, -1, cv2.LINE_AA, 3)
 
 
-def _join(
+def _compose_picture(
     floor: Floats,
     arena: Arena,
     outwards: Floats,
@@ -201,7 +209,7 @@ def _join(
     facing = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]]) @ arena.light[:2]
     bright = rng.uniform(150, 172) * (1 + 0.3 * facing)
     wall = (bright[side] * (0.82 + 0.22 * outwards)).astype(np.float32)
-    room = rng.uniform(42, 66) + 5 * _blotches(rng, outwards.shape, 160)
+    room = rng.uniform(42, 66) + 5 * _make_blotch_noise(rng, outwards.shape, 160)
     corner = 1 - 0.2 * np.exp(np.minimum(outwards, 0) * 2.2)
     picture = floor * corner[..., None]
     for begin, paint in ((0.0, wall), (1.0, bright[side] * 1.12), (1.16, room)):
@@ -210,7 +218,7 @@ def _join(
     return picture.astype(np.float32)
 
 
-def _illumination(arena: Arena, rng: np.random.Generator) -> Floats:
+def _compute_illumination(arena: Arena, rng: np.random.Generator) -> Floats:
     """Uneven light: a gradient from the lamp, its pool on the floor, and the lens, (480, 640)."""
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     dx, dy = (x - WIDTH / 2) / WIDTH, (y - HEIGHT / 2) / WIDTH

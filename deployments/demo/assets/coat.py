@@ -42,7 +42,9 @@ class Coat:
     skin: Floats
     tail_root: Floats
 
-    def look_up(self, along: Floats, aside: Floats, tailwards: Floats, light: Floats) -> Floats:
+    def shade_pixels(
+        self, along: Floats, aside: Floats, tailwards: Floats, light: Floats
+    ) -> Floats:
         """Draw the part of the mouse that lies at each pixel.
 
         Args:
@@ -55,42 +57,44 @@ class Coat:
             Premultiplied RGB, 0 to 255, and alpha, 0 to 1: (height, width, 4).
         """
         x, y = (aside + _ASIDE) * _SAMPLES, (along - _FIRST) * _SAMPLES
-        colour = _sample(self.colour, x, y)
-        normal = _sample(self.relief, x, y)
-        extra = _sample(np.dstack([self.cover, self.gloss]), x, y)
+        colour = _sample_texture(self.colour, x, y)
+        normal = _sample_texture(self.relief, x, y)
+        extra = _sample_texture(np.dstack([self.cover, self.gloss]), x, y)
         east = normal[..., 0] * tailwards[..., 0] + normal[..., 1] * tailwards[..., 1]
         south = normal[..., 0] * tailwards[..., 1] - normal[..., 1] * tailwards[..., 0]
-        lit = _lit(east, south, normal[..., 2], light)
+        lit = _compute_diffuse_light(east, south, normal[..., 2], light)
         half = light + np.array([0, 0, 1], dtype=np.float32)
-        shine = _lit(east, south, normal[..., 2], half / np.linalg.norm(half)) ** 14
+        shine = (
+            _compute_diffuse_light(east, south, normal[..., 2], half / np.linalg.norm(half)) ** 14
+        )
         glow = extra[..., 1] * shine
-        rgb = colour * (0.42 + 0.72 * lit)[..., None] + glow[..., None] * _SHEEN
+        rgb = colour * (0.42 + 0.72 * lit)[..., None] + glow[..., None] * _GLOSS_COLOR
         return np.dstack([rgb * extra[..., :1], extra[..., 0]]).astype(np.float32)
 
 
-_SHEEN = np.array([1.0, 0.97, 0.93], dtype=np.float32)
+_GLOSS_COLOR = np.array([1.0, 0.97, 0.93], dtype=np.float32)
 
 
-def _sample(texture: Floats, x: Floats, y: Floats) -> Floats:
+def _sample_texture(texture: Floats, x: Floats, y: Floats) -> Floats:
     """Read a texture between its samples; outside it is empty."""
     return np.asarray(cv2.remap(texture, x, y, cv2.INTER_LINEAR), dtype=np.float32)
 
 
-def _lit(east: Floats, south: Floats, up: Floats, light: Floats) -> Floats:
+def _compute_diffuse_light(east: Floats, south: Floats, up: Floats, light: Floats) -> Floats:
     """Lambert's cosine, never negative."""
     return np.asarray(
         np.maximum(east * light[0] + south * light[1] + up * light[2], 0), dtype=np.float32
     )
 
 
-def build(rng: np.random.Generator) -> Coat:
+def build_coat(rng: np.random.Generator) -> Coat:
     """Draw a mouse: black to grey-brown."""
-    along, aside = _coordinates()
-    fur = _fur(rng, along.shape)
+    along, aside = _make_coordinates()
+    fur = _make_fur(rng, along.shape)
     width = np.interp(along, _OUTLINE[:, 0], _OUTLINE[:, 1]) * rng.uniform(0.95, 1.06)
-    ears = [_ear(along, aside, place) for place in (LEFT_EAR, RIGHT_EAR)]
-    height = _height(along, aside, width)
-    colour = _fur_colour(rng, aside / np.maximum(width, 1), fur)
+    ears = [_compute_ear(along, aside, place) for place in (LEFT_EAR, RIGHT_EAR)]
+    height = _compute_height(along, aside, width)
+    colour = _compute_fur_color(rng, aside / np.maximum(width, 1), fur)
     skin = np.array([134, 114, 107]) * rng.uniform(0.85, 1.1)
     gloss = np.maximum(0.0, 30 * (1 + 0.45 * fur))
     cover = np.clip((width - np.abs(aside) + 0.4 * fur) / 1.1 + 0.5, 0, 1)
@@ -98,19 +102,19 @@ def build(rng: np.random.Generator) -> Coat:
     for ear in ears:
         height, cover = _add_ear(colour, gloss, height, cover, ear, skin)
     _add_whiskers(colour, cover)
-    relief = _normals(height, fur)
+    relief = _compute_normals(height, fur)
     arrays = (a.astype(np.float32) for a in (colour, cover, relief, gloss, skin, skin * 0.62))
     return Coat(*arrays)
 
 
-def _coordinates() -> tuple[Floats, Floats]:
+def _make_coordinates() -> tuple[Floats, Floats]:
     """Place along and aside of every sample of the texture, each (354, 180)."""
     y, x = np.mgrid[: int((_LAST - _FIRST) * _SAMPLES), : int(2 * _ASIDE * _SAMPLES)]
     along, aside = y / _SAMPLES + _FIRST, x / _SAMPLES - _ASIDE
     return along.astype(np.float32), aside.astype(np.float32)
 
 
-def _fur(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+def _make_fur(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     """Streaks along the body, mean 0, about unit variance."""
     fur = np.zeros(shape, dtype=np.float32)
     for length, thickness, share in ((4.0, 0.9, 0.8), (9.0, 2.2, 0.5)):
@@ -120,7 +124,7 @@ def _fur(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     return fur
 
 
-def _height(along: Floats, aside: Floats, width: npt.NDArray[np.float64]) -> Floats:
+def _compute_height(along: Floats, aside: Floats, width: npt.NDArray[np.float64]) -> Floats:
     """The relief of the trunk, in hundredths of the body's length."""
     ridge = np.interp(along, _RIDGE[:, 0], _RIDGE[:, 1])
     dome = np.sqrt(np.maximum(1 - (aside / np.maximum(width, 0.5)) ** 2, 0))
@@ -131,7 +135,7 @@ def _height(along: Floats, aside: Floats, width: npt.NDArray[np.float64]) -> Flo
     return np.asarray(cv2.GaussianBlur(ridge * dome, (0, 0), 4.0), dtype=np.float32)
 
 
-def _fur_colour(
+def _compute_fur_color(
     rng: np.random.Generator, side: npt.NDArray[np.float64], fur: Floats
 ) -> npt.NDArray[np.float64]:
     """Dark along the back, browner towards the belly: (354, 180, 3)."""
@@ -151,7 +155,7 @@ class _Ear:
     back: Floats
 
 
-def _ear(along: Floats, aside: Floats, place: tuple[float, float]) -> _Ear:
+def _compute_ear(along: Floats, aside: Floats, place: tuple[float, float]) -> _Ear:
     """An ear's shape: a round leaf that leans outwards and back."""
     side = np.sign(place[1])
     dx, dy = along - place[0], (aside - place[1]) * side
@@ -225,7 +229,7 @@ def _add_whiskers(colour: npt.NDArray[np.float64], cover: npt.NDArray[np.float64
     np.maximum(cover, free, out=cover)
 
 
-def _normals(height: Floats, fur: Floats) -> Floats:
+def _compute_normals(height: Floats, fur: Floats) -> Floats:
     """Surface normals of a relief, roughened by the fur: (354, 180, 3)."""
     rough = cv2.GaussianBlur(height, (0, 0), 1.2) + 0.1 * fur
     down, across = np.gradient(rough * _SAMPLES)

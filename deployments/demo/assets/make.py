@@ -18,32 +18,32 @@ import pandas as pd
 import yaml
 
 from deployments.demo.assets import accuracy, training
-from deployments.demo.assets.accuracy import MODEL, MOVIE, TRUTH
-from deployments.demo.assets.mouse import BODY_PARTS, render
+from deployments.demo.assets.accuracy import MODEL_FILE, MOVIE_FILE, TRUTH_FILE
+from deployments.demo.assets.mouse import BODY_PARTS, render_movie
 from deployments.demo.assets.movie_file import write_movie
 
 SEED = 23
-FRAMES = 720
+FRAME_COUNT = 720
 
 
 def main() -> None:
     """Make the movie, the model, and say how good it is."""
-    with _step(f"Rendering {MOVIE.name}"):
-        make_movie(MOVIE, TRUTH)
+    with _print_step(f"Rendering {MOVIE_FILE.name}"):
+        make_movie(MOVIE_FILE, TRUTH_FILE)
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder).resolve()
-        with _step("Rendering and labelling training pictures"):
+        with _print_step("Rendering and labelling training pictures"):
             print(f"{training.label_pictures(project)} pictures")
-        with _step("Training with DeepLabCut"):
-            snapshot = training.train(project)
-        with _step(f"Packing {MODEL.name}"):
-            pack(snapshot, MODEL)
-    with _step("Measuring"):
-        accuracy.measure()
+        with _print_step("Training with DeepLabCut"):
+            snapshot = training.train_model(project)
+        with _print_step(f"Packing {MODEL_FILE.name}"):
+            pack_model(snapshot, MODEL_FILE)
+    with _print_step("Measuring"):
+        accuracy.measure_accuracy()
 
 
 @contextmanager
-def _step(name: str) -> Iterator[None]:
+def _print_step(name: str) -> Iterator[None]:
     """Say what is being done, and how long it took."""
     print(f"{name} …", flush=True)
     begun = time.monotonic()
@@ -55,16 +55,16 @@ def make_movie(movie: Path, truth: Path) -> None:
     """Render the demo movie, and beside it the table of its true positions."""
     positions: list[npt.NDArray[np.float32]] = []
 
-    def pictures() -> Iterator[npt.NDArray[np.uint8]]:
-        for picture, parts in render(SEED, FRAMES):
+    def render_pictures() -> Iterator[npt.NDArray[np.uint8]]:
+        for picture, parts in render_movie(SEED, FRAME_COUNT):
             positions.append(parts)
             yield picture
 
-    write_movie(movie, pictures())
-    truth_table(np.array(positions)).to_csv(truth, index=False)
+    write_movie(movie, render_pictures())
+    build_truth_table(np.array(positions)).to_csv(truth, index=False)
 
 
-def truth_table(positions: npt.NDArray[np.float32]) -> pd.DataFrame:
+def build_truth_table(positions: npt.NDArray[np.float32]) -> pd.DataFrame:
     """The table of positions (frames, 5, 2): `frame`, then `<part> x` and `<part> y`, pixels."""
     columns = [f"{part} {axis}" for part in BODY_PARTS for axis in "xy"]
     table = pd.DataFrame(positions.reshape(len(positions), -1).astype(float), columns=columns)
@@ -72,7 +72,7 @@ def truth_table(positions: npt.NDArray[np.float32]) -> pd.DataFrame:
     return table.round(3)
 
 
-def pack(snapshot: Path, archive: Path) -> None:
+def pack_model(snapshot: Path, archive: Path) -> None:
     """Zip what a lab would hand over: the project's settings, the network's, and its weights."""
     train = snapshot.parent
     network = yaml.safe_load((train / "pytorch_config.yaml").read_text())
@@ -82,10 +82,10 @@ def pack(snapshot: Path, archive: Path) -> None:
     network["metadata"]["pose_config_path"] = str(home / folder / "train/pytorch_config.yaml")
     test["dataset"] = str(home)
     members = {
-        "config.yaml": _yaml(training.project_config(training.LAB_PATH)),
-        f"{folder}/train/pytorch_config.yaml": _yaml(network),
+        "config.yaml": _format_yaml(training.build_project_config(training.LAB_PATH)),
+        f"{folder}/train/pytorch_config.yaml": _format_yaml(network),
         f"{folder}/train/{snapshot.name}": snapshot.read_bytes(),
-        f"{folder}/test/pose_cfg.yaml": _yaml(test),
+        f"{folder}/test/pose_cfg.yaml": _format_yaml(test),
     }
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for name, content in members.items():
@@ -95,7 +95,7 @@ def pack(snapshot: Path, archive: Path) -> None:
             zipped.writestr(member, content, zipfile.ZIP_DEFLATED, 9)
 
 
-def _yaml(settings: object) -> bytes:
+def _format_yaml(settings: object) -> bytes:
     """Settings as YAML text in their own order."""
     return yaml.safe_dump(settings, sort_keys=False).encode()
 

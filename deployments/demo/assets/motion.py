@@ -14,10 +14,10 @@ Floats = npt.NDArray[np.float32]
 SPINE_NODES = 41
 TAIL_NODES = 22
 _SUBSTEPS = 4
-_DT = 1 / FPS / _SUBSTEPS
-_SHOULDER = 17
+_TIME_STEP = 1 / FPS / _SUBSTEPS
+_SHOULDER_NODE = 17
 _REAR_NODES = 8
-_ALONG = np.linspace(0, 1, SPINE_NODES)
+_SPINE_POSITIONS = np.linspace(0, 1, SPINE_NODES)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class _Walker:
     tail: list[tuple[float, float]] = field(default_factory=list)
 
 
-def walk(rng: np.random.Generator, half: float, length: float) -> Iterator[Pose]:
+def generate_poses(rng: np.random.Generator, half: float, length: float) -> Iterator[Pose]:
     """Walk for ever over a square floor, one pose for each frame, from the floor's centre.
 
     Args:
@@ -75,16 +75,16 @@ def walk(rng: np.random.Generator, half: float, length: float) -> Iterator[Pose]
         half: Half a side of the floor, pixels.
         length: From nose to tail base of the walking mouse, pixels.
     """
-    walker = _start(rng, half, length)
+    walker = _create_walker(rng, half, length)
     while True:
         for _ in range(_SUBSTEPS):
-            _step(walker)
-        spine = _spine(walker)
+            _advance_walker(walker)
+        spine = _compute_spine(walker)
         _drag_tail(walker, spine)
-        yield _pose(walker, spine)
+        yield _build_pose(walker, spine)
 
 
-def _start(rng: np.random.Generator, half: float, length: float) -> _Walker:
+def _create_walker(rng: np.random.Generator, half: float, length: float) -> _Walker:
     """Put the mouse somewhere on the floor, its body straight."""
     heading = float(rng.uniform(-np.pi, np.pi))
     walker = _Walker(
@@ -102,19 +102,19 @@ def _start(rng: np.random.Generator, half: float, length: float) -> _Walker:
     return walker
 
 
-def _step(walker: _Walker) -> None:
+def _advance_walker(walker: _Walker) -> None:
     """Advance by one substep."""
-    walker.clock += _DT
-    _decide(walker)
-    _steer(walker)
-    _bend(walker)
+    walker.clock += _TIME_STEP
+    _update_decisions(walker)
+    _steer_walker(walker)
+    _bend_body(walker)
     _keep_inside(walker)
 
 
-def _decide(walker: _Walker) -> None:
+def _update_decisions(walker: _Walker) -> None:
     """Begin the next bout, glance or stretch of way where the last one has ended."""
-    walker.bout -= _DT
-    walker.gaze_left -= _DT
+    walker.bout -= _TIME_STEP
+    walker.gaze_left -= _TIME_STEP
     if walker.bout <= 0:
         _choose_bout(walker)
     if walker.gaze_left <= 0:
@@ -154,10 +154,10 @@ def _choose_target(walker: _Walker) -> None:
         walker.patrol = -walker.patrol
     walker.wall_position += walker.patrol * float(rng.uniform(0.2, 0.5))
     reach = walker.half - float(rng.uniform(26, 44))
-    walker.target = _on_square(walker.wall_position) * reach
+    walker.target = _locate_on_square(walker.wall_position) * reach
 
 
-def _on_square(position: float) -> npt.NDArray[np.float64]:
+def _locate_on_square(position: float) -> npt.NDArray[np.float64]:
     """A point of the square of half side 1, `position` sides along its outline."""
     side, along = divmod(position % 4, 1)
     x, y = 2 * along - 1, -1.0
@@ -166,57 +166,59 @@ def _on_square(position: float) -> npt.NDArray[np.float64]:
     return np.array([x, y])
 
 
-def _steer(walker: _Walker) -> None:
+def _steer_walker(walker: _Walker) -> None:
     """Turn towards the target and move; sharp turns are slow."""
     offset = walker.target - walker.shoulder
-    error = _wrapped(math.atan2(offset[1], offset[0]) - walker.heading)
-    walker.wander += -walker.wander * _DT / 0.6 + 1.7 * math.sqrt(_DT) * walker.rng.normal()
+    error = _wrap_angle(math.atan2(offset[1], offset[0]) - walker.heading)
+    walker.wander += (
+        -walker.wander * _TIME_STEP / 0.6 + 1.7 * math.sqrt(_TIME_STEP) * walker.rng.normal()
+    )
     wanted = walker.cruise * (0.4 + 0.6 * max(0.0, math.cos(error)))
-    walker.speed += (wanted - walker.speed) * _DT / (0.28 if wanted > walker.speed else 0.16)
+    walker.speed += (wanted - walker.speed) * _TIME_STEP / (0.28 if wanted > walker.speed else 0.16)
     going = min(1.0, walker.speed / 70)
     turn = float(np.clip(3.6 * error, -4.2, 4.2)) * (0.08 + 0.92 * going) + walker.wander * going
-    walker.turn += (turn - walker.turn) * _DT / 0.12
-    walker.heading += walker.turn * _DT
+    walker.turn += (turn - walker.turn) * _TIME_STEP / 0.12
+    walker.heading += walker.turn * _TIME_STEP
     ahead = np.array([math.cos(walker.heading), math.sin(walker.heading)])
-    walker.shoulder = walker.shoulder + walker.speed * _DT * ahead
-    walker.phase += 2 * math.pi * walker.speed * _DT / (0.72 * walker.length)
+    walker.shoulder = walker.shoulder + walker.speed * _TIME_STEP * ahead
+    walker.phase += 2 * math.pi * walker.speed * _TIME_STEP / (0.72 * walker.length)
 
 
-def _wrapped(angle: float) -> float:
+def _wrap_angle(angle: float) -> float:
     """The same angle between -pi and pi."""
     return (angle + math.pi) % (2 * math.pi) - math.pi
 
 
-def _bend(walker: _Walker) -> None:
+def _bend_body(walker: _Walker) -> None:
     """Let the rear follow the path of the shoulders, and the head lead the turn."""
-    spacing = walker.length * (1 - _SHOULDER / (SPINE_NODES - 1)) / _REAR_NODES
+    spacing = walker.length * (1 - _SHOULDER_NODE / (SPINE_NODES - 1)) / _REAR_NODES
     before = np.concatenate([[walker.heading], walker.rear[:-1]])
-    walker.rear += (before - walker.rear) * (walker.speed / spacing + 8.0) * _DT
+    walker.rear += (before - walker.rear) * (walker.speed / spacing + 8.0) * _TIME_STEP
     lead = float(np.clip(0.16 * walker.turn + walker.gaze, -0.7, 0.7))
-    walker.yaw += (lead - walker.yaw) * _DT / 0.09
+    walker.yaw += (lead - walker.yaw) * _TIME_STEP / 0.09
     posture = walker.posture + 0.05 * min(1.0, walker.speed / 250)
-    walker.stretch += (posture - walker.stretch) * _DT / 0.22
+    walker.stretch += (posture - walker.stretch) * _TIME_STEP / 0.22
 
 
-def _spine(walker: _Walker) -> Floats:
+def _compute_spine(walker: _Walker) -> Floats:
     """Integrate the angles along the body: (41, 2), nose first."""
-    forward = np.clip((_ALONG[_SHOULDER] - _ALONG) / 0.14, 0, 1)
+    forward = np.clip((_SPINE_POSITIONS[_SHOULDER_NODE] - _SPINE_POSITIONS) / 0.14, 0, 1)
     angles = walker.heading + walker.yaw * forward * forward * (3 - 2 * forward)
     rear = np.concatenate([[walker.heading], walker.rear])
-    places = np.linspace(_ALONG[_SHOULDER], 1, _REAR_NODES + 1)
-    angles[_SHOULDER:] = np.interp(_ALONG[_SHOULDER:], places, rear)
-    sway = 0.075 * min(1.0, walker.speed / 90) * np.clip((_ALONG - 0.25) / 0.4, 0, 1)
-    angles += sway * np.sin(walker.phase - 5.5 * _ALONG)
+    places = np.linspace(_SPINE_POSITIONS[_SHOULDER_NODE], 1, _REAR_NODES + 1)
+    angles[_SHOULDER_NODE:] = np.interp(_SPINE_POSITIONS[_SHOULDER_NODE:], places, rear)
+    sway = 0.075 * min(1.0, walker.speed / 90) * np.clip((_SPINE_POSITIONS - 0.25) / 0.4, 0, 1)
+    angles += sway * np.sin(walker.phase - 5.5 * _SPINE_POSITIONS)
     steps = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     steps *= walker.length * walker.stretch / (SPINE_NODES - 1)
     behind = np.cumsum(steps, axis=0)
-    return np.asarray(walker.shoulder + behind[_SHOULDER] - behind, dtype=np.float32)
+    return np.asarray(walker.shoulder + behind[_SHOULDER_NODE] - behind, dtype=np.float32)
 
 
 def _keep_inside(walker: _Walker) -> None:
     """Push the mouse off a wall that it would enter."""
-    spine = _spine(walker)
-    margins = np.interp(_ALONG, [0, 0.2, 0.45, 0.75, 1], [5, 14, 16, 19, 12])
+    spine = _compute_spine(walker)
+    margins = np.interp(_SPINE_POSITIONS, [0, 0.2, 0.45, 0.75, 1], [5, 14, 16, 19, 12])
     limit = (walker.half - margins)[:, None]
     over = np.maximum(spine - limit, 0).max(axis=0) - np.maximum(-spine - limit, 0).max(axis=0)
     walker.shoulder = walker.shoulder - over
@@ -230,14 +232,16 @@ def _drag_tail(walker: _Walker, spine: Floats) -> None:
     curl = 0.035 * math.sin(0.9 * walker.clock) + 0.03 * math.sin(walker.phase)
     tail, limit = [(x, y)], walker.half - 4
     for node in range(1, TAIL_NODES):
-        direction += curl if not walker.tail else _drag(walker, (x, y), node, direction, curl)
+        direction += (
+            curl if not walker.tail else _compute_tail_bend(walker, (x, y), node, direction, curl)
+        )
         x = min(max(x + segment * math.cos(direction), -limit), limit)
         y = min(max(y + segment * math.sin(direction), -limit), limit)
         tail.append((x, y))
     walker.tail = tail
 
 
-def _drag(
+def _compute_tail_bend(
     walker: _Walker, root: tuple[float, float], node: int, direction: float, curl: float
 ) -> float:
     """The bend at a tail node: towards where the node lay, within what vertebrae allow."""
@@ -246,23 +250,23 @@ def _drag(
     # The muscles at the root keep it in line; the thin end is limp.
     most = 0.1 + 0.16 * node / TAIL_NODES
     curl *= min(1.0, walker.speed / 120)
-    return min(max(_wrapped(wanted - direction) + 0.3 * curl, -most), most)
+    return min(max(_wrap_angle(wanted - direction) + 0.3 * curl, -most), most)
 
 
-def _pose(walker: _Walker, spine: Floats) -> Pose:
+def _build_pose(walker: _Walker, spine: Floats) -> Pose:
     """Take the picture of the walker's state."""
     breath = 0.012 * math.sin(2 * math.pi * 2.3 * walker.clock)
     ahead = np.array([math.cos(walker.heading), math.sin(walker.heading)])
     return Pose(
         spine=spine,
         tail=np.array(walker.tail, dtype=np.float32),
-        paws=_paws(walker, spine),
+        paws=_compute_paws(walker, spine),
         girth=walker.stretch**-0.6 * (1 + breath),
         velocity=(walker.speed * ahead).astype(np.float32),
     )
 
 
-def _paws(walker: _Walker, spine: Floats) -> Floats:
+def _compute_paws(walker: _Walker, spine: Floats) -> Floats:
     """Four paws, diagonal pairs in step: (4, 2)."""
     paws = np.empty((4, 2), dtype=np.float32)
     gait = min(1.0, walker.speed / 60)

@@ -17,18 +17,18 @@ from deployments.demo.assets import arena as arenas
 from deployments.demo.assets import coat as coats
 from deployments.demo.assets.arena import FPS, HEIGHT, WIDTH, Arena
 from deployments.demo.assets.coat import Coat
-from deployments.demo.assets.motion import SPINE_NODES, Pose, walk
+from deployments.demo.assets.motion import SPINE_NODES, Pose, generate_poses
 
 Floats = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
 
 BODY_PARTS = ("nose", "left_ear", "right_ear", "body", "tail_base")
 # Along the spine in hundredths of the body's length, and to the mouse's right in the same unit.
-_PLACES = ((1.2, 0.0), coats.LEFT_EAR, coats.RIGHT_EAR, (58.0, 0.0), (99.0, 0.0))
+_BODY_PART_PLACES = ((1.2, 0.0), coats.LEFT_EAR, coats.RIGHT_EAR, (58.0, 0.0), (99.0, 0.0))
 _MARGIN, _BODY_MARGIN = 44, 26
-_FINE = 3
+_LIMB_OVERSAMPLING = 3
 _SHUTTER_S = 0.008
-_WARM_UP = 2 * FPS  # frames until nothing shows that the walk began from a straight body
+_WARM_UP_FRAMES = 2 * FPS  # frames until nothing shows that the walk began from a straight body
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class _Scene:
     noise: Floats
 
 
-def render(seed: int, frames: int, every: int = 1) -> Iterator[tuple[Picture, Floats]]:
+def render_movie(seed: int, frames: int, every: int = 1) -> Iterator[tuple[Picture, Floats]]:
     """Render a movie.
 
     Args:
@@ -62,14 +62,14 @@ def render(seed: int, frames: int, every: int = 1) -> Iterator[tuple[Picture, Fl
     place, look, way, grain = (
         np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)
     )
-    scene = _scene(place, look)
-    poses = walk(way, scene.arena.half, scene.length)
-    for pose in itertools.islice(poses, _WARM_UP, _WARM_UP + frames * every, every):
-        seen = _place(pose, scene.arena)
-        yield _photograph(scene, seen, grain), _positions(seen, scene.length)
+    scene = _create_scene(place, look)
+    poses = generate_poses(way, scene.arena.half, scene.length)
+    for pose in itertools.islice(poses, _WARM_UP_FRAMES, _WARM_UP_FRAMES + frames * every, every):
+        seen = _project_pose(pose, scene.arena)
+        yield _render_picture(scene, seen, grain), _compute_body_parts(seen, scene.length)
 
 
-def _scene(place: np.random.Generator, look: np.random.Generator) -> _Scene:
+def _create_scene(place: np.random.Generator, look: np.random.Generator) -> _Scene:
     """Draw an arena and a mouse."""
     length = float(look.uniform(88, 102))
     noise = look.standard_normal((HEIGHT + 64, WIDTH + 64, 3), dtype=np.float32)
@@ -77,26 +77,26 @@ def _scene(place: np.random.Generator, look: np.random.Generator) -> _Scene:
     noise = 0.75 * noise[..., :1] + 0.4 * noise
     noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.55), dtype=np.float32)
     noise *= look.uniform(1.6, 2.6) / noise.std()
-    return _Scene(arenas.build(place), coats.build(look), length, noise)
+    return _Scene(arenas.build_arena(place), coats.build_coat(look), length, noise)
 
 
-def _place(pose: Pose, arena: Arena) -> Pose:
+def _project_pose(pose: Pose, arena: Arena) -> Pose:
     """Turn a pose on the floor into one in the picture."""
     spine, tail, paws = (arena.to_pixels(p) for p in (pose.spine, pose.tail, pose.paws))
     velocity = arena.to_pixels(pose.velocity) - arena.centre
     return Pose(spine, tail, paws, pose.girth, velocity)
 
 
-def _tangents(spine: Floats) -> Floats:
+def _compute_tangents(spine: Floats) -> Floats:
     """Unit vectors towards the tail, (41, 2)."""
     along = np.gradient(spine, axis=0)
     return np.asarray(along / np.linalg.norm(along, axis=1, keepdims=True), dtype=np.float32)
 
 
-def _positions(pose: Pose, length: float) -> Floats:
+def _compute_body_parts(pose: Pose, length: float) -> Floats:
     """Where the body parts are: (5, 2)."""
-    places = np.array(_PLACES, dtype=np.float32)
-    tangents, nodes = _tangents(pose.spine), np.linspace(0, 100, SPINE_NODES)
+    places = np.array(_BODY_PART_PLACES, dtype=np.float32)
+    tangents, nodes = _compute_tangents(pose.spine), np.linspace(0, 100, SPINE_NODES)
     at = np.stack([np.interp(places[:, 0], nodes, pose.spine[:, k]) for k in (0, 1)], axis=1)
     tail = np.stack([np.interp(places[:, 0], nodes, tangents[:, k]) for k in (0, 1)], axis=1)
     right = np.stack([tail[:, 1], -tail[:, 0]], axis=1)
@@ -104,38 +104,38 @@ def _positions(pose: Pose, length: float) -> Floats:
     return np.asarray(at + aside * right, dtype=np.float32)
 
 
-def _photograph(scene: _Scene, pose: Pose, grain: np.random.Generator) -> Picture:
+def _render_picture(scene: _Scene, pose: Pose, grain: np.random.Generator) -> Picture:
     """Put the mouse on the floor and take its picture."""
     picture = scene.arena.picture.copy()
     points = np.concatenate([pose.spine, pose.tail])
     left, top = np.maximum(np.floor(points.min(axis=0)).astype(int) - _MARGIN, 0)
     right, bottom = np.ceil(points.max(axis=0)).astype(int) + _MARGIN
     window = (slice(top, bottom), slice(left, right))
-    local = _shifted(pose, np.array([left, top], dtype=np.float32))
-    _compose(picture[window], scene.arena.brightness[window], local, scene)
+    local = _shift_pose(pose, np.array([left, top], dtype=np.float32))
+    _draw_mouse(picture[window], scene.arena.brightness[window], local, scene)
     x, y = grain.integers(0, 64, size=2)
     picture += scene.noise[y : y + HEIGHT, x : x + WIDTH]
     np.clip(np.rint(picture, out=picture), 0, 255, out=picture)
     return picture.astype(np.uint8)
 
 
-def _shifted(pose: Pose, by: Floats) -> Pose:
+def _shift_pose(pose: Pose, by: Floats) -> Pose:
     """The same pose seen from another origin."""
     return replace(pose, spine=pose.spine - by, tail=pose.tail - by, paws=pose.paws - by)
 
 
-def _compose(patch: Floats, brightness: Floats, pose: Pose, scene: _Scene) -> None:
+def _draw_mouse(patch: Floats, brightness: Floats, pose: Pose, scene: _Scene) -> None:
     """Draw shadow and mouse over a patch of floor, in place."""
-    layer = _limbs(patch.shape[:2], pose, scene)
-    window, body = _body(patch.shape[:2], pose, scene)
+    layer = _draw_limbs(patch.shape[:2], pose, scene)
+    window, body = _draw_body(patch.shape[:2], pose, scene)
     layer[window] = body + layer[window] * (1 - body[..., 3:])
-    layer = _smear(layer, pose.velocity)
-    shade = _shadow(layer[..., 3], scene.arena.light)
+    layer = _blur_motion(layer, pose.velocity)
+    shade = _compute_shadow(layer[..., 3], scene.arena.light)
     patch *= shade[..., None] * (1 - layer[..., 3:])
     patch += layer[..., :3] * brightness[..., None]
 
 
-def _smear(layer: Floats, velocity: Floats) -> Floats:
+def _blur_motion(layer: Floats, velocity: Floats) -> Floats:
     """Motion blur of the shutter's time, and the lens."""
     reach = velocity * _SHUTTER_S
     kernel = np.zeros((9, 9), dtype=np.float32)
@@ -149,7 +149,7 @@ def _smear(layer: Floats, velocity: Floats) -> Floats:
     return np.asarray(cv2.filter2D(layer, -1, sharp / sharp.sum()), dtype=np.float32)
 
 
-def _shadow(alpha: Floats, light: Floats) -> Floats:
+def _compute_shadow(alpha: Floats, light: Floats) -> Floats:
     """How much light is left around the mouse: a contact shadow and a cast one, as `alpha`."""
     near = cv2.GaussianBlur(alpha, (0, 0), 1.7)
     far = cv2.GaussianBlur(alpha, (0, 0), 6.0)
@@ -159,9 +159,11 @@ def _shadow(alpha: Floats, light: Floats) -> Floats:
     return np.asarray((1 - 0.32 * near) * (1 - 0.45 * cast), dtype=np.float32)
 
 
-def _limbs(shape: tuple[int, ...], pose: Pose, scene: _Scene) -> Floats:
+def _draw_limbs(shape: tuple[int, ...], pose: Pose, scene: _Scene) -> Floats:
     """Draw paws and tail: premultiplied RGB and alpha, (height, width, 4)."""
-    canvas = np.zeros((shape[0] * _FINE, shape[1] * _FINE, 4), dtype=np.uint8)
+    canvas = np.zeros(
+        (shape[0] * _LIMB_OVERSAMPLING, shape[1] * _LIMB_OVERSAMPLING, 4), dtype=np.uint8
+    )
     _draw_paws(canvas, pose, scene)
     _draw_tail(canvas, pose, scene)
     small = cv2.resize(canvas, shape[1::-1], interpolation=cv2.INTER_AREA)
@@ -170,22 +172,22 @@ def _limbs(shape: tuple[int, ...], pose: Pose, scene: _Scene) -> Floats:
     return layer
 
 
-def _fixed(point: Floats) -> tuple[int, int]:
+def _to_fixed_point(point: Floats) -> tuple[int, int]:
     """A point of the patch on the fine canvas, in the sixteenths that OpenCV draws with."""
-    x, y = ((point + 0.5) * _FINE - 0.5) * 16
+    x, y = ((point + 0.5) * _LIMB_OVERSAMPLING - 0.5) * 16
     return round(float(x)), round(float(y))
 
 
 def _draw_paws(canvas: Picture, pose: Pose, scene: _Scene) -> None:
     """Draw the paws that peep out from under the body."""
-    unit = scene.length / 100 * _FINE * 16
+    unit = scene.length / 100 * _LIMB_OVERSAMPLING * 16
     for number, paw in enumerate(pose.paws):
         node = 12 if number < 2 else 30
         ahead = pose.spine[node - 2] - pose.spine[node + 2]
         axes = (round(5.6 * unit), round(2.1 * unit)) if number > 1 else (round(3 * unit),) * 2
         angle = float(np.degrees(np.arctan2(ahead[1], ahead[0])))
         colour = [*(scene.coat.skin * 0.95).tolist(), 255]
-        cv2.ellipse(canvas, _fixed(paw), axes, angle, 0, 360, colour, -1, cv2.LINE_AA, 4)
+        cv2.ellipse(canvas, _to_fixed_point(paw), axes, angle, 0, 360, colour, -1, cv2.LINE_AA, 4)
 
 
 def _draw_tail(canvas: Picture, pose: Pose, scene: _Scene) -> None:
@@ -199,12 +201,14 @@ def _draw_tail(canvas: Picture, pose: Pose, scene: _Scene) -> None:
             ends = pose.tail[node : node + 2] + shift * light * (1 - along)
             skin = scene.coat.tail_root * (1 - along) + scene.coat.skin * along
             colour = [*(skin * shade).tolist(), 255]
-            start, end = _fixed(ends[0]), _fixed(ends[1])
-            thick = max(1, round(width * share * scene.length / 100 * _FINE))
+            start, end = _to_fixed_point(ends[0]), _to_fixed_point(ends[1])
+            thick = max(1, round(width * share * scene.length / 100 * _LIMB_OVERSAMPLING))
             cv2.line(canvas, start, end, colour, thick, cv2.LINE_AA, 4)
 
 
-def _body(shape: tuple[int, ...], pose: Pose, scene: _Scene) -> tuple[tuple[slice, slice], Floats]:
+def _draw_body(
+    shape: tuple[int, ...], pose: Pose, scene: _Scene
+) -> tuple[tuple[slice, slice], Floats]:
     """Draw the body bent along its spine.
 
     Returns:
@@ -213,15 +217,17 @@ def _body(shape: tuple[int, ...], pose: Pose, scene: _Scene) -> tuple[tuple[slic
     low = np.maximum(np.floor(pose.spine.min(axis=0)).astype(int) - _BODY_MARGIN, 0)
     high = np.minimum(np.ceil(pose.spine.max(axis=0)).astype(int) + _BODY_MARGIN, shape[1::-1])
     window = (slice(low[1], high[1]), slice(low[0], high[0]))
-    tangents = _tangents(pose.spine)
-    near, along, aside = _unbend(pose.spine - low.astype(np.float32), tangents, window)
+    tangents = _compute_tangents(pose.spine)
+    near, along, aside = _compute_body_coordinates(
+        pose.spine - low.astype(np.float32), tangents, window
+    )
     scale = scene.length / 100
-    return window, scene.coat.look_up(
+    return window, scene.coat.shade_pixels(
         along, aside / (scale * pose.girth), tangents[near], scene.arena.light
     )
 
 
-def _unbend(
+def _compute_body_coordinates(
     spine: Floats, tangents: Floats, window: tuple[slice, slice]
 ) -> tuple[npt.NDArray[np.int64], Floats, Floats]:
     """Find for each pixel where along the spine and how far to its right it lies.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import yaml
 
-from deployments.demo.assets.mouse import BODY_PARTS, render
+from deployments.demo.assets.mouse import BODY_PARTS, render_movie
 from deployments.demo.assets.movie_file import read_movie, write_movie
 
 Floats = npt.NDArray[np.float32]
@@ -26,9 +26,9 @@ _SKELETON = [
     ["right_ear", "body"],
     ["body", "tail_base"],
 ]
-_MOVIE = "training-mice"
+_TRAINING_MOVIE = "training-mice"
 _FIRST_SEED, _MICE, _FRAMES_EACH, _EVERY = 1000, 40, 10, 41
-_EPOCHS = 20
+_EPOCH_COUNT = 20
 
 
 def label_pictures(project: Path) -> int:
@@ -40,33 +40,33 @@ def label_pictures(project: Path) -> int:
     Returns:
         The number of labelled pictures.
     """
-    folder = project / "labeled-data" / _MOVIE
+    folder = project / "labeled-data" / _TRAINING_MOVIE
     folder.mkdir(parents=True)
     positions: list[Floats] = []
-    movie = project / "videos" / f"{_MOVIE}.mp4"
+    movie = project / "videos" / f"{_TRAINING_MOVIE}.mp4"
     movie.parent.mkdir()
     # Training pictures pass through the same encoder as the movies that are analysed later.
-    write_movie(movie, _remember(positions))
+    write_movie(movie, _render_training_pictures(positions))
     names = [f"img{number:04d}.png" for number in range(len(positions))]
     for name, picture in zip(names, read_movie(movie), strict=True):
         cv2.imwrite(str(folder / name), picture[..., ::-1])
-    labels = _label_table(names, np.array(positions))
+    labels = _build_label_table(names, np.array(positions))
     labels.to_hdf(folder / f"CollectedData_{SCORER}.h5", key="df_with_missing", mode="w")
     labels.to_csv(folder / f"CollectedData_{SCORER}.csv")
     return len(names)
 
 
-def _remember(positions: list[Floats]) -> Iterator[npt.NDArray[np.uint8]]:
+def _render_training_pictures(positions: list[Floats]) -> Iterator[npt.NDArray[np.uint8]]:
     """Give the pictures of all training mice; their positions are appended to a list."""
     for seed in range(_FIRST_SEED, _FIRST_SEED + _MICE):
-        for picture, parts in render(seed, _FRAMES_EACH, _EVERY):
+        for picture, parts in render_movie(seed, _FRAMES_EACH, _EVERY):
             positions.append(parts)
             yield picture
 
 
-def _label_table(names: list[str], positions: Floats) -> pd.DataFrame:
+def _build_label_table(names: list[str], positions: Floats) -> pd.DataFrame:
     """DeepLabCut's table of labels: `positions` is (pictures, 5, 2), pixels."""
-    rows = pd.MultiIndex.from_tuples([("labeled-data", _MOVIE, name) for name in names])
+    rows = pd.MultiIndex.from_tuples([("labeled-data", _TRAINING_MOVIE, name) for name in names])
     columns = pd.MultiIndex.from_product(
         [[SCORER], BODY_PARTS, ["x", "y"]], names=["scorer", "bodyparts", "coords"]
     )
@@ -74,9 +74,9 @@ def _label_table(names: list[str], positions: Floats) -> pd.DataFrame:
     return pd.DataFrame(table, index=rows, columns=columns)
 
 
-def project_config(project: PurePath) -> dict[str, Any]:
+def build_project_config(project: PurePath) -> dict[str, Any]:
     """The content of a project's config.yaml that says it lies in `project`."""
-    movie = str(project / "videos" / f"{_MOVIE}.mp4")
+    movie = str(project / "videos" / f"{_TRAINING_MOVIE}.mp4")
     return {
         "Task": TASK,
         "scorer": SCORER,
@@ -136,12 +136,12 @@ def _network_changes() -> dict[str, Any]:
         "data.train.motion_blur": False,
         "runner.optimizer.params.lr": 2e-3,
         "runner.scheduler.params.lr_list": [[5e-4], [1e-4]],
-        "runner.scheduler.params.milestones": [int(0.7 * _EPOCHS), int(0.9 * _EPOCHS)],
+        "runner.scheduler.params.milestones": [int(0.7 * _EPOCH_COUNT), int(0.9 * _EPOCH_COUNT)],
         # One look at the test pictures, at the end: the last weights are then also the best.
-        "runner.eval_interval": _EPOCHS,
+        "runner.eval_interval": _EPOCH_COUNT,
         "runner.snapshots.max_snapshots": 1,
-        "runner.snapshots.save_epochs": _EPOCHS,
-        "train_settings.epochs": _EPOCHS,
+        "runner.snapshots.save_epochs": _EPOCH_COUNT,
+        "train_settings.epochs": _EPOCH_COUNT,
         "train_settings.batch_size": 8,
         # One process prepares pictures while the other learns.
         "train_settings.dataloader_workers": 1,
@@ -150,7 +150,7 @@ def _network_changes() -> dict[str, Any]:
     }
 
 
-def train(project: Path) -> Path:
+def train_model(project: Path) -> Path:
     """Train the network in a project whose pictures are labelled.
 
     Returns:
@@ -163,21 +163,21 @@ def train(project: Path) -> Path:
     # Beside the process that prepares pictures, a second thread costs more than it brings.
     torch.set_num_threads(1)
     config = project / "config.yaml"
-    config.write_text(yaml.safe_dump(project_config(project), sort_keys=False))
+    config.write_text(yaml.safe_dump(build_project_config(project), sort_keys=False))
     deeplabcut.create_training_dataset(str(config), userfeedback=False, engine=Engine.PYTORCH)
     train_folder = project / MODEL_FOLDER / "train"
     network = train_folder / "pytorch_config.yaml"
     settings = yaml.safe_load(network.read_text())
     for key, value in _network_changes().items():
-        _put(settings, key, value)
+        _set_dotted_value(settings, key, value)
     network.write_text(yaml.safe_dump(settings, sort_keys=False))
-    start = _untrained(settings["model"], project / "untrained.pt")
+    start = _save_untrained_network(settings["model"], project / "untrained.pt")
     deeplabcut.train_network(str(config), device="cpu", snapshot_path=str(start))
     (snapshot,) = train_folder.glob("snapshot-*.pt")
     return snapshot
 
 
-def _put(settings: dict[str, Any], key: str, value: Any) -> None:
+def _set_dotted_value(settings: dict[str, Any], key: str, value: Any) -> None:
     """Set a value by its dotted key; every part of the key but the last must exist."""
     *parents, name = key.split(".")
     for parent in parents:
@@ -185,7 +185,7 @@ def _put(settings: dict[str, Any], key: str, value: Any) -> None:
     settings[name] = value
 
 
-def _untrained(model: Mapping[str, Any], path: Path) -> Path:
+def _save_untrained_network(model: Mapping[str, Any], path: Path) -> Path:
     """Save an untrained network, so that DeepLabCut does not ask a model hub for weights."""
     import torch  # noqa: PLC0415
     from deeplabcut.pose_estimation_pytorch.config import ModelConfig  # noqa: PLC0415

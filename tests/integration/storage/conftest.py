@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.storage.location import Location
-from tests.integration.storage.faults import FaultyProxy, faulty
-from tests.stores import Settings, ceph_store, client, moto_store
+from tests.integration.storage.faults import FaultyProxy, run_faulty_proxy
+from tests.stores import StoreSettings, ceph_store, create_s3_client, moto_store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,7 +23,7 @@ class RunningStore:
     """A store, which lives as long as the test session."""
 
     kind: str
-    settings: Settings
+    settings: StoreSettings
     folder: Path
     client: "S3Client"
 
@@ -61,7 +61,7 @@ def running_store(
     folder = tmp_path_factory.mktemp(request.param)
     store = moto_store() if request.param == "moto" else ceph_store(folder)
     with store as settings:
-        s3 = client(settings)
+        s3 = create_s3_client(settings)
         yield RunningStore(request.param, settings, folder, s3)
         s3.close()
 
@@ -78,7 +78,7 @@ def bucket(running_store: RunningStore, monkeypatch: pytest.MonkeyPatch) -> Buck
 
 @pytest.fixture(scope="session")
 def running_proxy(running_store: RunningStore) -> Iterator[FaultyProxy]:
-    with faulty(running_store.settings["AWS_ENDPOINT_URL"]) as proxy:
+    with run_faulty_proxy(running_store.settings["AWS_ENDPOINT_URL"]) as proxy:
         yield proxy
 
 
@@ -87,7 +87,7 @@ def proxy(
     bucket: Bucket, running_proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch
 ) -> FaultyProxy:
     """A proxy before the store, with which boto3's settings then name it."""
-    running_proxy.follow(lambda request: None)
+    running_proxy.use_rule(lambda request: None)
     monkeypatch.setenv("AWS_ENDPOINT_URL", running_proxy.url)
     # The waits between tries are botocore's, and long.
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")

@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 
 
 @dataclass(frozen=True)
-class Request:
+class ProxyRequest:
     """What a fault looks at before it decides."""
 
     method: str
@@ -24,7 +24,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerItself:
     """Answers without asking the store."""
 
     status: int
@@ -33,56 +33,67 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Reset:
+class ResetConnection:
     """Closes the connection hard, without an answer."""
 
 
 @dataclass(frozen=True)
-class Unanswered:
+class DropAnswer:
     """Passes the request on, and closes the connection hard in the place of an answer."""
 
 
 @dataclass(frozen=True)
-class Cut:
+class CutBody:
     """Passes on half of the body and closes the connection."""
 
 
 @dataclass(frozen=True)
-class Short:
+class ShortenBody:
     """Passes on all but the last byte, and says that this is all there is."""
 
 
 @dataclass(frozen=True)
-class Hang:
+class DelayAnswer:
     """Answers only after some seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class Damage:
+class DamageUpload:
     """Turns over the first byte of what the client sends."""
 
 
 @dataclass(frozen=True)
-class Spoil:
+class DamageDownload:
     """Turns over a byte of what the store sends, by default the last."""
 
     place: int = -1
 
 
 @dataclass(frozen=True)
-class After:
+class RunAfterwards:
     """Lets the request pass, then does something."""
 
     action: Callable[[], object]
 
 
-Fault = Answer | Reset | Unanswered | Cut | Short | Hang | Damage | Spoil | Unanswered | After
-Rule = Callable[[Request], Fault | None]
+Fault = (
+    AnswerItself
+    | ResetConnection
+    | DropAnswer
+    | CutBody
+    | ShortenBody
+    | DelayAnswer
+    | DamageUpload
+    | DamageDownload
+    | DropAnswer
+    | RunAfterwards
+)
+Rule = Callable[[ProxyRequest], Fault | None]
 
 
-class FirstOf:
+class FaultOnFirst:
     """A rule: a fault on the first requests of a method for each key, and none after that.
 
     Args:
@@ -94,7 +105,7 @@ class FirstOf:
         self._lock = threading.Lock()
         self.seen: Counter[str] = Counter()
 
-    def __call__(self, request: Request) -> Fault | None:
+    def __call__(self, request: ProxyRequest) -> Fault | None:
         for part, (method, fault, times) in self._faults.items():
             if part in request.path and request.method == method:
                 with self._lock:
@@ -113,21 +124,21 @@ class FaultyProxy(ThreadingHTTPServer):
         address = urlsplit(upstream)
         self.upstream = (address.hostname or "", address.port or 80)
         self._lock = threading.Lock()
-        self.follow(lambda request: None)
+        self.use_rule(lambda request: None)
 
-    def follow(self, rule: Rule) -> None:
+    def use_rule(self, rule: Rule) -> None:
         """Begin to count anew, and let a rule decide what goes wrong from now on."""
         with self._lock:
             self.rule = rule
-            self.requests: list[Request] = []
+            self.requests: list[ProxyRequest] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def fault_for(self, method: str, path: str) -> Fault | None:
+    def choose_fault(self, method: str, path: str) -> Fault | None:
         with self._lock:
-            request = Request(method, path, sum(r.method == method for r in self.requests))
+            request = ProxyRequest(method, path, sum(r.method == method for r in self.requests))
             self.requests.append(request)
         return self.rule(request)
 
@@ -139,32 +150,32 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: FaultyProxy
 
-    def forward(self) -> None:
+    def serve_request(self) -> None:
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        match fault := self.server.fault_for(self.command, self.path):
-            case Answer():
-                self._answer(fault)
-            case Reset():
-                self._reset()
+        match fault := self.server.choose_fault(self.command, self.path):
+            case AnswerItself():
+                self._send_answer(fault)
+            case ResetConnection():
+                self._reset_connection()
             case _:
-                self._forward(sent, fault)
+                self._forward_request(sent, fault)
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = serve_request  # noqa: N815
 
-    def _forward(self, sent: bytes, fault: Fault | None) -> None:
-        if isinstance(fault, Hang):
+    def _forward_request(self, sent: bytes, fault: Fault | None) -> None:
+        if isinstance(fault, DelayAnswer):
             time.sleep(fault.seconds)
-        if isinstance(fault, Damage) and sent:
+        if isinstance(fault, DamageUpload) and sent:
             sent = bytes([sent[0] ^ 255]) + sent[1:]
-        status, headers, body = self._ask(sent)
-        if isinstance(fault, After):
+        status, headers, body = self._ask_store(sent)
+        if isinstance(fault, RunAfterwards):
             fault.action()
-        if isinstance(fault, Unanswered):
-            self._reset()
+        if isinstance(fault, DropAnswer):
+            self._reset_connection()
         else:
             self._pass_on(status, headers, body, fault)
 
-    def _ask(self, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _ask_store(self, sent: bytes) -> tuple[int, dict[str, str], bytes]:
         upstream = HTTPConnection(*self.server.upstream, timeout=30)
         headers = {k: v for k, v in self.headers.items() if k.lower() != "expect"}
         try:
@@ -177,9 +188,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass_on(
         self, status: int, headers: dict[str, str], body: bytes, fault: Fault | None
     ) -> None:
-        if isinstance(fault, Short):
+        if isinstance(fault, ShortenBody):
             body = body[:-1]
-        if isinstance(fault, Spoil) and body:
+        if isinstance(fault, DamageDownload) and body:
             spoiled = bytearray(body)
             spoiled[fault.place] ^= 255
             body = bytes(spoiled)
@@ -192,13 +203,13 @@ class _Handler(BaseHTTPRequestHandler):
         if length is not None:
             self.send_header("Content-Length", str(length))
         self.end_headers()
-        if isinstance(fault, Cut):
+        if isinstance(fault, CutBody):
             self.wfile.write(body[: len(body) // 2])
-            self._reset()
+            self._reset_connection()
         else:
             self.wfile.write(body)
 
-    def _answer(self, fault: Answer) -> None:
+    def _send_answer(self, fault: AnswerItself) -> None:
         said = f"<Code>{fault.code}</Code><Message>{escape(fault.message)}</Message>"
         body = f"<Error>{said}</Error>".encode() if fault.code else b""
         self.send_response_only(fault.status)
@@ -206,7 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"" if self.command == "HEAD" else body)
 
-    def _reset(self) -> None:
+    def _reset_connection(self) -> None:
         self.wfile.flush()
         self.close_connection = True
         # Without lingering, closing sends a reset rather than an orderly end.
@@ -218,7 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def faulty(upstream: str) -> Iterator[FaultyProxy]:
+def run_faulty_proxy(upstream: str) -> Iterator[FaultyProxy]:
     """Run a proxy before a store."""
     proxy = FaultyProxy(upstream)
     thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
@@ -231,11 +242,11 @@ def faulty(upstream: str) -> Iterator[FaultyProxy]:
         proxy.server_close()
 
 
-def on(method: str, fault: Fault, *numbers: int) -> Rule:
+def fail_on(method: str, fault: Fault, *numbers: int) -> Rule:
     """The fault on requests of one method: on all, or on those of these numbers, from 0."""
 
-    def rule(request: Request) -> Fault | None:
+    def decide_fault(request: ProxyRequest) -> Fault | None:
         meant = request.method == method and (not numbers or request.number in numbers)
         return fault if meant else None
 
-    return rule
+    return decide_fault

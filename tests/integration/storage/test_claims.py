@@ -18,7 +18,13 @@ from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
 from tasks.storage.s3_store import S3Store
 from tests.integration.storage.conftest import Bucket
-from tests.integration.storage.faults import Answer, FaultyProxy, Reset, Unanswered, on
+from tests.integration.storage.faults import (
+    AnswerItself,
+    DropAnswer,
+    FaultyProxy,
+    ResetConnection,
+    fail_on,
+)
 from tests.paths import ROOT
 
 RACERS = 10
@@ -143,11 +149,13 @@ class TestInAFolder(Claims):
         return Place(Location("", f"{tmp_path}/out/lock/"))
 
 
-@pytest.mark.parametrize("answer", [Answer(501, "NotImplemented"), Answer(400, "NotImplemented")])
+@pytest.mark.parametrize(
+    "answer", [AnswerItself(501, "NotImplemented"), AnswerItself(400, "NotImplemented")]
+)
 def test_a_store_that_lacks_conditions_says_so(
-    proxy: FaultyProxy, in_bucket: Place, answer: Answer
+    proxy: FaultyProxy, in_bucket: Place, answer: AnswerItself
 ) -> None:
-    proxy.follow(on("PUT", answer))
+    proxy.use_rule(fail_on("PUT", answer))
     with pytest.raises(OSError, match="does not support") as caught:
         a_claim(in_bucket, "run").acquire(lambda holder: None)
     assert caught.value.errno == errno.ENOTSUP
@@ -156,7 +164,7 @@ def test_a_store_that_lacks_conditions_says_so(
 
 @pytest.mark.parametrize("status", [409, 412])
 def test_who_comes_second_is_told_so(proxy: FaultyProxy, bucket: Bucket, status: int) -> None:
-    proxy.follow(on("PUT", Answer(status, "Conflict"), 0))
+    proxy.use_rule(fail_on("PUT", AnswerItself(status, "Conflict"), 0))
     assert not S3Store().create(bucket.at("claim"), b"mine")
     assert S3Store().create(bucket.at("claim"), b"mine")
 
@@ -165,7 +173,7 @@ def test_a_claim_whose_answer_was_lost_is_held_all_the_same(
     proxy: FaultyProxy, in_bucket: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    proxy.follow(on("PUT", Unanswered(), 0))
+    proxy.use_rule(fail_on("PUT", DropAnswer(), 0))
     claim = a_claim(in_bucket, "run")
     claim.acquire(lambda holder: None)
     assert claim.renew_and_check()
@@ -174,7 +182,7 @@ def test_a_claim_whose_answer_was_lost_is_held_all_the_same(
 
 
 def test_other_errors_are_the_store_s(proxy: FaultyProxy, bucket: Bucket) -> None:
-    proxy.follow(on("PUT", Reset()))
+    proxy.use_rule(fail_on("PUT", ResetConnection()))
     with pytest.raises(ConnectionError):
         S3Store().create(bucket.at("claim"), b"mine")
     with pytest.raises(ConnectionError):

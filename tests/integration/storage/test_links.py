@@ -13,7 +13,7 @@ from tasks.output.links import create_links
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
 from tests.integration.storage.conftest import Bucket
-from tests.records import a_movie, a_run, an_output
+from tests.records import example_movie, example_output, example_run
 
 
 def opened(address: str) -> Any:
@@ -66,8 +66,8 @@ def test_links_may_go_by_another_address_than_the_workers(
 
 def record_at(bucket: Bucket) -> Any:
     name = f"s3://{bucket.name}/out"
-    movie = a_movie(outputs={"labeled.mp4": an_output(f"{name}/mouse1/labeled.mp4")})
-    run = a_run(movie, outputs={"report.html": an_output(f"{name}/report.html")})
+    movie = example_movie(outputs={"labeled.mp4": example_output(f"{name}/mouse1/labeled.mp4")})
+    run = example_run(movie, outputs={"report.html": example_output(f"{name}/report.html")})
     for key in ("out/report.html", "out/mouse1/labeled.mp4"):
         bucket.put(key, key.encode())
     bucket.put("out/run.json", run.to_json().encode())

@@ -29,7 +29,7 @@ from tests.integration.storage.test_s3 import (  # noqa: F401
 from tests.integration.storage.test_s3_faults import (  # noqa: F401
     test_any_number_of_unfinished_uploads_is_aborted,
 )
-from tests.stores import ceph_store, client
+from tests.stores import ceph_store, create_s3_client
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def running_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS
     folder = tmp_path_factory.mktemp("ceph-tls")
     with ceph_store(folder) as settings:
         secure = settings | {"AWS_ENDPOINT_URL": settings["OBJECT_STORE_TLS_URL"]}
-        s3 = client(settings)
+        s3 = create_s3_client(settings)
         yield RunningStore("ceph", secure, folder, s3)
         s3.close()
 

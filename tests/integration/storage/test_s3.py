@@ -15,7 +15,7 @@ from tasks.storage.multipart import PartBody
 from tasks.storage.s3_store import S3Store
 from tests.integration.storage.conftest import Bucket, names_in
 from tests.paths import ROOT
-from tests.stores import LISTED_AT_ONCE, ceph_user
+from tests.stores import PAGE_SIZE, add_ceph_user
 
 AWKWARD_KEYS = [
     "plain.mp4",
@@ -131,7 +131,7 @@ def test_a_versioned_object_tells_its_version(bucket: Bucket, movie: Path) -> No
 
 
 def test_listing_is_complete_and_leaves_folder_markers_out(bucket: Bucket) -> None:
-    count = LISTED_AT_ONCE + 5
+    count = PAGE_SIZE + 5
     for number in range(count):
         bucket.put(f"in/{number}", b"")
     bucket.put("in/", b"")
@@ -326,7 +326,7 @@ class TestOnCeph:
         self, bucket: Bucket, movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         info = STORE.upload(movie, bucket.at("a.mp4"))
-        for name, value in ceph_user(bucket.store.folder, "other").items():
+        for name, value in add_ceph_user(bucket.store.folder, "other").items():
             monkeypatch.setenv(name, value)
         for call in (
             lambda: STORE.stat(info.location),

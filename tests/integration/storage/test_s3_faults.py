@@ -21,24 +21,24 @@ from tasks.storage.s3_store import S3Store
 from tasks.storage.store import ObjectInfo
 from tests.integration.storage.conftest import Bucket, names_in
 from tests.integration.storage.faults import (
-    After,
-    Answer,
-    Cut,
-    Damage,
+    AnswerItself,
+    CutBody,
+    DamageDownload,
+    DamageUpload,
+    DelayAnswer,
+    DropAnswer,
     Fault,
+    FaultOnFirst,
     FaultyProxy,
-    FirstOf,
-    Hang,
-    Request,
-    Reset,
-    Short,
-    Spoil,
-    Unanswered,
-    faulty,
-    on,
+    ProxyRequest,
+    ResetConnection,
+    RunAfterwards,
+    ShortenBody,
+    fail_on,
+    run_faulty_proxy,
 )
 from tests.paths import ROOT
-from tests.stores import LISTED_AT_ONCE
+from tests.stores import PAGE_SIZE
 
 MULTIPART = (16 << 20) + 1
 STORE = S3Store()
@@ -75,7 +75,7 @@ def _one_try(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def running_refusal() -> Iterator[FaultyProxy]:
-    with faulty("http://127.0.0.1:1") as proxy:
+    with run_faulty_proxy("http://127.0.0.1:1") as proxy:
         yield proxy
 
 
@@ -91,16 +91,20 @@ def refusing(
 @pytest.mark.parametrize(
     ("answer", "expected", "said"),
     [
-        (Answer(403), PermissionError, r"the store refused.*HTTP 403"),
-        (Answer(403, "RequestTimeTooSkewed"), PermissionError, r"clock is wrong"),
-        (Answer(400, "ExpiredToken"), PermissionError, r"the credentials have expired"),
-        (Answer(401), PermissionError, r"does not know who is asking"),
-        (Answer(503, "SlowDown"), ConnectionError, r"overloaded or failing.*HTTP 503: SlowDown"),
-        (Answer(500), ConnectionError, r"overloaded or failing"),
-        (Answer(429), ConnectionError, r"overloaded or failing"),
-        (Answer(400, "RequestTimeout"), TimeoutError, r"did not answer in time"),
-        (Answer(418, "Teapot"), OSError, r"failed in an unforeseen way.*Teapot"),
-        (Reset(), ConnectionError, r"the connection broke"),
+        (AnswerItself(403), PermissionError, r"the store refused.*HTTP 403"),
+        (AnswerItself(403, "RequestTimeTooSkewed"), PermissionError, r"clock is wrong"),
+        (AnswerItself(400, "ExpiredToken"), PermissionError, r"the credentials have expired"),
+        (AnswerItself(401), PermissionError, r"does not know who is asking"),
+        (
+            AnswerItself(503, "SlowDown"),
+            ConnectionError,
+            r"overloaded or failing.*HTTP 503: SlowDown",
+        ),
+        (AnswerItself(500), ConnectionError, r"overloaded or failing"),
+        (AnswerItself(429), ConnectionError, r"overloaded or failing"),
+        (AnswerItself(400, "RequestTimeout"), TimeoutError, r"did not answer in time"),
+        (AnswerItself(418, "Teapot"), OSError, r"failed in an unforeseen way.*Teapot"),
+        (ResetConnection(), ConnectionError, r"the connection broke"),
     ],
 )
 def test_every_call_explains_a_refusal(
@@ -110,7 +114,7 @@ def test_every_call_explains_a_refusal(
     expected: type[OSError],
     said: str,
 ) -> None:
-    refusing.follow(lambda request: answer)
+    refusing.use_rule(lambda request: answer)
     where = Location("bucket", "a.mp4")
     for call in (
         lambda: STORE.read(where, 100),
@@ -139,24 +143,24 @@ def test_a_store_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_one_try")
 def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(s3_client, "READ_TIMEOUT_S", 0.2)
-    with faulty("http://127.0.0.1:1") as slow:
-        slow.follow(lambda request: Hang(0.6))
+    with run_faulty_proxy("http://127.0.0.1:1") as slow:
+        slow.use_rule(lambda request: DelayAnswer(0.6))
         monkeypatch.setenv("AWS_ENDPOINT_URL", slow.url)
         with pytest.raises(TimeoutError, match="did not answer in time"):
             STORE.stat(Location("bucket", "a"))
 
 
 PASSING = {
-    "500": Answer(500),
-    "502": Answer(502),
-    "503": Answer(503),
-    "504": Answer(504),
-    "internal error": Answer(500, "InternalError"),
-    "slow down": Answer(503, "SlowDown"),
-    "too many requests": Answer(429, "TooManyRequests"),
-    "429": Answer(429),
-    "reset": Reset(),
-    "lost answer": Unanswered(),
+    "500": AnswerItself(500),
+    "502": AnswerItself(502),
+    "503": AnswerItself(503),
+    "504": AnswerItself(504),
+    "internal error": AnswerItself(500, "InternalError"),
+    "slow down": AnswerItself(503, "SlowDown"),
+    "too many requests": AnswerItself(429, "TooManyRequests"),
+    "429": AnswerItself(429),
+    "reset": ResetConnection(),
+    "lost answer": DropAnswer(),
 }
 
 
@@ -174,10 +178,12 @@ def test_what_passes_is_not_even_noticed(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
     (tmp_path / "movie.mp4").write_bytes(os.urandom(length))
     once = {method: (method, fault, 1) for method in ("PUT", "GET", "HEAD", "DELETE")}
-    proxy.follow(lambda request: rules[request.method](request))
-    rules = {method: FirstOf({"": one}) for method, one in once.items()}
+    proxy.use_rule(lambda request: rules[request.method](request))
+    rules = {method: FaultOnFirst({"": one}) for method, one in once.items()}
     # Ceph has dropped an upload whose completion it has answered once.
-    rules["POST"] = FirstOf({"uploads": ("POST", Reset() if fault == Unanswered() else fault, 1)})
+    rules["POST"] = FaultOnFirst(
+        {"uploads": ("POST", ResetConnection() if fault == DropAnswer() else fault, 1)}
+    )
     info = STORE.upload(tmp_path / "movie.mp4", bucket.at("a"))
     assert STORE.download(info, tmp_path / "back") == info.sha256
     assert (tmp_path / "back").read_bytes() == (tmp_path / "movie.mp4").read_bytes()
@@ -199,7 +205,7 @@ def test_an_error_that_looks_like_success_is_tried_again(
 ) -> None:
     """A store that takes long to complete an upload answers 200 before it knows."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    proxy.follow(FirstOf({"uploadId": ("POST", Answer(200, "InternalError"), 1)}))
+    proxy.use_rule(FaultOnFirst({"uploadId": ("POST", AnswerItself(200, "InternalError"), 1)}))
     assert STORE.upload(large, bucket.at("large.mp4")) == STORE.stat(bucket.at("large.mp4"))
 
 
@@ -208,7 +214,7 @@ def test_an_upload_whose_completion_is_lost_is_whole_or_an_error(
 ) -> None:
     """Asked again, a store may have forgotten the upload that it has completed."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    proxy.follow(FirstOf({"uploadId": ("POST", Unanswered(), 1)}))
+    proxy.use_rule(FaultOnFirst({"uploadId": ("POST", DropAnswer(), 1)}))
     stored = STORE.upload(large, bucket.at("large.mp4"))
     assert stored.sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
     assert bucket.unfinished_uploads() == 0
@@ -224,16 +230,16 @@ def test_an_upload_that_is_not_known_any_more_counts_if_its_object_is_there(
 ) -> None:
     """A gateway takes longer to complete a large one than is waited for, and forgets it then."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
-    forgotten = Answer(404, "NoSuchUpload")
-    completions: list[Request] = []
+    forgotten = AnswerItself(404, "NoSuchUpload")
+    completions: list[ProxyRequest] = []
 
-    def follow(request: Request) -> Fault | None:
+    def follow(request: ProxyRequest) -> Fault | None:
         if request.method != "POST" or "uploadId" not in request.path:
             return None
         completions.append(request)
-        return Unanswered() if is_there and len(completions) == 1 else forgotten
+        return DropAnswer() if is_there and len(completions) == 1 else forgotten
 
-    proxy.follow(follow)
+    proxy.use_rule(follow)
     if is_there:
         stored = STORE.upload(large, bucket.at("large.mp4"))
         assert stored.sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
@@ -245,11 +251,11 @@ def test_an_upload_that_is_not_known_any_more_counts_if_its_object_is_there(
 
 
 REFUSED = {
-    "403": (Answer(403), "the store refused"),
-    "denied": (Answer(403, "AccessDenied"), "ask the bucket's owner"),
-    "expired token": (Answer(400, "ExpiredToken"), "the credentials have expired"),
-    "unknown key": (Answer(403, "InvalidAccessKeyId"), "does not know this access key"),
-    "wrong clock": (Answer(403, "RequestTimeTooSkewed"), "clock is wrong"),
+    "403": (AnswerItself(403), "the store refused"),
+    "denied": (AnswerItself(403, "AccessDenied"), "ask the bucket's owner"),
+    "expired token": (AnswerItself(400, "ExpiredToken"), "the credentials have expired"),
+    "unknown key": (AnswerItself(403, "InvalidAccessKeyId"), "does not know this access key"),
+    "wrong clock": (AnswerItself(403, "RequestTimeTooSkewed"), "clock is wrong"),
 }
 
 
@@ -258,7 +264,7 @@ def test_credentials_that_end_in_the_middle_of_a_download(
     bucket: Bucket, proxy: FaultyProxy, scratch: Path, answer: Fault, said: str
 ) -> None:
     info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
-    proxy.follow(on("GET", answer, 1))
+    proxy.use_rule(fail_on("GET", answer, 1))
     with pytest.raises(PermissionError, match=said):
         STORE.download(info, scratch / "movie.mp4")
     assert_untouched(scratch)
@@ -268,7 +274,7 @@ def test_credentials_that_end_in_the_middle_of_a_download(
 def test_credentials_that_end_in_the_middle_of_an_upload(
     bucket: Bucket, proxy: FaultyProxy, large: Path, answer: Fault, said: str
 ) -> None:
-    proxy.follow(on("PUT", answer, 1))
+    proxy.use_rule(fail_on("PUT", answer, 1))
     with pytest.raises(PermissionError, match=said):
         STORE.upload(large, bucket.at("large.mp4"))
     assert bucket.keys() == []
@@ -279,7 +285,7 @@ def test_a_download_that_is_damaged_on_its_way(
 ) -> None:
     (scratch.parent / "sent").write_bytes(b"content of ours")
     info = STORE.upload(scratch.parent / "sent", bucket.at("a"))
-    proxy.follow(on("GET", Spoil(), 0))
+    proxy.use_rule(fail_on("GET", DamageDownload(), 0))
     with pytest.raises(OSError, match="the content is not what was uploaded") as caught:
         STORE.download(info, scratch / "movie.mp4")
     assert caught.value.errno == errno.EIO
@@ -293,7 +299,7 @@ def test_a_download_without_our_digest_that_is_damaged_once(
     """What others have uploaded has an ETag, mostly the content's MD5."""
     info = STORE.stat(bucket.put("a", b"content of others"))
     received: list[int] = []
-    proxy.follow(on("GET", Spoil(), 0))
+    proxy.use_rule(fail_on("GET", DamageDownload(), 0))
     STORE.download(info, scratch / "movie.mp4", received.append)
     assert (scratch / "movie.mp4").read_bytes() == b"content of others"
     assert sum(received) == info.size
@@ -303,8 +309,8 @@ def test_a_download_without_our_digest_that_is_never_twice_the_same(
     bucket: Bucket, proxy: FaultyProxy, scratch: Path
 ) -> None:
     info = STORE.stat(bucket.put("a", b"content of others"))
-    spoiled = iter([Spoil(), Spoil(0)])
-    proxy.follow(lambda request: next(spoiled) if request.method == "GET" else None)
+    spoiled = iter([DamageDownload(), DamageDownload(0)])
+    proxy.use_rule(lambda request: next(spoiled) if request.method == "GET" else None)
     with pytest.raises(ConnectionError, match="what arrived is not what was sent"):
         STORE.download(info, scratch / "movie.mp4")
     assert_untouched(scratch)
@@ -315,7 +321,7 @@ def test_an_etag_that_is_no_digest_of_the_content_does_no_harm(
 ) -> None:
     """As where a store encrypts what it keeps: what came twice the same is what is there."""
     info = STORE.stat(bucket.put("a", b"content of others"))
-    proxy.follow(on("GET", Spoil()))
+    proxy.use_rule(fail_on("GET", DamageDownload()))
     STORE.download(info, scratch / "movie.mp4")
     assert (scratch / "movie.mp4").read_bytes() == b"content of other" + bytes([ord("s") ^ 255])
 
@@ -325,12 +331,12 @@ def test_a_passing_fault_is_tried_again(
 ) -> None:
     monkeypatch.delenv("AWS_MAX_ATTEMPTS")
     info = STORE.stat(bucket.put("a"))
-    proxy.follow(on("GET", Answer(503, "SlowDown"), 0))
+    proxy.use_rule(fail_on("GET", AnswerItself(503, "SlowDown"), 0))
     STORE.download(info, scratch / "a")
     assert [request.number for request in proxy.requests] == [0, 1]
 
 
-@pytest.mark.parametrize("fault", [Cut(), Reset()])
+@pytest.mark.parametrize("fault", [CutBody(), ResetConnection()])
 def test_a_part_that_breaks_off_is_fetched_again(
     bucket: Bucket,
     proxy: FaultyProxy,
@@ -342,7 +348,7 @@ def test_a_part_that_breaks_off_is_fetched_again(
     content = os.urandom(MULTIPART)
     info = STORE.stat(bucket.put("a", content))
     received: list[int] = []
-    proxy.follow(on("GET", fault, 0, 2))
+    proxy.use_rule(fail_on("GET", fault, 0, 2))
     STORE.download(info, scratch / "movie.mp4", received.append)
     assert (scratch / "movie.mp4").read_bytes() == content
     assert sum(received) == MULTIPART
@@ -353,7 +359,7 @@ def test_a_body_that_is_always_cut_short(
     bucket: Bucket, proxy: FaultyProxy, scratch: Path, length: int
 ) -> None:
     info = STORE.stat(bucket.put("a", bytes(length)))
-    proxy.follow(on("GET", Cut()))
+    proxy.use_rule(fail_on("GET", CutBody()))
     with pytest.raises(ConnectionError, match="connection broke before all had arrived"):
         STORE.download(info, scratch / "movie.mp4")
     with pytest.raises(ConnectionError, match="connection broke before all had arrived"):
@@ -367,7 +373,7 @@ def test_a_short_part_that_looks_whole(
 ) -> None:
     """A short first part leaves a hole in a file of the right size, and no digest tells."""
     info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
-    proxy.follow(on("GET", Short(), number))
+    proxy.use_rule(fail_on("GET", ShortenBody(), number))
     with pytest.raises(ConnectionError, match=r"expected 16,777,217 bytes, received 16,777,216"):
         STORE.download(info, scratch / "movie.mp4")
     assert_untouched(scratch)
@@ -392,13 +398,13 @@ def test_an_object_that_changes_while_it_is_fetched(
         bucket.put("a", bytes(MULTIPART - 1) + b"1")
         changed.set()
 
-    def rule(request: Request) -> Fault | None:
+    def rule(request: ProxyRequest) -> Fault | None:
         if request.method == "GET" and request.number == 0:
-            return After(change)
+            return RunAfterwards(change)
         changed.wait(30)  # no other part is asked for before
         return None
 
-    proxy.follow(rule)
+    proxy.use_rule(rule)
     with pytest.raises(OSError, match=r"/a: the object changed while it was being") as caught:
         STORE.download(info, scratch / "movie.mp4")
     assert caught.value.errno == errno.ESTALE
@@ -408,14 +414,14 @@ def test_an_object_that_changes_while_it_is_fetched(
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (Answer(403, "AccessDenied"), PermissionError),
-        (Reset(), ConnectionError),
+        (AnswerItself(403, "AccessDenied"), PermissionError),
+        (ResetConnection(), ConnectionError),
     ],
 )
 def test_an_upload_that_fails_leaves_no_parts(
     bucket: Bucket, proxy: FaultyProxy, large: Path, fault: Fault, expected: type[OSError]
 ) -> None:
-    proxy.follow(on("PUT", fault, 1))
+    proxy.use_rule(fail_on("PUT", fault, 1))
     with pytest.raises(expected):
         STORE.upload(large, bucket.at("large.mp4"))
     assert bucket.keys() == []
@@ -427,7 +433,7 @@ class StoppedError(Exception):
 
 
 @pytest.fixture
-def signalled() -> Iterator[After]:
+def signalled() -> Iterator[RunAfterwards]:
     """Stops the main thread by a signal while a request is under way."""
     stopped = threading.Event()
 
@@ -441,14 +447,14 @@ def signalled() -> Iterator[After]:
         time.sleep(0.2)  # the answer must not come before the main thread has begun to clean up
 
     before = signal.signal(signal.SIGUSR1, stop)
-    yield After(kill)
+    yield RunAfterwards(kill)
     signal.signal(signal.SIGUSR1, before)
 
 
 def test_an_upload_that_is_cancelled_leaves_no_parts(
-    bucket: Bucket, proxy: FaultyProxy, large: Path, signalled: After
+    bucket: Bucket, proxy: FaultyProxy, large: Path, signalled: RunAfterwards
 ) -> None:
-    proxy.follow(on("PUT", signalled, 1))
+    proxy.use_rule(fail_on("PUT", signalled, 1))
     with pytest.raises(StoppedError):
         STORE.upload(large, bucket.at("large.mp4"))
     assert bucket.keys() == []
@@ -456,10 +462,10 @@ def test_an_upload_that_is_cancelled_leaves_no_parts(
 
 
 def test_a_download_that_is_cancelled_leaves_nothing(
-    bucket: Bucket, proxy: FaultyProxy, scratch: Path, signalled: After
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path, signalled: RunAfterwards
 ) -> None:
     info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
-    proxy.follow(on("GET", signalled, 1))
+    proxy.use_rule(fail_on("GET", signalled, 1))
     with pytest.raises(StoppedError):
         STORE.download(info, scratch / "movie.mp4")
     assert_untouched(scratch)
@@ -468,7 +474,7 @@ def test_a_download_that_is_cancelled_leaves_nothing(
 def test_an_upload_that_another_overwrites(
     bucket: Bucket, proxy: FaultyProxy, scratch: Path
 ) -> None:
-    proxy.follow(on("PUT", After(lambda: bucket.put("a", b"another's"))))
+    proxy.use_rule(fail_on("PUT", RunAfterwards(lambda: bucket.put("a", b"another's"))))
     with pytest.raises(ConnectionError, match="but the store then held 9 bytes"):
         STORE.upload(scratch / "movie.mp4", bucket.at("a"))
 
@@ -479,7 +485,7 @@ def test_an_upload_that_is_damaged_on_its_way(
 ) -> None:
     if bucket.store.kind == "moto":
         pytest.skip("moto does not check what it receives")
-    proxy.follow(on("PUT", Damage(), number))
+    proxy.use_rule(fail_on("PUT", DamageUpload(), number))
     with pytest.raises(ConnectionError, match="what arrived is not what was sent"):
         STORE.upload(large if number else scratch / "movie.mp4", bucket.at("a"))
     assert bucket.keys() == []
@@ -513,7 +519,7 @@ def test_what_a_killed_process_leaves_of_an_upload_is_aborted(
         begun.set()
         time.sleep(10)
 
-    proxy.follow(on("PUT", After(hang), 1))
+    proxy.use_rule(fail_on("PUT", RunAfterwards(hang), 1))
     target = bucket.at("out/m1/labeled.mp4")
     child = subprocess.Popen([sys.executable, "-c", PUSH, str(large), str(target)], cwd=ROOT)
     assert begun.wait(60)
@@ -536,10 +542,10 @@ def anything(_location: Location) -> bool:
 
 
 def test_any_number_of_unfinished_uploads_is_aborted(bucket: Bucket) -> None:
-    for number in range(LISTED_AT_ONCE + 5):
+    for number in range(PAGE_SIZE + 5):
         key = f"out/{number % 60}"  # some keys have two
         bucket.store.client.create_multipart_upload(Bucket=bucket.name, Key=key)
-    assert STORE.abort_unfinished_uploads(bucket.at("out/"), anything) == LISTED_AT_ONCE + 5
+    assert STORE.abort_unfinished_uploads(bucket.at("out/"), anything) == PAGE_SIZE + 5
     assert bucket.unfinished_uploads() == 0
 
 
@@ -550,12 +556,12 @@ def test_an_upload_that_ends_meanwhile_is_left_alone(bucket: Bucket, proxy: Faul
     def end() -> None:
         bucket.store.client.abort_multipart_upload(**where, UploadId=upload)
 
-    proxy.follow(on("GET", After(end)))
+    proxy.use_rule(fail_on("GET", RunAfterwards(end)))
     assert STORE.abort_unfinished_uploads(bucket.at("out/"), anything) == 1
 
 
 def test_who_may_not_look_for_unfinished_uploads_is_told(refusing: FaultyProxy) -> None:
-    refusing.follow(lambda request: Answer(403, "AccessDenied"))
+    refusing.use_rule(lambda request: AnswerItself(403, "AccessDenied"))
     with pytest.raises(PermissionError, match="the store refused"):
         STORE.abort_unfinished_uploads(Location("bucket", "out/"), anything)
 
@@ -595,7 +601,7 @@ def test_a_file_that_changes_after_it_was_hashed_is_not_taken(
     def change() -> None:
         large.write_bytes(bytes(MULTIPART))
 
-    proxy.follow(FirstOf({"uploads": ("POST", After(change), 1)}))
+    proxy.use_rule(FaultOnFirst({"uploads": ("POST", RunAfterwards(change), 1)}))
     with pytest.raises(ConnectionError, match="what arrived is not what was sent"):
         STORE.upload(large, bucket.at("large.mp4"))
     assert bucket.keys() == []

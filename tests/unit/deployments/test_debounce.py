@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from deployments.debounce import MOST, Gatherer
+from deployments.debounce import MAX_WAITING, Debouncer
 
 
 class Taker:
@@ -30,7 +30,7 @@ class Taker:
 
 def test_what_comes_together_is_handed_on_together_and_once() -> None:
     taker = Taker()
-    gatherer = Gatherer(taker, gathered=30, pause=30)
+    gatherer = Debouncer(taker, gathered=30, pause=30)
     gatherer.add(["a", "b"])
     gatherer.add(["b", "c"])
     gatherer.close()
@@ -39,7 +39,7 @@ def test_what_comes_together_is_handed_on_together_and_once() -> None:
 
 def test_it_does_not_wait_for_more_than_is_asked() -> None:
     taker = Taker()
-    gatherer = Gatherer(taker, gathered=0, pause=0)
+    gatherer = Debouncer(taker, gathered=0, pause=0)
     gatherer.add(["a"])
     taker.wait_for(lambda: taker.taken == [["a"]])
     gatherer.add(["a"])
@@ -50,7 +50,7 @@ def test_it_does_not_wait_for_more_than_is_asked() -> None:
 
 def test_what_is_not_taken_is_tried_again_and_done_only_then() -> None:
     taker, done = Taker(ConnectionError("away"), ConnectionError("still")), []
-    gatherer = Gatherer(taker, gathered=0, pause=0)
+    gatherer = Debouncer(taker, gathered=0, pause=0)
     gatherer.add(["a"], lambda: done.append(list(taker.taken)))
     taker.wait_for(lambda: bool(taker.taken))
     gatherer.close()
@@ -67,7 +67,7 @@ def test_that_nobody_takes_is_told_until_somebody_does() -> None:
             there.set()
             raise ConnectionError("away")
 
-    gatherer = Gatherer(take, gathered=0, pause=0)
+    gatherer = Debouncer(take, gathered=0, pause=0)
     done = threading.Event()
     gatherer.add(["a"], done.set)
     assert done.wait(60)
@@ -78,7 +78,7 @@ def test_that_nobody_takes_is_told_until_somebody_does() -> None:
 
 def test_what_nobody_will_ever_take_is_not_tried_again() -> None:
     taker, done = Taker(ValueError("never")), []
-    gatherer = Gatherer(taker, gathered=0, pause=0)
+    gatherer = Debouncer(taker, gathered=0, pause=0)
     gatherer.add(["a"], lambda: done.append("a"))
     gatherer.close()
     assert taker.taken == []
@@ -86,16 +86,16 @@ def test_what_nobody_will_ever_take_is_not_tried_again() -> None:
 
 
 def test_the_end_does_not_wait_for_who_is_away(caplog: pytest.LogCaptureFixture) -> None:
-    gatherer = Gatherer(Taker(*[ConnectionError("away")] * 9), gathered=60, pause=60)
+    gatherer = Debouncer(Taker(*[ConnectionError("away")] * 9), gathered=60, pause=60)
     gatherer.add(["a"])
     gatherer.close()
     assert "1 arrivals are lost" in caplog.text
 
 
 def test_too_much_is_told() -> None:
-    gatherer = Gatherer(Taker(), gathered=60, pause=60)
+    gatherer = Debouncer(Taker(), gathered=60, pause=60)
     full = []
-    for things in ([str(number) for number in range(MOST - 1)], ["one more"]):
+    for things in ([str(number) for number in range(MAX_WAITING - 1)], ["one more"]):
         gatherer.add(things)
         full.append(gatherer.is_full)
     gatherer.close()

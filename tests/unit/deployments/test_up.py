@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.background import STATE, Parts, born
-from deployments.definitions import INBOX
-from deployments.up import SETTINGS, _settings, _where, _write_settings, main
+from deployments.background import STATE_FILE, ServiceParts, read_start_mark
+from deployments.definitions import INBOX_VARIABLE
+from deployments.up import SETTINGS_FILE, _describe_service, _read_settings, _write_settings, main
 
 AWKWARD = 'it\'s a "key" of $HOME `x`\nand = more'
 
@@ -25,7 +25,7 @@ def sleeper() -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def note(folder: Path, name: str, pid: int, mark: str | None) -> None:
-    (folder / STATE).write_text(json.dumps({name: {"pid": pid, "born": mark, "url": ""}}))
+    (folder / STATE_FILE).write_text(json.dumps({name: {"pid": pid, "born": mark, "url": ""}}))
 
 
 def call(folder: Path, word: str, *movies: object) -> int:
@@ -35,26 +35,26 @@ def call(folder: Path, word: str, *movies: object) -> int:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where it says that a service is up, whose inbox is a folder."""
-    monkeypatch.setenv(INBOX, "")
-    is_up(tmp_path, {INBOX: f"{tmp_path}/in box"})
+    monkeypatch.setenv(INBOX_VARIABLE, "")
+    is_up(tmp_path, {INBOX_VARIABLE: f"{tmp_path}/in box"})
     (tmp_path / "m1.mp4").write_bytes(b"movie")
     return tmp_path
 
 
 def is_up(folder: Path, environment: dict[str, str]) -> None:
     note(folder, "server", os.getpid(), "another-boot 1")
-    _write_settings(Parts(folder, environment))
+    _write_settings(ServiceParts(folder, environment))
 
 
 def test_down_ends_what_up_started(
     tmp_path: Path, sleeper: "subprocess.Popen[bytes]", capsys: pytest.CaptureFixture[str]
 ) -> None:
-    note(tmp_path, "store", sleeper.pid, born(sleeper.pid))
+    note(tmp_path, "store", sleeper.pid, read_start_mark(sleeper.pid))
     assert call(tmp_path, "down") == 0
     assert "ending store" in capsys.readouterr().out
     with pytest.raises(ProcessLookupError):
         os.kill(sleeper.pid, 0)
-    assert not (tmp_path / STATE).exists()
+    assert not (tmp_path / STATE_FILE).exists()
 
 
 @pytest.mark.parametrize("mark", [None, "another-boot 1"])
@@ -68,25 +68,27 @@ def test_down_leaves_a_stranger_who_has_its_number(
     assert call(tmp_path, "down") == 0
     assert "store has ended already" in capsys.readouterr().out
     assert sleeper.poll() is None
-    assert not (tmp_path / STATE).exists()
+    assert not (tmp_path / STATE_FILE).exists()
 
 
 def test_processes_are_told_apart(sleeper: "subprocess.Popen[bytes]") -> None:
-    mark = born(sleeper.pid)
+    mark = read_start_mark(sleeper.pid)
     assert mark is not None
-    assert mark == born(sleeper.pid) != born(os.getpid())
+    assert mark == read_start_mark(sleeper.pid) != read_start_mark(os.getpid())
     sleeper.kill()
     sleeper.wait()
-    assert born(sleeper.pid) is None
+    assert read_start_mark(sleeper.pid) is None
 
 
 def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
     given = {"PREFECT_API_URL": "http://a", "AWS_SECRET_ACCESS_KEY": AWKWARD}
-    _write_settings(Parts(tmp_path, given | {"MY_AWS_KEY": "no", "HOME": "/"}))
-    assert _settings(tmp_path) == given
-    assert (tmp_path / SETTINGS).stat().st_mode & 0o777 == 0o600
+    _write_settings(ServiceParts(tmp_path, given | {"MY_AWS_KEY": "no", "HOME": "/"}))
+    assert _read_settings(tmp_path) == given
+    assert (tmp_path / SETTINGS_FILE).stat().st_mode & 0o777 == 0o600
     tell = f"{sys.executable} -c 'import os; print(os.environ[\"AWS_SECRET_ACCESS_KEY\"])'"
-    shell = subprocess.check_output(["sh", "-c", f". {tmp_path / SETTINGS}; {tell}"], text=True)
+    shell = subprocess.check_output(
+        ["sh", "-c", f". {tmp_path / SETTINGS_FILE}; {tell}"], text=True
+    )
     assert shell == f"{AWKWARD}\n"
 
 
@@ -114,7 +116,7 @@ def test_what_cannot_be_dropped_is_told_in_a_sentence(
     movies: list[str],
     told: str,
 ) -> None:
-    is_up(folder, {INBOX: inbox} if inbox else {})
+    is_up(folder, {INBOX_VARIABLE: inbox} if inbox else {})
     assert call(folder, "drop", *(folder / movie for movie in movies)) == 1
     said = capsys.readouterr().out
     assert said.startswith("error: ")
@@ -137,7 +139,7 @@ def test_nothing_is_dropped_when_nothing_is_up(
 def test_up_says_where_the_inbox_and_the_logs_are(
     tmp_path: Path, inbox: str | None, told: str
 ) -> None:
-    environment = {"PREFECT_UI_URL": "http://ui"} | ({INBOX: inbox} if inbox else {})
-    said = _where(Parts(tmp_path, environment), embedded=False)
+    environment = {"PREFECT_UI_URL": "http://ui"} | ({INBOX_VARIABLE: inbox} if inbox else {})
+    said = _describe_service(ServiceParts(tmp_path, environment), embedded=False)
     assert f"inbox           {told}" in said
     assert "worker.log" in said

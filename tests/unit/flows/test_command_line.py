@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows.__main__ import _given, _parser, main
+from flows.__main__ import _build_parser, _collect_settings, main
 from tasks.pose.settings import Crop, PoseSettings, QualityThresholds
 from tests.paths import ROOT
 
@@ -17,7 +17,9 @@ REQUEST = ["run", "--model", "m.zip", "--movies", "a.mp4", "b/", "--output", "ou
 
 
 def settings(*words: str) -> PoseSettings:
-    return PoseSettings.model_validate(_given(_parser().parse_args([*REQUEST, *words])))
+    return PoseSettings.model_validate(
+        _collect_settings(_build_parser().parse_args([*REQUEST, *words]))
+    )
 
 
 def test_without_flags_the_settings_are_the_models_own() -> None:
@@ -25,12 +27,12 @@ def test_without_flags_the_settings_are_the_models_own() -> None:
 
 
 def test_locations_are_taken_as_they_are() -> None:
-    options = _parser().parse_args(REQUEST)
+    options = _build_parser().parse_args(REQUEST)
     assert (options.model, options.movies, options.output) == ("m.zip", ["a.mp4", "b/"], "out")
 
 
 def test_movies_can_be_named_in_several_places() -> None:
-    options = _parser().parse_args([*REQUEST, "--movies", "c.mp4"])
+    options = _build_parser().parse_args([*REQUEST, "--movies", "c.mp4"])
     assert options.movies == ["a.mp4", "b/", "c.mp4"]
 
 
@@ -133,9 +135,9 @@ def test_a_value_outside_its_range_is_told_in_one_line_and_ends_with_2(
 
 
 def test_open_takes_a_location_and_hours() -> None:
-    options = _parser().parse_args(["open", "s3://lab/out/"])
+    options = _build_parser().parse_args(["open", "s3://lab/out/"])
     assert (options.location, options.hours) == ("s3://lab/out/", 72)
-    assert _parser().parse_args(["open", "out", "--hours", "168"]).hours == 168
+    assert _build_parser().parse_args(["open", "out", "--hours", "168"]).hours == 168
 
 
 @pytest.mark.parametrize("hours", ["0", "169", "-1", "2.5"])
@@ -146,9 +148,9 @@ def test_links_work_for_a_week_at_the_most(hours: str) -> None:
 
 
 def test_inspect_takes_a_model_and_a_switch() -> None:
-    options = _parser().parse_args(["inspect", "--model", "s3://lab/m.zip"])
+    options = _build_parser().parse_args(["inspect", "--model", "s3://lab/m.zip"])
     assert (options.model, options.json) == ("s3://lab/m.zip", False)
-    assert _parser().parse_args(["inspect", "--model", "m.zip", "--json"]).json
+    assert _build_parser().parse_args(["inspect", "--model", "m.zip", "--json"]).json
 
 
 @pytest.mark.parametrize("location", ["m.txt", "ftp://lab/m.zip", "s3://", "nowhere/m.zip"])

@@ -16,7 +16,7 @@ from tasks.pose.results.run_record import RunRecord
 from tasks.pose.settings import PoseSettings
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
-from tests.records import a_failed_movie, a_movie, a_run
+from tests.records import example_failed_movie, example_movie, example_run
 
 
 def listed(location: str, size: int = 2_500_000, etag: str = '"e"') -> ObjectInfo:
@@ -35,7 +35,7 @@ def made(record: RunRecord, **changes: Any) -> tuple[str, str, str]:
 def test_a_record_tells_what_a_listing_tells() -> None:
     movies = compute_movies_digest([M2, M1])
     expected = movies, compute_source_digest(movies, MODEL, PoseSettings()), ""
-    assert made(a_run(a_movie("mouse1"), a_movie("mouse2", 1))) == expected
+    assert made(example_run(example_movie("mouse1"), example_movie("mouse2", 1))) == expected
 
 
 def test_every_part_of_it_counts() -> None:
@@ -53,7 +53,7 @@ def test_every_part_of_it_counts() -> None:
 
 
 def test_what_changes_no_result_does_not_count() -> None:
-    record = a_run(a_movie("mouse1"))
+    record = example_run(example_movie("mouse1"))
     request = json.loads(record.to_json())["request"]
     request["settings"] |= {"link_hours": 1, "spread_from": 20}
     assert made(record, request=request) == made(record)
@@ -71,7 +71,7 @@ def test_a_copy_of_the_model_is_the_same_model() -> None:
 
 
 def test_a_record_of_another_version_is_understood() -> None:
-    record = a_run(a_movie("mouse1"))
+    record = example_run(example_movie("mouse1"))
     later = made(record, schema_version=2, news={"a": 1})
     assert later == made(record)
     earlier = json.loads(record.to_json())
@@ -80,9 +80,9 @@ def test_a_record_of_another_version_is_understood() -> None:
 
 
 def test_what_failed_is_told() -> None:
-    _, _, problem = made(a_run(a_movie("mouse1"), a_failed_movie("broken")))
+    _, _, problem = made(example_run(example_movie("mouse1"), example_failed_movie("broken")))
     assert problem.startswith("1 of 2 movies failed: broken: broken.mp4: the file is empty")
-    _, _, problem = made(a_run(a_movie("mouse1")), status="odd")
+    _, _, problem = made(example_run(example_movie("mouse1")), status="odd")
     assert problem == "its run ended odd"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.output.process_identity import has_ended, identify_this_process
-from tests.commands import waiting
+from tests.commands import start_waiting_process
 
 NOTE = (
     "import sys; from tasks.output.process_identity import note; "
@@ -12,7 +12,7 @@ NOTE = (
 
 
 def test_a_process_that_lives_has_not_ended() -> None:
-    process, noted = waiting(NOTE)
+    process, noted = start_waiting_process(NOTE)
     assert not has_ended(noted)
     assert not has_ended(identify_this_process())
     process.communicate()
@@ -20,7 +20,7 @@ def test_a_process_that_lives_has_not_ended() -> None:
 
 @pytest.mark.parametrize("buried", [True, False])
 def test_a_killed_one_has(buried: bool) -> None:
-    process, noted = waiting(NOTE)
+    process, noted = start_waiting_process(NOTE)
     process.kill()
     assert process.stdout is not None
     process.stdout.read()  # until it is gone

@@ -30,7 +30,7 @@ from tasks.pose.results.run_record import OutputFile, RequestRecord
 from tasks.pose.settings import PoseSettings
 from tasks.run_data import AnalyzedMovie, FetchedInput, MovieSource, ReadyModel, ResolvedRequest
 from tasks.storage.location import Location
-from tests.records import a_model, an_input, an_output
+from tests.records import example_input, example_model, example_output
 
 MOVIE = "s3://lab/in/m.mp4"
 PUBLISHED = (POSES_FILE, RAW_POSES_FILE, LABELED_MOVIE_FILE, "trajectory.png")
@@ -40,13 +40,13 @@ STAGES = {"found", "poses", "quality", "previews", "labeled"}
 @pytest.fixture
 def made(analysed: AnalyzedMovie) -> AnalyzedMovie:
     """A movie's results, all of them published."""
-    outputs = {name: an_output(f"s3://lab/out/m/{name}") for name in PUBLISHED}
+    outputs = {name: example_output(f"s3://lab/out/m/{name}") for name in PUBLISHED}
     return replace(analysed, outputs=outputs)
 
 
 @pytest.fixture
 def fetched(tmp_path: Path) -> FetchedInput:
-    return FetchedInput(tmp_path / "m.mp4", an_input(MOVIE))
+    return FetchedInput(tmp_path / "m.mp4", example_input(MOVIE))
 
 
 class Case:
@@ -54,7 +54,7 @@ class Case:
 
     def __init__(self, made: AnalyzedMovie, fetched: FetchedInput, folder: Path) -> None:
         self.made, self.fetched = made, fetched
-        self.ready = ReadyModel(a_model(), folder, "network")
+        self.ready = ReadyModel(example_model(), folder, "network")
         self.movie: MovieSource = made.source
         keys = _compute_keys(self.movie, fetched, self.request(), self.ready)
         found = KeptEstimate(keys.estimate, made.checked.info, made.checked.edges, made.found)

@@ -12,7 +12,7 @@ from tasks.pose import cache_keys as module
 from tasks.pose.cache_keys import StageKeys, compute_network_digest, compute_stage_keys
 from tasks.pose.finishing import build_label_style
 from tasks.pose.settings import PoseSettings
-from tests.records import DIGEST, a_model
+from tests.records import DIGEST, example_model
 
 ALL = set(StageKeys.__dataclass_fields__)
 AFTER_POSES = ALL - {"estimate"}
@@ -27,7 +27,7 @@ def keys(
     suffix: str = ".mp4",
 ) -> StageKeys:
     settings = PoseSettings.model_validate(changes or {})
-    ours = a_model(**(model or {}))
+    ours = example_model(**(model or {}))
     return compute_stage_keys(
         sha256, suffix, ours, network, settings, build_label_style(ours, settings)
     )

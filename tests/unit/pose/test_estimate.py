@@ -27,7 +27,7 @@ from tasks.pose.tables.pose_table import build_pose_table, read_poses
 from tasks.processes.bottleneck import Pace
 from tests.isxb_files import write_isxb
 from tests.movie_files import write_movie
-from tests.paths import ROOT, SHARED, needs_shared
+from tests.paths import ROOT, SHARED_FOLDER, needs_shared_data
 
 
 class TestCroppedEdges:
@@ -144,9 +144,9 @@ class TestRecordings:
         assert recording is not None
         assert recording.positions.tolist() == kept
 
-    @needs_shared
+    @needs_shared_data
     def test_of_a_real_recording(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        (movie,) = (SHARED / "movies").glob("2023*.isxb")
+        (movie,) = (SHARED_FOLDER / "movies").glob("2023*.isxb")
         _, seen = self.estimated(movie, None, tmp_path, monkeypatch)
         assert seen == isx_digests(movie, list(range(20)), None)
 

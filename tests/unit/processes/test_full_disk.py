@@ -19,9 +19,9 @@ from tasks.pose.tables.pose_table import write_poses
 from tasks.processes.full_disk import full_disk, told_if_full
 from tasks.processes.stage_process import StageProcess
 from tests.movie_files import write_movie
-from tests.pose_tables import PLAIN, SINGLE, scattered_poses
-from tests.records import a_model
-from tests.small_disk import resize, small_disk
+from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
+from tests.records import example_model
+from tests.small_disk import mount_small_disk, resize_disk
 from tests.unit.processes import in_child
 
 FRAMES = 400
@@ -32,7 +32,7 @@ LOG = 256 << 10
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    with small_disk(tmp_path / "disk", LARGE) as folder:
+    with mount_small_disk(tmp_path / "disk", LARGE) as folder:
         yield folder
 
 
@@ -46,7 +46,7 @@ def process(tmp_path: Path, disk: Path) -> Iterator[StageProcess]:
 
 @pytest.fixture
 def poses(tmp_path: Path) -> Path:
-    write_poses(scattered_poses(SINGLE, FRAMES, (96, 64)), tmp_path / "poses.h5")
+    write_poses(make_scattered_poses(SINGLE_ANIMAL, FRAMES, (96, 64)), tmp_path / "poses.h5")
     return tmp_path / "poses.h5"
 
 
@@ -76,11 +76,11 @@ def filtered(process: StageProcess, poses: Path, movie: Path, target: Path) -> N
 
 def labeled(process: StageProcess, poses: Path, movie: Path, target: Path) -> None:
     timing = timing_of(movie)
-    process.call(label_movie_file, movie, poses, target, PLAIN, timing, None, (0, 0), ())
+    process.call(label_movie_file, movie, poses, target, PLAIN_STYLE, timing, None, (0, 0), ())
 
 
 def drawn(process: StageProcess, poses: Path, movie: Path, target: Path) -> None:
-    model, settings = a_model(), PoseSettings()
+    model, settings = example_model(), PoseSettings()
     process.call(draw_preview_files, poses, target.parent, model, settings, (0, 0), (96, 64))
 
 
@@ -118,13 +118,13 @@ def test_whatever_room_there_is_a_file_is_whole_or_the_stage_says_why_not(
         for path in folder.iterdir():
             path.unlink()
         used = sum(-(-path.stat().st_size // PAGE) for path in disk.rglob("*") if path.is_file())
-        resize(disk, (used + 2 + max(1, room)) * PAGE)
+        resize_disk(disk, (used + 2 + max(1, room)) * PAGE)
         try:
             write(process, poses, movie, folder / name)
             assert files_in(folder) == whole
         except Retriable as error:
             refused.append(str(error))
-        resize(disk, LARGE)
+        resize_disk(disk, LARGE)
     assert len(refused) >= 2
     said = f"the disk of the scratch folder {disk} is full, "
     assert all(text.startswith(said) and "let TMPDIR name" in text for text in refused)
@@ -132,7 +132,7 @@ def test_whatever_room_there_is_a_file_is_whole_or_the_stage_says_why_not(
 
 
 def test_python_s_own_error_is_told(process: StageProcess, disk: Path) -> None:
-    resize(disk, LOG)
+    resize_disk(disk, LOG)
     with pytest.raises(Retriable, match=r"is full, 0 bytes are free now; make room there"):
         process.call(in_child.fill, disk / "file")
     assert process.call(in_child.add, 2, 3) == 5
@@ -159,7 +159,7 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
 
 
 def test_on_a_full_disk_a_wrong_argument_is_still_wrong(disk: Path) -> None:
-    resize(disk, PAGE)
+    resize_disk(disk, PAGE)
     (disk / "file").write_bytes(bytes(PAGE))
     assert full_disk(KeyError("nose"), disk) is None
     assert full_disk(RuntimeError("HDF5 cannot write"), disk) is not None

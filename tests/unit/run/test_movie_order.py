@@ -9,7 +9,7 @@ from tasks.pose.settings import PoseSettings
 from tasks.run import movie_order
 from tasks.run.request import resolve_locations
 from tests.isxb_files import write_isxb
-from tests.paths import SHARED, needs_shared
+from tests.paths import SHARED_FOLDER, needs_shared_data
 
 
 @pytest.fixture
@@ -116,9 +116,9 @@ class TestOrder:
             (folder / "in" / name).touch()
         assert resolved(folder, "b.mp4", "a.mp4")[0] == ["b.mp4", "a.mp4"]
 
-    @needs_shared
+    @needs_shared_data
     def test_a_real_series(self, folder: Path) -> None:
-        series = sorted((SHARED / "movies").glob("Group-*.isxb"))
+        series = sorted((SHARED_FOLDER / "movies").glob("Group-*.isxb"))
         given = [str(path) for path in reversed(series)]
         request = resolve_locations(f"{folder}/model.zip", given, f"{folder}/out", PoseSettings())
         assert [movie.info.location.path for movie in request.movies] == series

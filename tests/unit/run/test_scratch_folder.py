@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.run.scratch_folder import SCRATCH_PREFIX, create_scratch_folder, remove_abandoned_folders
-from tests.commands import waiting
+from tests.commands import start_waiting_process
 from tests.paths import ROOT
 
 HOLD = """
@@ -40,7 +40,7 @@ with scratch_folder() as folder:
 
 
 def other_run() -> "subprocess.Popen[str]":
-    process, told = waiting(HOLD)
+    process, told = start_waiting_process(HOLD)
     assert SCRATCH_PREFIX in told
     return process
 

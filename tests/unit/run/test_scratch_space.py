@@ -21,7 +21,7 @@ from tasks.run.scratch_space import (
 from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
-from tests.small_disk import small_disk
+from tests.small_disk import mount_small_disk
 
 MB = 1_000_000
 
@@ -80,7 +80,7 @@ class TestNeeded:
 
 class TestCheck:
     def test_refuses_at_once_with_figures_and_a_remedy(self, tmp_path: Path) -> None:
-        with small_disk(tmp_path / "disk", 10 << 20) as disk:
+        with mount_small_disk(tmp_path / "disk", 10 << 20) as disk:
             scratch = disk / "run"
             scratch.mkdir()
             state: Any = check_scratch_space.task.fn(a_request(10 * MB, 20 * MB), scratch, 3)

@@ -12,7 +12,7 @@ from tasks.errors import StageFailed
 from tasks.pose.movies.timing import RecordingInfo
 from tasks.run_data import AnalyzedMovie
 from tasks.spread.handover import read_handover, write_handover
-from tests.records import a_failed_movie
+from tests.records import example_failed_movie
 from tests.unit.conftest import SECONDS, timing
 
 
@@ -61,7 +61,7 @@ def test_a_recording_comes_back(analysed: AnalyzedMovie, tmp_path: Path) -> None
 
 
 def test_a_failure_comes_back(tmp_path: Path) -> None:
-    failed = a_failed_movie(failed_stage="Check movie")
+    failed = example_failed_movie(failed_stage="Check movie")
     write_handover(failed, tmp_path / "part.zip")
     assert read_handover(tmp_path / "part.zip", tmp_path) == failed
 
@@ -90,7 +90,7 @@ def test_whatever_byte_is_damaged_it_is_refused_or_of_no_account(
     analysed: AnalyzedMovie, tmp_path: Path
 ) -> None:
     part = tmp_path / "part.zip"
-    write_handover(a_failed_movie(), part)
+    write_handover(example_failed_movie(), part)
     whole = part.read_bytes()
     for place in range(len(whole)):
         for flip in (1, 8, 255):
@@ -98,4 +98,4 @@ def test_whatever_byte_is_damaged_it_is_refused_or_of_no_account(
             damaged[place] ^= flip
             part.write_bytes(damaged)
             with suppress(StageFailed):
-                assert read_handover(part, tmp_path / "read") == a_failed_movie()
+                assert read_handover(part, tmp_path / "read") == example_failed_movie()

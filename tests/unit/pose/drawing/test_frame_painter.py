@@ -16,7 +16,14 @@ from tasks.pose.drawing.disks import iterate_disk_pixels
 from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.drawing.keypoints_only import KeypointCanvas
 from tasks.pose.tables.keypoints import Keypoints
-from tests.pose_tables import MULTI, PLAIN, SINGLE, noise, pose_table, scattered_poses
+from tests.pose_tables import (
+    PLAIN_STYLE,
+    SINGLE_ANIMAL,
+    TWO_ANIMALS,
+    build_pose_table,
+    make_noise_frames,
+    make_scattered_poses,
+)
 
 if TYPE_CHECKING:
     from tasks.pose.drawing.frame_painter import LabelStyle
@@ -60,7 +67,7 @@ def test_disks_are_scikit_images_bit_for_bit(
 
 
 def test_disks_that_are_nowhere_are_skipped() -> None:
-    image = noise(1)[0]
+    image = make_noise_frames(1)[0]
     nowhere = [[np.nan, 5], [5, np.nan], [np.inf, 5], [5, -np.inf], [1e300, 5], [-6, 5]]
     painted = image.copy()
     stamp_disks(painted, np.array(nowhere), 5, RED)
@@ -78,7 +85,7 @@ def test_many_disks_are_stamped_in_pieces(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def still(*points: tuple[float, float, float], frames: int = 1) -> pd.DataFrame:
-    return pose_table(np.array([points] * frames), SINGLE)
+    return build_pose_table(np.array([points] * frames), SINGLE_ANIMAL)
 
 
 def painted(poses: pd.DataFrame, style: LabelStyle, index: int = 0) -> np.ndarray:
@@ -94,13 +101,13 @@ def rainbow(position: float) -> tuple[int, ...]:
 
 
 def test_only_points_above_the_cutoff_are_drawn() -> None:
-    picture = painted(still((20, 20, 0.7), (50, 50, 0.6), (80, 80, 0.5)), PLAIN)
+    picture = painted(still((20, 20, 0.7), (50, 50, 0.6), (80, 80, 0.5)), PLAIN_STYLE)
     assert color_at(picture, 20, 20) == rainbow(0.0)
     assert color_at(picture, 50, 50) == color_at(picture, 80, 80) == (0, 0, 0)
 
 
 def test_a_displayed_part_keeps_its_color_among_all_parts() -> None:
-    style = replace(PLAIN, displayed_body_parts=("ear",), draw_skeleton=True)
+    style = replace(PLAIN_STYLE, displayed_body_parts=("ear",), draw_skeleton=True)
     picture = painted(still((20, 20, 1), (50, 50, 1), (80, 80, 1)), style)
     assert color_at(picture, 50, 50) == rainbow(0.5)
     assert not picture[:40].any()
@@ -108,33 +115,37 @@ def test_a_displayed_part_keeps_its_color_among_all_parts() -> None:
 
 
 def test_trail_points_count_the_current_one() -> None:
-    moving = pose_table(np.array([[(10 + 30 * i, 20, 1)] * 3 for i in range(4)], float), SINGLE)
-    style = replace(PLAIN, trail_points=2, displayed_body_parts=("nose",))
+    moving = build_pose_table(
+        np.array([[(10 + 30 * i, 20, 1)] * 3 for i in range(4)], float), SINGLE_ANIMAL
+    )
+    style = replace(PLAIN_STYLE, trail_points=2, displayed_body_parts=("nose",))
     picture = painted(moving, style, index=3)
     assert [bool(picture[20, x].any()) for x in (10, 40, 70, 100)] == [False, False, True, True]
 
 
 def test_the_crop_shifts_the_poses() -> None:
-    painter = FramePainter(still((20, 20, 1), (20, 20, 0), (20, 20, 0)), PLAIN, (30, 40))
+    painter = FramePainter(still((20, 20, 1), (20, 20, 0), (20, 20, 0)), PLAIN_STYLE, (30, 40))
     picture = painter.paint_image(np.zeros((90, 120, 3), np.uint8), 0)
     assert color_at(picture, 50, 60) == rainbow(0.0)
     assert color_at(picture, 20, 20) == (0, 0, 0)
 
 
 def test_the_callers_poses_stay_as_they_are() -> None:
-    poses = scattered_poses(MULTI)
+    poses = make_scattered_poses(TWO_ANIMALS)
     before = poses.copy()
-    painter = FramePainter(poses, PLAIN, (30, 40))
-    painter.paint_image(noise(1)[0], 0)
-    KeypointCanvas(poses, PLAIN).render_frame(0)
+    painter = FramePainter(poses, PLAIN_STYLE, (30, 40))
+    painter.paint_image(make_noise_frames(1)[0], 0)
+    KeypointCanvas(poses, PLAIN_STYLE).render_frame(0)
     pd.testing.assert_frame_equal(poses, before)
 
 
 def test_a_read_only_frame_is_copied() -> None:
-    frame = noise(1)[0]
+    frame = make_noise_frames(1)[0]
     frame.flags.writeable = False
     before = frame.copy()
-    picture = FramePainter(still((20, 20, 1), (1, 1, 1), (9, 9, 1)), PLAIN).paint_image(frame, 0)
+    picture = FramePainter(still((20, 20, 1), (1, 1, 1), (9, 9, 1)), PLAIN_STYLE).paint_image(
+        frame, 0
+    )
     np.testing.assert_array_equal(frame, before)
     assert (picture != frame).any()
 
@@ -142,10 +153,10 @@ def test_a_read_only_frame_is_copied() -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, -1e300])
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (120, 90)])
 def test_no_coordinate_crashes(value: float, size: tuple[int, int]) -> None:
-    style = replace(PLAIN, draw_skeleton=True, trail_points=3, displayed_body_parts=None)
+    style = replace(PLAIN_STYLE, draw_skeleton=True, trail_points=3, displayed_body_parts=None)
     points = [(value, value, 1.0), (value, 5, 1), (5, value, 1)]
-    poses = pose_table(np.array([points] * 3), SINGLE)
-    FramePainter(poses, style).paint_image(noise(1, size)[0], 2)
+    poses = build_pose_table(np.array([points] * 3), SINGLE_ANIMAL)
+    FramePainter(poses, style).paint_image(make_noise_frames(1, size)[0], 2)
     KeypointCanvas(poses, style).render_frame(2)
 
 
@@ -156,15 +167,15 @@ def test_columns_in_another_order_are_refused() -> None:
 
 
 def test_edges_join_the_parts_of_each_individual() -> None:
-    keypoints = Keypoints(scattered_poses(MULTI))
-    assert keypoints.skeleton_edges(PLAIN.skeleton, None) == [(0, 1), (3, 4), (1, 2), (4, 5)]
-    assert keypoints.skeleton_edges(PLAIN.skeleton, ("ear", "tail")) == [(1, 2), (4, 5)]
+    keypoints = Keypoints(make_scattered_poses(TWO_ANIMALS))
+    assert keypoints.skeleton_edges(PLAIN_STYLE.skeleton, None) == [(0, 1), (3, 4), (1, 2), (4, 5)]
+    assert keypoints.skeleton_edges(PLAIN_STYLE.skeleton, ("ear", "tail")) == [(1, 2), (4, 5)]
 
 
 def test_keypoints_only_spans_the_positions_with_even_sides() -> None:
-    picture = KeypointCanvas(still((20, 20, 1), (201.9, 50, 0), (80, 147, 1)), PLAIN).render_frame(
-        0
-    )
+    picture = KeypointCanvas(
+        still((20, 20, 1), (201.9, 50, 0), (80, 147, 1)), PLAIN_STYLE
+    ).render_frame(0)
     assert picture.shape == (146, 200, 3)
     assert picture.dtype == np.uint8
     assert picture[20, 20].any()
@@ -178,22 +189,26 @@ def test_keypoints_only_spans_the_positions_with_even_sides() -> None:
 def test_keypoints_only_without_a_visible_point_is_black(
     points: list[tuple[float, float, float]],
 ) -> None:
-    canvas = KeypointCanvas(still(*points, frames=2), replace(PLAIN, dot_size=1, trail_points=5))
+    canvas = KeypointCanvas(
+        still(*points, frames=2), replace(PLAIN_STYLE, dot_size=1, trail_points=5)
+    )
     for index in range(2):
         assert canvas.render_frame(index).shape == (64, 64, 3)
         assert not canvas.render_frame(index).any()
 
 
 def test_one_wild_coordinate_makes_no_giant_canvas() -> None:
-    picture = KeypointCanvas(still((1e12, 5, 1), (5, 5, 1), (8, 100, 1)), PLAIN).render_frame(0)
+    picture = KeypointCanvas(still((1e12, 5, 1), (5, 5, 1), (8, 100, 1)), PLAIN_STYLE).render_frame(
+        0
+    )
     assert picture.shape == (100, 8192, 3)
 
 
 def test_keypoints_only_shows_fainter_trails_below_the_dots() -> None:
     points = np.array([[(20 + 40 * i, 20, 1), (60, 80, 0.1), (150, 90, 1)] for i in range(3)])
-    poses = pose_table(points, SINGLE)
+    poses = build_pose_table(points, SINGLE_ANIMAL)
     plain, trailing = (
-        KeypointCanvas(poses, replace(PLAIN, trail_points=trail)).render_frame(2).astype(int)
+        KeypointCanvas(poses, replace(PLAIN_STYLE, trail_points=trail)).render_frame(2).astype(int)
         for trail in (0, 2)
     )
     np.testing.assert_array_equal(trailing[20, 100], plain[20, 100])
@@ -203,7 +218,7 @@ def test_keypoints_only_shows_fainter_trails_below_the_dots() -> None:
 
 
 def test_each_picture_of_keypoints_is_new() -> None:
-    canvas = KeypointCanvas(scattered_poses(SINGLE), PLAIN)
+    canvas = KeypointCanvas(make_scattered_poses(SINGLE_ANIMAL), PLAIN_STYLE)
     first = canvas.render_frame(0)
     kept = first.copy()
     canvas.render_frame(1)
@@ -214,8 +229,8 @@ def test_each_picture_of_keypoints_is_new() -> None:
 @pytest.mark.parametrize("dot_size", [1, 5, 30])
 @pytest.mark.parametrize("trail_points", [0, 4])
 def test_all_keypoints_are_in_the_region_that_is_drawn_on(dot_size: int, trail_points: int) -> None:
-    style = replace(PLAIN, dot_size=dot_size, trail_points=trail_points, draw_skeleton=True)
-    poses = scattered_poses(SINGLE, 12, (400, 300))
+    style = replace(PLAIN_STYLE, dot_size=dot_size, trail_points=trail_points, draw_skeleton=True)
+    poses = make_scattered_poses(SINGLE_ANIMAL, 12, (400, 300))
     canvas = KeypointCanvas(poses, style)
     for index in range(len(poses)):
         picture = canvas.render_frame(index)

@@ -8,16 +8,16 @@ from av.video.reformatter import Colorspace
 
 from tasks.pose.drawing.keypoints_only import KeypointCanvas
 from tasks.pose.drawing.keypoints_only_frames import draw_keypoint_frames
-from tests.pose_tables import PLAIN, SINGLE, pose_table, scattered_poses
+from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, build_pose_table, make_scattered_poses
 
 FRAMES = 30
-STYLE = replace(PLAIN, keypoints_only=True, draw_skeleton=True, trail_points=3)
+STYLE = replace(PLAIN_STYLE, keypoints_only=True, draw_skeleton=True, trail_points=3)
 
 
 @pytest.mark.parametrize("size", [(400, 300), (97, 81), (60, 40)])
 @pytest.mark.parametrize("kept", [1, 3])
 def test_they_are_the_pictures_that_matplotlib_draws(size: tuple[int, int], kept: int) -> None:
-    poses = scattered_poses(SINGLE, FRAMES, size)
+    poses = make_scattered_poses(SINGLE_ANIMAL, FRAMES, size)
     canvas = KeypointCanvas(poses, STYLE)
     for index, planes in enumerate(draw_keypoint_frames(poses, STYLE, kept)):
         expected = canvas.render_frame(index).astype(int)
@@ -36,7 +36,7 @@ def test_frames_without_a_point_are_black() -> None:
     values[1::2] = [[20, 20, 1], [50, 50, 1], [150, 120, 1]]
     frames = [
         planes.frame.to_ndarray().copy()
-        for planes in draw_keypoint_frames(pose_table(values, SINGLE), STYLE, 1)
+        for planes in draw_keypoint_frames(build_pose_table(values, SINGLE_ANIMAL), STYLE, 1)
     ]
     assert [len(np.unique(frame[:120])) for frame in frames[::2]] == [1, 1]
     assert all(len(np.unique(frame[:120])) > 1 for frame in frames[1::2])

@@ -19,13 +19,13 @@ from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tasks.pose.drawing.movie_writer import FrameClock, MovieWriter
 from tests.paths import ROOT
-from tests.pose_tables import PLAIN, SINGLE, noise, scattered_poses
+from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_noise_frames, make_scattered_poses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 THIRTY = Fraction(30)
-KEYPOINTS_ONLY = replace(PLAIN, keypoints_only=True)
+KEYPOINTS_ONLY = replace(PLAIN_STYLE, keypoints_only=True)
 
 
 def smooth(frames: int, size: tuple[int, int] = (120, 90)) -> np.ndarray:
@@ -64,8 +64,8 @@ def atoms(path: Path) -> list[str]:
 
 def write(path: Path, frames: np.ndarray, **options: object) -> int:
     rate = {"frame_rate": THIRTY, **options}
-    poses = scattered_poses(SINGLE, len(frames))
-    return write_labeled_movie(iter(frames), poses, path, PLAIN, **rate)  # type: ignore[arg-type]
+    poses = make_scattered_poses(SINGLE_ANIMAL, len(frames))
+    return write_labeled_movie(iter(frames), poses, path, PLAIN_STYLE, **rate)  # type: ignore[arg-type]
 
 
 def test_browsers_can_play_and_seek_it(tmp_path: Path) -> None:
@@ -89,10 +89,10 @@ def test_browsers_can_play_and_seek_it(tmp_path: Path) -> None:
 
 
 def test_the_pictures_are_those_that_were_painted(tmp_path: Path) -> None:
-    frames, poses = smooth(5), scattered_poses(SINGLE, 5)
-    painter = FramePainter(poses, PLAIN)
+    frames, poses = smooth(5), make_scattered_poses(SINGLE_ANIMAL, 5)
+    painter = FramePainter(poses, PLAIN_STYLE)
     expected = [painter.paint_image(frame.copy(), index) for index, frame in enumerate(frames)]
-    write_labeled_movie(frames, poses, tmp_path / "m.mp4", PLAIN, frame_rate=THIRTY)
+    write_labeled_movie(frames, poses, tmp_path / "m.mp4", PLAIN_STYLE, frame_rate=THIRTY)
     found = [frame.to_ndarray(format="rgb24") for frame in decode(tmp_path / "m.mp4")]
     # Dots lose the sharp edge of their color, which has half the resolution.
     assert np.abs(np.subtract(found, expected, dtype=float)).mean() < 4
@@ -126,7 +126,7 @@ def test_odd_sides_are_padded_with_what_is_there(tmp_path: Path, size: tuple[int
 @pytest.mark.parametrize("count", [1, 2, 40])
 def test_a_constant_rate_is_exact(tmp_path: Path, rate: Fraction, count: int) -> None:
     movie = tmp_path / "m.mp4"
-    assert write(movie, noise(count, (32, 32)), frame_rate=rate) == count
+    assert write(movie, make_noise_frames(count, (32, 32)), frame_rate=rate) == count
     assert shown_at(movie) == [index / rate for index in range(count)]
     assert duration(movie) == count / rate
     with av.open(str(movie)) as container:
@@ -135,13 +135,13 @@ def test_a_constant_rate_is_exact(tmp_path: Path, rate: Fraction, count: int) ->
 
 def test_a_rate_that_no_container_can_hold_is_rounded(tmp_path: Path) -> None:
     rate = Fraction(29.97)
-    write(tmp_path / "m.mp4", noise(30, (32, 32)), frame_rate=rate)
+    write(tmp_path / "m.mp4", make_noise_frames(30, (32, 32)), frame_rate=rate)
     assert np.allclose([float(t) for t in shown_at(tmp_path / "m.mp4")], np.arange(30) / 29.97)
 
 
 def test_times_of_a_variable_rate_are_kept(tmp_path: Path) -> None:
     times = 7 + np.array([0.0, 0.033, 0.1, 0.100001, 1.5, 12.25])
-    write(tmp_path / "m.mp4", noise(6, (32, 32)), times=times)
+    write(tmp_path / "m.mp4", make_noise_frames(6, (32, 32)), times=times)
     found = np.array([float(t) for t in shown_at(tmp_path / "m.mp4")])
     assert np.abs(found - (times - 7)).max() <= 1.5 / 90_000
     assert (np.diff(found) > 0).all()
@@ -149,7 +149,7 @@ def test_times_of_a_variable_rate_are_kept(tmp_path: Path) -> None:
 
 
 def test_one_frame_with_its_time(tmp_path: Path) -> None:
-    write(tmp_path / "m.mp4", noise(1, (32, 32)), times=np.array([3.5]))
+    write(tmp_path / "m.mp4", make_noise_frames(1, (32, 32)), times=np.array([3.5]))
     assert shown_at(tmp_path / "m.mp4") == [0]
     assert abs(duration(tmp_path / "m.mp4") - 1 / THIRTY) < Fraction(1, 1000)
 
@@ -157,14 +157,14 @@ def test_one_frame_with_its_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("times", [[0, 1, 1], [0, 2, 1], [0, 1, np.nan], [0, 1], [0, 1, np.inf]])
 def test_times_that_cannot_be_are_refused(tmp_path: Path, times: list[float]) -> None:
     with pytest.raises(ValueError, match="times"):
-        write(tmp_path / "m.mp4", noise(3, (32, 32)), times=np.array(times))
+        write(tmp_path / "m.mp4", make_noise_frames(3, (32, 32)), times=np.array(times))
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("rate", [Fraction(0), Fraction(-30)])
 def test_a_rate_that_cannot_be_is_refused(tmp_path: Path, rate: Fraction) -> None:
     with pytest.raises(ValueError, match="must be positive"):
-        write(tmp_path / "m.mp4", noise(3, (32, 32)), frame_rate=rate)
+        write(tmp_path / "m.mp4", make_noise_frames(3, (32, 32)), frame_rate=rate)
 
 
 @pytest.mark.parametrize(
@@ -184,10 +184,10 @@ def test_key_frames_come_every_second_or_so(tmp_path: Path, rate: Fraction, gop:
 def test_frames_and_poses_must_agree(tmp_path: Path, frames: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         write_labeled_movie(
-            noise(frames),
-            scattered_poses(SINGLE, 3),
+            make_noise_frames(frames),
+            make_scattered_poses(SINGLE_ANIMAL, 3),
             tmp_path / "m.mp4",
-            PLAIN,
+            PLAIN_STYLE,
             frame_rate=THIRTY,
         )
     assert not list(tmp_path.iterdir())
@@ -196,39 +196,47 @@ def test_frames_and_poses_must_agree(tmp_path: Path, frames: int, message: str) 
 def test_an_endless_movie_ends(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="more frames"):
         write_labeled_movie(
-            repeat(noise(1)[0]),
-            scattered_poses(SINGLE, 3),
+            repeat(make_noise_frames(1)[0]),
+            make_scattered_poses(SINGLE_ANIMAL, 3),
             tmp_path / "m.mp4",
-            PLAIN,
+            PLAIN_STYLE,
             frame_rate=THIRTY,
         )
 
 
 def test_no_poses_make_no_movie(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at least one pose"):
-        write(tmp_path / "m.mp4", noise(0))
+        write(tmp_path / "m.mp4", make_noise_frames(0))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_frame_of_another_size_is_refused(tmp_path: Path) -> None:
-    frames: list[np.ndarray] = [noise(1)[0], noise(1, (64, 48))[0]]
+    frames: list[np.ndarray] = [make_noise_frames(1)[0], make_noise_frames(1, (64, 48))[0]]
     with pytest.raises(
         ValueError, match="Frame 1 is 64×48 pixels, the frames before it are 120×90"
     ):
         write_labeled_movie(
-            frames, scattered_poses(SINGLE, 2), tmp_path / "m.mp4", PLAIN, frame_rate=THIRTY
+            frames,
+            make_scattered_poses(SINGLE_ANIMAL, 2),
+            tmp_path / "m.mp4",
+            PLAIN_STYLE,
+            frame_rate=THIRTY,
         )
     assert not list(tmp_path.iterdir())
 
 
 def test_nothing_is_left_of_a_movie_that_broke(tmp_path: Path) -> None:
     def breaking() -> Iterator[np.ndarray]:
-        yield from noise(4)
+        yield from make_noise_frames(4)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         write_labeled_movie(
-            breaking(), scattered_poses(SINGLE, 9), tmp_path / "m.mp4", PLAIN, frame_rate=THIRTY
+            breaking(),
+            make_scattered_poses(SINGLE_ANIMAL, 9),
+            tmp_path / "m.mp4",
+            PLAIN_STYLE,
+            frame_rate=THIRTY,
         )
     assert not list(tmp_path.iterdir())
 
@@ -271,7 +279,7 @@ def test_a_full_disk_is_an_error_not_a_short_movie(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
     try:
         with pytest.raises(OSError, match="too large"):
-            write(tmp_path / "m.mp4", noise(20))
+            write(tmp_path / "m.mp4", make_noise_frames(20))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
@@ -280,27 +288,27 @@ def test_a_full_disk_is_an_error_not_a_short_movie(tmp_path: Path) -> None:
 
 def test_progress_counts_frames(tmp_path: Path) -> None:
     seen: list[int] = []
-    write(tmp_path / "m.mp4", noise(4), progress=seen.append)
+    write(tmp_path / "m.mp4", make_noise_frames(4), progress=seen.append)
     assert seen == [1, 2, 3, 4]
 
 
 def test_a_name_that_looks_like_a_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     movie = tmp_path / "http:%03d café.mp4"
-    write(movie.relative_to(tmp_path), noise(2))
+    write(movie.relative_to(tmp_path), make_noise_frames(2))
     assert len(decode(movie)) == 2
 
 
 @pytest.mark.parametrize("processors", [1, 3, 8, 64])
 def test_the_number_of_processors_changes_no_frame_count(tmp_path: Path, processors: int) -> None:
-    write(tmp_path / "m.mp4", noise(70), processors=processors)
+    write(tmp_path / "m.mp4", make_noise_frames(70), processors=processors)
     assert len(decode(tmp_path / "m.mp4")) == 70
 
 
 @pytest.mark.parametrize("count", [1, 7])
 def test_keypoints_only_needs_no_frames(tmp_path: Path, count: int) -> None:
     unreadable = iter(lambda: pytest.fail("a frame was asked for"), np.empty(0))
-    poses = scattered_poses(SINGLE, count)
+    poses = make_scattered_poses(SINGLE_ANIMAL, count)
     written = write_labeled_movie(
         unreadable, poses, tmp_path / "m.mp4", KEYPOINTS_ONLY, frame_rate=THIRTY
     )
@@ -308,7 +316,7 @@ def test_keypoints_only_needs_no_frames(tmp_path: Path, count: int) -> None:
 
 
 def test_keypoints_only_without_any_position(tmp_path: Path) -> None:
-    poses = scattered_poses(SINGLE, 3) * np.nan
+    poses = make_scattered_poses(SINGLE_ANIMAL, 3) * np.nan
     write_labeled_movie([], poses, tmp_path / "m.mp4", KEYPOINTS_ONLY, frame_rate=THIRTY)
     pictures = [frame.to_ndarray(format="rgb24") for frame in decode(tmp_path / "m.mp4")]
     assert np.shape(pictures) == (3, 64, 64, 3)

@@ -20,7 +20,7 @@ from tasks.pose.movies.reader import open_movie
 from tasks.pose.movies.yuv_frame import YuvFrame
 from tasks.processes.prefetch import threads
 from tests.movie_files import write_movie
-from tests.pose_tables import PLAIN, SINGLE, scattered_poses
+from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 FRAMES, SIZE = 6, (96, 64)
 STYLES = {
-    "dots": PLAIN,
-    "skeleton": replace(PLAIN, draw_skeleton=True),
-    "trails": replace(PLAIN, trail_points=4, dot_size=9, draw_skeleton=True),
-    "all over": replace(PLAIN, trail_points=40, dot_size=60),
-    "single pixels": replace(PLAIN, dot_size=1),
+    "dots": PLAIN_STYLE,
+    "skeleton": replace(PLAIN_STYLE, draw_skeleton=True),
+    "trails": replace(PLAIN_STYLE, trail_points=4, dot_size=9, draw_skeleton=True),
+    "all over": replace(PLAIN_STYLE, trail_points=40, dot_size=60),
+    "single pixels": replace(PLAIN_STYLE, dot_size=1),
 }
 FORMATS = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuvj444p")
 
@@ -66,7 +66,7 @@ def planes_of(movie: Path) -> Iterator[YuvFrame]:
 
 
 def poses() -> Any:
-    return scattered_poses(SINGLE, FRAMES, SIZE)
+    return make_scattered_poses(SINGLE_ANIMAL, FRAMES, SIZE)
 
 
 def shown(movie: Path) -> np.ndarray:
@@ -101,7 +101,7 @@ def test_helpers_draw_what_is_drawn_without_them(
 ) -> None:
     monkeypatch.setattr(frame_painter, "_MAX_FRAMES_PER_GROUP", 3)
     movie = write_movie(tmp_path / "m.mp4", 40)
-    table = scattered_poses(SINGLE, 40, SIZE)
+    table = make_scattered_poses(SINGLE_ANIMAL, 40, SIZE)
     order = [*range(40), 7, 8, 9, 10, 39, 0, 20, 19]  # as a movie is shown, and then in any order
     frames = [(index, planes) for index, planes in enumerate(planes_of(movie))]
     alone = FramePainter(table, style)
@@ -134,9 +134,9 @@ def test_a_helper_that_fails_ends_the_movie(
     with pytest.raises(MemoryError, match="no room for marks"):
         write_labeled_movie(
             planes_of(movie),
-            scattered_poses(SINGLE, 40, SIZE),
+            make_scattered_poses(SINGLE_ANIMAL, 40, SIZE),
             target,
-            PLAIN,
+            PLAIN_STYLE,
             frame_rate=Fraction(30),
             processors=16,
         )
@@ -164,8 +164,8 @@ def test_the_movie_looks_as_the_one_that_went_through_rgb(
 @pytest.mark.parametrize("full", [1, 2])
 def test_colors_are_those_that_the_movie_declares(tmp_path: Path, space: int, full: int) -> None:
     movie = write(tmp_path / "m.mp4", colorspace=space, color_range=full)
-    mine = labeled(planes_of(movie), tmp_path / "planes.mp4", PLAIN)
-    painter = FramePainter(poses(), PLAIN)
+    mine = labeled(planes_of(movie), tmp_path / "planes.mp4", PLAIN_STYLE)
+    painter = FramePainter(poses(), PLAIN_STYLE)
     drawn = np.stack([painter.paint_image(f.copy(), i) for i, f in enumerate(open_movie(movie))])
     assert np.abs(mine - drawn).mean() < 4
     with av.open(str(tmp_path / "planes.mp4")) as container:
@@ -204,8 +204,8 @@ def test_the_decoders_frames_are_left_as_they_are(tmp_path: Path) -> None:
     """Later frames refer to them."""
     movie = write_movie(tmp_path / "m.mp4", 20)
     untouched = list(open_movie(movie))
-    style = replace(PLAIN, dot_size=40, p_cutoff=0.0)
-    painter = FramePainter(scattered_poses(SINGLE, 20, SIZE), style)
+    style = replace(PLAIN_STYLE, dot_size=40, p_cutoff=0.0)
+    painter = FramePainter(make_scattered_poses(SINGLE_ANIMAL, 20, SIZE), style)
     for index, (planes, image) in enumerate(open_movie(movie).read_paintable_frames()):
         assert planes is not None
         painter.paint_yuv_frame(planes, index)
@@ -218,5 +218,5 @@ def test_both_kinds_may_be_in_one_movie(tmp_path: Path) -> None:
         image() if index % 2 else planes
         for index, (planes, image) in enumerate(open_movie(movie).read_paintable_frames())
     ]
-    mixed = labeled(both, tmp_path / "both.mp4", PLAIN)
-    assert np.abs(mixed - labeled(planes_of(movie), tmp_path / "p.mp4", PLAIN)).mean() < 2
+    mixed = labeled(both, tmp_path / "both.mp4", PLAIN_STYLE)
+    assert np.abs(mixed - labeled(planes_of(movie), tmp_path / "p.mp4", PLAIN_STYLE)).mean() < 2

@@ -9,7 +9,7 @@ import pytest
 from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.movies.reader import open_movie
 from tests.movie_files import write_movie
-from tests.pose_tables import PLAIN, SINGLE, scattered_poses
+from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,8 @@ SIZE = (96, 64)
 @pytest.mark.parametrize("kept", [1, 3])
 def test_a_frame_stays_as_it_is_while_it_is_kept(tmp_path: Path, kept: int) -> None:
     movie = write_movie(tmp_path / "m.mp4", 40)
-    style = replace(PLAIN, dot_size=20, p_cutoff=0.0)
-    poses = scattered_poses(SINGLE, 40, SIZE)
+    style = replace(PLAIN_STYLE, dot_size=20, p_cutoff=0.0)
+    poses = make_scattered_poses(SINGLE_ANIMAL, 40, SIZE)
     alone, painter = FramePainter(poses, style), FramePainter(poses, style, kept=kept)
     expected: list[np.ndarray] = []
     in_use: list[YuvFrame] = []

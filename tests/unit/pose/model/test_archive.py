@@ -11,18 +11,18 @@ import pytest
 from tasks.errors import BadInput
 from tasks.pose.model.description import Model
 from tasks.pose.untrusted import zip_reader
-from tests.archive_bench import Bench, without
+from tests.archive_bench import ArchiveSandbox, without_files
 from tests.model_zips import (
-    MODEL,
-    NETWORK,
-    POSE,
-    PROJECT,
-    SNAPSHOT,
-    TRAIN,
+    MODEL_FOLDER,
+    NETWORK_CONFIG,
+    POSE_CONFIG,
+    PROJECT_CONFIG,
+    SNAPSHOT_NAME,
+    TRAIN_FOLDER,
     WEIGHTS,
-    changed,
+    copy_with_changes,
+    format_yaml,
     model_files,
-    text_of,
     write_zip,
 )
 
@@ -36,13 +36,13 @@ ARENA: dict[str, Any] = {
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path) -> ArchiveSandbox:
+    return ArchiveSandbox(tmp_path)
 
 
 class TestGoodModel:
-    def test_is_described_as_it_is(self, bench: Bench) -> None:
-        model = bench.open(model_files())
+    def test_is_described_as_it_is(self, bench: ArchiveSandbox) -> None:
+        model = bench.write_and_open(model_files())
         assert model.model_dump() == {
             "name": "m.zip",
             "sha256": hashlib.sha256(bench.archive.read_bytes()).hexdigest(),
@@ -55,8 +55,8 @@ class TestGoodModel:
             "experimenter": "Pranav",
             "shuffle": 1,
             "training_fraction": 0.95,
-            "snapshot": SNAPSHOT,
-            "snapshots": (SNAPSHOT,),
+            "snapshot": SNAPSHOT_NAME,
+            "snapshots": (SNAPSHOT_NAME,),
             "snapshot_sha256": hashlib.sha256(WEIGHTS).hexdigest(),
             "detector": None,
             "detectors": (),
@@ -76,20 +76,20 @@ class TestGoodModel:
             "warnings": (),
         }
 
-    def test_survives_a_round_trip_through_json(self, bench: Bench) -> None:
-        model = bench.open(model_files())
+    def test_survives_a_round_trip_through_json(self, bench: ArchiveSandbox) -> None:
+        model = bench.write_and_open(model_files())
         assert Model.model_validate_json(model.model_dump_json()) == model
 
-    def test_becomes_a_project_with_our_values(self, bench: Bench) -> None:
-        bench.open(model_files())
-        files = bench.written()
+    def test_becomes_a_project_with_our_values(self, bench: ArchiveSandbox) -> None:
+        bench.write_and_open(model_files())
+        files = bench.read_project()
         assert set(files) == {
             "config.yaml",
-            f"{TRAIN}/pytorch_config.yaml",
-            f"{TRAIN}/{SNAPSHOT}",
-            f"{MODEL}/test/pose_cfg.yaml",
+            f"{TRAIN_FOLDER}/pytorch_config.yaml",
+            f"{TRAIN_FOLDER}/{SNAPSHOT_NAME}",
+            f"{MODEL_FOLDER}/test/pose_cfg.yaml",
         }
-        assert files[f"{TRAIN}/{SNAPSHOT}"] == WEIGHTS
+        assert files[f"{TRAIN_FOLDER}/{SNAPSHOT_NAME}"] == WEIGHTS
         project = files["config.yaml"]
         assert project["project_path"] == str(bench.project)
         assert (project["Task"], project["date"]) == ("openfield", "Oct30")
@@ -99,89 +99,121 @@ class TestGoodModel:
             False,
         )
         assert project["TrainingFraction"] == [0.95]
-        network = bench.network()
+        network = bench.read_network_config()
         assert network["metadata"]["project_path"] == str(bench.project)
         assert network["metadata"]["bodyparts"] == list(PARTS)
-        assert network["model"] == NETWORK["model"]
+        assert network["model"] == NETWORK_CONFIG["model"]
         assert network["runner"]["load_weights_only"] is True
         assert network["runner"]["gpus"] is None
         assert network["runner"]["snapshots"] == {"max_snapshots": 5}
-        assert files[f"{MODEL}/test/pose_cfg.yaml"]["all_joints_names"] == list(PARTS)
+        assert files[f"{MODEL_FOLDER}/test/pose_cfg.yaml"]["all_joints_names"] == list(PARTS)
 
     @pytest.mark.parametrize("percent", [0, 1, 28, 29, 57, 58, 95, 100])
-    def test_has_its_folder_where_deeplabcut_looks(self, bench: Bench, percent: int) -> None:
+    def test_has_its_folder_where_deeplabcut_looks(
+        self, bench: ArchiveSandbox, percent: int
+    ) -> None:
         """DeepLabCut computes the folder's name from the fraction that we write."""
-        here = MODEL.replace("trainset95shuffle1", f"trainset{percent}shuffle12")
-        files = {n.replace(MODEL, here): data for n, data in model_files().items()}
-        model = bench.open(files)
-        fraction = bench.written()["config.yaml"]["TrainingFraction"][0]
+        here = MODEL_FOLDER.replace("trainset95shuffle1", f"trainset{percent}shuffle12")
+        files = {n.replace(MODEL_FOLDER, here): data for n, data in model_files().items()}
+        model = bench.write_and_open(files)
+        fraction = bench.read_project()["config.yaml"]["TrainingFraction"][0]
         name = f"openfieldOct30-trainset{int(100 * fraction)}shuffle12"
         assert model.training_fraction == fraction == percent / 100
         assert (
-            bench.project / "dlc-models-pytorch/iteration-0" / name / "train" / SNAPSHOT
+            bench.project / "dlc-models-pytorch/iteration-0" / name / "train" / SNAPSHOT_NAME
         ).exists()
 
 
 class TestLayouts:
     @pytest.mark.parametrize("below", ["my project/", "a/b/c/", "./"])
-    def test_a_wrapping_folder_does_not_matter(self, bench: Bench, below: str) -> None:
-        assert bench.open(model_files(below=below)).repairs == ()
+    def test_a_wrapping_folder_does_not_matter(self, bench: ArchiveSandbox, below: str) -> None:
+        assert bench.write_and_open(model_files(below=below)).repairs == ()
 
-    def test_windows_backslashes_do_not_matter(self, bench: Bench) -> None:
+    def test_windows_backslashes_do_not_matter(self, bench: ArchiveSandbox) -> None:
         files = {name.replace("/", "\\"): data for name, data in model_files().items()}
-        assert bench.open(files).repairs == ()
+        assert bench.write_and_open(files).repairs == ()
 
-    def test_what_a_mac_adds_does_not_matter(self, bench: Bench) -> None:
+    def test_what_a_mac_adds_does_not_matter(self, bench: ArchiveSandbox) -> None:
         files = model_files(below="project/")
         clutter = {f"__MACOSX/{Path(n).parent}/._{Path(n).name}": b"\0\5" for n in files}
-        beside = {f"project/{TRAIN}/._snapshot-100.pt": b"\0\5", "project/.DS_Store": b"\0"}
-        assert bench.open(files | clutter | beside).repairs == ()
+        beside = {f"project/{TRAIN_FOLDER}/._snapshot-100.pt": b"\0\5", "project/.DS_Store": b"\0"}
+        assert bench.write_and_open(files | clutter | beside).repairs == ()
 
-    def test_a_missing_test_folder_is_made(self, bench: Bench) -> None:
-        model = bench.open(without(model_files(), f"{MODEL}/test/pose_cfg.yaml"))
+    def test_a_missing_test_folder_is_made(self, bench: ArchiveSandbox) -> None:
+        model = bench.write_and_open(
+            without_files(model_files(), f"{MODEL_FOLDER}/test/pose_cfg.yaml")
+        )
         assert model.repairs == (
             "test/pose_cfg.yaml is missing; it was made from the network's own",
         )
-        assert bench.written()[f"{MODEL}/test/pose_cfg.yaml"]["net_type"] == "resnet_50"
+        assert bench.read_project()[f"{MODEL_FOLDER}/test/pose_cfg.yaml"]["net_type"] == "resnet_50"
 
-    def test_release_candidates_have_pose_cfg_beside_the_snapshot(self, bench: Bench) -> None:
-        files = without(model_files(), f"{MODEL}/test/pose_cfg.yaml")
-        assert bench.open(files | {f"{TRAIN}/pose_cfg.yaml": text_of(POSE)}).body_parts == PARTS
+    def test_release_candidates_have_pose_cfg_beside_the_snapshot(
+        self, bench: ArchiveSandbox
+    ) -> None:
+        files = without_files(model_files(), f"{MODEL_FOLDER}/test/pose_cfg.yaml")
+        assert (
+            bench.write_and_open(
+                files | {f"{TRAIN_FOLDER}/pose_cfg.yaml": format_yaml(POSE_CONFIG)}
+            ).body_parts
+            == PARTS
+        )
 
-    @pytest.mark.parametrize("where", [f"{TRAIN}/pose_cfg.yaml", f"{MODEL}/test/pose_cfg.yaml"])
-    def test_a_missing_config_is_made_from_pose_cfg(self, bench: Bench, where: str) -> None:
-        files = without(model_files(), "config.yaml", f"{MODEL}/test/pose_cfg.yaml")
-        pose = changed(POSE, net_type="resnet_101")
-        network = changed(NETWORK, net_type=None)
-        files |= {where: text_of(pose), f"{TRAIN}/pytorch_config.yaml": text_of(network)}
-        model = bench.open(files)
+    @pytest.mark.parametrize(
+        "where", [f"{TRAIN_FOLDER}/pose_cfg.yaml", f"{MODEL_FOLDER}/test/pose_cfg.yaml"]
+    )
+    def test_a_missing_config_is_made_from_pose_cfg(
+        self, bench: ArchiveSandbox, where: str
+    ) -> None:
+        files = without_files(model_files(), "config.yaml", f"{MODEL_FOLDER}/test/pose_cfg.yaml")
+        pose = copy_with_changes(POSE_CONFIG, net_type="resnet_101")
+        network = copy_with_changes(NETWORK_CONFIG, net_type=None)
+        files |= {
+            where: format_yaml(pose),
+            f"{TRAIN_FOLDER}/pytorch_config.yaml": format_yaml(network),
+        }
+        model = bench.write_and_open(files)
         assert (model.task, model.date, model.net_type) == ("openfield", "Oct30", "resnet_101")
         assert any("config.yaml is missing" in repair for repair in model.repairs)
-        assert bench.written()["config.yaml"]["bodyparts"] == list(PARTS)
+        assert bench.read_project()["config.yaml"]["bodyparts"] == list(PARTS)
 
-    def test_a_missing_config_can_be_made_from_the_network_alone(self, bench: Bench) -> None:
-        model = bench.open(without(model_files(), "config.yaml", f"{MODEL}/test/pose_cfg.yaml"))
+    def test_a_missing_config_can_be_made_from_the_network_alone(
+        self, bench: ArchiveSandbox
+    ) -> None:
+        model = bench.write_and_open(
+            without_files(model_files(), "config.yaml", f"{MODEL_FOLDER}/test/pose_cfg.yaml")
+        )
         assert (model.body_parts, model.net_type, model.experimenter) == (PARTS, "resnet_50", "")
         assert len(model.repairs) == 2
 
-    def test_a_made_config_says_whether_there_are_several_animals(self, bench: Bench) -> None:
+    def test_a_made_config_says_whether_there_are_several_animals(
+        self, bench: ArchiveSandbox
+    ) -> None:
         two = {"metadata__individuals": ["one", "two"], **ARENA}
-        files = without(model_files(network=changed(NETWORK, **two)), "config.yaml")
-        files[f"{MODEL}/test/pose_cfg.yaml"] = text_of(
-            changed(POSE, all_joints_names=[*PARTS, "corner"])
+        files = without_files(
+            model_files(network=copy_with_changes(NETWORK_CONFIG, **two)), "config.yaml"
         )
-        model = bench.open(files)
+        files[f"{MODEL_FOLDER}/test/pose_cfg.yaml"] = format_yaml(
+            copy_with_changes(POSE_CONFIG, all_joints_names=[*PARTS, "corner"])
+        )
+        model = bench.write_and_open(files)
         assert model.multi_animal
         assert model.all_body_parts == (*PARTS, "corner")
-        project = bench.written()["config.yaml"]
+        project = bench.read_project()["config.yaml"]
         assert (project["bodyparts"], project["multianimalbodyparts"]) == ("MULTI!", list(PARTS))
 
-    def test_the_nearest_config_counts(self, bench: Bench) -> None:
-        files = model_files() | {f"{MODEL}/config.yaml": text_of(changed(PROJECT, Task="nearer"))}
-        assert bench.open(files).task == "nearer"
+    def test_the_nearest_config_counts(self, bench: ArchiveSandbox) -> None:
+        files = model_files() | {
+            f"{MODEL_FOLDER}/config.yaml": format_yaml(
+                copy_with_changes(PROJECT_CONFIG, Task="nearer")
+            )
+        }
+        assert bench.write_and_open(files).task == "nearer"
 
-    def test_files_may_lie_in_the_archive_without_any_folder(self, bench: Bench) -> None:
-        model = bench.open({"pytorch_config.yaml": text_of(NETWORK), SNAPSHOT: WEIGHTS})
+    def test_files_may_lie_in_the_archive_without_any_folder(self, bench: ArchiveSandbox) -> None:
+        model = bench.write_and_open(
+            {"pytorch_config.yaml": format_yaml(NETWORK_CONFIG), SNAPSHOT_NAME: WEIGHTS}
+        )
         assert (model.shuffle, model.training_fraction) == (1, 0.95)
         assert any("shuffle 1 is assumed" in repair for repair in model.repairs)
 
@@ -189,44 +221,52 @@ class TestLayouts:
         "folder",
         ["best model", "openfieldOct30-trainset950shuffle1", "x-trainset95shuffle" + "1" * 100],
     )
-    def test_a_folder_of_another_name_is_repaired(self, bench: Bench, folder: str) -> None:
+    def test_a_folder_of_another_name_is_repaired(self, bench: ArchiveSandbox, folder: str) -> None:
         here = f"dlc-models-pytorch/iteration-0/{folder}"
-        files = {n.replace(MODEL, here): data for n, data in model_files().items()}
-        files["config.yaml"] = text_of(changed(PROJECT, TrainingFraction=[0.8]))
-        model = bench.open(files)
+        files = {n.replace(MODEL_FOLDER, here): data for n, data in model_files().items()}
+        files["config.yaml"] = format_yaml(
+            copy_with_changes(PROJECT_CONFIG, TrainingFraction=[0.8])
+        )
+        model = bench.write_and_open(files)
         assert (model.shuffle, model.training_fraction) == (1, 0.8)
         assert any("is not called <task><date>" in repair for repair in model.repairs)
 
-    def test_a_fraction_that_deeplabcut_cuts_off_stays_as_it_is(self, bench: Bench) -> None:
+    def test_a_fraction_that_deeplabcut_cuts_off_stays_as_it_is(
+        self, bench: ArchiveSandbox
+    ) -> None:
         """int(100 * 0.58) is 57."""
-        here = MODEL.replace("trainset95", "trainset57")
-        files = {n.replace(MODEL, here): data for n, data in model_files().items()}
-        files["config.yaml"] = text_of(changed(PROJECT, TrainingFraction=[0.8, 0.58]))
-        model = bench.open(files)
+        here = MODEL_FOLDER.replace("trainset95", "trainset57")
+        files = {n.replace(MODEL_FOLDER, here): data for n, data in model_files().items()}
+        files["config.yaml"] = format_yaml(
+            copy_with_changes(PROJECT_CONFIG, TrainingFraction=[0.8, 0.58])
+        )
+        model = bench.write_and_open(files)
         assert (model.training_fraction, model.repairs) == (0.58, ())
-        assert f"{here}/train/{SNAPSHOT}" in bench.written()
-        assert bench.written()["config.yaml"]["TrainingFraction"] == [0.58]
+        assert f"{here}/train/{SNAPSHOT_NAME}" in bench.read_project()
+        assert bench.read_project()["config.yaml"]["TrainingFraction"] == [0.58]
 
     @pytest.mark.parametrize(
         "fractions", [None, [], "95", [2], [-1], [True], ["x"], [float("nan")]]
     )
     def test_a_training_fraction_that_is_none_becomes_the_default(
-        self, bench: Bench, fractions: Any
+        self, bench: ArchiveSandbox, fractions: Any
     ) -> None:
-        files = {n.replace(MODEL, "here"): data for n, data in model_files().items()}
-        files["config.yaml"] = text_of(changed(PROJECT, TrainingFraction=fractions))
-        assert bench.open(files).training_fraction == 0.95
+        files = {n.replace(MODEL_FOLDER, "here"): data for n, data in model_files().items()}
+        files["config.yaml"] = format_yaml(
+            copy_with_changes(PROJECT_CONFIG, TrainingFraction=fractions)
+        )
+        assert bench.write_and_open(files).training_fraction == 0.95
 
-    def test_what_training_left_behind_is_not_unpacked(self, bench: Bench) -> None:
+    def test_what_training_left_behind_is_not_unpacked(self, bench: ArchiveSandbox) -> None:
         training = {
             "training-datasets/iteration-0/x/metadata.yaml": b"a: 1",
             "training-datasets/iteration-0/x/snapshot-1.pt": b"x",
             "training-datasets/iteration-0/x/Documentation_data.pickle": b"cos\nsystem\n",
-            f"{TRAIN}/learning_stats.csv": b"1,2",
+            f"{TRAIN_FOLDER}/learning_stats.csv": b"1,2",
             "evil.py": b"x",
         }
-        bench.open(model_files() | training)
-        assert len(bench.written()) == 4
+        bench.write_and_open(model_files() | training)
+        assert len(bench.read_project()) == 4
 
 
 class TestSnapshots:
@@ -238,9 +278,13 @@ class TestSnapshots:
         [(-1, ORDER[3]), (0, ORDER[0]), (2, ORDER[2]), (3, ORDER[3]), (-4, ORDER[0])],
     )
     def test_snapshotindex_counts_as_deeplabcut_does(
-        self, bench: Bench, index: int, used: str
+        self, bench: ArchiveSandbox, index: int, used: str
     ) -> None:
-        model = bench.open(model_files(changed(PROJECT, snapshotindex=index), NETWORK, *self.MANY))
+        model = bench.write_and_open(
+            model_files(
+                copy_with_changes(PROJECT_CONFIG, snapshotindex=index), NETWORK_CONFIG, *self.MANY
+            )
+        )
         assert (model.snapshot, model.snapshots) == (used, self.ORDER)
         assert model.repairs == ()
         (warning,) = model.warnings
@@ -251,41 +295,55 @@ class TestSnapshots:
     @pytest.mark.parametrize(
         "index", [True, [0], 1.5, float("inf"), {"a": 1}, "x\ny", "0.5", "1e0", ["a"] * 5000]
     )
-    def test_an_index_that_is_no_number_is_refused(self, bench: Bench, index: Any) -> None:
-        files = model_files(changed(PROJECT, snapshotindex=index), NETWORK, *self.MANY)
-        assert "snapshotindex: expected a whole number, found " in bench.refusal(files)
+    def test_an_index_that_is_no_number_is_refused(self, bench: ArchiveSandbox, index: Any) -> None:
+        files = model_files(
+            copy_with_changes(PROJECT_CONFIG, snapshotindex=index), NETWORK_CONFIG, *self.MANY
+        )
+        assert "snapshotindex: expected a whole number, found " in bench.expect_refusal(files)
 
     @pytest.mark.parametrize(
         ("index", "used"),
         [("0", ORDER[0]), (0.0, ORDER[0]), (" 2 ", ORDER[2]), ("-1", ORDER[3]), (-4.0, ORDER[0])],
     )
     def test_a_number_may_be_written_as_text_or_with_a_point(
-        self, bench: Bench, index: Any, used: str
+        self, bench: ArchiveSandbox, index: Any, used: str
     ) -> None:
-        model = bench.open(model_files(changed(PROJECT, snapshotindex=index), NETWORK, *self.MANY))
+        model = bench.write_and_open(
+            model_files(
+                copy_with_changes(PROJECT_CONFIG, snapshotindex=index), NETWORK_CONFIG, *self.MANY
+            )
+        )
         assert (model.snapshot, model.repairs) == (used, ())
 
     @pytest.mark.parametrize("index", ["all", None, "", " "])
-    def test_all_of_them_means_the_last(self, bench: Bench, index: Any) -> None:
-        model = bench.open(model_files(changed(PROJECT, snapshotindex=index), NETWORK, *self.MANY))
+    def test_all_of_them_means_the_last(self, bench: ArchiveSandbox, index: Any) -> None:
+        model = bench.write_and_open(
+            model_files(
+                copy_with_changes(PROJECT_CONFIG, snapshotindex=index), NETWORK_CONFIG, *self.MANY
+            )
+        )
         assert model.snapshot == "snapshot-best-040.pt"
         (repair,) = model.repairs
         shown = repr(index) if index != "all" else "all"
         assert repair == f"snapshotindex was {shown}; the last snapshot is used"
 
-    def test_a_missing_index_means_the_last(self, bench: Bench) -> None:
-        project = {key: value for key, value in PROJECT.items() if key != "snapshotindex"}
-        model = bench.open(model_files(project, NETWORK, *self.MANY))
+    def test_a_missing_index_means_the_last(self, bench: ArchiveSandbox) -> None:
+        project = {key: value for key, value in PROJECT_CONFIG.items() if key != "snapshotindex"}
+        model = bench.write_and_open(model_files(project, NETWORK_CONFIG, *self.MANY))
         assert (model.snapshot, model.repairs) == ("snapshot-best-040.pt", ())
 
     @pytest.mark.parametrize("index", [4, -5, 10**30])
-    def test_an_index_beyond_the_snapshots_is_refused(self, bench: Bench, index: int) -> None:
-        files = model_files(changed(PROJECT, snapshotindex=index), NETWORK, *self.MANY)
-        assert f"snapshotindex is {index}, but there are 4 snapshots" in bench.refusal(files)
+    def test_an_index_beyond_the_snapshots_is_refused(
+        self, bench: ArchiveSandbox, index: int
+    ) -> None:
+        files = model_files(
+            copy_with_changes(PROJECT_CONFIG, snapshotindex=index), NETWORK_CONFIG, *self.MANY
+        )
+        assert f"snapshotindex is {index}, but there are 4 snapshots" in bench.expect_refusal(files)
 
-    def test_a_detectors_snapshots_are_no_pose_snapshots(self, bench: Bench) -> None:
+    def test_a_detectors_snapshots_are_no_pose_snapshots(self, bench: ArchiveSandbox) -> None:
         names = ("snapshot-detector-200.pt", "snapshot-detector-best-190.pt", "snapshot-010.pt")
-        model = bench.open(model_files(PROJECT, NETWORK, *names))
+        model = bench.write_and_open(model_files(PROJECT_CONFIG, NETWORK_CONFIG, *names))
         assert model.snapshots == ("snapshot-010.pt",)
         assert model.warnings == ()
 
@@ -300,41 +358,51 @@ class TestSnapshots:
             f"snapshot-{'9' * 100}.pt",
         ],
     )
-    def test_an_archive_with_other_snapshots_only_is_refused(self, bench: Bench, name: str) -> None:
-        assert "can load (snapshot-<number>.pt" in bench.refusal(
-            model_files(PROJECT, NETWORK, name)
+    def test_an_archive_with_other_snapshots_only_is_refused(
+        self, bench: ArchiveSandbox, name: str
+    ) -> None:
+        assert "can load (snapshot-<number>.pt" in bench.expect_refusal(
+            model_files(PROJECT_CONFIG, NETWORK_CONFIG, name)
         )
 
-    def test_an_archive_without_snapshots_is_refused(self, bench: Bench) -> None:
-        message = bench.refusal(without(model_files(), f"{TRAIN}/{SNAPSHOT}"))
+    def test_an_archive_without_snapshots_is_refused(self, bench: ArchiveSandbox) -> None:
+        message = bench.expect_refusal(
+            without_files(model_files(), f"{TRAIN_FOLDER}/{SNAPSHOT_NAME}")
+        )
         assert "no snapshot in it (a file called snapshot-<number>.pt)" in message
-        assert bench.refusal({}) == message
+        assert bench.expect_refusal({}) == message
 
-    def test_two_folders_with_snapshots_are_refused_and_named(self, bench: Bench) -> None:
-        other = TRAIN.replace("shuffle1", "shuffle2")
-        message = bench.refusal(model_files() | {f"{other}/snapshot-1.pt": WEIGHTS})
-        assert f"2 folders hold snapshots ({TRAIN}, {other})" in message
+    def test_two_folders_with_snapshots_are_refused_and_named(self, bench: ArchiveSandbox) -> None:
+        other = TRAIN_FOLDER.replace("shuffle1", "shuffle2")
+        message = bench.expect_refusal(model_files() | {f"{other}/snapshot-1.pt": WEIGHTS})
+        assert f"2 folders hold snapshots ({TRAIN_FOLDER}, {other})" in message
 
-    def test_many_folders_with_snapshots_are_not_all_named(self, bench: Bench) -> None:
-        message = bench.refusal({f"{index:04}/snapshot-1.pt": b"" for index in range(2000)})
+    def test_many_folders_with_snapshots_are_not_all_named(self, bench: ArchiveSandbox) -> None:
+        message = bench.expect_refusal({f"{index:04}/snapshot-1.pt": b"" for index in range(2000)})
         assert "0000, 0001, 0002, 0003, 0004, and 1995 more" in message
 
-    def test_snapshots_of_both_engines_in_one_folder_are_refused(self, bench: Bench) -> None:
-        files = {f"{TRAIN}/snapshot-1200{end}": b"x" for end in (".index", ".meta")}
-        message = bench.refusal(files | model_files())
+    def test_snapshots_of_both_engines_in_one_folder_are_refused(
+        self, bench: ArchiveSandbox
+    ) -> None:
+        files = {f"{TRAIN_FOLDER}/snapshot-1200{end}": b"x" for end in (".index", ".meta")}
+        message = bench.expect_refusal(files | model_files())
         assert "snapshots of both engines (snapshot-1200.index is TensorFlow's" in message
 
-    def test_a_snapshot_without_its_configuration_is_refused(self, bench: Bench) -> None:
-        message = bench.refusal(without(model_files(), f"{TRAIN}/pytorch_config.yaml"))
-        assert f"{TRAIN} holds a snapshot but no pytorch_config.yaml" in message
+    def test_a_snapshot_without_its_configuration_is_refused(self, bench: ArchiveSandbox) -> None:
+        message = bench.expect_refusal(
+            without_files(model_files(), f"{TRAIN_FOLDER}/pytorch_config.yaml")
+        )
+        assert f"{TRAIN_FOLDER} holds a snapshot but no pytorch_config.yaml" in message
 
 
 class TestDisagreement:
     @pytest.mark.parametrize("parts", [["nose", "paw", "ear"], ["nose", "ear"]])
     def test_body_parts_of_another_project_are_refused(
-        self, bench: Bench, parts: list[str]
+        self, bench: ArchiveSandbox, parts: list[str]
     ) -> None:
-        message = bench.refusal(model_files(changed(PROJECT, bodyparts=parts)))
+        message = bench.expect_refusal(
+            model_files(copy_with_changes(PROJECT_CONFIG, bodyparts=parts))
+        )
         assert f"config.yaml lists the body parts {', '.join(parts)}, but the network" in message
         assert "nose, ear, tail" in message
 
@@ -347,15 +415,17 @@ class TestDisagreement:
         ],
     )
     def test_the_networks_own_list_and_order_count(
-        self, bench: Bench, parts: list[Any], said: str
+        self, bench: ArchiveSandbox, parts: list[Any], said: str
     ) -> None:
         """DeepLabCut never reads this list; projects go on after a model was trained."""
-        model = bench.open(model_files(changed(PROJECT, bodyparts=parts)))
+        model = bench.write_and_open(
+            model_files(copy_with_changes(PROJECT_CONFIG, bodyparts=parts))
+        )
         (repair,) = model.repairs
         assert repair.startswith(f"config.yaml: {said}")
         assert repair.endswith("nose, ear, tail")
         assert model.body_parts == PARTS
-        assert bench.written()["config.yaml"]["bodyparts"] == list(PARTS)
+        assert bench.read_project()["config.yaml"]["bodyparts"] == list(PARTS)
 
     @pytest.mark.parametrize(
         ("unique", "said"),
@@ -365,69 +435,96 @@ class TestDisagreement:
         ],
     )
     def test_the_arenas_body_parts_are_compared_alike(
-        self, bench: Bench, unique: list[str], said: str
+        self, bench: ArchiveSandbox, unique: list[str], said: str
     ) -> None:
         arena = ARENA | {"metadata__unique_bodyparts": ["corner", "door"]}
         arena["model__heads__unique_bodypart"] = {"target_generator": {"num_heatmaps": 2}}
-        project = changed(
-            PROJECT,
+        project = copy_with_changes(
+            PROJECT_CONFIG,
             multianimalproject=True,
             bodyparts="MULTI!",
             multianimalbodyparts=["nose", "ear", "tail"],
             uniquebodyparts=unique,
         )
-        model = bench.open(model_files(project, changed(NETWORK, **arena)))
+        model = bench.write_and_open(
+            model_files(project, copy_with_changes(NETWORK_CONFIG, **arena))
+        )
         assert f"config.yaml: uniquebodyparts {said}" in "\n".join(model.repairs)
         assert model.unique_body_parts == ("corner", "door")
 
     @pytest.mark.parametrize("data", [b"a: [", b"- x", b"a: !!python/name:os.system"])
-    def test_a_pose_cfg_that_is_not_used_may_be_broken(self, bench: Bench, data: bytes) -> None:
-        model = bench.open(model_files() | {f"{MODEL}/test/pose_cfg.yaml": data})
+    def test_a_pose_cfg_that_is_not_used_may_be_broken(
+        self, bench: ArchiveSandbox, data: bytes
+    ) -> None:
+        model = bench.write_and_open(model_files() | {f"{MODEL_FOLDER}/test/pose_cfg.yaml": data})
         (repair,) = model.repairs
         assert repair.startswith("test/pose_cfg.yaml cannot be read and is not needed; it was made")
-        assert bench.written()[f"{MODEL}/test/pose_cfg.yaml"]["all_joints_names"] == list(PARTS)
+        assert bench.read_project()[f"{MODEL_FOLDER}/test/pose_cfg.yaml"][
+            "all_joints_names"
+        ] == list(PARTS)
 
     @pytest.mark.parametrize("names", [["paw"], "nose", 5])
-    def test_a_pose_cfg_that_is_not_used_may_disagree(self, bench: Bench, names: Any) -> None:
-        pose = text_of(changed(POSE, all_joints_names=names))
-        (repair,) = bench.open(model_files() | {f"{MODEL}/test/pose_cfg.yaml": pose}).repairs
+    def test_a_pose_cfg_that_is_not_used_may_disagree(
+        self, bench: ArchiveSandbox, names: Any
+    ) -> None:
+        pose = format_yaml(copy_with_changes(POSE_CONFIG, all_joints_names=names))
+        (repair,) = bench.write_and_open(
+            model_files() | {f"{MODEL_FOLDER}/test/pose_cfg.yaml": pose}
+        ).repairs
         assert repair.startswith("test/pose_cfg.yaml: all_joints_names is ")
 
-    def test_the_file_that_body_parts_come_from_is_named(self, bench: Bench) -> None:
-        files = without(model_files(), "config.yaml", f"{MODEL}/test/pose_cfg.yaml")
+    def test_the_file_that_body_parts_come_from_is_named(self, bench: ArchiveSandbox) -> None:
+        files = without_files(model_files(), "config.yaml", f"{MODEL_FOLDER}/test/pose_cfg.yaml")
         heads = {"bodypart": {"target_generator": {"num_heatmaps": 3}}}
-        network = changed(NETWORK, model__heads=heads, metadata__bodyparts=["a", "a", "b"])
-        message = bench.refusal(files | {f"{TRAIN}/pytorch_config.yaml": text_of(network)})
+        network = copy_with_changes(
+            NETWORK_CONFIG, model__heads=heads, metadata__bodyparts=["a", "a", "b"]
+        )
+        message = bench.expect_refusal(
+            files | {f"{TRAIN_FOLDER}/pytorch_config.yaml": format_yaml(network)}
+        )
         assert message.startswith("pytorch_config.yaml: metadata.bodyparts: a name stands in it")
 
-    def test_body_parts_of_another_pose_cfg_are_refused(self, bench: Bench) -> None:
-        files = without(model_files(), "config.yaml")
-        files[f"{MODEL}/test/pose_cfg.yaml"] = text_of(changed(POSE, all_joints_names=["paw"]))
-        assert "pose_cfg.yaml lists the body parts paw" in bench.refusal(files)
+    def test_body_parts_of_another_pose_cfg_are_refused(self, bench: ArchiveSandbox) -> None:
+        files = without_files(model_files(), "config.yaml")
+        files[f"{MODEL_FOLDER}/test/pose_cfg.yaml"] = format_yaml(
+            copy_with_changes(POSE_CONFIG, all_joints_names=["paw"])
+        )
+        assert "pose_cfg.yaml lists the body parts paw" in bench.expect_refusal(files)
 
-    def test_animals_body_parts_are_compared_in_multi_animal_projects(self, bench: Bench) -> None:
+    def test_animals_body_parts_are_compared_in_multi_animal_projects(
+        self, bench: ArchiveSandbox
+    ) -> None:
         several = {"multianimalproject": True, "bodyparts": "MULTI!"}
-        network = changed(NETWORK, metadata__individuals=["one", "two"])
-        good = changed(PROJECT, **several, multianimalbodyparts=list(PARTS))
-        assert bench.open(model_files(good, network)).multi_animal
-        bad = changed(PROJECT, **several, multianimalbodyparts=["paw"])
-        assert "lists the body parts paw" in bench.refusal(model_files(bad, network))
+        network = copy_with_changes(NETWORK_CONFIG, metadata__individuals=["one", "two"])
+        good = copy_with_changes(PROJECT_CONFIG, **several, multianimalbodyparts=list(PARTS))
+        assert bench.write_and_open(model_files(good, network)).multi_animal
+        bad = copy_with_changes(PROJECT_CONFIG, **several, multianimalbodyparts=["paw"])
+        assert "lists the body parts paw" in bench.expect_refusal(model_files(bad, network))
 
     @pytest.mark.parametrize("parts", [None, [], "MULTI!"])
-    def test_a_project_without_a_list_of_body_parts_agrees(self, bench: Bench, parts: Any) -> None:
-        assert bench.open(model_files(changed(PROJECT, bodyparts=parts))).body_parts == PARTS
+    def test_a_project_without_a_list_of_body_parts_agrees(
+        self, bench: ArchiveSandbox, parts: Any
+    ) -> None:
+        assert (
+            bench.write_and_open(
+                model_files(copy_with_changes(PROJECT_CONFIG, bodyparts=parts))
+            ).body_parts
+            == PARTS
+        )
 
-    def test_numbers_are_names_too(self, bench: Bench) -> None:
-        network = changed(NETWORK, metadata__bodyparts=[1, 2, 3])
-        model = bench.open(model_files(changed(PROJECT, bodyparts=["1", 2, 3]), network))
+    def test_numbers_are_names_too(self, bench: ArchiveSandbox) -> None:
+        network = copy_with_changes(NETWORK_CONFIG, metadata__bodyparts=[1, 2, 3])
+        model = bench.write_and_open(
+            model_files(copy_with_changes(PROJECT_CONFIG, bodyparts=["1", 2, 3]), network)
+        )
         assert model.body_parts == ("1", "2", "3")
 
-    def test_a_body_part_called_no_stays_no(self, bench: Bench) -> None:
+    def test_a_body_part_called_no_stays_no(self, bench: ArchiveSandbox) -> None:
         files = model_files()
         for name in files:
             files[name] = files[name].replace(b"tail", b"no")
-        assert bench.open(files).body_parts == ("nose", "ear", "no")
-        assert bench.network()["metadata"]["bodyparts"] == ["nose", "ear", "no"]
+        assert bench.write_and_open(files).body_parts == ("nose", "ear", "no")
+        assert bench.read_network_config()["metadata"]["bodyparts"] == ["nose", "ear", "no"]
 
     @pytest.mark.parametrize(
         "target",
@@ -438,10 +535,12 @@ class TestDisagreement:
         ],
     )
     def test_a_head_for_another_number_of_parts_is_refused(
-        self, bench: Bench, target: dict[str, Any]
+        self, bench: ArchiveSandbox, target: dict[str, Any]
     ) -> None:
         heads = {"bodypart": {"target_generator": target}}
-        message = bench.refusal(model_files(network=changed(NETWORK, model__heads=heads)))
+        message = bench.expect_refusal(
+            model_files(network=copy_with_changes(NETWORK_CONFIG, model__heads=heads))
+        )
         assert "names 3 body parts (nose, ear, tail), but its network has" in message
 
     @pytest.mark.parametrize(
@@ -454,8 +553,15 @@ class TestDisagreement:
             {"other": {"target_generator": {"num_heatmaps": 9}}},
         ],
     )
-    def test_heads_that_say_nothing_are_left_to_the_weights(self, bench: Bench, heads: Any) -> None:
-        assert bench.open(model_files(network=changed(NETWORK, model__heads=heads))).repairs == ()
+    def test_heads_that_say_nothing_are_left_to_the_weights(
+        self, bench: ArchiveSandbox, heads: Any
+    ) -> None:
+        assert (
+            bench.write_and_open(
+                model_files(network=copy_with_changes(NETWORK_CONFIG, model__heads=heads))
+            ).repairs
+            == ()
+        )
 
     @pytest.mark.parametrize(
         ("key", "value"),
@@ -489,10 +595,12 @@ class TestDisagreement:
     )
     @pytest.mark.parametrize("with_config", [True, False])
     def test_a_configuration_of_the_wrong_shape_is_refused(
-        self, bench: Bench, key: str, value: Any, with_config: bool
+        self, bench: ArchiveSandbox, key: str, value: Any, with_config: bool
     ) -> None:
-        files = model_files(network=changed(NETWORK, **{key: value}))
-        message = bench.refusal(files if with_config else without(files, "config.yaml"))
+        files = model_files(network=copy_with_changes(NETWORK_CONFIG, **{key: value}))
+        message = bench.expect_refusal(
+            files if with_config else without_files(files, "config.yaml")
+        )
         assert "pytorch_config.yaml" in message
 
     @pytest.mark.parametrize(
@@ -507,62 +615,75 @@ class TestDisagreement:
         ],
     )
     def test_a_network_that_is_defined_on_a_hub_is_refused(
-        self, bench: Bench, where: dict[str, Any]
+        self, bench: ArchiveSandbox, where: dict[str, Any]
     ) -> None:
-        message = bench.refusal(model_files(network=changed(NETWORK, **where)))
+        message = bench.expect_refusal(
+            model_files(network=copy_with_changes(NETWORK_CONFIG, **where))
+        )
         assert "is defined on a model hub" in message
 
 
 class TestRepairs:
-    def repaired(self, bench: Bench, project: Any = PROJECT, network: Any = NETWORK) -> str:
-        (repair,) = bench.open(model_files(project, network)).repairs
+    def repaired(
+        self, bench: ArchiveSandbox, project: Any = PROJECT_CONFIG, network: Any = NETWORK_CONFIG
+    ) -> str:
+        (repair,) = bench.write_and_open(model_files(project, network)).repairs
         return repair
 
     @pytest.mark.parametrize("value", [True, "yes", "on"])
-    def test_cropping_is_switched_off(self, bench: Bench, value: Any) -> None:
-        repair = self.repaired(bench, changed(PROJECT, cropping=value, x1=10))
+    def test_cropping_is_switched_off(self, bench: ArchiveSandbox, value: Any) -> None:
+        repair = self.repaired(bench, copy_with_changes(PROJECT_CONFIG, cropping=value, x1=10))
         assert repair == "config.yaml says cropping: true; only the request's crop counts"
-        assert bench.written()["config.yaml"]["cropping"] is False
-        assert "x1" not in bench.written()["config.yaml"]
+        assert bench.read_project()["config.yaml"]["cropping"] is False
+        assert "x1" not in bench.read_project()["config.yaml"]
 
     @pytest.mark.parametrize("device", ["cuda:0", "cpu", "mps", 0.5, "cu\nda"])
-    def test_a_foreign_device_is_replaced(self, bench: Bench, device: Any) -> None:
-        repair = self.repaired(bench, network=changed(NETWORK, device=device))
+    def test_a_foreign_device_is_replaced(self, bench: ArchiveSandbox, device: Any) -> None:
+        repair = self.repaired(bench, network=copy_with_changes(NETWORK_CONFIG, device=device))
         assert repair.endswith("is replaced by the worker's own")
         assert len(repair.splitlines()) == 1
-        assert bench.network()["device"] == bench.network()["runner"]["device"] == "auto"
+        assert (
+            bench.read_network_config()["device"]
+            == bench.read_network_config()["runner"]["device"]
+            == "auto"
+        )
 
     @pytest.mark.parametrize("position", [{}, {"position": "random"}])
     def test_padding_at_random_gets_a_fixed_place(
-        self, bench: Bench, position: dict[str, str]
+        self, bench: ArchiveSandbox, position: dict[str, str]
     ) -> None:
         padding = {"pad_height_divisor": 32} | position
         repair = self.repaired(
-            bench, network=changed(NETWORK, data__inference={"auto_padding": padding})
+            bench,
+            network=copy_with_changes(NETWORK_CONFIG, data__inference={"auto_padding": padding}),
         )
         assert repair.endswith("not at random")
-        placed = bench.network()["data"]["inference"]["auto_padding"]
+        placed = bench.read_network_config()["data"]["inference"]["auto_padding"]
         assert placed == padding | {"position": "top_left"}
 
     @pytest.mark.parametrize("value", [False, 0, "false", "no"])
-    def test_weights_load_as_weights_only(self, bench: Bench, value: Any) -> None:
-        repair = self.repaired(bench, network=changed(NETWORK, runner__load_weights_only=value))
+    def test_weights_load_as_weights_only(self, bench: ArchiveSandbox, value: Any) -> None:
+        repair = self.repaired(
+            bench, network=copy_with_changes(NETWORK_CONFIG, runner__load_weights_only=value)
+        )
         assert repair == "runner.load_weights_only: false is ignored; only weights are loaded"
-        assert bench.network()["runner"]["load_weights_only"] is True
+        assert bench.read_network_config()["runner"]["load_weights_only"] is True
 
-    def test_a_detectors_weights_load_as_weights_only(self, bench: Bench) -> None:
+    def test_a_detectors_weights_load_as_weights_only(self, bench: ArchiveSandbox) -> None:
         detector = {
             "runner": {"load_weights_only": False, "type": "DetectorTrainingRunner"},
             "device": "cuda:1",
             "resume_training_from": "/elsewhere/x.pt",
             "inference": {"compile": {"enabled": True}},
         }
-        model = bench.open(model_files(network=changed(NETWORK, detector=detector)))
+        model = bench.write_and_open(
+            model_files(network=copy_with_changes(NETWORK_CONFIG, detector=detector))
+        )
         assert model.repairs == (
             "detector.runner.load_weights_only: false is ignored; only weights are loaded",
             "detector.inference.compile is switched off",
         )
-        ours = bench.network()["detector"]
+        ours = bench.read_network_config()["detector"]
         assert ours["runner"]["load_weights_only"] is True
         assert ours["runner"]["type"] == "DetectorTrainingRunner"
         assert ours["inference"]["compile"] == {"enabled": False}
@@ -570,43 +691,47 @@ class TestRepairs:
 
     @pytest.mark.parametrize("switch", ["compile", "autocast"])
     def test_switches_that_change_the_answer_or_start_a_compiler_are_off(
-        self, bench: Bench, switch: str
+        self, bench: ArchiveSandbox, switch: str
     ) -> None:
         inference = {switch: {"enabled": True}, "multithreading": {"enabled": True}}
-        repair = self.repaired(bench, network=changed(NETWORK, inference=inference))
+        repair = self.repaired(
+            bench, network=copy_with_changes(NETWORK_CONFIG, inference=inference)
+        )
         assert repair.startswith(f"inference.{switch} is switched off")
-        assert bench.network()["inference"] == {
+        assert bench.read_network_config()["inference"] == {
             "compile": {"enabled": False},
             "autocast": {"enabled": False},
         }
 
-    def test_nothing_is_logged_or_resumed_elsewhere(self, bench: Bench) -> None:
-        network = changed(
-            NETWORK, logger={"type": "WandbLogger"}, resume_training_from="/elsewhere/x.pt"
+    def test_nothing_is_logged_or_resumed_elsewhere(self, bench: ArchiveSandbox) -> None:
+        network = copy_with_changes(
+            NETWORK_CONFIG, logger={"type": "WandbLogger"}, resume_training_from="/elsewhere/x.pt"
         )
-        bench.open(model_files(network=network))
-        assert not {"logger", "resume_training_from"} & set(bench.network())
+        bench.write_and_open(model_files(network=network))
+        assert not {"logger", "resume_training_from"} & set(bench.read_network_config())
 
     @pytest.mark.parametrize(
         ("data", "task"),
         [("Mäuse".encode("latin-1"), "Mäuse"), ("Mäuse’".encode("cp1252"), "Mäuse’")],
     )
-    def test_text_that_is_no_utf_8_is_read(self, bench: Bench, data: bytes, task: str) -> None:
+    def test_text_that_is_no_utf_8_is_read(
+        self, bench: ArchiveSandbox, data: bytes, task: str
+    ) -> None:
         files = model_files()
         files["config.yaml"] = files["config.yaml"].replace(b"openfield", data, 1)
-        model = bench.open(files)
+        model = bench.write_and_open(files)
         assert model.task == task
         assert model.repairs[0].startswith("config.yaml is not plain UTF-8")
         (named,) = model.repairs[1:]
         assert named.startswith(f"config.yaml calls the project {task}Oct30, the model's folder")
-        assert bench.written()["config.yaml"]["Task"] == task
+        assert bench.read_project()["config.yaml"]["Task"] == task
 
-    def test_a_byte_order_mark_is_read_over(self, bench: Bench) -> None:
+    def test_a_byte_order_mark_is_read_over(self, bench: ArchiveSandbox) -> None:
         files = {
             name: b"\xef\xbb\xbf" + data if name.endswith(".yaml") else data
             for name, data in model_files().items()
         }
-        model = bench.open(files)
+        model = bench.write_and_open(files)
         assert model.task == "openfield"
         assert len(model.repairs) == 3
         assert not any(path.read_bytes()[:1] == b"\xef" for path in bench.project.rglob("*.yaml"))
@@ -626,9 +751,11 @@ class TestRepairs:
         ],
     )
     def test_a_skeleton_color_is_one_that_can_be_drawn(
-        self, bench: Bench, given: Any, color: str, repaired: bool
+        self, bench: ArchiveSandbox, given: Any, color: str, repaired: bool
     ) -> None:
-        model = bench.open(model_files(changed(PROJECT, skeleton_color=given)))
+        model = bench.write_and_open(
+            model_files(copy_with_changes(PROJECT_CONFIG, skeleton_color=given))
+        )
         assert model.skeleton_color == color
         assert bool(model.repairs) is repaired
         assert all(len(repair.splitlines()) == 1 for repair in model.repairs)
@@ -647,16 +774,25 @@ class TestRepairs:
         ],
     )
     def test_a_skeleton_that_is_none_is_empty(
-        self, bench: Bench, skeleton: Any, repaired: bool
+        self, bench: ArchiveSandbox, skeleton: Any, repaired: bool
     ) -> None:
         """DeepLabCut's template names parts that it never draws; a chain makes it fail."""
-        model = bench.open(model_files(changed(PROJECT, skeleton=skeleton)))
+        model = bench.write_and_open(
+            model_files(copy_with_changes(PROJECT_CONFIG, skeleton=skeleton))
+        )
         assert (model.skeleton, bool(model.repairs)) == ((), repaired)
         assert all("skeleton: " in repair for repair in model.repairs)
 
     @pytest.mark.parametrize("value", [None, "x", -1, 2, float("nan"), float("inf"), True, [0.5]])
-    def test_an_opacity_that_is_none_becomes_the_default(self, bench: Bench, value: Any) -> None:
-        assert bench.open(model_files(changed(PROJECT, alphavalue=value))).alpha == 0.7
+    def test_an_opacity_that_is_none_becomes_the_default(
+        self, bench: ArchiveSandbox, value: Any
+    ) -> None:
+        assert (
+            bench.write_and_open(
+                model_files(copy_with_changes(PROJECT_CONFIG, alphavalue=value))
+            ).alpha
+            == 0.7
+        )
 
 
 class TestHostileArchive:
@@ -678,18 +814,24 @@ class TestHostileArchive:
         ],
     )
     @pytest.mark.parametrize("key", ["Task", "date"])
-    def test_a_task_that_is_no_name_is_refused(self, bench: Bench, key: str, name: str) -> None:
-        message = bench.refusal(model_files(changed(PROJECT, **{key: name})))
+    def test_a_task_that_is_no_name_is_refused(
+        self, bench: ArchiveSandbox, key: str, name: str
+    ) -> None:
+        message = bench.expect_refusal(
+            model_files(copy_with_changes(PROJECT_CONFIG, **{key: name}))
+        )
         assert f"config.yaml: {key} is " in message
 
     @pytest.mark.parametrize("name", ["", None, 2024, "mäuse 1", "a:b", "é" * 50, "-x", "a*b?"])
-    def test_odd_names_make_a_folder_in_the_project(self, bench: Bench, name: Any) -> None:
-        model = bench.open(model_files(changed(PROJECT, Task=name, date="")))
+    def test_odd_names_make_a_folder_in_the_project(self, bench: ArchiveSandbox, name: Any) -> None:
+        model = bench.write_and_open(
+            model_files(copy_with_changes(PROJECT_CONFIG, Task=name, date=""))
+        )
         (snapshot,) = bench.project.rglob("*.pt")
         assert snapshot.parents[1].name == f"{model.task}-trainset95shuffle1"
         assert model.task == ("" if name is None else str(name))
 
-    @pytest.mark.parametrize("file", ["config.yaml", f"{TRAIN}/pytorch_config.yaml"])
+    @pytest.mark.parametrize("file", ["config.yaml", f"{TRAIN_FOLDER}/pytorch_config.yaml"])
     @pytest.mark.parametrize(
         "data",
         [
@@ -707,73 +849,75 @@ class TestHostileArchive:
             b"a: '" + b"x" * 2**20 + b"'",
         ],
     )  # fmt: skip
-    def test_a_hostile_configuration_is_refused(self, bench: Bench, file: str, data: bytes) -> None:
-        message = bench.refusal(model_files() | {file: data})
+    def test_a_hostile_configuration_is_refused(
+        self, bench: ArchiveSandbox, file: str, data: bytes
+    ) -> None:
+        message = bench.expect_refusal(model_files() | {file: data})
         assert file in message
 
     @pytest.mark.parametrize(
         "name", ["../evil.pt", "/evil.pt", "C:\\evil.pt", "a/../../evil.pt", "..\\evil.pt", "a\nb"]
     )
-    def test_a_member_that_leads_outside_is_refused(self, bench: Bench, name: str) -> None:
-        assert "a member is called" in bench.refusal(model_files() | {name: b"x"})
+    def test_a_member_that_leads_outside_is_refused(self, bench: ArchiveSandbox, name: str) -> None:
+        assert "a member is called" in bench.expect_refusal(model_files() | {name: b"x"})
 
-    def test_a_link_is_refused(self, bench: Bench) -> None:
-        write_zip(bench.archive, without(model_files(), f"{TRAIN}/{SNAPSHOT}"))
-        link = zipfile.ZipInfo(f"{TRAIN}/{SNAPSHOT}")
+    def test_a_link_is_refused(self, bench: ArchiveSandbox) -> None:
+        write_zip(bench.archive, without_files(model_files(), f"{TRAIN_FOLDER}/{SNAPSHOT_NAME}"))
+        link = zipfile.ZipInfo(f"{TRAIN_FOLDER}/{SNAPSHOT_NAME}")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         with zipfile.ZipFile(bench.archive, "a") as archive:
             archive.writestr(link, "/etc/passwd")
-        assert "is a link" in bench.refusal()
+        assert "is a link" in bench.expect_refusal()
 
-    def test_a_lone_snapshot_is_told_from_a_model(self, bench: Bench) -> None:
+    def test_a_lone_snapshot_is_told_from_a_model(self, bench: ArchiveSandbox) -> None:
         bench.archive.write_bytes(WEIGHTS)
-        assert "found a snapshot, or a part of a zip" in bench.refusal()
+        assert "found a snapshot, or a part of a zip" in bench.expect_refusal()
 
-    def test_a_damaged_snapshot_is_refused(self, bench: Bench) -> None:
+    def test_a_damaged_snapshot_is_refused(self, bench: ArchiveSandbox) -> None:
         write_zip(bench.archive, model_files(), zipfile.ZIP_STORED)
         data = bench.archive.read_bytes()
         bench.archive.write_bytes(data.replace(WEIGHTS, WEIGHTS[:-1] + b"?"))
-        assert f"{TRAIN}/{SNAPSHOT} is damaged (Bad CRC-32" in bench.refusal()
+        assert f"{TRAIN_FOLDER}/{SNAPSHOT_NAME} is damaged (Bad CRC-32" in bench.expect_refusal()
 
     @pytest.mark.parametrize("kept", [0, 0.3, 0.9, 0.999])
-    def test_a_truncated_archive_is_refused(self, bench: Bench, kept: float) -> None:
+    def test_a_truncated_archive_is_refused(self, bench: ArchiveSandbox, kept: float) -> None:
         write_zip(bench.archive, model_files(), zipfile.ZIP_STORED)
         data = bench.archive.read_bytes()
         bench.archive.write_bytes(data[: int(len(data) * kept)])
-        assert "upload it again" in bench.refusal()
+        assert "upload it again" in bench.expect_refusal()
 
-    def test_a_snapshot_that_is_a_bomb_is_refused(self, bench: Bench) -> None:
-        files = model_files() | {f"{TRAIN}/{SNAPSHOT}": bytes(2**23)}
-        assert "zip bomb" in bench.refusal(files)
+    def test_a_snapshot_that_is_a_bomb_is_refused(self, bench: ArchiveSandbox) -> None:
+        files = model_files() | {f"{TRAIN_FOLDER}/{SNAPSHOT_NAME}": bytes(2**23)}
+        assert "zip bomb" in bench.expect_refusal(files)
 
     def test_too_many_members_are_refused(
-        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+        self, bench: ArchiveSandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(zip_reader, "MAX_MEMBERS", 8)
-        assert "members, more than the 8 allowed" in bench.refusal(model_files())
+        assert "members, more than the 8 allowed" in bench.expect_refusal(model_files())
 
     def test_too_many_bytes_are_refused(
-        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+        self, bench: ArchiveSandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(zip_reader, "MAX_BYTES", 1000)
-        assert "more than the 1000 allowed" in bench.refusal(model_files())
+        assert "more than the 1000 allowed" in bench.expect_refusal(model_files())
 
 
 class TestDisplayedBodyParts:
     @pytest.mark.parametrize("wanted", ["all", ["nose"], ["tail", "nose"]])
-    def test_known_ones_are_fine(self, bench: Bench, wanted: Any) -> None:
-        bench.open(model_files()).check_displayed(wanted)
+    def test_known_ones_are_fine(self, bench: ArchiveSandbox, wanted: Any) -> None:
+        bench.write_and_open(model_files()).check_displayed(wanted)
 
     @pytest.mark.parametrize(
         "wanted", [["paw"], ["nose", "no"], ["Nose"], ["nose "], ["all", "nose"]]
     )
     def test_unknown_ones_are_refused_with_those_that_there_are(
-        self, bench: Bench, wanted: list[str]
+        self, bench: ArchiveSandbox, wanted: list[str]
     ) -> None:
-        model = bench.open(model_files())
+        model = bench.write_and_open(model_files())
         with pytest.raises(BadInput, match="it has nose, ear, tail"):
             model.check_displayed(wanted)
 
-    def test_parts_of_the_arena_can_be_displayed(self, bench: Bench) -> None:
-        network = changed(NETWORK, **ARENA)
-        bench.open(model_files(network=network)).check_displayed(["corner", "nose"])
+    def test_parts_of_the_arena_can_be_displayed(self, bench: ArchiveSandbox) -> None:
+        network = copy_with_changes(NETWORK_CONFIG, **ARENA)
+        bench.write_and_open(model_files(network=network)).check_displayed(["corner", "nose"])

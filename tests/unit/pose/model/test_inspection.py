@@ -13,18 +13,18 @@ from tasks.pose.model.description import network_of
 from tasks.pose.model.inspection import Inspection, as_json, as_markdown, as_text, inspect_archive
 from tasks.pose.model.problems import BadModel
 from tests.model_zips import (
-    MULTI_PROJECT,
-    NETWORK,
-    PROJECT,
-    SNAPSHOT,
+    MULTI_ANIMAL_PROJECT,
+    NETWORK_CONFIG,
+    PROJECT_CONFIG,
+    SNAPSHOT_NAME,
     TOP_DOWN_NETWORK,
-    TRAIN,
+    TRAIN_FOLDER,
     Files,
-    changed,
+    copy_with_changes,
+    format_yaml,
     model_files,
     multi_animal_files,
     tensorflow_files,
-    text_of,
     write_zip,
 )
 
@@ -51,7 +51,7 @@ def test_a_good_model_is_told_in_a_table(tmp_path: Path) -> None:
         "network": "resnet18 (net_type resnet_50), bottom-up",
         "project": "openfield Oct30, labelled by Pranav",
         "training": "shuffle 1, 95% of labelled frames",
-        "snapshot": SNAPSHOT,
+        "snapshot": SNAPSHOT_NAME,
         "3 body parts": "nose, ear, tail",
         "skeleton": "nose–ear",
         "size": f"{inspection.model.size / 1e6:.1f} MB",
@@ -68,14 +68,21 @@ def test_individuals_and_tracking_are_told(tmp_path: Path) -> None:
 
 def test_the_detector_and_the_other_snapshots_are_told(tmp_path: Path) -> None:
     names = ("snapshot-100.pt", "snapshot-200.pt", "snapshot-detector-050.pt")
-    told = values(as_text(inspected(tmp_path, model_files(PROJECT, TOP_DOWN_NETWORK, *names))))
+    told = values(
+        as_text(inspected(tmp_path, model_files(PROJECT_CONFIG, TOP_DOWN_NETWORK, *names)))
+    )
     assert told["network"] == "resnet18 (net_type resnet_50), top-down"
     assert told["snapshot"] == "snapshot-200.pt, not snapshot-100.pt"
     assert told["detector"] == "snapshot-detector-050.pt"
 
 
 def test_repairs_and_warnings_are_listed(tmp_path: Path) -> None:
-    files = model_files(changed(PROJECT, cropping=True), NETWORK, "snapshot-1.pt", "snapshot-2.pt")
+    files = model_files(
+        copy_with_changes(PROJECT_CONFIG, cropping=True),
+        NETWORK_CONFIG,
+        "snapshot-1.pt",
+        "snapshot-2.pt",
+    )
     lines = as_text(inspected(tmp_path, files)).splitlines()
     put_right, note = lines.index("Put right:"), lines.index("Please note:")
     assert lines[put_right + 1].startswith("  • config.yaml says cropping: true")
@@ -83,9 +90,9 @@ def test_repairs_and_warnings_are_listed(tmp_path: Path) -> None:
 
 
 def test_every_independent_problem_is_told(tmp_path: Path) -> None:
-    project = changed(PROJECT, Task="../x", snapshotindex=9, bodyparts=["paw"])
-    network = changed(
-        NETWORK, method="ctd", model__backbone__model_name="hf-hub:x/y", runner="fast"
+    project = copy_with_changes(PROJECT_CONFIG, Task="../x", snapshotindex=9, bodyparts=["paw"])
+    network = copy_with_changes(
+        NETWORK_CONFIG, method="ctd", model__backbone__model_name="hf-hub:x/y", runner="fast"
     )
     inspection = inspected(tmp_path, model_files(project, network))
     assert inspection.model is None
@@ -146,8 +153,8 @@ def test_programs_get_an_object_of_a_refused_model_too(tmp_path: Path) -> None:
 
 
 def test_what_is_known_of_a_refused_model_is_told_too(tmp_path: Path) -> None:
-    project = changed(PROJECT, batch_size="x", cropping=True, snapshotindex=9)
-    network = changed(NETWORK, device="cuda:0")
+    project = copy_with_changes(PROJECT_CONFIG, batch_size="x", cropping=True, snapshotindex=9)
+    network = copy_with_changes(NETWORK_CONFIG, device="cuda:0")
     names = ("snapshot-1.pt", "snapshot-2.pt")
     inspection = inspected(tmp_path, model_files(project, network, *names))
     text = as_text(inspection)
@@ -172,23 +179,29 @@ def test_what_is_known_of_a_refused_model_is_told_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "data"),
     [
-        (f"{TRAIN}/pytorch_config.yaml", b"a: ["),
-        (f"{TRAIN}/pytorch_config.yaml", b"a: 1"),
-        (f"{TRAIN}/pytorch_config.yaml", text_of(changed(NETWORK, metadata__bodyparts=["a", 0.5]))),
-        (f"{TRAIN}/pytorch_config.yaml", text_of(changed(NETWORK, method="x"))),
-        (f"{TRAIN}/{SNAPSHOT}", b"no weights"),
+        (f"{TRAIN_FOLDER}/pytorch_config.yaml", b"a: ["),
+        (f"{TRAIN_FOLDER}/pytorch_config.yaml", b"a: 1"),
+        (
+            f"{TRAIN_FOLDER}/pytorch_config.yaml",
+            format_yaml(copy_with_changes(NETWORK_CONFIG, metadata__bodyparts=["a", 0.5])),
+        ),
+        (
+            f"{TRAIN_FOLDER}/pytorch_config.yaml",
+            format_yaml(copy_with_changes(NETWORK_CONFIG, method="x")),
+        ),
+        (f"{TRAIN_FOLDER}/{SNAPSHOT_NAME}", b"no weights"),
     ],
 )
 def test_a_model_refused_at_any_place_has_a_page(tmp_path: Path, file: str, data: bytes) -> None:
     inspection = inspected(tmp_path, model_files() | {file: data})
     assert inspection.model is None
     assert values(as_text(inspection))["engine"] == "PyTorch"
-    assert json.loads(as_json(inspection))["found"]["snapshots"] == [SNAPSHOT]
+    assert json.loads(as_json(inspection))["found"]["snapshots"] == [SNAPSHOT_NAME]
     assert "| engine | PyTorch |" in as_markdown(inspection)
 
 
 def test_a_refused_multi_animal_tensorflow_model_has_a_page(tmp_path: Path) -> None:
-    told = values(as_text(inspected(tmp_path, tensorflow_files(MULTI_PROJECT))))
+    told = values(as_text(inspected(tmp_path, tensorflow_files(MULTI_ANIMAL_PROJECT))))
     assert told["engine"] == "TensorFlow"
     assert told["snapshot"] == "snapshot-1200"
 
@@ -196,8 +209,8 @@ def test_a_refused_multi_animal_tensorflow_model_has_a_page(tmp_path: Path) -> N
 def test_a_page_holds_no_markup_of_the_archive(tmp_path: Path) -> None:
     """A stranger's names show in Prefect's UI: no pictures that call home, no tables of theirs."""
     attack = "![x](https://example.org/x) <img src=y> | `a`"
-    project = changed(MULTI_PROJECT, scorer=attack, individuals=[attack, "b"])
-    files = multi_animal_files() | {"config.yaml": text_of(project)}
+    project = copy_with_changes(MULTI_ANIMAL_PROJECT, scorer=attack, individuals=[attack, "b"])
+    files = multi_animal_files() | {"config.yaml": format_yaml(project)}
     page = as_markdown(inspected(tmp_path, files))
     assert "\\!\\[x\\]\\(https://example.org/x\\) \\<img src=y\\> \\| \\`a\\`" in page
     assert not re.search(r"(?<!\\)[<\[(`]", page.split("example.org")[1])

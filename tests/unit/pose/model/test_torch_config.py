@@ -8,13 +8,20 @@ import pytest
 import yaml
 
 from tasks.pose.model.inspection import inspect_archive
-from tests.model_zips import NETWORK, PROJECT, TOP_DOWN_NETWORK, changed, model_files, write_zip
+from tests.model_zips import (
+    NETWORK_CONFIG,
+    PROJECT_CONFIG,
+    TOP_DOWN_NETWORK,
+    copy_with_changes,
+    model_files,
+    write_zip,
+)
 from tests.paths import DEMO_MODEL
 
 
 def found(folder: Path, network: dict[str, Any], *snapshots: str) -> tuple[list[str], list[str]]:
     """Repairs and problems of a model with this configuration."""
-    archive = write_zip(folder / "m.zip", model_files(PROJECT, network, *snapshots))
+    archive = write_zip(folder / "m.zip", model_files(PROJECT_CONFIG, network, *snapshots))
     inspection = inspect_archive(archive, "m.zip", folder / "project")
     repairs = inspection.model.repairs if inspection.model else ()
     return list(repairs), list(inspection.problems)
@@ -27,8 +34,8 @@ def written(folder: Path) -> dict[str, Any]:
 
 
 def test_unknown_keys_are_left_out_and_told(tmp_path: Path) -> None:
-    network = changed(
-        NETWORK, new=1, runner__new=2, data={"inference": {"new": 3, "hflip": None}, "x": 4}
+    network = copy_with_changes(
+        NETWORK_CONFIG, new=1, runner__new=2, data={"inference": {"new": 3, "hflip": None}, "x": 4}
     )
     repairs, problems = found(tmp_path, network)
     assert problems == []
@@ -43,7 +50,7 @@ def test_unknown_keys_are_left_out_and_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["train_settings", "runner__optimizer", "data__train"])
 def test_what_only_training_reads_cannot_stop_a_model(tmp_path: Path, key: str) -> None:
-    repairs, problems = found(tmp_path, changed(NETWORK, **{key: "x"}))
+    repairs, problems = found(tmp_path, copy_with_changes(NETWORK_CONFIG, **{key: "x"}))
     assert problems == []
     said = key.replace("__", ".")
     assert f"{said}: 'x' is no mapping; it is left out, as only training reads it" in repairs
@@ -54,7 +61,7 @@ def test_what_only_training_reads_cannot_stop_a_model(tmp_path: Path, key: str) 
     "key", ["data", "data__inference", "inference__multithreading", "runner__snapshots"]
 )
 def test_another_section_that_is_none_is_refused_once(tmp_path: Path, key: str) -> None:
-    _, (problem,) = found(tmp_path, changed(NETWORK, **{key: "x"}))
+    _, (problem,) = found(tmp_path, copy_with_changes(NETWORK_CONFIG, **{key: "x"}))
     assert f"pytorch_config.yaml: {key.replace('__', '.')}: expected a mapping" in problem
 
 
@@ -71,7 +78,7 @@ def test_another_section_that_is_none_is_refused_once(tmp_path: Path, key: str) 
 def test_a_network_that_deeplabcut_does_not_have_is_refused(
     tmp_path: Path, key: str, value: Any
 ) -> None:
-    _, (problem,) = found(tmp_path, changed(NETWORK, **{f"model__{key}": value}))
+    _, (problem,) = found(tmp_path, copy_with_changes(NETWORK_CONFIG, **{f"model__{key}": value}))
     assert "of pytorch_config.yaml is none that DeepLabCut has" in problem
 
 
@@ -80,7 +87,7 @@ def test_a_network_that_deeplabcut_does_not_have_is_refused(
 )
 def test_networks_of_timm_are_known(tmp_path: Path, name: str) -> None:
     backbone = {"type": "ResNet", "model_name": name}
-    assert found(tmp_path, changed(NETWORK, model__backbone=backbone))[1] == []
+    assert found(tmp_path, copy_with_changes(NETWORK_CONFIG, model__backbone=backbone))[1] == []
 
 
 LARGE: list[tuple[str, Any]] = [
@@ -102,7 +109,7 @@ LARGE: list[tuple[str, Any]] = [
 def test_inputs_beyond_all_frames_are_refused(
     tmp_path: Path, where: str, transform: str, value: Any
 ) -> None:
-    network = changed(TOP_DOWN_NETWORK, **{f"{where}__inference": {transform: value}})
+    network = copy_with_changes(TOP_DOWN_NETWORK, **{f"{where}__inference": {transform: value}})
     _, (problem,) = found(tmp_path, network, "snapshot-1.pt", "snapshot-detector-1.pt")
     assert f"{where.replace('__', '.')}.inference.{transform}" in problem
     assert "expected a" in problem
@@ -116,7 +123,7 @@ def test_inputs_that_deeplabcut_writes_pass(tmp_path: Path) -> None:
         "top_down_crop": {"width": 256, "height": 192, "margin": 25},
         "crop_sampling": None,
     }
-    assert found(tmp_path, changed(NETWORK, data__inference=inference))[1] == []
+    assert found(tmp_path, copy_with_changes(NETWORK_CONFIG, data__inference=inference))[1] == []
 
 
 def test_other_body_parts_than_the_weights_have_are_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from tasks.pose.movies.frame_ledger import lost_frame_warnings
 from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
 from tasks.pose.movies.start_times import compute_duration
 from tasks.pose.movies.timing import Timing, format_frame_ranges, group_into_ranges
-from tests.movie_files import picture, write_movie
+from tests.movie_files import draw_picture, write_movie
 
 NTSC = Fraction(30000, 1001)
 MILLISECOND = Fraction(1, 1000)
@@ -162,7 +162,7 @@ def order(frames: list[Image]) -> list[int]:
 
 def order_of(frames: list[Image], pictures: int) -> list[int]:
     """Which picture each frame shows."""
-    wanted = [picture(index, 96, 64).astype(int) for index in range(pictures)]
+    wanted = [draw_picture(index, 96, 64).astype(int) for index in range(pictures)]
     return [int(np.argmin([np.abs(frame - one).sum() for one in wanted])) for frame in frames]
 
 
@@ -269,7 +269,9 @@ class TestKindsOfMovies:
         with av.open(str(movie), "w") as container:
             video: Any = container.add_stream("libx264", rate=30)
             video.width, video.height, video.pix_fmt = 96, 64, "yuv420p"
-            frames = (av.VideoFrame.from_ndarray(picture(i, 96, 64), "rgb24") for i in range(20))
+            frames = (
+                av.VideoFrame.from_ndarray(draw_picture(i, 96, 64), "rgb24") for i in range(20)
+            )
             packets = [packet for frame in frames for packet in video.encode(frame)]
             add_sound(container, [*packets, *video.encode(None)])
         frames_read, reader = read(movie)
@@ -282,7 +284,7 @@ class TestKindsOfMovies:
             second: Any = container.add_stream("libx264", rate=30, width=128, height=96)
             for stream, frames in ((first, 3), (second, 9)):
                 for index in range(frames):
-                    image = picture(index, stream.width, stream.height)
+                    image = draw_picture(index, stream.width, stream.height)
                     container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
                 container.mux(stream.encode(None))
         assert probe_movie(movie).width == 64
@@ -642,7 +644,7 @@ class TestBrokenMovies:
             other.time_base = Fraction(1, 30)
             for index in range(4):
                 encoder, size = (stream, (64, 48)) if index < 2 else (other, (128, 96))
-                frame = av.VideoFrame.from_ndarray(picture(index, *size), format="rgb24")
+                frame = av.VideoFrame.from_ndarray(draw_picture(index, *size), format="rgb24")
                 frame.pts, frame.time_base = index, Fraction(1, 30)
                 for packet in encoder.encode(frame):
                     packet.stream = stream
@@ -687,7 +689,7 @@ class TestWhatIsNoMovie:
 
     def test_a_picture(self, tmp_path: Path) -> None:
         path = tmp_path / "m.mp4"
-        path.write_bytes(cv2.imencode(".jpg", picture(0, 96, 64))[1].tobytes())
+        path.write_bytes(cv2.imencode(".jpg", draw_picture(0, 96, 64))[1].tobytes())
         assert "expected an MP4 or AVI movie" in refusal(path)
 
     def test_sound_only(self, movie: Path) -> None:
@@ -700,7 +702,7 @@ class TestWhatIsNoMovie:
             cover: Any = container.add_stream("mjpeg", rate=1)
             cover.width, cover.height, cover.pix_fmt = 96, 64, "yuvj420p"
             cover.disposition = Disposition.attached_pic
-            image = av.VideoFrame.from_ndarray(picture(0, 96, 64), format="rgb24")
+            image = av.VideoFrame.from_ndarray(draw_picture(0, 96, 64), format="rgb24")
             add_sound(container, [*cover.encode(image), *cover.encode(None)])
         assert "it holds no video (sound only?)" in refusal(movie)
 
@@ -731,7 +733,7 @@ class TestWhatIsNoMovie:
             stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
             ycgco = 8
             stream.codec_context.colorspace = ycgco
-            frame = av.VideoFrame.from_ndarray(picture(0, 96, 64), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(draw_picture(0, 96, 64), format="rgb24")
             container.mux([*stream.encode(frame), *stream.encode(None)])
         assert "its pictures (yuv420p) cannot be converted to RGB" in refusal(movie)
 

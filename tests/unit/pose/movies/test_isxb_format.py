@@ -20,7 +20,7 @@ from tasks.pose.movies.isxb_format import (
     parse_samples,
     parse_session,
 )
-from tests.isxb_files import START_MS, SYSTEM, write_isxb
+from tests.isxb_files import START_MS, SYSTEM_NAME, write_isxb
 
 NAME = "m.isxb"
 NOTHING = FileSection(0, 0)
@@ -116,8 +116,8 @@ class TestSession:
         assert (session.width, session.height) == (128, 40)
         assert session.start == Fraction(15, 2)
         assert session.camera == "camera-1"
-        assert session.recording == f"{SYSTEM}-{START_MS}"
-        assert session.recorder_serials == SYSTEM
+        assert session.recording == f"{SYSTEM_NAME}-{START_MS}"
+        assert session.recorder_serials == SYSTEM_NAME
 
     def test_a_start_that_is_finer_than_the_header_s_counts(self, movie: Path) -> None:
         start = {"secsSinceEpoch": {"num": 10, "den": 3}, "utcOffset": 0}

@@ -16,8 +16,17 @@ import pytest
 from tasks.errors import BadInput
 from tasks.pose.movies import isx_decoder
 from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
-from tests.isxb_files import FIRST_COUNT, HEADER, START_MS, SYSTEM, gray, jpeg, jpegs, write_isxb
-from tests.paths import ROOT, SHARED, needs_shared
+from tests.isxb_files import (
+    FIRST_COUNT,
+    HEADER,
+    START_MS,
+    SYSTEM_NAME,
+    draw_gray,
+    encode_jpeg,
+    encode_jpegs,
+    write_isxb,
+)
+from tests.paths import ROOT, SHARED_FOLDER, needs_shared_data
 
 DROPPED = [3, 6, 7]
 KEPT = [0, 1, 2, 4, 5, 8, 9, 10]
@@ -81,9 +90,9 @@ class TestPictures:
         assert_isx_pictures(movie, KEPT)
         assert probe_movie(movie).declared_frames == 11
 
-    @needs_shared
+    @needs_shared_data
     def test_real_recordings(self) -> None:
-        for path in sorted((SHARED / "movies").glob("*.isxb")):
+        for path in sorted((SHARED_FOLDER / "movies").glob("*.isxb")):
             declared = probe_movie(path).declared_frames
             assert declared in {10, 20}
             assert_isx_pictures(path, list(range(declared)))
@@ -116,7 +125,7 @@ class TestTimes:
         recording = times.recording
         assert recording is not None
         assert recording.counter.tolist() == counts
-        assert (recording.system, recording.start) == (SYSTEM, Fraction(START_MS, 1000))
+        assert (recording.system, recording.start) == (SYSTEM_NAME, Fraction(START_MS, 1000))
         assert recording.warnings == ()
 
     @pytest.mark.parametrize("raw", [False, True])
@@ -143,7 +152,7 @@ class TestTimes:
         assert recording is not None
         assert recording.positions.tolist() == KEPT
         assert recording.dropped == ((3, 3), (6, 7))
-        shown = [int(np.argmin([abs(f[..., 0].astype(int) - gray(i)).sum() for i in range(8)]))
+        shown = [int(np.argmin([abs(f[..., 0].astype(int) - draw_gray(i)).sum() for i in range(8)]))
                  for f in frames]  # fmt: skip
         assert shown == list(range(8))
 
@@ -167,9 +176,9 @@ class TestTimes:
         assert times.seconds.tolist() == [0]
         assert times.frame_rate == (1 if raw else 20)
 
-    @needs_shared
+    @needs_shared_data
     def test_those_of_a_real_recording(self) -> None:
-        (path,) = (SHARED / "movies").glob("2023*.isxb")
+        (path,) = (SHARED_FOLDER / "movies").glob("2023*.isxb")
         times = read(path)[1].compute_timing()
         assert times.seconds[:3].tolist() == [0, 0.052012, 0.100012]
         assert times.frame_rate == Fraction(999, 50)
@@ -180,7 +189,7 @@ class TestDamage:
     def test_a_picture_that_cannot_be_decoded_is_stepped_over(
         self, movie: Path, index: int
     ) -> None:
-        pictures = jpegs(8)
+        pictures = encode_jpegs(8)
         tables = pictures[index].index(b"\xff\xc4")
         data = bytearray(pictures[index])
         data[tables + 4 : tables + 30] = b"\xff" * 26
@@ -193,7 +202,7 @@ class TestDamage:
         assert times.recording.positions.tolist() == kept
         assert times.recording.dropped == ()
         assert times.recording.counter.tolist() == [FIRST_COUNT + 50_000 * i for i in kept]
-        expected = [gray(i).astype(int) for i in kept]
+        expected = [draw_gray(i).astype(int) for i in kept]
         assert all(abs(f[..., 0] - e).mean() < 5 for f, e in zip(frames, expected, strict=True))
         assert probe_movie(movie).declared_frames == 8
 
@@ -201,13 +210,13 @@ class TestDamage:
     def test_another_number_of_pictures_than_declared(self, movie: Path, count: int) -> None:
         """With fewer, isx would never return."""
         samples = [{"fc": i, "tsc": i} for i in range(8)]
-        pictures = [*jpegs(count), b"\0" * 800]
+        pictures = [*encode_jpegs(count), b"\0" * 800]
         write_isxb(movie, 8, pictures=pictures, samples=samples)
         assert f"expected 8 pictures, found {count}" in refusal(movie)
 
     def test_a_picture_that_ends_too_early_or_has_lost_its_beginning(self, movie: Path) -> None:
-        for damaged in (jpegs(8)[3][:200], b"\0\0" + jpegs(8)[3][2:]):
-            pictures = jpegs(8)
+        for damaged in (encode_jpegs(8)[3][:200], b"\0\0" + encode_jpegs(8)[3][2:]):
+            pictures = encode_jpegs(8)
             pictures[3] = damaged
             assert "expected 8 pictures, found 7" in refusal(
                 write_isxb(movie, 8, pictures=pictures)
@@ -270,14 +279,14 @@ class TestDamage:
         assert probe_movie(movie).frame_rate == 20
 
     def test_nothing_that_can_be_decoded(self, movie: Path) -> None:
-        pictures = jpegs(3, 128)  # the session claims 64 columns
+        pictures = encode_jpegs(3, 128)  # the session claims 64 columns
         write_isxb(movie, 3, pictures=pictures)
         with pytest.raises(BadInput, match="no frame of it can be decoded"):
             probe_movie(movie)
         assert read(movie)[0] == []
 
     def test_a_picture_larger_than_memory(self, movie: Path) -> None:
-        pictures = jpegs(3)
+        pictures = encode_jpegs(3)
         size = pictures[1].index(b"\xff\xc0") + 5
         pictures[1] = pictures[1][:size] + b"\xff\x00\xff\x00" + pictures[1][size + 4 :]
         assert "it claims frames of 65280×65280 pixels" in refusal(
@@ -327,7 +336,7 @@ def movie_session(path: Path) -> bytes:
 
 
 def test_a_picture_is_stored_as_recorders_store_it() -> None:
-    assert jpeg(gray(0)).startswith(b"\xff\xd8\xff")
+    assert encode_jpeg(draw_gray(0)).startswith(b"\xff\xd8\xff")
 
 
 def test_a_process_that_reads_in_a_thread_ends_well(tmp_path: Path) -> None:

@@ -13,7 +13,13 @@ from matplotlib import image
 
 from tasks.pose.previews import draw as draw_module
 from tasks.pose.previews.draw import draw_previews
-from tests.pose_tables import MULTI, PARTS, SINGLE, pose_table, scattered_poses
+from tests.pose_tables import (
+    PART_NAMES,
+    SINGLE_ANIMAL,
+    TWO_ANIMALS,
+    build_pose_table,
+    make_scattered_poses,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +76,12 @@ def axes_of(poses: pd.DataFrame, folder: Path, figures: list[Figure], **options:
 
 @pytest.mark.parametrize(
     ("frames", "frame_size", "individuals"),
-    [(1, None, SINGLE), (2, (120, 90), SINGLE), (300, None, SINGLE), (300, (120, 90), TWENTY)],
+    [
+        (1, None, SINGLE_ANIMAL),
+        (2, (120, 90), SINGLE_ANIMAL),
+        (300, None, SINGLE_ANIMAL),
+        (300, (120, 90), TWENTY),
+    ],
 )
 def test_a_single_animal_has_four_previews(
     tmp_path: Path,
@@ -78,13 +89,13 @@ def test_a_single_animal_has_four_previews(
     frame_size: tuple[int, int] | None,
     individuals: dict[str, tuple[str, ...]],
 ) -> None:
-    files = draw(scattered_poses(individuals, frames), tmp_path, frame_size=frame_size)
+    files = draw(make_scattered_poses(individuals, frames), tmp_path, frame_size=frame_size)
     assert list(files) == NAMES
     assert [path.suffix for path in files.values()] == [".svg", ".svg", ".svg", ".png"]
 
 
 def test_each_individual_has_its_own_and_so_have_unique_parts(tmp_path: Path) -> None:
-    files = draw(scattered_poses(MULTI), tmp_path)
+    files = draw(make_scattered_poses(TWO_ANIMALS), tmp_path)
     assert list(files) == [f"{name}-{who}" for who in ("one", "two", "single") for name in NAMES]
 
 
@@ -92,7 +103,7 @@ def test_names_of_individuals_make_safe_and_different_files(
     tmp_path: Path, figures: list[Figure]
 ) -> None:
     who = ["a/b", "a b", "A B", "../x", "<$\\frac>", "é"]
-    poses = scattered_poses(dict.fromkeys(who, ("nose",)), 3)
+    poses = make_scattered_poses(dict.fromkeys(who, ("nose",)), 3)
     draw_previews(poses, tmp_path, p_cutoff=0.6, color_map="rainbow")
     found = sorted(path.stem for path in tmp_path.glob("likelihood*"))
     expected = ["-.._x", "-A_B-3", "-_", "-_frac_", "-a_b", "-a_b-2"]
@@ -114,7 +125,7 @@ def test_an_empty_figure_says_so(
     p_cutoff: float,
     figures: list[Figure],
 ) -> None:
-    poses = pose_table(np.array([[point] * 3] * frames), SINGLE)
+    poses = build_pose_table(np.array([[point] * 3] * frames), SINGLE_ANIMAL)
     axes = axes_of(poses, tmp_path, figures, frame_size=frame_size, p_cutoff=p_cutoff)
     reason = f"with a likelihood of at least {p_cutoff:g}"
     assert axes[0].get_title() == f"No two consecutive points {reason}"
@@ -124,19 +135,19 @@ def test_an_empty_figure_says_so(
 
 
 def test_an_empty_individual_is_still_named(tmp_path: Path, figures: list[Figure]) -> None:
-    axes = axes_of(scattered_poses({"mouse": PARTS}) * np.nan, tmp_path, figures)
+    axes = axes_of(make_scattered_poses({"mouse": PART_NAMES}) * np.nan, tmp_path, figures)
     assert axes[2].get_title().startswith("mouse\nNo point")
 
 
 def test_constant_positions_are_drawn(tmp_path: Path) -> None:
-    draw(pose_table(np.array([[(5.0, 5.0, 1.0)] * 3] * 9), SINGLE), tmp_path)
+    draw(build_pose_table(np.array([[(5.0, 5.0, 1.0)] * 3] * 9), SINGLE_ANIMAL), tmp_path)
 
 
 def test_the_histogram_has_steps_in_both_directions(tmp_path: Path, figures: list[Figure]) -> None:
     x = np.array([0.0, 10, 10, 0, 50])
     points = np.stack([np.stack([x, np.zeros(5), np.ones(5)], axis=-1)] * 3, axis=1)
     points[4, 0, 2] = 0.1  # the nose's long step ends below the cutoff
-    [axes, *_] = axes_of(pose_table(points, SINGLE), tmp_path, figures)
+    [axes, *_] = axes_of(build_pose_table(points, SINGLE_ANIMAL), tmp_path, figures)
     patches: list[Any] = list(axes.patches)
     counts, edges, _ = patches[0].get_data()
     centers = (edges[1:] + edges[:-1]) / 2
@@ -153,7 +164,7 @@ def test_gaps_are_not_bridged_and_lone_points_are_marked(
 ) -> None:
     values = np.full((5, 3, 3), 1.0)
     values[[1, 3], 0, 2] = 0.1
-    axes = axes_of(pose_table(values, SINGLE), tmp_path, figures)[2]
+    axes = axes_of(build_pose_table(values, SINGLE_ANIMAL), tmp_path, figures)[2]
     x_of_nose = axes.lines[0]
     assert np.isnan(np.asarray(x_of_nose.get_ydata())).tolist() == [False, True] * 2 + [False]
     assert x_of_nose.get_markevery() == [0, 2, 4]
@@ -165,7 +176,7 @@ def test_spikes_of_one_frame_are_seen_in_a_long_movie(
     values = np.full((50_000, 3, 3), 1.0)
     values[31_234, 0] = 400, 300, 0.9
     values[77, 0, 2] = 0.05
-    axes = axes_of(pose_table(values, SINGLE), tmp_path, figures)
+    axes = axes_of(build_pose_table(values, SINGLE_ANIMAL), tmp_path, figures)
     highest = {float(np.nanmax(np.asarray(line.get_ydata()))) for line in axes[2].lines}
     assert {400.0, 300.0} <= highest
     assert min(float(np.nanmin(np.asarray(line.get_ydata()))) for line in axes[1].lines) == 0.05
@@ -175,20 +186,20 @@ def test_spikes_of_one_frame_are_seen_in_a_long_movie(
 
 def test_time_is_in_seconds_where_it_is_known(tmp_path: Path, figures: list[Figure]) -> None:
     times = np.array([0.5, 1.0, 7.0])
-    axes = axes_of(scattered_poses(SINGLE, 3), tmp_path, figures, times=times)[1]
+    axes = axes_of(make_scattered_poses(SINGLE_ANIMAL, 3), tmp_path, figures, times=times)[1]
     np.testing.assert_array_equal(np.asarray(axes.lines[0].get_xdata()), times)
     assert axes.get_xlabel() == "Time (s)"
 
 
 def test_the_trajectory_is_seen_as_by_the_camera(tmp_path: Path, figures: list[Figure]) -> None:
-    axes = axes_of(scattered_poses(SINGLE), tmp_path, figures, frame_size=(640, 480))[3]
+    axes = axes_of(make_scattered_poses(SINGLE_ANIMAL), tmp_path, figures, frame_size=(640, 480))[3]
     assert axes.get_xlim() == (0, 640)
     assert axes.get_ylim() == (480, 0)
     assert axes.get_aspect() == 1
 
 
 def test_only_displayed_parts_are_drawn_and_named(tmp_path: Path, figures: list[Figure]) -> None:
-    poses = scattered_poses(SINGLE)
+    poses = make_scattered_poses(SINGLE_ANIMAL)
     axes = axes_of(poses, tmp_path, figures, displayed_body_parts=("tail", "nose"))
     bar = figures[1].axes[1]
     assert [label.get_text() for label in bar.get_yticklabels()] == ["nose", "tail"]
@@ -198,7 +209,7 @@ def test_only_displayed_parts_are_drawn_and_named(tmp_path: Path, figures: list[
 
 def test_names_are_plain_text(tmp_path: Path, figures: list[Figure]) -> None:
     parts = ("$\\frac$", "a\nb\x00", "x" * 100, "<&>--")
-    axes_of(scattered_poses({"": parts}), tmp_path, figures)
+    axes_of(make_scattered_poses({"": parts}), tmp_path, figures)
     labels = [label.get_text() for label in figures[1].axes[1].get_yticklabels()]
     assert labels[:2] == ["\\$\\frac\\$", "a?b?"]
     assert len(labels[2]) == 40
@@ -206,32 +217,32 @@ def test_names_are_plain_text(tmp_path: Path, figures: list[Figure]) -> None:
 
 def test_odd_names_make_valid_files(tmp_path: Path) -> None:
     parts = ("$\\frac$", "a\nb\x00", "x" * 100, "<&>-->")
-    draw(scattered_poses({"$ind$": parts}), tmp_path)
+    draw(make_scattered_poses({"$ind$": parts}), tmp_path)
 
 
 def test_a_tall_list_of_parts_still_fits(tmp_path: Path) -> None:
-    draw(scattered_poses({"": tuple(map(str, range(70)))}, 5), tmp_path)
+    draw(make_scattered_poses({"": tuple(map(str, range(70)))}, 5), tmp_path)
 
 
 def test_the_same_poses_make_the_same_bytes(tmp_path: Path) -> None:
     contents = []
     for folder in (tmp_path / "first", tmp_path / "second"):
         folder.mkdir()
-        files = draw(scattered_poses(SINGLE, 5000), folder)
+        files = draw(make_scattered_poses(SINGLE_ANIMAL, 5000), folder)
         contents.append([path.read_bytes() for path in files.values()])
     assert contents[0] == contents[1]
 
 
 def test_no_global_state_is_left(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
-    draw(scattered_poses(SINGLE), tmp_path)
+    draw(make_scattered_poses(SINGLE_ANIMAL), tmp_path)
     assert dict(mpl.rcParams) == before
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or pyplot.get_fignums() == []
 
 
 def test_the_callers_poses_stay_as_they_are(tmp_path: Path) -> None:
-    poses = scattered_poses(SINGLE)
+    poses = make_scattered_poses(SINGLE_ANIMAL)
     before = poses.copy()
     draw(poses, tmp_path)
     assert poses.equals(before)
@@ -240,7 +251,7 @@ def test_the_callers_poses_stay_as_they_are(tmp_path: Path) -> None:
 def test_a_file_that_would_be_too_large_is_coarser(
     tmp_path: Path, figures: list[Figure], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    axes_of(scattered_poses(SINGLE, 6000), tmp_path, figures)
+    axes_of(make_scattered_poses(SINGLE_ANIMAL, 6000), tmp_path, figures)
     monkeypatch.undo()
     fine = len(draw_module._render_figure(figures[2], "svg"))
     monkeypatch.setattr(draw_module, "_MAX_FILE_BYTES", fine - 1)
@@ -252,12 +263,12 @@ def test_a_long_movie_makes_small_files(
     tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frames, parts = 100_000, tuple(f"part {index}" for index in range(12))
-    poses = scattered_poses({"": parts}, frames, (640, 480))
+    poses = make_scattered_poses({"": parts}, frames, (640, 480))
     if kind == "wandering":
         walk = np.cumsum(np.random.default_rng(0).normal(0, 2, (frames, 1, 2)), axis=0)
         values = poses.to_numpy(copy=True).reshape(frames, 12, 3)
         values[..., :2] = 240 + 200 * np.sin(walk / 200 + np.arange(12)[:, None] / 9)
-        poses = pose_table(values, {"": parts})
+        poses = build_pose_table(values, {"": parts})
     started = time.perf_counter()
     draw(poses, tmp_path, frame_size=(640, 480))
     with capsys.disabled():

@@ -12,8 +12,8 @@ from tasks.pose.results.output_metadata import (
     render_output_metadata,
     snapshot_number,
 )
-from tests.paths import SHARED, needs_shared
-from tests.records import a_model
+from tests.paths import SHARED_FOLDER, needs_shared_data
+from tests.records import example_model
 
 MOVIE = LabeledMovieMetadata(1280, 1024, 20, Fraction(1_000_000, 50_050))
 
@@ -22,11 +22,11 @@ def rendered(model: Model, *movies: LabeledMovieMetadata) -> Any:
     return json.loads(render_output_metadata(model, movies))
 
 
-@needs_shared
+@needs_shared_data
 def test_the_text_is_that_of_the_ideas_tool() -> None:
-    (golden,) = (SHARED / "reference").glob("*_output_metadata.json")
+    (golden,) = (SHARED_FOLDER / "reference").glob("*_output_metadata.json")
     expected = json.loads(golden.read_text())["dlc_annotations"]["dlc"]
-    model = a_model(
+    model = example_model(
         task=expected["task"],
         experimenter=expected["scorer"],
         date=expected["date"],
@@ -38,7 +38,7 @@ def test_the_text_is_that_of_the_ideas_tool() -> None:
 
 
 def test_every_output_has_an_entry_in_the_request_s_order() -> None:
-    assert list(rendered(a_model(), MOVIE, MOVIE)) == [
+    assert list(rendered(example_model(), MOVIE, MOVIE)) == [
         "dlc_pose_estimates.0",
         "dlc_pose_estimates.1",
         "dlc_annotations",
@@ -48,12 +48,12 @@ def test_every_output_has_an_entry_in_the_request_s_order() -> None:
 
 
 def test_no_movie_leaves_the_annotations() -> None:
-    assert list(rendered(a_model())) == ["dlc_annotations"]
+    assert list(rendered(example_model())) == ["dlc_annotations"]
 
 
 def test_each_movie_has_its_own_figures() -> None:
     other = LabeledMovieMetadata(640, 480, 300, Fraction(30000, 1001))
-    entry = rendered(a_model(), MOVIE, other)["dlc_labeled_movie.1"]
+    entry = rendered(example_model(), MOVIE, other)["dlc_labeled_movie.1"]
     assert list(entry) == ["spacingInfo", "timingInfo", "dlc"]
     assert entry["spacingInfo"] == {"numPixels": {"x": 640, "y": 480}}
     assert entry["timingInfo"] == {
@@ -71,12 +71,14 @@ def test_each_movie_has_its_own_figures() -> None:
 )
 def test_periods_are_whole_microseconds(rate: Fraction | int, period: int, sampling: float) -> None:
     movie = LabeledMovieMetadata(1, 1, 1, Fraction(rate))
-    timing = rendered(a_model(), movie)["dlc_labeled_movie.0"]["timingInfo"]
+    timing = rendered(example_model(), movie)["dlc_labeled_movie.0"]["timingInfo"]
     assert (timing["period"]["num"], timing["sampling_rate"]) == (period, sampling)
 
 
 def test_the_snapshot_is_the_one_that_was_used() -> None:
-    model = a_model(snapshot="snapshot-050.pt", snapshots=("snapshot-050.pt", "snapshot-best-9.pt"))
+    model = example_model(
+        snapshot="snapshot-050.pt", snapshots=("snapshot-050.pt", "snapshot-best-9.pt")
+    )
     assert rendered(model)["dlc_annotations"]["dlc"]["snapshot"] == 50
 
 
@@ -95,7 +97,7 @@ def test_snapshots_are_told_by_number_or_by_what_stands_there(name: str, number:
 
 
 def test_body_parts_of_the_arena_are_body_parts_too() -> None:
-    model = a_model(unique_body_parts=("corner",), multi_animal=True)
+    model = example_model(unique_body_parts=("corner",), multi_animal=True)
     dlc = rendered(model)["dlc_annotations"]["dlc"]
     assert dlc["body_parts"] == "nose,ear,tail,corner"
     assert dlc["multi_animal_project"] is True

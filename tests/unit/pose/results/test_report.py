@@ -13,7 +13,14 @@ from tasks.pose.results.report import MoviePictures, render_report
 from tasks.pose.results.run_record import MovieRecord, RunRecord, StageTime
 from tasks.pose.settings import Crop, PoseSettings
 from tasks.pose.tables.quality import Verdict
-from tests.records import a_failed_movie, a_model, a_movie, a_quality, a_run, an_output
+from tests.records import (
+    example_failed_movie,
+    example_model,
+    example_movie,
+    example_output,
+    example_quality,
+    example_run,
+)
 
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 
@@ -70,19 +77,23 @@ def page(record: RunRecord, pictures: Any = None) -> Page:
     "movies",
     [
         (),
-        (a_movie(),),
-        (a_failed_movie(),),
-        (a_movie(), a_failed_movie()),
-        (a_movie(stages={}), a_movie("m2", outputs={}, crop=(1, 2, 3, 4))),
-        (a_movie(frames=FrameLedger(declared=None, decoded=5, poses=5)),),
-        (a_movie(constant_frame_rate=False, quality=a_quality(Verdict.FAIL, "nose: jumps")),),
+        (example_movie(),),
+        (example_failed_movie(),),
+        (example_movie(), example_failed_movie()),
+        (example_movie(stages={}), example_movie("m2", outputs={}, crop=(1, 2, 3, 4))),
+        (example_movie(frames=FrameLedger(declared=None, decoded=5, poses=5)),),
+        (
+            example_movie(
+                constant_frame_rate=False, quality=example_quality(Verdict.FAIL, "nose: jumps")
+            ),
+        ),
     ],
 )
 @pytest.mark.parametrize("changes", [{}, {"estimator": None, "flow_run": None}])
 def test_every_kind_of_run_can_be_shown(
     movies: tuple[MovieRecord, ...], changes: dict[str, Any]
 ) -> None:
-    shown = page(a_run(*movies, **changes))
+    shown = page(example_run(*movies, **changes))
     assert all(movie.name in shown.text for movie in movies)
     assert f"{len(movies)} movie" in shown.text
     assert "None" not in shown.text
@@ -91,30 +102,30 @@ def test_every_kind_of_run_can_be_shown(
 
 def test_the_ledger_shows_each_count() -> None:
     frames = FrameLedger(declared=301, decoded=302, poses=303, annotated=304, labeled=305)
-    shown = page(a_run(a_movie(frames=frames)))
+    shown = page(example_run(example_movie(frames=frames)))
     assert re.search(r"301\s*302\s*303\s*304\s*305", shown.text)
 
 
 def test_unknown_counts_are_a_dash() -> None:
-    shown = page(a_run(a_movie(frames=FrameLedger(declared=None, decoded=7, poses=7))))
+    shown = page(example_run(example_movie(frames=FrameLedger(declared=None, decoded=7, poses=7))))
     assert re.search(r"pass\s*–\s*7\s*7\s*–\s*–", shown.text)
 
 
 def test_poses_of_an_earlier_run_are_told_as_such() -> None:
     reused = {"Estimate poses": StageTime(seconds=0, reused=True)}
-    assert re.search(r"300\s*reused", page(a_run(a_movie(stages=reused))).text)
+    assert re.search(r"300\s*reused", page(example_run(example_movie(stages=reused))).text)
 
 
 def test_a_failed_movie_says_why() -> None:
-    movie = a_failed_movie()
-    assert page(a_run(movie)).text.count(str(movie.error)) == 2
+    movie = example_failed_movie()
+    assert page(example_run(movie)).text.count(str(movie.error)) == 2
 
 
 def test_reasons_warnings_and_repairs_are_told() -> None:
-    record = a_run(
-        a_movie(quality=a_quality(Verdict.LOOK, "nose: jumps in 3 % of steps")),
+    record = example_run(
+        example_movie(quality=example_quality(Verdict.LOOK, "nose: jumps in 3 % of steps")),
         warnings=("mouse1: the movie is damaged",),
-        model=a_model(repairs=("cropping is switched off",)),
+        model=example_model(repairs=("cropping is switched off",)),
     )
     text = page(record).text
     assert "nose: jumps in 3 % of steps" in text
@@ -127,15 +138,15 @@ NASTY = "<script>alert('1')</script>\"&<img src=x onerror=y>"
 
 def run_of(name: str) -> RunRecord:
     """A run in which all that others can name has one name."""
-    movie = a_movie(
+    movie = example_movie(
         name,
-        outputs={name: an_output(f"s3://lab/{name}")},
-        quality=a_quality(Verdict.LOOK, name),
+        outputs={name: example_output(f"s3://lab/{name}")},
+        quality=example_quality(Verdict.LOOK, name),
         codec=name,
     )
-    failed = a_failed_movie(f"b{name}", error=name)
-    model = a_model(task=name, name=name, net_type=name, body_parts=(name,), repairs=(name,))
-    return a_run(movie, failed, model=model, warnings=(name,), product=name)
+    failed = example_failed_movie(f"b{name}", error=name)
+    model = example_model(task=name, name=name, net_type=name, body_parts=(name,), repairs=(name,))
+    return example_run(movie, failed, model=model, warnings=(name,), product=name)
 
 
 def test_names_from_outside_are_text_and_nothing_else(pictures: Any) -> None:
@@ -146,7 +157,9 @@ def test_names_from_outside_are_text_and_nothing_else(pictures: Any) -> None:
     ]
 
 
-@pytest.mark.parametrize("record", [a_run(a_movie(), a_failed_movie()), run_of(NASTY)])
+@pytest.mark.parametrize(
+    "record", [example_run(example_movie(), example_failed_movie()), run_of(NASTY)]
+)
 def test_it_loads_nothing_from_elsewhere(record: RunRecord, pictures: Any) -> None:
     html = render_report(record, {movie.name: pictures() for movie in record.movies})
     shown = Page(html)
@@ -168,14 +181,14 @@ def test_it_loads_nothing_from_elsewhere(record: RunRecord, pictures: Any) -> No
     ],
 )
 def test_links_lead_to_the_movies_files(name: str, target: str) -> None:
-    assert page(a_run(a_movie(name))).values("href") == [target]
+    assert page(example_run(example_movie(name))).values("href") == [target]
 
 
 def test_settings_are_told_in_words() -> None:
     settings = PoseSettings(
         crop=Crop(left=1, top=2, width=30, height=40), displayed_body_parts=["nose", "left ear"]
     )
-    record = a_run(a_movie())
+    record = example_run(example_movie())
     request = record.request.model_copy(update={"settings": settings})
     text = page(record.model_copy(update={"request": request})).text
     assert "crop = left 1 top 2 width 30 height 40; " in text
@@ -184,7 +197,7 @@ def test_settings_are_told_in_words() -> None:
 
 
 def test_pictures_are_in_the_page(pictures: Any) -> None:
-    shown = page(a_run(a_movie()), {"mouse1": pictures()})
+    shown = page(example_run(example_movie()), {"mouse1": pictures()})
     assert [source.partition(";")[0] for source in shown.values("src")] == [
         "data:image/jpeg",
         "data:image/svg+xml",
@@ -205,20 +218,20 @@ class TestPictureBudget:
 
     def test_movies_that_need_a_look_come_first(self, pictures: Any) -> None:
         movies = [
-            a_movie(verdict.value, quality=a_quality(verdict))
+            example_movie(verdict.value, quality=example_quality(verdict))
             for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.LOOK)
         ]
-        html = render_report(a_run(*movies), {m.name: pictures(150) for m in movies})
+        html = render_report(example_run(*movies), {m.name: pictures(150) for m in movies})
         assert self.with_pictures(html) == ["fail", "look"]
 
     def test_one_that_does_not_fit_leaves_room_for_those_that_do(self, pictures: Any) -> None:
-        movies = [a_movie(name) for name in ("large", "small")]
-        html = render_report(a_run(*movies), {"large": pictures(400), "small": pictures(300)})
+        movies = [example_movie(name) for name in ("large", "small")]
+        html = render_report(example_run(*movies), {"large": pictures(400), "small": pictures(300)})
         assert self.with_pictures(html) == ["small"]
 
     def test_a_page_of_many_movies_stays_small(self, pictures: Any) -> None:
-        movies = [a_movie(f"m{index}", number=index) for index in range(50)]
-        html = render_report(a_run(*movies), {movie.name: pictures(100) for movie in movies})
+        movies = [example_movie(f"m{index}", number=index) for index in range(50)]
+        html = render_report(example_run(*movies), {movie.name: pictures(100) for movie in movies})
         assert len(self.with_pictures(html)) == 3
         assert html.count("labeled.mp4</a>") == 50
 
@@ -228,5 +241,5 @@ class TestPictureBudget:
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (1_234_567, "1.2 MB"), (5 * 10**9, "5.0 GB")],
 )
 def test_sizes_are_told_as_people_say_them(size: int, text: str) -> None:
-    output = an_output("s3://lab/x").model_copy(update={"size": size})
-    assert text in page(a_run(a_movie(outputs={"x.h5": output}))).text
+    output = example_output("s3://lab/x").model_copy(update={"size": size})
+    assert text in page(example_run(example_movie(outputs={"x.h5": output}))).text

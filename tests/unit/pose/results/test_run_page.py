@@ -10,7 +10,13 @@ from tasks.pose.results import run_page
 from tasks.pose.results.report import MoviePictures
 from tasks.pose.results.run_page import ResultLinks, render_run_page
 from tasks.pose.tables.quality import Verdict
-from tests.records import a_failed_movie, a_movie, a_quality, a_run, an_output
+from tests.records import (
+    example_failed_movie,
+    example_movie,
+    example_output,
+    example_quality,
+    example_run,
+)
 
 OUT = "s3://lab/out/"
 LABELED = f"{OUT}mouse1/labeled.mp4"
@@ -31,9 +37,11 @@ def rows(page: str) -> list[str]:
 
 
 def test_each_movie_has_a_row_with_what_was_made_of_it() -> None:
-    look = a_movie("mouse2", 1, quality=a_quality(Verdict.LOOK, "nose: jumps in 2.0 % of steps"))
+    look = example_movie(
+        "mouse2", 1, quality=example_quality(Verdict.LOOK, "nose: jumps in 2.0 % of steps")
+    )
     page = render_run_page(
-        a_run(a_movie(), look, a_failed_movie(number=2)), OUT, {}, ResultLinks({})
+        example_run(example_movie(), look, example_failed_movie(number=2)), OUT, {}, ResultLinks({})
     )
     first, second, third = rows(page)
     assert first == "| mouse1 |  | **pass** | 300 |  |  |  |"
@@ -46,12 +54,12 @@ def test_frames_that_are_missing_are_told() -> None:
     from tasks.pose.movies.frame_ledger import FrameLedger
 
     ledger = FrameLedger(declared=310, decoded=300, poses=300)
-    page = render_run_page(a_run(a_movie(frames=ledger)), OUT, {}, ResultLinks({}))
+    page = render_run_page(example_run(example_movie(frames=ledger)), OUT, {}, ResultLinks({}))
     assert "| 300 of 310 |" in page
 
 
 def test_locations_are_plain_to_be_copied() -> None:
-    run = a_run(a_movie(), outputs={"report.html": an_output(f"{OUT}report.html")})
+    run = example_run(example_movie(), outputs={"report.html": example_output(f"{OUT}report.html")})
     page = render_run_page(run, OUT, {}, ResultLinks({}))
     assert f"report.html: `{OUT}report.html`" in page
     assert f"run record: `{OUT}run.json`" in page
@@ -60,7 +68,7 @@ def test_locations_are_plain_to_be_copied() -> None:
 
 def test_links_open_the_report_and_labelled_movies() -> None:
     report = f"{OUT}report.html"
-    run = a_run(a_movie(), outputs={"report.html": an_output(report)})
+    run = example_run(example_movie(), outputs={"report.html": example_output(report)})
     links = ResultLinks({report: "https://store/r?sig", LABELED: "https://store/m?sig"}, 72)
     page = render_run_page(run, OUT, {}, links)
     assert "[Open the report](https://store/r?sig)" in page
@@ -69,7 +77,7 @@ def test_links_open_the_report_and_labelled_movies() -> None:
 
 
 def test_small_pictures_stand_in_the_row(pictures: MoviePictures) -> None:
-    page = render_run_page(a_run(a_movie()), OUT, {"mouse1": pictures}, ResultLinks({}))
+    page = render_run_page(example_run(example_movie()), OUT, {"mouse1": pictures}, ResultLinks({}))
     (row,) = rows(page)
     assert "![frame 7](data:image/jpeg;base64," in row
     assert "![trajectory](data:image/jpeg;base64," in row
@@ -80,9 +88,11 @@ def test_pictures_end_where_the_budget_does_with_those_that_need_a_look_first(
     pictures: MoviePictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_page, "MAX_PICTURE_BYTES", 40_000)
-    fails = a_movie("z", 5, quality=a_quality(Verdict.FAIL, "bad"))
-    movies = [*(a_movie(f"m{index}", index) for index in range(5)), fails]
-    page = render_run_page(a_run(*movies), OUT, {m.name: pictures for m in movies}, ResultLinks({}))
+    fails = example_movie("z", 5, quality=example_quality(Verdict.FAIL, "bad"))
+    movies = [*(example_movie(f"m{index}", index) for index in range(5)), fails]
+    page = render_run_page(
+        example_run(*movies), OUT, {m.name: pictures for m in movies}, ResultLinks({})
+    )
     shown = [row.split(" ")[1] for row in rows(page) if "data:" in row]
     assert shown[-1] == "z"
     assert 1 <= len(shown) < len(movies)
@@ -90,8 +100,10 @@ def test_pictures_end_where_the_budget_does_with_those_that_need_a_look_first(
 
 
 def test_a_page_of_many_movies_stays_short_and_shows_what_failed() -> None:
-    movies = [a_movie(f"m{index}", index) for index in range(1000)]
-    page = render_run_page(a_run(*movies, a_failed_movie(number=1000)), OUT, {}, ResultLinks({}))
+    movies = [example_movie(f"m{index}", index) for index in range(1000)]
+    page = render_run_page(
+        example_run(*movies, example_failed_movie(number=1000)), OUT, {}, ResultLinks({})
+    )
     assert "… and 801 more" in page
     assert "| broken |  | **failed** |" in page
     assert len(rows(page)) == 201
@@ -99,14 +111,14 @@ def test_a_page_of_many_movies_stays_short_and_shows_what_failed() -> None:
 
 @pytest.mark.parametrize("name", ["a|b", "<script>", "[x](http://evil)", "`c`", "*d*"])
 def test_a_name_is_text_whatever_it_holds(name: str) -> None:
-    page = render_run_page(a_run(a_movie(name)), OUT, {}, ResultLinks({}))
+    page = render_run_page(example_run(example_movie(name)), OUT, {}, ResultLinks({}))
     assert name not in page.replace(f"`{OUT}", "")
     (row,) = rows(page)
     assert row.replace("\\|", "").count("|") == 8
 
 
 def test_the_first_warnings_are_told() -> None:
-    run = a_run(a_movie(), warnings=tuple(f"warning {index}" for index in range(15)))
+    run = example_run(example_movie(), warnings=tuple(f"warning {index}" for index in range(15)))
     page = render_run_page(run, OUT, {}, ResultLinks({}))
     assert "- warning 9" in page
     assert "- … and 5 more" in page

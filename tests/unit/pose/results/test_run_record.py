@@ -18,9 +18,9 @@ from tasks.pose.results.run_record import (
     utc_now,
 )
 from tasks.pose.tables.quality import Verdict
-from tests.records import DIGEST, a_failed_movie, a_movie, a_quality, a_run
+from tests.records import DIGEST, example_failed_movie, example_movie, example_quality, example_run
 
-GOOD, BAD = a_movie(), a_failed_movie()
+GOOD, BAD = example_movie(), example_failed_movie()
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,13 @@ def test_a_run_is_judged_by_its_movies(
 @pytest.mark.parametrize(
     "record",
     [
-        a_run(),
-        a_run(GOOD),
-        a_run(BAD, estimator=None, flow_run=None),
-        a_run(
-            a_movie(crop=(1, 2, 30, 40), warnings=("one", "two"), quality=a_quality(Verdict.LOOK)),
+        example_run(),
+        example_run(GOOD),
+        example_run(BAD, estimator=None, flow_run=None),
+        example_run(
+            example_movie(
+                crop=(1, 2, 30, 40), warnings=("one", "two"), quality=example_quality(Verdict.LOOK)
+            ),
             BAD,
             outputs={"a.h5": OutputFile(location="/o", size=1, sha256=DIGEST, coordinates="crop")},
         ),
@@ -59,30 +61,30 @@ def test_it_survives_a_round_trip(record: RunRecord) -> None:
 
 
 def test_the_schema_version_comes_first() -> None:
-    assert next(iter(json.loads(a_run(GOOD).to_json()).items())) == ("schema_version", 1)
+    assert next(iter(json.loads(example_run(GOOD).to_json()).items())) == ("schema_version", 1)
 
 
 def test_it_is_plain_json_that_a_person_can_read() -> None:
-    text = a_run(a_movie("Mäuse’", frame_rate=29.97)).to_json()
+    text = example_run(example_movie("Mäuse’", frame_rate=29.97)).to_json()
     assert text.startswith('{\n  "schema_version": 1,\n  "status": "complete"')
     assert "Mäuse’" in text
     assert not re.search(r"NaN|Infinity", text)
 
 
 def test_another_version_of_the_schema_is_refused() -> None:
-    values = json.loads(a_run(GOOD).to_json()) | {"schema_version": 2}
+    values = json.loads(example_run(GOOD).to_json()) | {"schema_version": 2}
     with pytest.raises(ValidationError, match="schema_version"):
         RunRecord.model_validate(values)
 
 
 def test_unknown_keys_are_refused() -> None:
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
-        a_movie(poses=3)
+        example_movie(poses=3)
 
 
 def test_a_movie_cannot_be_partial() -> None:
     with pytest.raises(ValidationError, match="status"):
-        a_movie(status=ResultStatus.PARTIAL)
+        example_movie(status=ResultStatus.PARTIAL)
 
 
 def test_the_host_names_every_package_with_its_version() -> None:

@@ -16,8 +16,8 @@ from tasks.pose.settings import AnnotationsFormat
 from tasks.pose.tables import annotations
 from tasks.pose.tables.annotations import MoviePoses, column_name, write_annotations
 from tasks.pose.tables.pose_table import read_poses_in_parts, write_poses
-from tests.paths import SHARED, needs_shared
-from tests.pose_tables import MULTI, SINGLE, scattered_poses
+from tests.paths import SHARED_FOLDER, needs_shared_data
+from tests.pose_tables import SINGLE_ANIMAL, TWO_ANIMALS, make_scattered_poses
 
 NTSC = Fraction(30000, 1001)
 COUNTS = ["Frame number", "Movie number", "Local frame number"]
@@ -41,10 +41,10 @@ def poses(tmp_path: Path) -> Any:
         number: int,
         timing: Timing,
         offset: tuple[int, int] = (0, 0),
-        individuals: Any = SINGLE,
+        individuals: Any = SINGLE_ANIMAL,
     ) -> MoviePoses:
         path = tmp_path / f"{number}.h5"
-        table = scattered_poses(individuals, frames=len(timing.seconds), dtype="float32")
+        table = make_scattered_poses(individuals, frames=len(timing.seconds), dtype="float32")
         write_poses(table, path)
         return MoviePoses(number, path, timing, offset)
 
@@ -82,7 +82,7 @@ def test_values_are_those_of_the_poses_to_the_last_bit(
     poses: Any, tmp_path: Path, form: AnnotationsFormat
 ) -> None:
     table = written([poses(0, constant(20))], tmp_path, form)
-    raw = scattered_poses(SINGLE, frames=20, dtype="float32").to_numpy(dtype=np.float64)
+    raw = make_scattered_poses(SINGLE_ANIMAL, frames=20, dtype="float32").to_numpy(dtype=np.float64)
     assert np.isnan(raw).any()
     np.testing.assert_array_equal(table.iloc[:, 4:].to_numpy(), raw)
 
@@ -229,7 +229,7 @@ def test_movies_are_taken_from_any_iterable(poses: Any, tmp_path: Path) -> None:
     assert len(written(stream(), tmp_path, AnnotationsFormat.CSV)) == 3
 
 
-@pytest.mark.parametrize("individuals", [SINGLE, MULTI])
+@pytest.mark.parametrize("individuals", [SINGLE_ANIMAL, TWO_ANIMALS])
 def test_one_movie_at_a_time_is_in_memory(
     poses: Any, tmp_path: Path, individuals: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,9 +292,9 @@ def test_a_recording_without_a_counter_has_an_empty_column(
     assert table[TIME].tolist() == timing.seconds.tolist()
 
 
-@needs_shared
+@needs_shared_data
 def test_the_columns_are_those_that_ideas_delivers(poses: Any, tmp_path: Path) -> None:
-    (golden,) = (SHARED / "reference").glob("*_annotations.csv")
+    (golden,) = (SHARED_FOLDER / "reference").glob("*_annotations.csv")
     expected = pd.read_csv(golden)
     names = tuple(c.removesuffix(" x") for c in expected.columns if c.endswith(" x"))
     movie = poses(0, recorded(0, 1, 2, first=7), individuals={"": names})

@@ -16,7 +16,7 @@ from tasks.pose.tables.pose_table import (
     read_poses,
     write_poses,
 )
-from tests.paths import SHARED, needs_shared
+from tests.paths import SHARED_FOLDER, needs_shared_data
 
 PARTS = ("nose", "left ear")
 
@@ -57,9 +57,9 @@ def test_the_same_poses_make_the_same_file_at_any_time(tmp_path: Path) -> None:
     assert (tmp_path / "first.h5").read_bytes() == (tmp_path / "second.h5").read_bytes()
 
 
-@needs_shared
+@needs_shared_data
 def test_files_have_the_form_of_deeplabcuts_own(tmp_path: Path) -> None:
-    (truth,) = (SHARED / "truth" / "openfield-pytorch").glob("*best-100.h5")
+    (truth,) = (SHARED_FOLDER / "truth" / "openfield-pytorch").glob("*best-100.h5")
     theirs = read_poses(truth)
     scorer, parts = theirs.columns[0][0], tuple(dict.fromkeys(c[1] for c in theirs.columns))
     ours = build_pose_table(theirs.to_numpy().reshape(len(theirs), -1, 3), scorer, parts)
@@ -94,7 +94,7 @@ def test_several_animals_come_before_the_arena() -> None:
     ]
 
 
-@needs_shared
+@needs_shared_data
 def test_deeplabcuts_own_tracks_are_read() -> None:
-    folder = SHARED / "truth" / "blobs-multianimal-pytorch"
+    folder = SHARED_FOLDER / "truth" / "blobs-multianimal-pytorch"
     assert [len(read_poses(file)) for file in folder.glob("*.h5")] == [200, 200]

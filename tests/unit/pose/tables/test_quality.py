@@ -9,7 +9,7 @@ import pytest
 
 from tasks.pose.settings import QualityThresholds
 from tasks.pose.tables.quality import Quality, Verdict, assess_poses
-from tests.pose_tables import MULTI, pose_table
+from tests.pose_tables import TWO_ANIMALS, build_pose_table
 
 SIZE = (100, 100)
 FRAMES = 1000
@@ -22,7 +22,7 @@ def still(frames: int = FRAMES, parts: int = 1) -> Any:
 
 def judge(values: Any, cutoff: float = 0.6, rate: float = 30, lost: int = 0) -> Quality:
     names = tuple(f"part{index}" for index in range(values.shape[1]))
-    return assess_poses(pose_table(values, {"": names}), cutoff, SIZE, rate, lost)
+    return assess_poses(build_pose_table(values, {"": names}), cutoff, SIZE, rate, lost)
 
 
 def test_confident_steady_points_inside_pass() -> None:
@@ -172,9 +172,9 @@ def test_shares_are_told_as_people_say_them(share: float, text: str) -> None:
 
 
 def test_several_animals_are_told_apart() -> None:
-    values = still(10, sum(map(len, MULTI.values())))
-    quality = assess_poses(pose_table(values, MULTI), 0.6, SIZE, 30)
-    animals = [f"{animal} {part}" for animal in ("one", "two") for part in MULTI[animal]]
+    values = still(10, sum(map(len, TWO_ANIMALS.values())))
+    quality = assess_poses(build_pose_table(values, TWO_ANIMALS), 0.6, SIZE, 30)
+    animals = [f"{animal} {part}" for animal in ("one", "two") for part in TWO_ANIMALS[animal]]
     assert [part.name for part in quality.parts] == [*animals, "corner"]
 
 
@@ -225,7 +225,7 @@ class TestWorstFrames:
 def test_poses_are_never_changed() -> None:
     values = still(50)
     values[3:9] = np.nan
-    table = pose_table(values, {"": ("part0",)})
+    table = build_pose_table(values, {"": ("part0",)})
     before = table.copy()
     assess_poses(table, 0.6, SIZE, 30)
     pd.testing.assert_frame_equal(table, before)
@@ -253,7 +253,7 @@ def test_frames_that_cannot_be_decoded(lost: int, verdict: str) -> None:
 def test_the_thresholds_are_the_requests(thresholds: dict[str, float], verdict: str) -> None:
     values = still()
     values[:300, 0, 2] = 0.3
-    poses = pose_table(values, {"": ("part0",)})
+    poses = build_pose_table(values, {"": ("part0",)})
     quality = assess_poses(poses, 0.6, SIZE, 30, 0, QualityThresholds.model_validate(thresholds))
     assert quality.verdict == verdict
 
@@ -261,7 +261,7 @@ def test_the_thresholds_are_the_requests(thresholds: dict[str, float], verdict: 
 def test_what_counts_as_a_jump_is_the_requests() -> None:
     values = still()
     values[::2, 0, 0] = 60  # 10 pixels, in a frame whose diagonal has 141
-    poses = pose_table(values, {"": ("part0",)})
+    poses = build_pose_table(values, {"": ("part0",)})
     shares = [
         assess_poses(poses, 0.6, SIZE, 30, 0, QualityThresholds(jump_length=length)).parts[0].jumps
         for length in (0.05, 0.1)

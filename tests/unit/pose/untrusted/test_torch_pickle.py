@@ -14,8 +14,8 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose.untrusted.torch_pickle import MAX_PICKLE, check_weights
-from tests.model_zips import weights
-from tests.paths import DEMO_MODEL, SHARED
+from tests.model_zips import pack_weights
+from tests.paths import DEMO_MODEL, SHARED_FOLDER
 
 
 class Calls:
@@ -69,7 +69,7 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    "data", [weights(GOOD), legacy(GOOD, ["0"]), weights({"set": {1}, "bytes": b"abc"})]
+    "data", [pack_weights(GOOD), legacy(GOOD, ["0"]), pack_weights({"set": {1}, "bytes": b"abc"})]
 )
 def test_weights_and_numbers_pass(tmp_path: Path, data: bytes) -> None:
     check(tmp_path, data)
@@ -123,7 +123,7 @@ def test_any_other_name_is_refused(tmp_path: Path, module: str, name: str) -> No
 def test_a_pickle_that_would_run_a_command_is_refused_and_not_run(tmp_path: Path) -> None:
     proof = tmp_path / "proof"
     attack = {"model": {}, "x": Calls(os.system, f"touch {proof}")}
-    assert "posix.system" in refusal(tmp_path, weights(attack))
+    assert "posix.system" in refusal(tmp_path, pack_weights(attack))
     assert "posix.system" in refusal(tmp_path, legacy(attack, []))
     assert "posix.system" in refusal(tmp_path, legacy({}, attack))
     assert not proof.exists()
@@ -149,7 +149,7 @@ def test_names_of_other_protocols_are_found_too(tmp_path: Path, protocol: int) -
         (zipped(b"\x80\x02" + b"N0" * MAX_PICKLE), "found a data.pkl of"),
         (zipped(b"\x80\x02i os\nsystem\n."), "INST"),
         (legacy(), "found a damaged one"),
-        (weights({})[:-30], "found a damaged one"),
+        (pack_weights({})[:-30], "found a damaged one"),
     ],
 )
 def test_what_is_no_snapshot_is_refused(tmp_path: Path, data: bytes, said: str) -> None:
@@ -157,7 +157,9 @@ def test_what_is_no_snapshot_is_refused(tmp_path: Path, data: bytes, said: str) 
 
 
 @pytest.mark.parametrize(
-    "archive", [DEMO_MODEL, *sorted((SHARED / "models").glob("*pytorch.zip"))], ids=lambda p: p.stem
+    "archive",
+    [DEMO_MODEL, *sorted((SHARED_FOLDER / "models").glob("*pytorch.zip"))],
+    ids=lambda p: p.stem,
 )
 def test_snapshots_of_real_models_pass(tmp_path: Path, archive: Path) -> None:
     with zipfile.ZipFile(archive) as files:

@@ -11,9 +11,9 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose.untrusted.torch_shapes import Shapes, weight_shapes
-from tests.hostile_weights import claiming
-from tests.model_zips import weights
-from tests.paths import DEMO_MODEL, SHARED, needs_shared
+from tests.hostile_weights import build_oversized_tensor
+from tests.model_zips import pack_weights
+from tests.paths import DEMO_MODEL, SHARED_FOLDER, needs_shared_data
 
 
 def shapes_of(folder: Path, data: bytes) -> Shapes:
@@ -36,9 +36,9 @@ def test_the_tensors_of_the_demo_model_are_told_in_order(tmp_path: Path) -> None
     assert shapes["backbone.model.bn1.num_batches_tracked"] == ()
 
 
-@needs_shared
+@needs_shared_data
 def test_the_shapes_are_those_that_were_saved(tmp_path: Path) -> None:
-    archive = SHARED / "models" / "openfield-pytorch.zip"
+    archive = SHARED_FOLDER / "models" / "openfield-pytorch.zip"
     shapes = shapes_of(tmp_path, snapshot_in(archive))
     assert shapes["heads.bodypart.heatmap_head.deconv_layers.0.weight"] == (512, 4, 3, 3)
     assert shapes["heads.bodypart.heatmap_head.deconv_layers.0.bias"] == (4,)
@@ -46,7 +46,7 @@ def test_the_shapes_are_those_that_were_saved(tmp_path: Path) -> None:
 
 def test_the_old_format_is_read_too(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "new", "w") as archive:
-        archive.writestr("x", claiming(4, 4))
+        archive.writestr("x", build_oversized_tensor(4, 4))
     member = zipfile.ZipFile(tmp_path / "new").read("x")
     path = tmp_path / "new.pt"
     path.write_bytes(member)
@@ -59,13 +59,13 @@ def test_the_old_format_is_read_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [{}, [], {"model": {}}, {"model": OrderedDict(a=1)}, {"a": {}}])
 def test_what_holds_no_tensors_has_no_shapes(tmp_path: Path, value: Any) -> None:
-    assert shapes_of(tmp_path, weights(value)) == {}
+    assert shapes_of(tmp_path, pack_weights(value)) == {}
 
 
 @pytest.mark.parametrize(("numbers", "shape"), [(4, 2**50), (4, -4), (2**50, 2**50)])
 def test_a_tensor_larger_than_its_file_is_refused(tmp_path: Path, numbers: int, shape: int) -> None:
     with pytest.raises(BadInput, match=r"train/snapshot-1\.pt: expected a snapshot"):
-        shapes_of(tmp_path, claiming(numbers, shape))
+        shapes_of(tmp_path, build_oversized_tensor(numbers, shape))
 
 
 def zipped(folder: Path, data: bytes) -> bytes:

@@ -22,9 +22,9 @@ from tests.raw_zips import (
     ENCRYPTED,
     STORED,
     UTF_8,
-    Entry,
-    end_records_64,
-    zip_bytes,
+    ZipEntry,
+    build_zip,
+    build_zip64_end,
 )
 
 NOISE = bytes(range(256)) * 40
@@ -62,8 +62,8 @@ def write_members(path: Path, *members: tuple[str | zipfile.ZipInfo, bytes]) -> 
     return path
 
 
-def write_entries(path: Path, *entries: Entry) -> None:
-    path.write_bytes(zip_bytes(entries))
+def write_entries(path: Path, *entries: ZipEntry) -> None:
+    path.write_bytes(build_zip(entries))
 
 
 def test_files_are_listed_and_folders_are_not(archive: Path) -> None:
@@ -116,10 +116,10 @@ def test_sizes_of_64_bits_are_read(archive: Path, compression: int) -> None:
 
 
 def test_an_end_of_64_bits_is_read(archive: Path) -> None:
-    data = zip_bytes([Entry(b"a.pt", NOISE)])
+    data = build_zip([ZipEntry(b"a.pt", NOISE)])
     begin = data.rindex(b"PK\x01\x02")
     short = data[:-22]
-    end = end_records_64(1, len(short) - begin, begin, len(short))
+    end = build_zip64_end(1, len(short) - begin, begin, len(short))
     archive.write_bytes(short + end)
     assert unpacked(archive) == [NOISE]
 
@@ -130,10 +130,10 @@ def test_what_macos_makes_is_read(archive: Path) -> None:
     mac = {"flags": DESCRIPTOR, "local_size": 0, "local_packed_size": 0, "local_extra": field}
     write_entries(
         archive,
-        Entry(b"m/", flags=DESCRIPTOR, method=STORED, mode=stat.S_IFDIR | 0o755),
-        Entry(b"m/a.pt", NOISE, **mac),  # type: ignore[arg-type]
-        Entry(b"__MACOSX/", mode=stat.S_IFDIR | 0o755),
-        Entry(b"__MACOSX/m/._a.pt", NOISE, **mac),  # type: ignore[arg-type]
+        ZipEntry(b"m/", flags=DESCRIPTOR, method=STORED, mode=stat.S_IFDIR | 0o755),
+        ZipEntry(b"m/a.pt", NOISE, **mac),  # type: ignore[arg-type]
+        ZipEntry(b"__MACOSX/", mode=stat.S_IFDIR | 0o755),
+        ZipEntry(b"__MACOSX/m/._a.pt", NOISE, **mac),  # type: ignore[arg-type]
     )
     assert names(archive) == ["m/a.pt"]
     assert unpacked(archive) == [NOISE]
@@ -142,22 +142,24 @@ def test_what_macos_makes_is_read(archive: Path) -> None:
 @pytest.mark.parametrize(
     "entries",
     [
-        [Entry("mäuse/a.pt".encode("cp437"), NOISE)],
-        [Entry("mäuse/a.pt".encode(), NOISE, flags=UTF_8)],
-        [Entry("小鼠/a.pt".encode("gbk"), NOISE)],
-        [Entry(b"empty/"), Entry(b"empty\\too\\"), Entry(b"a.pt", NOISE)],
-        [Entry(b"folder", mode=stat.S_IFDIR | 0o755), Entry(b"folder/a.pt", NOISE)],
-        [Entry(b"a.pt", NOISE, mode=0), Entry(b"b/", packed=b"\x03\x00")],
-        [Entry(b"a.pt", NOISE, method=STORED), Entry(b"a.txt")],
+        [ZipEntry("mäuse/a.pt".encode("cp437"), NOISE)],
+        [ZipEntry("mäuse/a.pt".encode(), NOISE, flags=UTF_8)],
+        [ZipEntry("小鼠/a.pt".encode("gbk"), NOISE)],
+        [ZipEntry(b"empty/"), ZipEntry(b"empty\\too\\"), ZipEntry(b"a.pt", NOISE)],
+        [ZipEntry(b"folder", mode=stat.S_IFDIR | 0o755), ZipEntry(b"folder/a.pt", NOISE)],
+        [ZipEntry(b"a.pt", NOISE, mode=0), ZipEntry(b"b/", packed=b"\x03\x00")],
+        [ZipEntry(b"a.pt", NOISE, method=STORED), ZipEntry(b"a.txt")],
     ],
 )
-def test_what_other_programs_make_is_read(archive: Path, entries: list[Entry]) -> None:
+def test_what_other_programs_make_is_read(archive: Path, entries: list[ZipEntry]) -> None:
     write_entries(archive, *entries)
     assert NOISE in unpacked(archive)
 
 
 def test_a_comment_and_a_mark_for_split_archives_are_read_over(archive: Path) -> None:
-    archive.write_bytes(zip_bytes([Entry(b"a.pt", NOISE)], before=b"PK00", comment=b"c" * 65_535))
+    archive.write_bytes(
+        build_zip([ZipEntry(b"a.pt", NOISE)], before=b"PK00", comment=b"c" * 65_535)
+    )
     assert unpacked(archive) == [NOISE]
 
 
@@ -218,7 +220,7 @@ def test_odd_but_harmless_names_are_accepted(archive: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", [b"a.pt\0", b"a.pt\0.txt", b"\0a.pt"])
 def test_a_name_does_not_end_at_a_zero(archive: Path, name: bytes) -> None:
-    write_entries(archive, Entry(name, b"x"))
+    write_entries(archive, ZipEntry(name, b"x"))
     assert "a member is called" in refusal(archive)
 
 
@@ -255,7 +257,7 @@ def test_a_link_beside_is_never_looked_at(archive: Path, name: str) -> None:
 
 
 def test_an_encrypted_member_is_refused(archive: Path) -> None:
-    write_entries(archive, Entry(b"a.pt", b"x", flags=ENCRYPTED))
+    write_entries(archive, ZipEntry(b"a.pt", b"x", flags=ENCRYPTED))
     assert "a.pt is encrypted; zip it without a password" in refusal(archive)
 
 
@@ -295,7 +297,7 @@ def test_what_is_never_read_may_be_of_any_size(
 
 def test_a_project_with_thousands_of_labelled_frames_is_read(archive: Path) -> None:
     frames = [f"labeled-data/a mouse in the maze/img{index:06}.png" for index in range(10_050)]
-    write_entries(archive, Entry(b"a.pt", NOISE), *(Entry(name.encode()) for name in frames))
+    write_entries(archive, ZipEntry(b"a.pt", NOISE), *(ZipEntry(name.encode()) for name in frames))
     assert len(names(archive)) == len(frames) + 1
 
 
@@ -321,8 +323,8 @@ def test_a_member_whose_own_header_says_otherwise_is_refused(
     archive: Path, lie: dict[str, int]
 ) -> None:
     crc = lie.pop("crc", None)
-    entry = Entry(b"a.pt", NOISE, **lie)  # type: ignore[arg-type]
-    data = zip_bytes([entry])
+    entry = ZipEntry(b"a.pt", NOISE, **lie)  # type: ignore[arg-type]
+    data = build_zip([entry])
     if crc is not None:
         data = data[:14] + struct.pack("<I", crc) + data[18:]
     archive.write_bytes(data)
@@ -334,12 +336,12 @@ def test_a_member_whose_own_header_says_otherwise_is_refused(
 def test_a_member_cannot_lie_about_its_length(archive: Path, method: int, size: int) -> None:
     """Not even with the checksum of what it pretends to be."""
     crc = zlib.crc32(NOISE[:size])
-    write_entries(archive, Entry(b"a.pt", NOISE, method, size=size, local_size=size, crc=crc))
+    write_entries(archive, ZipEntry(b"a.pt", NOISE, method, size=size, local_size=size, crc=crc))
     assert "a.pt is damaged" in refusal(archive)
 
 
 def test_a_wrong_checksum_is_refused(archive: Path) -> None:
-    write_entries(archive, Entry(b"a.pt", NOISE, crc=12345))
+    write_entries(archive, ZipEntry(b"a.pt", NOISE, crc=12345))
     assert "a.pt is damaged (Bad CRC-32" in refusal(archive)
 
 
@@ -358,17 +360,17 @@ def test_damaged_bytes_are_refused_however_they_are_packed(archive: Path, compre
     [(9, "Deflate64"), (12, "bzip2"), (14, "LZMA"), (93, "Zstandard"), (77, "unknown method (77)")],
 )
 def test_another_way_of_packing_is_named(archive: Path, method: int, called: str) -> None:
-    write_entries(archive, Entry(b"a.pt", NOISE, method, packed=b"x" * 99))
+    write_entries(archive, ZipEntry(b"a.pt", NOISE, method, packed=b"x" * 99))
     message = refusal(archive)
     assert f"a.pt is packed with {'an ' if 'unknown' in called else ''}{called}" in message
     assert message.endswith("zip it again with the usual method, Deflate")
 
 
 def test_members_that_share_bytes_are_refused(archive: Path) -> None:
-    one, other = Entry(b"a", NOISE), Entry(b"b", NOISE, offset=0, absent=True)
+    one, other = ZipEntry(b"a", NOISE), ZipEntry(b"b", NOISE, offset=0, absent=True)
     write_entries(archive, one, other)
     assert "a and b overlap" in refusal(archive)
-    write_entries(archive, one, Entry(b"b", b"y"), Entry(b"c", b"", offset=40, absent=True))
+    write_entries(archive, one, ZipEntry(b"b", b"y"), ZipEntry(b"c", b"", offset=40, absent=True))
     assert "c is not where its list of members says" in refusal(archive)
 
 
@@ -376,7 +378,7 @@ def test_a_list_of_members_that_is_too_large_is_not_even_read(archive: Path) -> 
     size = 100 * MAX_DIRECTORY
     with archive.open("wb") as file:
         file.seek(size)
-        file.write(end_records_64(1, size, 0, size))
+        file.write(build_zip64_end(1, size, 0, size))
     assert f"its list of members has {size} bytes, more than the {MAX_DIRECTORY}" in refusal(
         archive
     )
@@ -384,37 +386,38 @@ def test_a_list_of_members_that_is_too_large_is_not_even_read(archive: Path) -> 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 65_000])
 def test_a_wrong_number_of_members_is_refused(archive: Path, count: int) -> None:
-    archive.write_bytes(zip_bytes([Entry(b"a"), Entry(b"b")], count=count))
+    archive.write_bytes(build_zip([ZipEntry(b"a"), ZipEntry(b"b")], count=count))
     assert f"it says that it has {count} members and has 2" in refusal(archive)
 
 
 def test_what_stands_before_or_after_an_archive_is_refused(archive: Path) -> None:
-    archive.write_bytes(zip_bytes([Entry(b"a")], before=b"MZ" * 20))
+    archive.write_bytes(build_zip([ZipEntry(b"a")], before=b"MZ" * 20))
     assert "40 bytes stand before its first member" in refusal(archive)
-    archive.write_bytes(zip_bytes([Entry(b"a")], after=b"\n"))
+    archive.write_bytes(build_zip([ZipEntry(b"a")], after=b"\n"))
     assert "something stands after its end" in refusal(archive)
-    archive.write_bytes(zip_bytes([], before=b"MZ" * 20))
+    archive.write_bytes(build_zip([], before=b"MZ" * 20))
     assert "40 bytes stand before its first member" in refusal(archive)
 
 
 def test_a_part_that_ends_with_a_zip_of_its_own_is_refused(archive: Path) -> None:
     """A snapshot is a zip too, and its end can be taken for that of what was cut off."""
-    inner = zip_bytes([Entry(b"snapshot/data.pkl", NOISE)])
-    data = zip_bytes([Entry(b"a.pt", inner, method=STORED)])
+    inner = build_zip([ZipEntry(b"snapshot/data.pkl", NOISE)])
+    data = build_zip([ZipEntry(b"a.pt", inner, method=STORED)])
     archive.write_bytes(data[: data.rindex(b"PK\x01\x02")])
     assert "it is a part of a zip" in refusal(archive)
 
 
 @pytest.mark.parametrize("name", [b"a", b"a/", b"a/b"])
 def test_a_file_that_is_a_folder_too_is_refused(archive: Path, name: bytes) -> None:
-    write_entries(archive, Entry(b"a" if name != b"a" else b"a/c", b"x"), Entry(name))
+    write_entries(archive, ZipEntry(b"a" if name != b"a" else b"a/c", b"x"), ZipEntry(name))
     assert "is both a file and a folder" in refusal(archive)
 
 
 @pytest.mark.parametrize(
-    "entry", [Entry(b"a/", b"x"), Entry(b"a\\", b"x"), Entry(b"a", b"x", mode=stat.S_IFDIR)]
+    "entry",
+    [ZipEntry(b"a/", b"x"), ZipEntry(b"a\\", b"x"), ZipEntry(b"a", b"x", mode=stat.S_IFDIR)],
 )
-def test_a_folder_with_data_is_refused(archive: Path, entry: Entry) -> None:
+def test_a_folder_with_data_is_refused(archive: Path, entry: ZipEntry) -> None:
     write_entries(archive, entry)
     assert "a is a folder that has data" in refusal(archive)
 
