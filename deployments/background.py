@@ -52,7 +52,7 @@ class ServiceParts:
         Raises:
             RuntimeError: It ends, or does not answer.
         """
-        _print_line(f"starting {name}")
+        print_line(f"starting {name}")
         pid = self._launch_process(name, words)
         self.started[name] = {"pid": pid, "born": read_start_mark(pid), "url": url}
         (self.folder / STATE_FILE).write_text(json.dumps(self.started), encoding="utf-8")
@@ -81,7 +81,7 @@ class ServiceParts:
         Raises:
             RuntimeError: It failed.
         """
-        _print_line(what)
+        print_line(what)
         done = subprocess.run(
             words, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
         )
@@ -133,7 +133,7 @@ def _is_alive(pid: int) -> bool:
     return False
 
 
-def _end_process(pid: int) -> None:
+def end_process(pid: int) -> None:
     """Ask a process group to end, and kill it if it is still there after `STOP_TIMEOUT` seconds."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGTERM)
@@ -148,7 +148,7 @@ _assigned_ports: set[int] = set()
 """Ports that have been given to a part, which may not listen yet."""
 
 
-def _find_free_port(port: int) -> int:
+def find_free_port(port: int) -> int:
     """The port, or the next one that nobody listens at, or will."""
     while port in _assigned_ports or _is_port_taken(port):
         port += 1
@@ -161,7 +161,7 @@ def _is_port_taken(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _print_line(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line at once."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()

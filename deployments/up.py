@@ -19,9 +19,9 @@ from deployments.background import (
     ROOT,
     STATE_FILE,
     ServiceParts,
-    _end_process,
-    _find_free_port,
-    _print_line,
+    end_process,
+    find_free_port,
+    print_line,
     read_start_mark,
 )
 from deployments.definitions import INBOX_VARIABLE
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 def start_service(folder: Path) -> int:
     """Start every part, in the order in which they need each other, and say where to look."""
     if (folder / STATE_FILE).exists():
-        _print_line("it is up already, or was not ended with `make down`; doing that first")
+        print_line("it is up already, or was not ended with `make down`; doing that first")
         stop_service(folder)
     folder.mkdir(parents=True, exist_ok=True)
     environment, store = _build_environment(folder)
@@ -65,10 +65,10 @@ def start_service(folder: Path) -> int:
         _start_all_parts(parts, store)
     except (RuntimeError, KeyboardInterrupt) as error:
         stop_service(folder)
-        _print_line(f"error: {error or 'interrupted'}; the logs are in {folder}/")
+        print_line(f"error: {error or 'interrupted'}; the logs are in {folder}/")
         return 1
     _write_settings(parts)
-    _print_line(_describe_service(parts, embedded=store is not None))
+    print_line(_describe_service(parts, embedded=store is not None))
     return 0
 
 
@@ -87,15 +87,15 @@ def stop_service(folder: Path) -> int:
     """End every part, the last one first, and what each has started."""
     state = folder / STATE_FILE
     if not state.exists():
-        _print_line("nothing is up")
+        print_line("nothing is up")
         return 0
     for name, part in reversed(json.loads(state.read_text(encoding="utf-8")).items()):
         # Its number may be another's by now, after a restart of the machine above all.
         if (mark := part.get("born")) and mark == read_start_mark(part["pid"]):
-            _print_line(f"ending {name}")
-            _end_process(part["pid"])
+            print_line(f"ending {name}")
+            end_process(part["pid"])
         else:
-            _print_line(f"{name} has ended already")
+            print_line(f"{name} has ended already")
     state.unlink()
     return 0
 
@@ -105,18 +105,18 @@ def drop_movies(folder: Path, movies: Sequence[Path]) -> int:
     from tasks.errors import PoseError  # noqa: PLC0415
 
     if refusal := _explain_refused_drop(folder, movies):
-        _print_line(f"error: {refusal}")
+        print_line(f"error: {refusal}")
         return 1
     settings = _read_settings(folder)
     os.environ.update(settings)
     try:
         for movie in movies:
-            _print_line(
+            print_line(
                 f"{_upload_to_inbox(movie, settings[INBOX_VARIABLE])}; its run appears "
                 f"{_describe_run_start(folder)}"
             )
     except PoseError as error:
-        _print_line(f"error: {error}")
+        print_line(f"error: {error}")
         return 1
     return 0
 
@@ -162,7 +162,7 @@ def _read_settings(folder: Path) -> dict[str, str]:
 
 def _build_environment(folder: Path) -> tuple[dict[str, str], str | None]:
     """What every part gets, and the address of the embedded store where there is to be one."""
-    port = _find_free_port(UI_PORT)
+    port = find_free_port(UI_PORT)
     api = f"http://127.0.0.1:{port}/api"
     environment = (
         dict(os.environ)
@@ -176,7 +176,7 @@ def _build_environment(folder: Path) -> tuple[dict[str, str], str | None]:
     )
     if any(name in os.environ for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")):
         return environment, None
-    store = f"http://127.0.0.1:{_find_free_port(STORE_PORT)}"
+    store = f"http://127.0.0.1:{find_free_port(STORE_PORT)}"
     return environment | {
         **STORE_CREDENTIALS,
         "AWS_ENDPOINT_URL": store,
@@ -202,7 +202,7 @@ def _start_all_parts(parts: ServiceParts, store: str | None) -> None:
         parts.run_command("filling in the form", (*python, "deployments.demo.form", DEMO_BUCKET))
     # Runs have some seconds to end by themselves, and some to clean up: less than GRACE in all.
     parts.start("worker", (*python, "deployments.worker", "--grace", "8"))
-    receiver = f"http://127.0.0.1:{_find_free_port(RECEIVER_PORT)}"
+    receiver = f"http://127.0.0.1:{find_free_port(RECEIVER_PORT)}"
     parts.start("receiver", [*listen, "--port", _parse_port(receiver)], receiver)
 
 

@@ -68,8 +68,8 @@ class KeptResults:
     analysed: AnalyzedMovie
 
 
-_ESTIMATE_ADAPTER: TypeAdapter[KeptEstimate] = TypeAdapter(KeptEstimate)
-_RESULTS_ADAPTER: TypeAdapter[KeptResults] = TypeAdapter(KeptResults)
+ESTIMATE_ADAPTER: TypeAdapter[KeptEstimate] = TypeAdapter(KeptEstimate)
+RESULTS_ADAPTER: TypeAdapter[KeptResults] = TypeAdapter(KeptResults)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def keep_estimate(
     kept = KeptEstimate(keys.estimate, movie.info, movie.edges, found)
     return None, _upload_archive(
         kept,
-        _ESTIMATE_ADAPTER,
+        ESTIMATE_ADAPTER,
         [raw],
         _archive_location(request, movie.name, ESTIMATE_ARCHIVE),
         raw.parent,
@@ -138,7 +138,7 @@ def keep_results(
         KeptResults(keys, made),
         _archive_location(request, made.source.name, RESULTS_ARCHIVE),
     )
-    return None, _upload_archive(kept, _RESULTS_ADAPTER, result_files(made), target, folder)
+    return None, _upload_archive(kept, RESULTS_ADAPTER, result_files(made), target, folder)
 
 
 def _upload_archive(
@@ -158,7 +158,7 @@ def _archive_location(request: ResolvedRequest, movie: str, name: str) -> Locati
     return hidden_location(request.output, "movies", movie, name)
 
 
-def _read_archive(
+def read_archive(
     kind: TypeAdapter[T], names: HiddenListing, movie: MovieSource, path: Path
 ) -> T | None:
     """What an archive tells; None where there is none that this version can read."""

@@ -71,7 +71,7 @@ def _output_locations(outputs: dict[str, OutputFile]) -> list[str]:
     return [output.location for output in outputs.values()]
 
 
-def _abort_unfinished_uploads(request: ResolvedRequest, age: timedelta) -> None:
+def abort_unfinished_uploads(request: ResolvedRequest, age: timedelta) -> None:
     """Free what a run that was killed has left; who may write might not be allowed to look."""
     output = request.output
     try:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from tasks.output.hidden_folder import hidden_location, remove_objects
 from tasks.output.leftovers import (
     MIN_ABANDONED_AGE,
-    _abort_unfinished_uploads,
+    abort_unfinished_uploads,
     find_outdated_files,
     remove_checkpoints,
 )
@@ -87,7 +87,7 @@ def withdraw_record(
             store.upload(path, aside)
             store.remove(location)
         earlier = _read_record(aside)
-    _abort_unfinished_uploads(
+    abort_unfinished_uploads(
         request, timedelta() if alone and has_output_lock() else MIN_ABANDONED_AGE
     )
     return earlier, f"no {RUN_RECORD_FILE} at {output} until this run is finished"

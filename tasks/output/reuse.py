@@ -13,14 +13,14 @@ from tasks.errors import BadInput
 from tasks.output.checkpoint_upload import CHECKPOINTS_FOLDER, CheckpointStore
 from tasks.output.hidden_folder import hidden_location
 from tasks.output.kept_archives import (
-    _ESTIMATE_ADAPTER,
-    _RESULTS_ADAPTER,
+    ESTIMATE_ADAPTER,
     ESTIMATE_ARCHIVE,
+    RESULTS_ADAPTER,
     RESULTS_ARCHIVE,
     HiddenListing,
     KeptEstimate,
     KeptResults,
-    _read_archive,
+    read_archive,
 )
 from tasks.output.result_archive import extract_files, with_files_in
 from tasks.pose.cache_keys import StageKeys, compute_stage_keys
@@ -99,7 +99,7 @@ def find_earlier_results(
     same = _find_unchanged_input(past, movie, folder)
     if same and find_reuse(past, movie, same, request, ready).outputs:
         return replace(past, fetched=same), "all of it is there"
-    kept = _read_archive(_ESTIMATE_ADAPTER, names, movie, folder / ESTIMATE_ARCHIVE)
+    kept = read_archive(ESTIMATE_ADAPTER, names, movie, folder / ESTIMATE_ARCHIVE)
     past = replace(past, estimate=kept)
     if same and _can_skip_fetch(find_reuse(past, movie, same, request, ready)):
         past = replace(past, fetched=same)
@@ -188,7 +188,7 @@ def checkpoint_store_for(
 
 
 def _read_earlier_results(movie: MovieSource, names: HiddenListing, folder: Path) -> EarlierResults:
-    kept = _read_archive(_RESULTS_ADAPTER, names, movie, folder / RESULTS_ARCHIVE)
+    kept = read_archive(RESULTS_ADAPTER, names, movie, folder / RESULTS_ARCHIVE)
     if kept is None:
         return EarlierResults()
     here = replace(kept, analysed=with_files_in(kept.analysed, folder))

@@ -5,7 +5,7 @@ import os
 import threading
 from typing import BinaryIO, Self
 
-from tasks.storage.local_files import _CHUNK_BYTES
+from tasks.storage.local_files import CHUNK_BYTES
 
 
 class HashedFile:
@@ -71,7 +71,7 @@ class HashedFile:
     def _hash_range(self, start: int, stop: int) -> int:
         """Hash a part of the file; returns where it ends, before `stop` where the file does."""
         while start < stop:
-            chunk = os.pread(self._file.fileno(), min(_CHUNK_BYTES, stop - start), start)
+            chunk = os.pread(self._file.fileno(), min(CHUNK_BYTES, stop - start), start)
             if not chunk:
                 break
             for digest in self._digests:

@@ -12,7 +12,7 @@ from typing import BinaryIO
 ProgressCallback = Callable[[int], None]
 
 PARTIAL_SUFFIX = ".partial"
-_CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
 @contextmanager
@@ -143,7 +143,7 @@ def compute_sha256(path: Path) -> str:
 def copy_and_hash(source: BinaryIO, target: BinaryIO, progress: ProgressCallback | None) -> str:
     """Copy all that is left of ``source``; returns its SHA-256."""
     digest = hashlib.sha256()
-    while chunk := source.read(_CHUNK_BYTES):
+    while chunk := source.read(CHUNK_BYTES):
         target.write(chunk)
         digest.update(chunk)
         if progress:

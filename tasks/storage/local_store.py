@@ -57,7 +57,7 @@ class LocalStore(ObjectStore):
         for folder, subfolders, names in os.walk(prefix.path, onerror=_raise_error):
             subfolders.sort()
             paths = (os.path.join(folder, name) for name in sorted(names))  # noqa: PTH118
-            yield from filter(None, map(_stat_if_complete, paths))
+            yield from filter(None, map(stat_if_complete, paths))
 
     def download(
         self, source: ObjectInfo, path: Path, progress: ProgressCallback | None = None
@@ -156,7 +156,7 @@ class LocalStore(ObjectStore):
             raise OSError(errno.ESTALE, f"{source.location}: {CHANGED_MESSAGE}.")
 
 
-def _stat_if_complete(path: str) -> ObjectInfo | None:
+def stat_if_complete(path: str) -> ObjectInfo | None:
     """A file that was found, unless it is unfinished, gone again, or a pipe or device."""
     if is_partial(os.path.basename(path)) or not Path(path).is_file():  # noqa: PTH119
         return None

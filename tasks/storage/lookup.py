@@ -2,7 +2,7 @@
 
 import glob
 
-from tasks.storage.local_store import LocalStore, _stat_if_complete
+from tasks.storage.local_store import LocalStore, stat_if_complete
 from tasks.storage.location import Location
 from tasks.storage.patterns import (
     is_match,
@@ -67,7 +67,7 @@ def _find_matches(store: ObjectStore, location: Location) -> list[ObjectInfo]:
     if location.is_local and "**" not in pattern:
         # A listing would enter every folder below, also those that nobody may read.
         paths = glob.iglob(pattern, include_hidden=True)  # noqa: PTH207 - the pattern is absolute
-        return [info for path in paths if (info := _stat_if_complete(path))]
+        return [info for path in paths if (info := stat_if_complete(path))]
     folder = Location(location.bucket, literal_folder(pattern))
     return [info for info in store.list(folder) if is_match(info.location.key, pattern)]
 

@@ -62,7 +62,7 @@ def _choose_signer(signature_version: str, context: Mapping[str, Any], **_: obje
     return _KNOWN_DIGEST_AUTH if usual == "s3v4" else None
 
 
-def _get_client(endpoint: str | None = None) -> "S3Client":
+def get_client(endpoint: str | None = None) -> "S3Client":
     """The client of this process for the configuration that now holds.
 
     Args:
@@ -150,7 +150,7 @@ _PASSING_CODES = {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "R
 
 
 @contextmanager
-def _convert_library_errors(location: Location) -> Iterator[None]:
+def convert_library_errors(location: Location) -> Iterator[None]:
     """Turn errors of the S3 library into built-in exceptions that name the location."""
     try:
         yield
@@ -173,6 +173,6 @@ def _collect_secrets() -> list[str]:
 _SECRET_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
-def _http_status(error: ClientError) -> int:
+def http_status(error: ClientError) -> int:
     """Return the HTTP status of a store's answer."""
     return error.response["ResponseMetadata"]["HTTPStatusCode"]

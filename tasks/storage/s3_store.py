@@ -21,14 +21,14 @@ from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, ObjectTypeDef
 
-from tasks.storage.s3_client import _convert_library_errors, _get_client, _http_status
+from tasks.storage.s3_client import convert_library_errors, get_client, http_status
 from tasks.storage.s3_transfer import (
-    _abort_upload,
-    _check_range_answer,
-    _fetch_again,
-    _fetch_and_hash,
-    _send_file,
-    _stored_sha256,
+    abort_upload,
+    check_range_answer,
+    fetch_again,
+    fetch_and_hash,
+    send_file,
+    stored_sha256,
 )
 
 LINK_ENDPOINT_VARIABLE = "DLCFLOW_LINK_ENDPOINT_URL"
@@ -44,7 +44,7 @@ class S3Store(ObjectStore):
     def stat(self, location: Location) -> ObjectInfo:
         """Describe one object."""
         _check_object(location)
-        with _convert_library_errors(location):
+        with convert_library_errors(location):
             head = _read_head(location)
         return ObjectInfo(
             location=location,
@@ -52,13 +52,13 @@ class S3Store(ObjectStore):
             etag=head.get("ETag"),
             version=head.get("VersionId"),
             modified=_to_utc(head.get("LastModified")),
-            sha256=_stored_sha256(head["Metadata"]),
+            sha256=stored_sha256(head["Metadata"]),
         )
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         """Every object below a prefix."""
-        with _convert_library_errors(prefix):
-            pages = _get_client().get_paginator("list_objects_v2")
+        with convert_library_errors(prefix):
+            pages = get_client().get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=prefix.bucket, Prefix=_listing_prefix(prefix)):
                 for found in page.get("Contents", ()):
                     if found["Size"] or not found["Key"].endswith("/"):
@@ -70,9 +70,9 @@ class S3Store(ObjectStore):
         """Fetch an object in parallel parts, all of the version that ``source`` describes."""
         check_disk_space(path.parent, source.size)
         with open_replacement(path) as file:
-            sha256, is_suspect = _fetch_and_hash(source, file, progress)
+            sha256, is_suspect = fetch_and_hash(source, file, progress)
             if is_suspect:
-                sha256 = _fetch_again(source, file, progress, sha256)
+                sha256 = fetch_again(source, file, progress, sha256)
         return sha256
 
     def upload(
@@ -90,7 +90,7 @@ class S3Store(ObjectStore):
             sent = ObjectInfo(target, parts[-1].stop, None, None, None, sha256)
             transfer = UploadState(progress)
             bodies = [PartBody(file, *one, transfer) for one in zip(parts, digests, strict=True)]
-            _send_file(sent, bodies, transfer, content_type)
+            send_file(sent, bodies, transfer, content_type)
         stored = self.stat(target)
         _check_stored(sent, stored)
         return stored
@@ -98,8 +98,8 @@ class S3Store(ObjectStore):
     def read(self, location: Location, limit: int) -> bytes:
         """The content of a small object."""
         _check_object(location)
-        with _convert_library_errors(location):
-            answer = _get_client().get_object(Bucket=location.bucket, Key=location.key)
+        with convert_library_errors(location):
+            answer = get_client().get_object(Bucket=location.bucket, Key=location.key)
             with answer["Body"] as body:
                 check_size(location, answer["ContentLength"], limit)
                 return body.read()
@@ -108,10 +108,10 @@ class S3Store(ObjectStore):
         """A part of an object."""
         _check_object(location)
         part = f"bytes={start}-{start + length - 1}"
-        with _convert_library_errors(location):
-            answer = _get_client().get_object(Bucket=location.bucket, Key=location.key, Range=part)
+        with convert_library_errors(location):
+            answer = get_client().get_object(Bucket=location.bucket, Key=location.key, Range=part)
             with answer["Body"] as body:
-                _check_range_answer(location, answer.get("ContentRange"))
+                check_range_answer(location, answer.get("ContentRange"))
                 data = body.read()
         check_part(location, start, length, len(data))
         return data
@@ -119,18 +119,18 @@ class S3Store(ObjectStore):
     def put(self, location: Location, data: bytes) -> None:
         """Write a small object."""
         _check_object(location)
-        with _convert_library_errors(location):
-            _get_client().put_object(Bucket=location.bucket, Key=location.key, Body=data)
+        with convert_library_errors(location):
+            get_client().put_object(Bucket=location.bucket, Key=location.key, Body=data)
 
     def create(self, location: Location, data: bytes) -> bool:
         """Write a small object on condition that there is none."""
         _check_object(location)
         where: Any = {"Bucket": location.bucket, "Key": location.key}
-        with _convert_library_errors(location):
+        with convert_library_errors(location):
             try:
-                _get_client().put_object(**where, Body=data, IfNoneMatch="*")
+                get_client().put_object(**where, Body=data, IfNoneMatch="*")
             except ClientError as error:
-                if _http_status(error) in _ALREADY_EXISTS_STATUSES:
+                if http_status(error) in _ALREADY_EXISTS_STATUSES:
                     return False
                 raise
         return True
@@ -138,16 +138,16 @@ class S3Store(ObjectStore):
     def remove(self, location: Location) -> None:
         """Remove an object."""
         _check_object(location)
-        with _convert_library_errors(location):
-            _get_client().delete_object(Bucket=location.bucket, Key=location.key)
+        with convert_library_errors(location):
+            get_client().delete_object(Bucket=location.bucket, Key=location.key)
 
     def check_writable(self, prefix: Location) -> None:
         """Begin an upload and abandon it: no reader ever sees an object."""
         probe = prefix.child(f".write-check-{secrets.token_hex(8)}")
         where: Any = {"Bucket": probe.bucket, "Key": probe.key}
-        with _convert_library_errors(prefix):
-            upload = _get_client().create_multipart_upload(**where)
-            _get_client().abort_multipart_upload(**where, UploadId=upload["UploadId"])
+        with convert_library_errors(prefix):
+            upload = get_client().create_multipart_upload(**where)
+            get_client().abort_multipart_upload(**where, UploadId=upload["UploadId"])
 
     def abort_unfinished_uploads(
         self,
@@ -157,8 +157,8 @@ class S3Store(ObjectStore):
     ) -> int:
         """Abort multipart uploads that were never completed."""
         last = datetime.now(UTC) - older_than
-        with _convert_library_errors(prefix):
-            pages = _get_client().get_paginator("list_multipart_uploads")
+        with convert_library_errors(prefix):
+            pages = get_client().get_paginator("list_multipart_uploads")
             uploads = [
                 upload
                 for page in pages.paginate(Bucket=prefix.bucket, Prefix=_listing_prefix(prefix))
@@ -168,7 +168,7 @@ class S3Store(ObjectStore):
             ]
             for upload in uploads:
                 where = Location(prefix.bucket, upload["Key"])
-                _abort_upload(where, upload["UploadId"])
+                abort_upload(where, upload["UploadId"])
         return len(uploads)
 
     def local_path(self, source: ObjectInfo) -> Path | None:  # noqa: ARG002
@@ -179,15 +179,15 @@ class S3Store(ObjectStore):
         """An address with a signature; nothing is asked of the store."""
         _check_object(location)
         where = {"Bucket": location.bucket, "Key": location.key}
-        client = _get_client(os.environ.get(LINK_ENDPOINT_VARIABLE) or None)
-        with _convert_library_errors(location):
+        client = get_client(os.environ.get(LINK_ENDPOINT_VARIABLE) or None)
+        with convert_library_errors(location):
             link = client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
         return _USER_INFO.sub("", link)
 
 
 def _read_head(location: Location) -> "HeadObjectOutputTypeDef":
     try:
-        return _get_client().head_object(Bucket=location.bucket, Key=location.key)
+        return get_client().head_object(Bucket=location.bucket, Key=location.key)
     except ClientError as error:
         raise _find_error_reason(error, location) from None
 
@@ -195,9 +195,9 @@ def _read_head(location: Location) -> "HeadObjectOutputTypeDef":
 def _find_error_reason(error: ClientError, location: Location) -> ClientError:
     """The answer to HEAD has no body to say why; that to a listing of the same key has one."""
     try:
-        _get_client().list_objects_v2(Bucket=location.bucket, Prefix=location.key, MaxKeys=1)
+        get_client().list_objects_v2(Bucket=location.bucket, Prefix=location.key, MaxKeys=1)
     except ClientError as reason:
-        return reason if _http_status(reason) == _http_status(error) else error
+        return reason if http_status(reason) == http_status(error) else error
     return error
 
 

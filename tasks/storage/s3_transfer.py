@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
 from tasks.storage.s3_client import (
     LIBRARY_ERRORS,
-    _convert_library_errors,
-    _get_client,
-    _http_status,
+    convert_library_errors,
+    get_client,
+    http_status,
 )
 
 _T = TypeVar("_T")
@@ -63,24 +63,24 @@ _SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
 _MD5_PATTERN = re.compile(r"[0-9a-f]{32}")
 
 
-def _abort_upload(location: Location, upload: str) -> None:
+def abort_upload(location: Location, upload: str) -> None:
     """Abort a multipart upload, so that its parts take no room in the bucket."""
     try:
-        _get_client().abort_multipart_upload(
+        get_client().abort_multipart_upload(
             Bucket=location.bucket, Key=location.key, UploadId=upload
         )
     except ClientError as error:
-        if _http_status(error) != HTTPStatus.NOT_FOUND:  # it has come to an end meanwhile
+        if http_status(error) != HTTPStatus.NOT_FOUND:  # it has come to an end meanwhile
             raise
 
 
-def _stored_sha256(metadata: Mapping[str, str]) -> str | None:
+def stored_sha256(metadata: Mapping[str, str]) -> str | None:
     """The digest in an object's metadata; some stores write the names with capitals."""
     digest = {name.lower(): value for name, value in metadata.items()}.get("sha256", "")
     return digest if _SHA256_PATTERN.fullmatch(digest) else None
 
 
-def _fetch_and_hash(
+def fetch_and_hash(
     source: ObjectInfo, file: BinaryIO, progress: ProgressCallback | None
 ) -> tuple[str, bool]:
     """Fetch an object into a new file; its SHA-256, and whether its ETag contradicts it."""
@@ -93,7 +93,7 @@ def _fetch_and_hash(
     return sha256, others not in ([], [md5])
 
 
-def _fetch_again(
+def fetch_again(
     source: ObjectInfo, file: BinaryIO, progress: ProgressCallback | None, before: str
 ) -> str:
     """Fetch what does not fit its ETag a second time; returns its SHA-256.
@@ -105,7 +105,7 @@ def _fetch_again(
         progress(-source.size)
     file.seek(0)
     file.truncate()
-    sha256, is_suspect = _fetch_and_hash(source, file, progress)
+    sha256, is_suspect = fetch_and_hash(source, file, progress)
     if is_suspect and sha256 != before:
         raise ConnectionError(f"{source.location}: {GARBLED_MESSAGE}.")
     return sha256
@@ -120,7 +120,7 @@ def _expected_md5(source: ObjectInfo) -> str | None:
 def _fetch_parts(source: ObjectInfo, file: HashedFile, progress: ProgressCallback | None) -> int:
     """Fetch an object into an open file; returns how many bytes came."""
     fetch = _PartFetcher(source, file, progress)
-    with _convert_library_errors(source.location):
+    with convert_library_errors(source.location):
         parts = split_for_download(source.size)
         _call_in_parallel([partial(fetch.fetch_part, part) for part in parts], fetch.stopped.set)
     return fetch.received
@@ -179,10 +179,10 @@ class _PartFetcher:
         is_part = (start, stop) != (0, self._source.size)
         if is_part:
             where["Range"] = f"bytes={start}-{stop - 1}"
-        answer = _get_client().get_object(**where)
+        answer = get_client().get_object(**where)
         with closing(answer["Body"]) as body:
             if is_part:
-                _check_range_answer(self._source.location, answer.get("ContentRange"))
+                check_range_answer(self._source.location, answer.get("ContentRange"))
             while not self.stopped.is_set() and (data := body.read(_MIB)):
                 yield data
 
@@ -193,7 +193,7 @@ class _PartFetcher:
                 self._progress(more)
 
 
-def _send_file(
+def send_file(
     sent: ObjectInfo, bodies: Sequence[PartBody], transfer: UploadState, content_type: str | None
 ) -> None:
     """Send a file as one object, or in parts."""
@@ -201,10 +201,10 @@ def _send_file(
     guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
     where: Any = {"Bucket": sent.location.bucket, "Key": sent.location.key}
     extra: Any = {"ContentType": content_type or guessed, "Metadata": {"sha256": sent.sha256}}
-    with _convert_library_errors(sent.location):
+    with convert_library_errors(sent.location):
         try:
             if len(bodies) == 1:
-                _get_client().put_object(**where, **extra | {"Body": bodies[0]})
+                get_client().put_object(**where, **extra | {"Body": bodies[0]})
             else:
                 _send_parts(sent, where, extra, bodies, transfer)
         except StopTransfer:
@@ -216,11 +216,11 @@ def _send_parts(
     sent: ObjectInfo, where: Any, extra: Any, bodies: Sequence[PartBody], transfer: UploadState
 ) -> None:
     """Send a file in parts; where that fails, nothing of it stays in the store."""
-    upload = _get_client().create_multipart_upload(**where, **extra)["UploadId"]
+    upload = get_client().create_multipart_upload(**where, **extra)["UploadId"]
 
     def send_part(number: int, body: Any) -> Any:
         named: Any = {"UploadId": upload, "PartNumber": number}
-        etag = _get_client().upload_part(**where, **named, Body=body)["ETag"]
+        etag = get_client().upload_part(**where, **named, Body=body)["ETag"]
         return {"ETag": etag, "PartNumber": number}
 
     try:
@@ -229,7 +229,7 @@ def _send_parts(
         _complete_upload(sent, where | {"UploadId": upload, "MultipartUpload": parts})
     except BaseException:
         with suppress(*LIBRARY_ERRORS):  # what has failed first is told
-            _abort_upload(sent.location, upload)
+            abort_upload(sent.location, upload)
         raise
 
 
@@ -240,7 +240,7 @@ def _complete_upload(sent: ObjectInfo, upload: Any) -> None:
     store knows no such upload any more, for there is the object.
     """
     try:
-        _get_client().complete_multipart_upload(**upload)
+        get_client().complete_multipart_upload(**upload)
     except ClientError as error:
         gone = error.response["Error"]["Code"] == "NoSuchUpload"
         if not gone or not _is_stored(sent):
@@ -249,12 +249,12 @@ def _complete_upload(sent: ObjectInfo, upload: Any) -> None:
 
 def _is_stored(sent: ObjectInfo) -> bool:
     with suppress(*LIBRARY_ERRORS):
-        head = _get_client().head_object(Bucket=sent.location.bucket, Key=sent.location.key)
-        return _stored_sha256(head["Metadata"]) == sent.sha256
+        head = get_client().head_object(Bucket=sent.location.bucket, Key=sent.location.key)
+        return stored_sha256(head["Metadata"]) == sent.sha256
     return False
 
 
-def _check_range_answer(location: Location, content_range: str | None) -> None:
+def check_range_answer(location: Location, content_range: str | None) -> None:
     """Raise `OSError` where a store sent a whole object in place of the range asked for."""
     if content_range is None:
         raise OSError(

@@ -162,7 +162,7 @@ def requests_to_the_store() -> Iterator[Counter[str]]:
         with lock:
             counts[model.name] += 1
 
-    events = s3_client._get_client().meta.events
+    events = s3_client.get_client().meta.events
     events.register("before-call.s3", count)
     try:
         yield counts
@@ -333,7 +333,7 @@ def test_a_run_that_crashed_is_waited_for_until_nobody_starts_it_again(
     assert arrive(bucket, deployment, "day1/m1.mp4") == "1 started"
     put(bucket, "inbox/day1/m1.mp4", b"movie 1, again")
     assert arrive(bucket, deployment, "day1/m1.mp4") == "1 waiting"
-    monkeypatch.setattr(start_runs, "OLDEST", timedelta())
+    monkeypatch.setattr(start_runs, "MAX_CRASH_AGE", timedelta())
     assert arrive(bucket, deployment, "day1/m1.mp4") == "1 started"
     assert len(runs(bucket)) == 2
 

@@ -135,7 +135,7 @@ class TestLock:
     def test_is_renewed(
         self, output: Location, workers: RunProcesses, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
+        monkeypatch.setattr(lock, "RENEW_INTERVAL", 0.05)
 
         def work(writer: OutputLock) -> None:
             lock_output(request(output), writer, workers)
@@ -191,7 +191,7 @@ class TestLock:
     def test_that_is_lost_ends_the_work_at_once(
         self, output: Location, workers: RunProcesses, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(lock, "RENEW_EVERY", 0.1)
+        monkeypatch.setattr(lock, "RENEW_INTERVAL", 0.1)
 
         def work(writer: OutputLock) -> None:
             lock_output(request(output), writer, workers)
@@ -224,7 +224,7 @@ class TestLock:
     def test_that_is_lost_lets_no_other_movie_begin(
         self, output: Location, workers: RunProcesses, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
+        monkeypatch.setattr(lock, "RENEW_INTERVAL", 0.05)
 
         def work(writer: OutputLock) -> None:
             lock_output(request(output), writer, workers)
@@ -240,7 +240,7 @@ class TestLock:
     def test_that_is_lost_ends_the_wait_for_movies_runs(
         self, output: Location, workers: RunProcesses, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(lock, "RENEW_EVERY", 0.05)
+        monkeypatch.setattr(lock, "RENEW_INTERVAL", 0.05)
 
         def work(writer: OutputLock) -> None:
             locked = lock_output(request(output), writer, workers)

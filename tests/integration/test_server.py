@@ -49,8 +49,8 @@ def test_everything_is_in_postgresql(service: Service) -> None:
 def test_on_sqlite_nobody_waits_for_a_minute(tmp_path: Path) -> None:
     program = """
 import asyncio, sys
-from deployments.server import application
-application()
+from deployments.server import create_application
+create_application()
 from prefect.server.database.configurations import AioSqliteConfiguration
 
 async def wait():

@@ -293,17 +293,17 @@ def test_wrong_settings_are_explained(bucket: Bucket, monkeypatch: pytest.Monkey
 def test_a_forked_child_makes_a_client_of_its_own(bucket: Bucket) -> None:
     code = (
         "import os, sys\n"
-        "from tasks.storage.s3_client import shared_client\n"
+        "from tasks.storage.s3_client import get_client\n"
         "from tasks.storage.s3_store import S3Store\n"
         "from tasks.storage.location import Location\n"
         "where = Location.parse(sys.argv[1])\n"
         "S3Store().read(where, 100)\n"
-        "parents = shared_client()\n"
-        "assert parents is shared_client()\n"
+        "parents = get_client()\n"
+        "assert parents is get_client()\n"
         "if child := os.fork():\n"
         "    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
         "S3Store().read(where, 100)\n"
-        "os._exit(shared_client() is parents)\n"
+        "os._exit(get_client() is parents)\n"
     )
     command = [sys.executable, "-c", code, str(bucket.put("a"))]
     subprocess.run(command, check=True, timeout=60, cwd=ROOT)

@@ -42,7 +42,7 @@ def test_of_what_is_known_to_be_absent_nothing_is_asked(
 ) -> None:
     asked: list[Location] = []
     monkeypatch.setattr(checkpoint_upload, "store_for", asked.append)
-    monkeypatch.setattr(checkpoint_upload, "removed", asked.append)
+    monkeypatch.setattr(checkpoint_upload, "remove_objects", asked.append)
     store = of(everything, tmp_path / "scratch", is_empty=True)
     with store.sync_with_store() as folder:
         assert list(folder.iterdir()) == []

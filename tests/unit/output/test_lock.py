@@ -28,7 +28,7 @@ class Claim:
 def test_a_lock_is_renewed_until_it_is_lost(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "RENEW_EVERY", 0.001)
+    monkeypatch.setattr(lock, "RENEW_INTERVAL", 0.001)
     claim: Any = Claim(error)
     lost: list[bool] = []
     OutputLock()._renew_until_ended(claim, lambda: lost.append(True), logging.getLogger(__name__))

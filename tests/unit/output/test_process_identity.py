@@ -6,8 +6,8 @@ from tasks.output.process_identity import has_ended, identify_this_process
 from tests.commands import start_waiting_process
 
 NOTE = (
-    "import sys; from tasks.output.process_identity import note; "
-    "print(note(), flush=True); sys.stdin.read()"
+    "import sys; from tasks.output.process_identity import identify_this_process; "
+    "print(identify_this_process(), flush=True); sys.stdin.read()"
 )
 
 

@@ -13,8 +13,8 @@ from tasks.output.kept_archives import (
     HiddenListing,
     KeptEstimate,
     KeptResults,
-    _read_archive,
     list_hidden_objects,
+    read_archive,
 )
 from tasks.output.result_archive import result_files, write_archive
 from tasks.output.reuse import (
@@ -157,14 +157,14 @@ def test_files_of_another_request_s_poses_are_left_in_their_archive(
     other = replace(case.past.estimate, key="other")
     write_archive(
         other,
-        kept_archives._ESTIMATE_ADAPTER,
+        kept_archives.ESTIMATE_ADAPTER,
         [folder / RAW_POSES_FILE],
         folder / kept_archives.ESTIMATE_ARCHIVE,
     )
     (folder / RAW_POSES_FILE).unlink()
     write_archive(
         case.past.results,
-        kept_archives._RESULTS_ADAPTER,
+        kept_archives.RESULTS_ADAPTER,
         result_files(case.made),
         folder / kept_archives.RESULTS_ARCHIVE,
     )
@@ -243,18 +243,18 @@ class TestNames:
         self, case: Case, request_here: ResolvedRequest, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[str] = []
-        monkeypatch.setattr(kept_archives, "brought", lambda source, _: asked.append(source.name))
+        monkeypatch.setattr(
+            kept_archives, "download_if_present", lambda source, _: asked.append(source.name)
+        )
         movie, folder = request_here.movies[0], Path("/scratch")
         nothing = HiddenListing(request_here, frozenset())
         assert (
-            _read_archive(
-                kept_archives._ESTIMATE_ADAPTER, nothing, movie, folder / ESTIMATE_ARCHIVE
-            )
+            read_archive(kept_archives.ESTIMATE_ADAPTER, nothing, movie, folder / ESTIMATE_ARCHIVE)
             is None
         )
         assert asked == []
-        _read_archive(
-            kept_archives._RESULTS_ADAPTER,
+        read_archive(
+            kept_archives.RESULTS_ADAPTER,
             HiddenListing(request_here, None),
             movie,
             folder / RESULTS_ARCHIVE,

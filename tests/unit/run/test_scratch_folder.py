@@ -15,8 +15,8 @@ from tests.paths import ROOT
 
 HOLD = """
 import sys
-from tasks.run.scratch_folder import scratch_folder
-with scratch_folder() as folder:
+from tasks.run.scratch_folder import create_scratch_folder
+with create_scratch_folder() as folder:
     (folder / "movie.mp4").write_text("large")
     print(folder, flush=True)
     sys.stdin.read()
@@ -24,14 +24,14 @@ with scratch_folder() as folder:
 
 KILLED_WHILE_IT_REMOVES = """
 import os, signal, sys
-from tasks.run.scratch_folder import scratch_folder
+from tasks.run.scratch_folder import create_scratch_folder
 removals = []
 def look(event, args):
     if event in {"os.remove", "os.rmdir"}:
         removals.append(args)
         if len(removals) == int(sys.argv[1]):
             os.kill(os.getpid(), signal.SIGKILL)
-with scratch_folder() as folder:
+with create_scratch_folder() as folder:
     (folder / "0").mkdir()
     for name in ("movie.mp4", "0/movie.mp4"):
         (folder / name).touch()

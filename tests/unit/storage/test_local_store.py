@@ -206,8 +206,8 @@ def test_a_request_finds_its_files(tmp_path: Path) -> None:
 def test_local_files_need_no_boto3(movie: Path) -> None:
     code = (
         "import sys\n"
-        "from tasks.storage.lookup import expand\n"
-        "expand(sys.argv[1])\n"
+        "from tasks.storage.lookup import expand_location\n"
+        "expand_location(sys.argv[1])\n"
         "assert 'botocore' not in sys.modules and 's3transfer' not in sys.modules\n"
     )
     command = [sys.executable, "-c", code, str(movie)]

@@ -243,7 +243,7 @@ def test_one_movie_at_a_time_is_in_memory(
         sizes.append(target.stat().st_size if target.exists() else -1)
         return original(path, rows)
 
-    monkeypatch.setattr(annotations, "read_in_parts", spy)
+    monkeypatch.setattr(annotations, "read_poses_in_parts", spy)
     write_annotations(movies, target, AnnotationsFormat.PARQUET)
     assert sizes == sorted(set(sizes))
     assert sizes[0] == -1
