@@ -58,6 +58,7 @@ def build_delivered_record(
         update={"labeled": movie.labeled.frames}
     )
     warnings = (
+        *info.warnings,
         *(recording.warnings if recording else ()),
         *frames.dropped_frame_warnings(),
         *decode_warnings(found.decode_errors),
@@ -65,6 +66,7 @@ def build_delivered_record(
         *found.timing.warnings,
         *found.warnings,
         *filter_window_warnings(found.frames, window_length),
+        *(movie.quality.gaps.filter_warnings(window_length) if movie.quality.gaps else ()),
     )
     return MovieRecord(
         number=movie.source.number,

@@ -71,7 +71,13 @@ def assess_pose_file(
         The verdict.
     """
     return assess_poses(
-        read_poses(poses), settings.p_cutoff, frame_size, float(frame_rate), lost, settings.quality
+        read_poses(poses),
+        settings.p_cutoff,
+        frame_size,
+        float(frame_rate),
+        lost,
+        settings.quality,
+        settings.window_length,
     )
 
 

@@ -5,7 +5,6 @@ says, and converted to RGB with swscale's bicubic filter.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
@@ -14,41 +13,52 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.pose.movies.info import (
-    DAMAGED_MOVIE_REMEDY,
-    MAX_FRAME_RATE,
-    MAX_PIXELS,
-    Image,
-    MovieInfo,
+from tasks.pose.movies.avi_index import AviIndex
+from tasks.pose.movies.ffmpeg_container import (
+    candidate_frame_rates,
+    count_shown_frames,
+    has_frame_times,
+    open_container,
+    read_geometry,
+    read_index,
 )
+from tasks.pose.movies.info import DAMAGED_MOVIE_REMEDY, Image, MovieInfo
+from tasks.pose.movies.mp4_boxes import find_break
 from tasks.pose.movies.rgb_conversion import (
+    PictureGeometry,
     RgbConverter,
     RgbConverterPerThread,
     error_reason,
     sdr_options,
-    shown_shape,
 )
-from tasks.pose.movies.timing import Timing, timing_from_stamps
+from tasks.pose.movies.stored_frames import (
+    ListedFrames,
+    StoredFrames,
+    list_avi_frames,
+    list_mp4_frames,
+)
+from tasks.pose.movies.timing import Timing, group_into_ranges, timing_from_stamps
 from tasks.pose.movies.yuv_frame import YuvFrame
-
-DECODER_THREADS = 4
-"""A fixed number: what FFmpeg rescues of a damaged movie depends on it, and workers differ."""
 
 
 def probe_with_ffmpeg(path: Path, name: str) -> MovieInfo:
     """Open a movie and decode its first frame; see `tasks.pose.movies.reader.probe_movie`."""
-    with _open_container(path, name) as (container, stream):
-        frame = next(_decode_frames(container, stream, [], []), None)
+    with open_container(path, name) as (container, stream):
+        geometry = read_geometry(path, stream)
+        frame = next(_decode_frames(container, stream, [], StoredFrames()), None)
         if frame is None:
             raise BadInput(f"{name}: no frame of it can be decoded; {DAMAGED_MOVIE_REMEDY}")
-        height, width = RgbConverter(name)(frame).shape[:2]
+        height, width = RgbConverter(name, geometry)(frame).shape[:2]
+        index = read_index(path, stream)
+        declared = index.declared_frames if index else count_shown_frames(stream)
         return MovieInfo(
             width=width,
             height=height,
-            frame_rate=_candidate_frame_rates(stream, name)[0],
-            declared_frames=_count_shown_frames(stream) or None,
+            frame_rate=candidate_frame_rates(stream, name, index)[0],
+            declared_frames=declared or None,
             codec=stream.codec_context.name,
             pixel_format=str(stream.codec_context.pix_fmt),
+            warnings=_crop_warnings(geometry.uncropped_columns(frame), geometry.width),
         )
 
 
@@ -64,7 +74,8 @@ class FFmpegReader:
     path: Path
     errors: list[str] = field(default_factory=list)
     _stamps: list[int | None] = field(default_factory=list)
-    _due: list[int] = field(default_factory=list)
+    _stored: StoredFrames = field(default_factory=StoredFrames)
+    _listed: ListedFrames | None = None
     _dated: bool = True
     _reordered: bool = False
     _time_base: Fraction = Fraction(1)
@@ -84,8 +95,11 @@ class FFmpegReader:
         Raises:
             BadInput: The file is no movie that can be read.
         """
-        converted = RgbConverterPerThread(self.path.name)
-        return (partial(converted, frame) for frame in self._read_decoded_frames())
+        with open_container(self.path, self.path.name) as (container, stream):
+            geometry = read_geometry(self.path, stream)
+            converted = RgbConverterPerThread(self.path.name, geometry)
+            for frame in self._read_decoded_frames(container, stream, geometry):
+                yield partial(converted, frame)
 
     def read_paintable_frames(self) -> Iterator[tuple[YuvFrame | None, Callable[[], Image]]]:
         """Yield each decodable frame as the decoder gives it, to be drawn on.
@@ -97,39 +111,60 @@ class FFmpegReader:
         Raises:
             BadInput: The file is no movie that can be read.
         """
-        converted = RgbConverter(self.path.name)
         colors = None
-        for frame in self._read_decoded_frames():
-            planes = None if sdr_options(frame) else YuvFrame.from_decoded_frame(frame)
-            if planes is not None:
-                colors = colors or planes.colors
-                planes = planes if planes.colors == colors else None
-            yield planes, partial(converted, frame)
+        with open_container(self.path, self.path.name) as (container, stream):
+            geometry = read_geometry(self.path, stream)
+            converted = RgbConverter(self.path.name, geometry)
+            for frame in self._read_decoded_frames(container, stream, geometry):
+                paintable = geometry.keeps_frames(frame) and not sdr_options(frame)
+                planes = YuvFrame.from_decoded_frame(frame) if paintable else None
+                if planes is not None:
+                    colors = colors or planes.colors
+                    planes = planes if planes.colors == colors else None
+                yield planes, partial(converted, frame)
 
-    def _read_decoded_frames(self) -> Iterator[Any]:
+    def _read_decoded_frames(
+        self, container: Any, stream: Any, geometry: PictureGeometry
+    ) -> Iterator[Any]:
         """Each decodable frame as FFmpeg gives it, with its time kept."""
         self._stamps.clear()
-        self._due.clear()
         self.errors.clear()
-        shape = None
-        with _open_container(self.path, self.path.name) as (container, stream):
-            self._time_base = stream.time_base
-            self._rates = _candidate_frame_rates(stream, self.path.name)
-            self._dated, self._reordered = _has_frame_times(stream), False
-            decoded = _decode_frames(container, stream, self.errors, self._due)
-            for frame in _restore_order(decoded, self.errors, self._dated):
-                if frame.is_corrupt:
-                    self.errors.append(f"frame {self.frame_count} is damaged")
-                shape = shape or shown_shape(frame)
-                if shown_shape(frame) != shape:
-                    raise BadInput(
-                        f"{self.path.name}: frame {self.frame_count} has "
-                        f"{_format_size(shown_shape(frame))} "
-                        f"pixels, those before it have {_format_size(shape)}; cut the movie there"
-                    )
-                self._stamps.append(frame.pts)
-                self._reordered |= frame.pict_type == _B_FRAME
-                yield frame
+        self._stored, self._listed = StoredFrames(), None
+        shape, index = None, read_index(self.path, stream)
+        self._time_base = stream.time_base
+        self._rates = candidate_frame_rates(stream, self.path.name, index)
+        self._dated, self._reordered = has_frame_times(stream), False
+        decoded = _decode_frames(container, stream, self.errors, self._stored)
+        for frame in _restore_order(decoded, self.errors, self._dated):
+            if frame.is_corrupt:
+                self.errors.append(f"frame {self.frame_count} is damaged")
+            shown = geometry.turned_shape(frame)
+            shape = shape or shown
+            if shown != shape:
+                raise BadInput(
+                    f"{self.path.name}: frame {self.frame_count} has {_format_size(shown)} "
+                    f"pixels, those before it have {_format_size(shape)}; cut the movie there"
+                )
+            self._stamps.append(frame.pts)
+            self._reordered |= frame.pict_type == _B_FRAME
+            yield frame
+        self._stored.find_repeats(self._stamps, stream.codec_context.name, self.errors)
+        self._listed, told = self._list_frames(stream, index)
+        self.errors[:0] = told
+
+    def _list_frames(
+        self, stream: Any, index: AviIndex | None
+    ) -> tuple[ListedFrames | None, list[str]]:
+        """What the file lists, once it has been read, and a sentence where it breaks off."""
+        if self._dated:
+            broken = find_break(self.path)
+            period = 1 / (self._rates[0] * self._time_base)
+            more = broken.count_frames(stream.id) if broken else 0
+            listed = list_mp4_frames(stream.index_entries, self._stored, more, period)
+            return listed, [broken.sentence] if broken else []
+        if index is None:
+            return None, []
+        return list_avi_frames(index, self._stored), index.break_sentences
 
     @property
     def frame_count(self) -> int:
@@ -138,23 +173,38 @@ class FFmpegReader:
 
     def compute_timing(self) -> Timing:
         """The time of every frame read so far."""
-        lost = len(self._due) > len(self._stamps)
-        span = (min(self._due), max(self._due)) if lost else None
-        if self._dated or not self._reordered:
-            return timing_from_stamps(self._stamps, self._time_base, self._rates, span)
+        stored, listed = self._stored, self._listed
+        gone = [*(listed.dropped if listed else stored.empty), *stored.repeats]
+        count = listed.count if listed else len(stored.due) + len(gone)
+        span = listed.span if listed else _find_span([*stored.due, *gone])
+        whole = len(self._stamps) >= count
+        guesses = not self._dated and self._reordered
         # Without times in the file, FFmpeg's go with the order of storage, not with that of frames.
-        timing = timing_from_stamps(_sort_stamps(self._stamps), self._time_base, self._rates, span)
-        guessed = (_ESTIMATED_TIMES_WARNING,) if lost or self.errors else ()
-        return replace(timing, warnings=(*timing.warnings, *guessed))
+        stamps = _sort_stamps(self._stamps) if guesses else self._stamps
+        timing = timing_from_stamps(stamps, self._time_base, self._rates, None if whole else span)
+        if guesses and (not whole or self.errors or not timing.constant):
+            timing = replace(timing, warnings=(*timing.warnings, _ESTIMATED_TIMES_WARNING))
+        if listed is not None:
+            timing = replace(timing, listed_frames=listed.count)
+        if not gone or span is None:
+            return timing
+        periods = self._time_base * timing.frame_rate
+        numbers = sorted(round((tick - span[0]) * periods) for tick in gone)
+        return replace(timing, dropped=group_into_ranges(numbers))
 
 
 _B_FRAME = 3
 """FFmpeg's number for a picture that refers to later ones, and so is stored after them."""
 
 _ESTIMATED_TIMES_WARNING = (
-    "an AVI movie with B-frames does not store when each frame is shown: where frames are lost, "
-    "the times and the order of those nearby are estimates, which may be off by several frames"
+    "an AVI movie with B-frames does not store when each frame is shown: where frames are missing "
+    "or their rate varies, times and order of those nearby are estimates, which may be off by "
+    "several frames"
 )
+
+
+def _find_span(times: Sequence[int]) -> tuple[int, int] | None:
+    return (min(times), max(times)) if times else None
 
 
 def _sort_stamps(stamps: Sequence[int | None]) -> list[int | None]:
@@ -163,73 +213,38 @@ def _sort_stamps(stamps: Sequence[int | None]) -> list[int | None]:
     return [None if stamp is None else next(known) for stamp in stamps]
 
 
-@contextmanager
-def _open_container(path: Path, name: str) -> Iterator[tuple[Any, Any]]:
-    """Open a movie with FFmpeg, confined to the file itself and to the containers we know.
-
-    Without the two lists, a play list or a concatenation script that is called ``.mp4`` would make
-    FFmpeg read other files and addresses.
-
-    Yields:
-        The container, and the stream that OpenCV takes too: the first that is no cover picture.
-    """
-    import av  # noqa: PLC0415 - a form or a scheduler that loads this module needs no codecs
-
-    if path.stat().st_size == 0:
-        raise BadInput(f"{name}: the file is empty (0 bytes); copy it again")
-    # torchvision turns PyAV's logging on. A decoder thread that logs then waits for the thread
-    # that closes the decoder, which waits for it: the process would hang.
-    av.logging.set_level(None)
-    confined = {"protocol_whitelist": "file", "format_whitelist": "mov,avi"}
-    try:
-        container = av.open(f"file:{path}", options=confined, metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:
-        raise BadInput(
-            f"{name}: expected an MP4 or AVI movie, found a file that cannot be opened as "
-            f"one, or only a part of one ({error_reason(error)}); {DAMAGED_MOVIE_REMEDY}"
-        ) from error
-    with container:
-        yield container, _select_video_stream(container, name)
-
-
-def _select_video_stream(container: Any, name: str) -> Any:
-    from av.stream import Disposition  # noqa: PLC0415
-
-    covers = Disposition.attached_pic
-    stream = next((s for s in container.streams.video if not s.disposition & covers), None)
-    if stream is None:
-        raise BadInput(f"{name}: it holds no video (sound only?); {DAMAGED_MOVIE_REMEDY}")
-    if stream.codec_context is None:
-        raise BadInput(f"{name}: its video codec is unknown; convert it to H.264 and send that")
-    if stream.width * stream.height > MAX_PIXELS:
-        raise BadInput(
-            f"{name}: it claims frames of {stream.width}×{stream.height} pixels, more than "
-            f"the {MAX_PIXELS:,} pixels allowed; {DAMAGED_MOVIE_REMEDY}"
-        )
-    stream.thread_type = "AUTO"
-    stream.codec_context.thread_count = DECODER_THREADS
-    return stream
+def _crop_warnings(columns: int, width: int) -> tuple[str, ...]:
+    if not columns:
+        return ()
+    warning = (
+        f"its pictures are to be cropped at the left, where FFmpeg leaves {columns} columns; "
+        f"OpenCV, and so DeepLabCut, squeezes them into the {width} columns that remain, and so do "
+        f"these results: a length across is {100 * columns / (width + columns):.1f} % short"
+    )
+    return (warning,)
 
 
 def _format_size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}×{shape[0]}"
 
 
-def _decode_frames(container: Any, stream: Any, errors: list[str], due: list[int]) -> Iterator[Any]:
+def _decode_frames(
+    container: Any, stream: Any, errors: list[str], stored: StoredFrames
+) -> Iterator[Any]:
     """Decode frame by frame, stepping over what cannot be decoded.
 
     Args:
         container: Where to read.
         stream: What to decode.
         errors: Gets a sentence for each damaged place.
-        due: Gets the presentation time of each stored frame that is to be shown.
+        stored: Gets what is read.
     """
     import av  # noqa: PLC0415
 
-    frames = 0
+    frames, dated = 0, has_frame_times(stream)
     for packet in _read_packets(container, stream, errors):
-        if packet and packet.size and packet.pts is not None and not packet.is_discard:
-            due.append(packet.pts)
+        if packet and packet.size and not stored.add(packet, dated):
+            continue
         try:
             found = stream.decode(packet)
         except av.FFmpegError as error:
@@ -277,26 +292,3 @@ def _read_packets(container: Any, stream: Any, errors: list[str]) -> Iterator[An
     except av.FFmpegError as error:
         errors.append(f"the file cannot be read to its end: {error_reason(error)}")
         yield None
-
-
-def _count_shown_frames(stream: Any) -> int:
-    """Frames that the container declares, without those that its edit list hides."""
-    entries = stream.index_entries
-    if not (stream.frames and len(entries) and _has_frame_times(stream)):
-        return int(stream.frames)
-    return sum(not entry.is_discard for entry in entries)
-
-
-def _has_frame_times(stream: Any) -> bool:
-    """Whether the container stores when each frame is shown, and which ones are hidden."""
-    return "mp4" in stream.container.format.name
-
-
-def _candidate_frame_rates(stream: Any, name: str) -> tuple[Fraction, ...]:
-    """The frame rates that a container claims, without repeats and nonsense."""
-    claims = (stream.average_rate, stream.base_rate, stream.guessed_rate)
-    sane = (Fraction(rate) for rate in claims if rate and 0 < rate <= MAX_FRAME_RATE)
-    rates = tuple(dict.fromkeys(sane))
-    if not rates:
-        raise BadInput(f"{name}: it declares no frame rate; {DAMAGED_MOVIE_REMEDY}")
-    return rates

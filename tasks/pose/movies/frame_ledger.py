@@ -1,5 +1,6 @@
 """The frame ledger: how many frames a movie has at each step, and why they differ."""
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.pose.movies.timing import (
@@ -72,24 +73,27 @@ class FrameLedger(BaseModel):
         count = self.dropped_frame_count
         what = "1 frame was" if count == 1 else f"{count} frames were"
         which = format_frame_ranges(self.dropped)
-        warning = (
-            f"{what} dropped by the recorder ({which}); the others keep their numbers and times"
-        )
-        return [warning]
+        return [f"{what} dropped by the recorder ({which}); the others keep their times"]
 
 
 def create_ledger(declared: int | None, timing: Timing) -> FrameLedger:
     """Open a movie's ledger once it has been read and every frame has a pose."""
     frames, recording = len(timing.seconds), timing.recording
-    dropped = recording.dropped if recording else ()
-    return FrameLedger(declared=declared, dropped=dropped, decoded=frames, poses=frames)
+    return FrameLedger(
+        # What the file lists is known once it has been read; before that, its header counts.
+        declared=declared if timing.listed_frames is None else timing.listed_frames,
+        dropped=recording.dropped if recording else timing.dropped,
+        decoded=frames,
+        poses=frames,
+    )
 
 
 def lost_frame_warnings(declared: int | None, timing: Timing) -> list[str]:
     """Say which frames of a movie are missing, where their numbers are certain."""
     certain = timing.recording is None and not timing.warnings
-    lost = find_lost_frames(timing) if certain else ()
-    if not len(lost) or declared is None or declared - len(timing.seconds) != len(lost):
+    dropped = [number for first, last in timing.dropped for number in range(first, last + 1)]
+    lost = np.setdiff1d(find_lost_frames(timing), dropped) if certain else ()
+    if not len(lost) or create_ledger(declared, timing).lost_frame_count != len(lost):
         return []
     names = format_frame_ranges(group_into_ranges(lost))
     return [f"frames that can't be decoded: {names}; the others keep their times"]

@@ -29,6 +29,7 @@ class MovieInfo:
             recorder dropped; None where it declares none.
         codec: FFmpeg's name of the video codec.
         pixel_format: FFmpeg's name of the pixel format.
+        warnings: What is unusual about its pictures, one sentence each.
     """
 
     width: int
@@ -37,3 +38,4 @@ class MovieInfo:
     declared_frames: int | None
     codec: str
     pixel_format: str
+    warnings: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ def count_pictures(path: Path, offset: int, name: str) -> int:
     """
     import av  # noqa: PLC0415
 
-    av.logging.set_level(None)  # as in tasks.pose.movies.ffmpeg_reader
+    av.logging.set_level(None)  # as in tasks.pose.movies.ffmpeg_container
     options = {"skip_initial_bytes": str(offset), "protocol_whitelist": "file"}
     count = 0
     try:

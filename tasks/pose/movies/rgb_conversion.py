@@ -1,6 +1,7 @@
 """Convert decoded frames to RGB as OpenCV does, and turn them as the container says."""
 
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,58 @@ def error_reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
+@dataclass(frozen=True)
+class PictureGeometry:
+    """How a movie's decoded frames become the pictures that OpenCV gives.
+
+    Attributes:
+        degrees: By how much they are turned, counterclockwise, as the container says once for all
+            of them. Only quarter turns count: OpenCV leaves other angles alone.
+        width: Columns that the stream declares, before anything is decoded.
+        height: Rows that it declares.
+        crops: Whether its codec cuts margins off its pictures (H.264 and its successors).
+    """
+
+    degrees: int = 0
+    width: int = 0
+    height: int = 0
+    crops: bool = False
+
+    @property
+    def quarter_turns(self) -> int:
+        """How many quarter turns, 0 to 3."""
+        turns, rest = divmod(self.degrees, 90)
+        return 0 if rest else turns % 4
+
+    def uncropped_columns(self, frame: Any) -> int:
+        """Count the columns at the left that should have been cut off and are still there.
+
+        FFmpeg cuts there only to where its memory is aligned, and leaves the rest, unless it is
+        told to give up speed. OpenCV does not tell it so, and squeezes the picture into the width
+        that it should have: this is what DeepLabCut is trained on and works on.
+        """
+        more = frame.width - self.width
+        return more if self.crops and frame.height == self.height and 0 < more < _ALIGNMENT else 0
+
+    def keeps_frames(self, frame: Any) -> bool:
+        """Whether the picture is the frame as it is."""
+        return not (self.quarter_turns or self.uncropped_columns(frame))
+
+    def turned_shape(self, frame: Any) -> tuple[int, int]:
+        """Rows and columns of a frame, turned as its picture is."""
+        stored = frame.height, frame.width
+        return stored[::-1] if self.quarter_turns % 2 else stored
+
+
+_ALIGNMENT = 128
+"""Columns that FFmpeg leaves at the most: 64 bytes of a plane with every other one of them."""
+
+
 class RgbConverterPerThread(threading.local):
     """A converter for each thread that calls it: what swscale prepares is for one at a time."""
 
-    def __init__(self, name: str) -> None:
-        self._converter = RgbConverter(name)
+    def __init__(self, name: str, geometry: PictureGeometry) -> None:
+        self._converter = RgbConverter(name, geometry)
 
     def __call__(self, frame: Any) -> Image:
         """Convert a frame with the converter of the calling thread."""
@@ -26,19 +74,19 @@ class RgbConverterPerThread(threading.local):
 
 
 class RgbConverter:
-    """Converts decoded frames to RGB, turned as the container says they are to be shown.
+    """Converts decoded frames to RGB, as OpenCV shows them.
 
     One for a whole movie: what swscale prepares for HDR colors takes a second.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, geometry: PictureGeometry) -> None:
         from av.video.reformatter import VideoReformatter  # noqa: PLC0415
 
-        self._name = name
+        self._name, self._geometry = name, geometry
         self._to_order, self._to_rgb = VideoReformatter(), VideoReformatter()
 
     def __call__(self, frame: Any) -> Image:
-        """Convert a frame to RGB and turn it as the container says.
+        """Convert a frame to RGB, turned as the container says.
 
         Raises:
             BadInput: Its pixel format cannot be converted.
@@ -46,19 +94,24 @@ class RgbConverter:
         import av  # noqa: PLC0415
 
         try:
-            return _rotate_image(self._convert_to_rgb(frame), frame.rotation or 0)
+            image = self._convert_to_rgb(frame)
         except av.FFmpegError as error:
             raise BadInput(
                 f"{self._name}: its pictures ({frame.format.name}) cannot be converted to RGB "
                 f"({error_reason(error)}); convert it to H.264, yuv420p, and send that"
             ) from error
+        turns = self._geometry.quarter_turns
+        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
 
     def _convert_to_rgb(self, frame: Any) -> Image:
         from av.video.reformatter import Interpolation  # noqa: PLC0415
 
-        order = "rgb24" if frame.format.name in _ORDER_INDEPENDENT_FORMATS else "bgr24"
+        more = self._geometry.uncropped_columns(frame)
+        free = frame.format.name in _ORDER_INDEPENDENT_FORMATS and not more
+        order = "rgb24" if free else "bgr24"
         ordered = self._to_order.reformat(
             frame,
+            width=frame.width - more,
             format=order,
             interpolation=Interpolation.BICUBIC,
             threads=1,  # readers convert several frames at a time
@@ -98,20 +151,3 @@ def sdr_options(frame: Any) -> dict[str, int]:
 
 _USUAL_GAMUTS = {1, 4, 5, 6, 7}
 """Color primaries of ordinary displays, in FFmpeg's numbering: these stay as they are."""
-
-
-def _rotate_image(image: Image, degrees: float) -> Image:
-    turns = _count_quarter_turns(degrees)
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
-
-
-def _count_quarter_turns(degrees: float) -> int:
-    """Turns by a quarter, a half or three quarters; OpenCV leaves other angles alone."""
-    turns = round(degrees / 90)
-    return turns if abs(degrees - 90 * turns) <= 1 else 0  # PyAV cuts 89.99… to 89
-
-
-def shown_shape(frame: Any) -> tuple[int, int]:
-    """Rows and columns of a frame's picture, turned as it is to be shown."""
-    stored = frame.height, frame.width
-    return stored[::-1] if _count_quarter_turns(frame.rotation or 0) % 2 else stored

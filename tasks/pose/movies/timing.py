@@ -55,8 +55,12 @@ class Timing:
         frame_rate: Frames per second; the average where they vary.
         constant: Whether every frame is index ÷ frame_rate.
         recording: What the recorder says; None for movies other than .isxb.
-        lost_end: Seconds of those frames after the last one that can't be decoded.
+        lost_end: Seconds of those frames after the last one that can't be decoded, or that were
+            dropped.
         warnings: Which times are estimates, one sentence each.
+        listed_frames: Frames that the file lists, those included that the recorder dropped, as
+            known once it is read to its end; None where only its header tells.
+        dropped: Which of them the recorder dropped, as first and last of each run.
     """
 
     seconds: FloatArray
@@ -65,6 +69,8 @@ class Timing:
     recording: RecordingInfo | None = None
     lost_end: Fraction = Fraction(0)
     warnings: tuple[str, ...] = ()
+    listed_frames: int | None = None
+    dropped: tuple[tuple[int, int], ...] = ()
 
 
 MAX_CLOCK_ROUNDING = Fraction(1, 1000)

@@ -75,10 +75,10 @@ class YuvFrame:
 
     @classmethod
     def from_decoded_frame(cls, frame: VideoFrame) -> Self | None:
-        """A frame's planes; None where it must go through RGB: an odd, turned or deep one."""
+        """A frame's planes; None where it must go through RGB: an odd or deep one."""
         full = _PAINTABLE_FORMATS.get(frame.format.name)
         odd = frame.width % 2 or frame.height % 2
-        if full is None or odd or frame.rotation or frame.colorspace not in _LUMA_WEIGHTS:
+        if full is None or odd or frame.colorspace not in _LUMA_WEIGHTS:
             return None
         return cls(frame, ColorEncoding(frame.colorspace, full or frame.color_range == _FULL_RANGE))
 

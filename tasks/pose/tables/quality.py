@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.pose.settings import QualityThresholds
 from tasks.pose.tables.keypoints import Keypoints
+from tasks.pose.tables.median_filter import find_missing_points, find_partial_windows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,35 @@ class BodyPartQuality(BaseModel):
     median_likelihood: float | None
 
 
+class Gaps(BaseModel):
+    """Counts of a movie's points, each a keypoint in one frame, where some are missing.
+
+    Attributes:
+        points: All points of the movie.
+        missing: Points that were not found; they are missing in the filtered poses, too.
+        partial: Points that are the median of fewer frames than the filter's window has, since
+            their keypoint is missing in others, or the movie begins or ends there.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    points: int
+    missing: int
+    partial: int
+
+    def filter_warnings(self, window_length: int) -> list[str]:
+        """Say what the filter made of them; nothing where it did not run or none is missing."""
+        if not self.missing or window_length <= 1:
+            return []
+        warning = (
+            f"{self.missing} of {self.points} points were not found, and stay missing in the "
+            f"filtered poses; {self.partial} points beside them are medians of those frames in "
+            f"their window of {window_length} in which they were found, where DeepLabCut's filter "
+            "would lose or move them"
+        )
+        return [warning]
+
+
 class Quality(BaseModel):
     """The verdict on a movie.
 
@@ -52,6 +82,7 @@ class Quality(BaseModel):
         reasons: Why it is not a pass, the worst first.
         parts: Figures for each body part.
         worst_frames: Indices of the frames with the lowest mean likelihood, a second apart.
+        gaps: Points that are missing, and what the filter made of those beside them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,6 +91,7 @@ class Quality(BaseModel):
     reasons: tuple[str, ...]
     parts: tuple[BodyPartQuality, ...]
     worst_frames: tuple[int, ...]
+    gaps: Gaps | None = None
 
     @property
     def verdict_summary(self) -> str:
@@ -74,6 +106,7 @@ def assess_poses(
     frame_rate: float,
     lost: int = 0,
     thresholds: QualityThresholds = QualityThresholds(),  # noqa: B008 - frozen
+    window_length: int = 1,
 ) -> Quality:
     """Judge the poses of one movie.
 
@@ -85,6 +118,7 @@ def assess_poses(
         frame_rate: Frames per second, to keep the worst frames apart.
         lost: Frames that the movie declares but that cannot be decoded.
         thresholds: From where on to look, and to fail.
+        window_length: Frames that the poses were filtered over; 0 or 1 where they were not.
 
     Returns:
         The verdict, its reasons, and figures for each body part.
@@ -108,6 +142,17 @@ def assess_poses(
         reasons=tuple(reason for _, reason in findings),
         parts=parts,
         worst_frames=_find_worst_frames(values[:, :, 2], max(1, round(frame_rate))),
+        gaps=_count_gaps(values, window_length),
+    )
+
+
+def _count_gaps(values: NDArray[Any], window_length: int) -> Gaps:
+    """Count the points that are missing and those beside them; `values`: (frames, keypoints, 3)."""
+    missing = [find_missing_points(values[:, index]) for index in range(values.shape[1])]
+    return Gaps(
+        points=sum(map(len, missing)),
+        missing=sum(int(one.sum()) for one in missing),
+        partial=sum(int(find_partial_windows(one, window_length).sum()) for one in missing),
     )
 
 

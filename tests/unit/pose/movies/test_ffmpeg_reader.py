@@ -7,7 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,10 +20,12 @@ import pytest
 from av.stream import Disposition
 
 from tasks.errors import BadInput
-from tasks.pose.movies import ffmpeg_reader
+from tasks.pose.movies import ffmpeg_container, ffmpeg_reader
 from tasks.pose.movies.frame_ledger import lost_frame_warnings
+from tasks.pose.movies.mp4_boxes import read_rotation
 from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
 from tasks.pose.movies.start_times import compute_duration
+from tasks.pose.movies.stored_frames import StoredFrames
 from tasks.pose.movies.timing import Timing, format_frame_ranges, group_into_ranges
 from tests.movie_files import draw_picture, write_movie
 
@@ -75,18 +77,51 @@ def damage(path: Path, share: float, data: bytes) -> None:
     path.write_bytes(whole)
 
 
-def turn(path: Path, degrees: float, mirrored: bool = False) -> None:
-    """Write a rotation into an MP4's track header, as phones do."""
+def turn(
+    path: Path, degrees: float, mirrored: bool = False, box: bytes = b"tkhd", place: int = 40
+) -> None:
+    """Write a rotation into an MP4's track header, as phones do, or its movie header."""
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     flip = -1 if mirrored else 1
     matrix = (cosine * flip, sine * flip, 0, -sine, cosine, 0, 0, 0, 1)
     scale = (65536, 65536, 2**30) * 3
-    data = bytearray(path.read_bytes())
-    start = data.index(b"tkhd") + 44
-    struct.pack_into(
-        ">9i", data, start, *(round(m * s) for m, s in zip(matrix, scale, strict=True))
-    )
-    path.write_bytes(data)
+    numbers = [round(m * s) for m, s in zip(matrix, scale, strict=True)]
+    overwrite(path, box, place + 4, ">9i", *numbers)
+
+
+def mux_again(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Mux a movie again, with the data of each keyframe changed."""
+    whole = path.rename(path.with_name(f"whole{path.suffix}"))
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        video = source.streams.video[0]
+        copy: Any = target.add_stream_from_template(video)
+        for packet in (p for p in source.demux(video) if p.size):
+            new = av.Packet(change(bytes(packet)) if packet.is_keyframe else bytes(packet))
+            new.pts, new.dts, new.time_base = packet.pts, packet.dts, packet.time_base
+            new.duration, new.is_keyframe, new.stream = packet.duration, packet.is_keyframe, copy
+            target.mux(new)
+
+
+def crop(path: Path, codec: str, pixel_format: str, **sides: int) -> None:
+    """Write a movie of 160×64 pixels of which its bitstream has some columns or rows cut off."""
+    options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+    write_movie(path, 6, codec=codec, pixel_format=pixel_format, width=160, options=options)
+    whole = path.rename(path.with_name("whole.mp4"))
+    name = {"libx264": "h264", "libx265": "hevc"}[codec]
+    what = ":".join(f"{side}={size}" for side, size in sides.items())
+    with av.open(str(whole)) as source, av.open(str(path), "w") as target:
+        video = source.streams.video[0]
+        copy: Any = target.add_stream_from_template(video)
+        change = av.BitStreamFilterContext(f"{name}_metadata={what}", video, copy)
+        for packet in (p for p in source.demux(video) if p.size):
+            for changed in change.filter(packet):
+                changed.stream = copy
+                target.mux(changed)
+
+
+def with_unit(data: bytes, unit: bytes) -> bytes:
+    """Put a unit before those of a picture in H.264 or HEVC, as they lie in MP4."""
+    return struct.pack(">I", len(unit)) + unit + data
 
 
 def overwrite(path: Path, name: bytes, place: int, form: str, *values: int) -> None:
@@ -317,6 +352,121 @@ class TestTurnedMovies:
         movie.write_bytes(data)
         assert read(movie)[0][0].shape == (64, 96, 3)
 
+    @pytest.mark.parametrize("mirrored", [False, True])
+    @pytest.mark.parametrize(("degrees", "whole"), [(0, 90), (90, 90), (180, 270), (30, 60)])
+    def test_the_whole_movie_and_its_track_may_both_be_turned(
+        self, movie: Path, degrees: float, whole: float, mirrored: bool
+    ) -> None:
+        turn(write_movie(movie, 2), degrees)
+        turn(movie, whole, mirrored, box=b"mvhd", place=36)
+        theirs = next(opencv_frames(movie))
+        np.testing.assert_array_equal(read(movie)[0][0], theirs[:, :, ::-1])
+
+    @pytest.mark.parametrize("degrees", [90, 180, 270])
+    @pytest.mark.parametrize("turned", [0, 90])
+    @pytest.mark.parametrize(
+        ("codec", "options", "start"),
+        [
+            ("libx264", {"g": "5"}, bytes([6, 47])),
+            ("libx265", {"x265-params": "keyint=5:log-level=none"}, bytes([78, 1, 47])),
+        ],
+    )
+    def test_what_the_bitstream_says_of_some_pictures_turns_none(
+        self,
+        movie: Path,
+        codec: str,
+        options: dict[str, str],
+        start: bytes,
+        turned: float,
+        degrees: int,
+    ) -> None:
+        """As OpenCV has it: FFmpeg tells it with those pictures alone that carry the message."""
+        write_movie(movie, 12, codec=codec, options=options)
+        # Not canceled, not mirrored, 16 bits of angle, then a repetition and an extension flag.
+        angle = round(degrees * 2**16 / 360)
+        message = ((angle << 5) | 0b10100).to_bytes(3, "big")
+        mux_again(movie, lambda data: with_unit(data, start + bytes([3]) + message + b"\x80"))
+        with av.open(str(movie)) as container:
+            assert next(container.decode(video=0)).rotation % 360 == degrees
+        turn(movie, turned)
+        frames = read(movie)[0]
+        assert all(
+            np.array_equal(ours, theirs[:, :, ::-1])
+            for ours, theirs in zip(frames, opencv_frames(movie), strict=True)
+        )
+        assert {frame.shape for frame in frames} == {(96, 64, 3) if turned else (64, 96, 3)}
+        assert (probe_movie(movie).height, probe_movie(movie).width) == frames[0].shape[:2]
+        drawn_on = [planes is not None for planes, _ in open_movie(movie).read_paintable_frames()]
+        assert drawn_on == [not turned] * 12
+
+    def test_photographs_that_say_how_the_camera_was_held_are_not_turned(
+        self, tmp_path: Path
+    ) -> None:
+        path = write_movie(tmp_path / "m.avi", 3, codec="mjpeg", pixel_format="yuvj420p")
+        before = read(path)[0]
+        entry = struct.pack("<HHIHH", 0x112, 3, 1, 6, 0)  # orientation: a quarter turn
+        exif = b"Exif\0\0II*\0\x08\0\0\0\1\0" + entry + bytes(4)
+        part = b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif
+        mux_again(path, lambda data: data[:2] + part + data[2:])
+        np.testing.assert_array_equal(read(path)[0], before)
+
+    @pytest.mark.parametrize("length", [1, 8, 60, 200])
+    def test_a_header_that_breaks_off_turns_nothing(self, tmp_path: Path, length: int) -> None:
+        path = tmp_path / "m.mp4"
+        header = struct.pack(">I4s", 108, b"moov") + struct.pack(">I4s", 100, b"trak")
+        path.write_bytes((header + struct.pack(">I4s", 92, b"tkhd") + bytes(200))[:length])
+        assert read_rotation(path, 0) == 0
+
+
+class TestCroppedInTheBitstream:
+    """FFmpeg cuts columns off at the left only as far as its memory is aligned."""
+
+    @pytest.mark.parametrize("codec", ["libx264", "libx265"])
+    @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p10le"])
+    @pytest.mark.parametrize("left", [2, 8, 16, 34])
+    @pytest.mark.parametrize("degrees", [0, 90])
+    def test_pictures_are_those_of_opencv(
+        self, movie: Path, codec: str, pixel_format: str, left: int, degrees: int
+    ) -> None:
+        crop(movie, codec, pixel_format, crop_left=left)
+        turn(movie, degrees)
+        frames = read(movie)[0]
+        assert frames[0].shape == ((160 - left, 64, 3) if degrees else (64, 160 - left, 3))
+        info = probe_movie(movie)
+        assert (info.height, info.width) == frames[0].shape[:2]
+        assert all(
+            np.array_equal(ours, theirs[:, :, ::-1])
+            for ours, theirs in zip(frames, opencv_frames(movie), strict=True)
+        )
+        (told,) = info.warnings
+        kept = 2 if (left, pixel_format) == (34, "yuv422p10le") else left  # 32 are 64 bytes
+        assert f"where FFmpeg leaves {kept} columns; OpenCV, and so DeepLabCut, squeezes" in told
+        for planes, image in open_movie(movie).read_paintable_frames():
+            assert planes is None
+            assert image().shape == frames[0].shape
+
+    @pytest.mark.parametrize("codec", ["libx264", "libx265"])
+    @pytest.mark.parametrize("sides", [{"crop_top": 6}, {"crop_right": 6, "crop_bottom": 4}])
+    def test_other_sides_are_cut_where_they_should_be(
+        self, movie: Path, codec: str, sides: dict[str, int]
+    ) -> None:
+        crop(movie, codec, "yuv420p", **sides)
+        frames = read(movie)[0]
+        assert probe_movie(movie).warnings == ()
+        assert all(
+            np.array_equal(ours, theirs[:, :, ::-1])
+            for ours, theirs in zip(frames, opencv_frames(movie), strict=True)
+        )
+
+    def test_the_width_that_the_container_claims_does_not_count(self, movie: Path) -> None:
+        crop(movie, "libx264", "yuv420p", crop_left=8)
+        data = bytearray(movie.read_bytes())
+        place = data.index(b"avc1", data.index(b"stsd")) + 28
+        assert struct.unpack_from(">2H", data, place) == (160, 64)
+        struct.pack_into(">H", data, place, 152)
+        movie.write_bytes(data)
+        np.testing.assert_array_equal(read(movie)[0][0], next(opencv_frames(movie))[:, :, ::-1])
+
 
 class TestTimes:
     @pytest.mark.parametrize("rate", [NTSC, Fraction(24000, 1001), 25, 100, Fraction(1998, 100)])
@@ -390,18 +540,17 @@ class TestEditLists:
 class TestClaims:
     """Headers that are wrong: frames are those that there are."""
 
-    @pytest.mark.parametrize(("claimed", "declared"), [(999, 999), (5, 5), (0, None)])
+    @pytest.mark.parametrize("claimed", [999, 5, 0])
     @pytest.mark.parametrize("indexed", [True, False])
-    def test_a_wrong_number_of_frames(
-        self, tmp_path: Path, claimed: int, declared: int | None, indexed: bool
-    ) -> None:
+    def test_a_wrong_number_of_frames(self, tmp_path: Path, claimed: int, indexed: bool) -> None:
+        """The index counts; without one the file broke off, and its header may know of more."""
         path = write_movie(tmp_path / "m.avi", 20, codec="mjpeg", pixel_format="yuvj420p")
         overwrite(path, b"avih", 24, "<I", claimed)
         overwrite(path, b"strh", 40, "<I", claimed)
         if not indexed:
             data = path.read_bytes()
             path.write_bytes(data[: data.index(b"idx1")])
-        assert probe_movie(path).declared_frames == declared
+        assert probe_movie(path).declared_frames == (20 if indexed else max(20, claimed))
         frames, reader = read(path)
         assert order(frames) == list(range(20))
         assert_even(reader.compute_timing(), Fraction(30))
@@ -620,15 +769,16 @@ class TestBrokenMovies:
         shown = SimpleNamespace(is_corrupt=False)
 
         def demux(_stream: Any) -> Iterator[Any]:
-            yield SimpleNamespace(size=9, pts=0, is_discard=False)
+            yield SimpleNamespace(size=9, pts=0, dts=0, is_discard=False, is_corrupt=False)
             raise av.error.OSError(5, "Input/output error")
 
         def decode(packet: Any) -> list[Any]:
             return [] if packet else [shown, shown]  # frames that waited for their order
 
         errors: list[str] = []
-        container, stream = SimpleNamespace(demux=demux), SimpleNamespace(decode=decode)
-        assert list(ffmpeg_reader._decode_frames(container, stream, errors, [])) == [
+        container = SimpleNamespace(demux=demux, format=SimpleNamespace(name="mp4"))
+        stream = SimpleNamespace(decode=decode, container=container)
+        assert list(ffmpeg_reader._decode_frames(container, stream, errors, StoredFrames())) == [
             shown,
             shown,
         ]
@@ -724,7 +874,7 @@ class TestWhatIsNoMovie:
         assert read(movie)[0] == []
 
     def test_frames_larger_than_memory(self, movie: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(ffmpeg_reader, "MAX_PIXELS", 96 * 64 - 1)
+        monkeypatch.setattr(ffmpeg_container, "MAX_PIXELS", 96 * 64 - 1)
         assert "it claims frames of 96×64 pixels" in refusal(write_movie(movie, 2))
 
     def test_colors_that_cannot_be_converted(self, movie: Path) -> None:

@@ -267,3 +267,30 @@ def test_what_counts_as_a_jump_is_the_requests() -> None:
         for length in (0.05, 0.1)
     ]
     assert shares == [1, 0]
+
+
+class TestGaps:
+    @staticmethod
+    def gapped() -> Any:
+        """Two keypoints, of which one is there from frame 10 to frame 19 of 30."""
+        values = still(30, 2)
+        values[:10, 0] = values[20:, 0] = np.nan
+        return values
+
+    def assessed(self, values: Any, window_length: int) -> Quality:
+        table = build_pose_table(values, {"": ("part0", "part1")})
+        return assess_poses(table, 0.6, SIZE, 30, window_length=window_length)
+
+    def test_missing_points_and_those_beside_them_are_counted(self) -> None:
+        gaps = self.assessed(self.gapped(), 5).gaps
+        assert gaps is not None
+        assert gaps.model_dump() == {"points": 60, "missing": 20, "partial": 4}
+        (warning,) = gaps.filter_warnings(5)
+        assert warning.startswith("20 of 60 points were not found, and stay missing")
+        assert "4 points beside them are medians of those frames in their window of 5" in warning
+
+    def test_where_nothing_is_missing_or_filtered_nothing_is_said(self) -> None:
+        for values, window in ((still(30, 2), 5), (self.gapped(), 1), (self.gapped(), 0)):
+            gaps = self.assessed(values, window).gaps
+            assert gaps is not None
+            assert (gaps.partial, gaps.filter_warnings(window)) == (0, [])
