@@ -183,9 +183,9 @@ def _run_request(options: argparse.Namespace) -> int:
 
 
 def _run_flow(options: argparse.Namespace, settings: PoseSettings) -> int:
-    from tasks.processes.fast_imports import loading  # noqa: PLC0415
+    from tasks.processes.fast_imports import pause_garbage_collection  # noqa: PLC0415
 
-    with loading():  # Prefect takes seconds
+    with pause_garbage_collection():  # Prefect takes seconds
         from flows.pose_estimation import pose_estimation  # noqa: PLC0415
         from tasks.command_line import terminal  # noqa: PLC0415
 

@@ -7,50 +7,50 @@ from pathlib import PurePath
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*")
 """Text without controls, line ends, and signs that turn around what follows them."""
 
-LONGEST = 100
+MAX_VALUE_LENGTH = 100
 """Characters of a value that a message quotes."""
 
-_NAMED = 5
+_MAX_LISTED_ITEMS = 5
 """How many of a list's items a message names."""
 
 
-def said(value: object) -> str:
+def format_value(value: object) -> str:
     """A value in a message: short, on one line, and in quotes where there is nothing to see."""
     text = str(value) if isinstance(value, str | PurePath) else repr(value)
-    return _short(text) if text.strip() else quoted(value)
+    return _shorten_text(text) if text.strip() else format_quoted(value)
 
 
-def quoted(value: object) -> str:
+def format_quoted(value: object) -> str:
     """A value in a message that complains of its type: text stands in quotes."""
-    return _short(repr(value))
+    return _shorten_text(repr(value))
 
 
-def _short(text: str) -> str:
+def _shorten_text(text: str) -> str:
     shown = text if text.isprintable() else ascii(text)
-    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}…"
+    return shown if len(shown) <= MAX_VALUE_LENGTH else f"{shown[:MAX_VALUE_LENGTH]}…"
 
 
-def reason_of(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """What a library's error says: on one line, and not at length."""
     return " ".join(str(error).split())[:400]
 
 
-def listed(items: Iterable[object]) -> str:
+def format_list(items: Iterable[object]) -> str:
     """The first few items of a list, and how many more there are."""
-    texts = [said(str(item)) for item in items]
-    more = [f"and {len(texts) - _NAMED} more"] if len(texts) > _NAMED else []
-    return ", ".join(texts[:_NAMED] + more)
+    texts = [format_value(str(item)) for item in items]
+    more = [f"and {len(texts) - _MAX_LISTED_ITEMS} more"] if len(texts) > _MAX_LISTED_ITEMS else []
+    return ", ".join(texts[:_MAX_LISTED_ITEMS] + more)
 
 
-def escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """A stranger's text as text in a Markdown page: no lines, links, pictures or HTML of theirs."""
     one_line = " ".join(text.split())
-    return "".join(f"\\{sign}" if sign in _MARKDOWN else sign for sign in one_line)
+    return "".join(f"\\{sign}" if sign in _MARKDOWN_SIGNS else sign for sign in one_line)
 
 
-_MARKDOWN = set("\\`*_{}[]()<>#+!|~&")
+_MARKDOWN_SIGNS = set("\\`*_{}[]()<>#+!|~&")
 
 
-def as_code(text: str) -> str:
+def as_markdown_code(text: str) -> str:
     """A location in a Markdown page, to be copied as it stands."""
-    return escaped(text) if "`" in text else f"`{text}`"
+    return escape_markdown(text) if "`" in text else f"`{text}`"

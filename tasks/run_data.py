@@ -8,7 +8,7 @@ from tasks.pose.estimate import Estimate
 from tasks.pose.finishing import LabeledMovieResult
 from tasks.pose.model.description import Model
 from tasks.pose.movies.reader import MovieInfo
-from tasks.pose.network.interface import Loaded
+from tasks.pose.network.interface import LoadedModel
 from tasks.pose.results.run_record import InputObject, MovieRecord, OutputFile, RequestRecord
 from tasks.pose.tables.quality import Quality
 from tasks.processes.watchdog import Patience
@@ -198,5 +198,5 @@ class RunDetails:
     request: ResolvedRequest
     model: FetchedInput
     ready: ReadyModel
-    loaded: Loaded | None
+    loaded: LoadedModel | None
     started: datetime

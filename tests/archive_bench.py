@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tasks.errors import BadInput
-from tasks.pose.model.archive import open_model
+from tasks.pose.model.archive import unpack_model
 from tasks.pose.model.description import Model
 from tests.model_zips import Files, write_zip
 
@@ -29,7 +29,7 @@ class ArchiveSandbox:
     def open_again(self) -> Model:
         before = self._read_outside_files()
         try:
-            return open_model(self.archive, "m.zip", self.project)
+            return unpack_model(self.archive, "m.zip", self.project)
         finally:
             assert self._read_outside_files() == before
 

@@ -31,7 +31,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter
 
 from deployments import definitions, deploy
-from tasks.pose.network.device_locks import SLOTS
+from tasks.pose.network.device_locks import SLOTS_VARIABLE
 from tests.full_server import quick_prefect_server
 from tests.integration.lab import connect_as_client
 from tests.movie_files import cut_movie
@@ -115,7 +115,7 @@ class SoakLab:
         self.deployment = self.prefect.read_deployment_by_name("pose-estimation/pose-estimation").id
         own = {
             "TMPDIR": str(self.scratch),
-            SLOTS: str(self.slots),
+            SLOTS_VARIABLE: str(self.slots),
             "DLCFLOW_CHECKPOINT_SECONDS": "1",
         }
         worker = [sys.executable, "-m", "deployments.worker", "--runs", "4"]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.pose.model.tensorflow_config import is_installed
+from tasks.pose.model.tensorflow_config import is_tensorflow_installed
 
 needs_tensorflow = pytest.mark.skipif(
-    not is_installed(),
+    not is_tensorflow_installed(),
     reason="TensorFlow is not in this environment; `make test-tensorflow` has it",
 )
 

@@ -9,7 +9,7 @@ from unittest.mock import patch
 import pandas as pd
 
 from tasks.errors import PoseWarning
-from tasks.pose.network.pytorch.model_loader import _no_downloads
+from tasks.pose.network.pytorch.model_loader import _prevent_downloads
 from tasks.pose.tables.tracking import BatchPredictions, TrackingSettings, build_track_table
 
 
@@ -35,7 +35,10 @@ def record_detector_lookups(kind: str) -> list[str]:
 
     known = {"ssdlite": {"type": "SSDLite", "pretrained_from_imagenet": True}}
     config = known.get(kind, {"type": "FasterRCNN", "variant": kind})
-    with patch("torchvision.models._api.load_state_dict_from_url", record_lookup), _no_downloads():
+    with (
+        patch("torchvision.models._api.load_state_dict_from_url", record_lookup),
+        _prevent_downloads(),
+    ):
         DETECTORS.build(config)
     return asked
 

@@ -60,6 +60,6 @@ def report_inspection(text: str, *, as_object: bool) -> tuple[int, str, list[str
         inspection = Inspection(format_location(text), None, (str(error),))
         status = REFUSED if isinstance(error, BadInput) else UNKNOWN
         return status, as_json(inspection) if as_object else "", list(inspection.problems)
-    status = USABLE if inspection.usable else REFUSED
+    status = USABLE if inspection.is_usable else REFUSED
     shown = as_json(inspection) if as_object else as_text(inspection)
     return status, shown, list(inspection.problems)

@@ -7,7 +7,7 @@ from prefect.client.orchestration import get_client
 from prefect.events import Event, Resource
 
 from tasks.inbox.request_file import REQUEST_FILE
-from tasks.messages import reason_of
+from tasks.messages import format_error
 from tasks.pose.movies.reader import MOVIE_SUFFIXES
 from tasks.storage.location import Location
 
@@ -46,9 +46,9 @@ def emit_arrival_events(inboxes: Iterable[Location], arrived: Sequence[Location]
     except HTTPStatusError as error:
         status = error.response.status_code
         kind = ConnectionError if status >= 500 or status in TRANSIENT_STATUSES else ValueError  # noqa: PLR2004
-        raise kind(f"the Prefect server: {reason_of(error)}") from error
+        raise kind(f"the Prefect server: {format_error(error)}") from error
     except (HTTPError, OSError, RuntimeError) as error:
-        raise ConnectionError(f"the Prefect server: {reason_of(error)}") from error
+        raise ConnectionError(f"the Prefect server: {format_error(error)}") from error
     return len(events)
 
 

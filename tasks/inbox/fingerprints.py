@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tasks.messages import said
+from tasks.messages import format_value
 from tasks.pose.results.run_record import ResultStatus
 from tasks.pose.settings import PoseSettings
 from tasks.storage.store import ObjectInfo
@@ -103,6 +103,6 @@ def _describe_problem(record: dict[str, Any]) -> str:
         return ""
     failed = [movie for movie in record["movies"] if movie["status"] == ResultStatus.FAILED]
     if not failed:
-        return f"its run ended {said(record['status'])}"
+        return f"its run ended {format_value(record['status'])}"
     count = f"{len(failed)} of {len(record['movies'])} movies failed"
-    return f"{count}: {said(failed[0]['name'])}: {failed[0]['error']}"
+    return f"{count}: {format_value(failed[0]['name'])}: {failed[0]['error']}"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from prefect.utilities.urls import url_for
 
 from tasks.inbox.batches import MovieGroup, Standing, summarize_groups
-from tasks.messages import escaped
+from tasks.messages import escape_markdown
 from tasks.stages.artifacts import artifact_key, show_artifact
 from tasks.stages.stage import stage
 from tasks.storage.location import Location
@@ -38,7 +38,7 @@ def show_page(inbox: Location, found: Sequence[MovieGroup]) -> tuple[str, str]:
 
 def render_inbox_page(inbox: Location, found: Sequence[MovieGroup]) -> str:
     """Render the page: what needs somebody first, and the newest of each kind first."""
-    lines = [f"# {escaped(str(inbox))}", "", f"{summarize_groups(found)}.", ""]
+    lines = [f"# {escape_markdown(str(inbox))}", "", f"{summarize_groups(found)}.", ""]
     if not found:
         lines += ["Nothing lies in this inbox that could be analysed.", ""]
     for standing in _SECTION_ORDER:
@@ -52,7 +52,7 @@ def _render_section(standing: Standing, found: Sequence[MovieGroup]) -> Iterable
         return ()
     newest = sorted(found, key=_latest_change, reverse=True)
     rows = [
-        f"| {_format_group_name(b)} | {len(b.movies)} | {escaped(b.reason)} |"
+        f"| {_format_group_name(b)} | {len(b.movies)} | {escape_markdown(b.reason)} |"
         for b in newest[:MAX_SECTION_ROWS]
     ]
     more = (
@@ -72,4 +72,4 @@ def _latest_change(batch: MovieGroup) -> datetime:
 def _format_group_name(batch: MovieGroup) -> str:
     """A batch' name, linked to its run where both are known."""
     url = batch.run and url_for("flow-run", batch.run)
-    return f"[{escaped(batch.name)}]({url})" if url else escaped(batch.name)
+    return f"[{escape_markdown(batch.name)}]({url})" if url else escape_markdown(batch.name)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadInput
 from tasks.pose.settings import PoseSettings
-from tasks.pose.untrusted.yaml_loader import decode, load_mapping
+from tasks.pose.untrusted.yaml_loader import decode_text, load_mapping
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 
@@ -53,7 +53,7 @@ def parse_request(data: bytes, where: Location) -> FolderRequest:
     Raises:
         BadInput: It is no YAML, or says something that no request has.
     """
-    text = decode(data)[0]
+    text = decode_text(data)[0]
     values = load_mapping(text, str(where)) if text.strip() else {}
     known = FolderRequest.model_fields
     given = {k: v for k, v in values.items() if v is not None or k not in known}

@@ -24,7 +24,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from tasks.errors import BadInput, Retriable
 from tasks.inbox.batches import MovieGroup, Standing, summarize_groups
 from tasks.inbox.standing import FINAL_STATE_TYPES, InboxRun, apply_known_run
-from tasks.messages import reason_of
+from tasks.messages import format_error
 from tasks.recovery.lost_runs import MAX_CRASH_AGE, state_age
 from tasks.stages.run_names import format_request_name
 from tasks.stages.stage import STORE_RETRIES, stage
@@ -58,7 +58,7 @@ def _connect_to_server() -> Iterator["SyncPrefectClient"]:
         with get_client(sync_client=True) as client:
             yield client
     except HTTPError as error:
-        raise Retriable(f"the Prefect server: {reason_of(error)}") from error
+        raise Retriable(f"the Prefect server: {format_error(error)}") from error
 
 
 def _runs_by_key(
@@ -147,7 +147,9 @@ def _start_if_due(client: "SyncPrefectClient", deployment: UUID, batch: MovieGro
     except PrefectHTTPStatusError as error:
         if error.response.status_code != REFUSED_STATUS:
             raise
-        return batch.with_standing(Standing.REFUSED, f"the server refuses it: {reason_of(error)}")
+        return batch.with_standing(
+            Standing.REFUSED, f"the server refuses it: {format_error(error)}"
+        )
     return replace(batch.with_standing(Standing.STARTED, f"now: {batch.reason}"), run=str(run.id))
 
 

@@ -9,7 +9,7 @@ from prefect.settings import PREFECT_UI_URL
 
 import tasks
 from tasks.errors import BadInput, MoviesFailed, Retriable
-from tasks.messages import listed
+from tasks.messages import format_list
 from tasks.pose.movies.frame_ledger import (
     create_ledger,
     decode_warnings,
@@ -17,7 +17,7 @@ from tasks.pose.movies.frame_ledger import (
     lost_frame_warnings,
 )
 from tasks.pose.movies.start_times import compute_starts
-from tasks.pose.network.interface import Loaded
+from tasks.pose.network.interface import LoadedModel
 from tasks.pose.network.precision_check import Arithmetic
 from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.results.run_record import (
@@ -252,7 +252,7 @@ def build_run_record(
     )
 
 
-def _to_estimator_record(loaded: Loaded) -> EstimatorRecord:
+def _to_estimator_record(loaded: LoadedModel) -> EstimatorRecord:
     return EstimatorRecord(scorer=loaded.scorer, device=loaded.device, path=loaded.path)
 
 
@@ -267,7 +267,8 @@ def _order_warnings(movies: Sequence[MovieRecord]) -> list[str]:
     if not failed or not after:
         return []
     return [
-        f"{listed(failed)} failed; frame numbers and times of the movies after it do not count it"
+        (f"{format_list(failed)} failed; frame numbers and times of the movies after it do not "
+        "count it")
     ]
 
 
@@ -278,7 +279,8 @@ def _leftover_warnings(movies: Sequence[MovieRecord], earlier: RunRecord | None)
     if not left:
         return []
     return [
-        f"results of an earlier run lie beside these, and are not in this record: {listed(left)}"
+        ("results of an earlier run lie beside these, and are not in this record: "
+        f"{format_list(left)}")
     ]
 
 

@@ -24,17 +24,22 @@ from tasks.errors import BadInput, PoseWarning, StageFailed
 from tasks.pose.movies.reader import Image, LazyImage, open_movie
 from tasks.pose.movies.timing import Timing
 from tasks.pose.network import device_locks
-from tasks.pose.network.batch_feed import feeding
-from tasks.pose.network.batch_lanes import in_lanes
-from tasks.pose.network.checkpoint_files import Checkpoints, Found, Past, read_past
-from tasks.pose.network.interface import Loaded, Network
-from tasks.pose.network.loader import is_torch, load_network
-from tasks.pose.network.precision_check import FULL, Arithmetic
+from tasks.pose.network.batch_feed import feed_batches
+from tasks.pose.network.batch_lanes import predict_in_lanes
+from tasks.pose.network.checkpoint_files import (
+    BatchPrediction,
+    CheckpointWriter,
+    PartialPredictions,
+    read_checkpoints,
+)
+from tasks.pose.network.interface import LoadedModel, Network
+from tasks.pose.network.loader import is_torch_project, load_network
+from tasks.pose.network.precision_check import FULL_PRECISION, Arithmetic
 from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.tables.pose_table import write_poses
-from tasks.processes.bottleneck import QUEUED, Pace, Waits
-from tasks.processes.environment import usable_cpus
+from tasks.processes.bottleneck import QUEUED_PROGRESS, EstimationProgress, WaitTimer
+from tasks.processes.environment import count_usable_cpus
 
 _MAX_CONVERTERS = 4
 """Threads that make pictures RGB; a decoder with its four threads gives no more."""
@@ -59,15 +64,15 @@ class Estimate:
     frames: int
     timing: Timing
     decode_errors: tuple[str, ...]
-    loaded: Loaded
+    loaded: LoadedModel
     batch_size: int
     seconds: float
-    arithmetic: Arithmetic = FULL
+    arithmetic: Arithmetic = FULL_PRECISION
     warnings: tuple[str, ...] = ()
     resumed: int = 0
 
 
-def preload_model(project: Path, device: str | None = None) -> Loaded:
+def preload_model(project: Path, device: str | None = None) -> LoadedModel:
     """Load the project's model into this process, where later calls find it.
 
     Args:
@@ -92,7 +97,7 @@ def estimate_movie(
     checkpoints: Path | None = None,
     precision: Precision = Precision.STANDARD,
     *,
-    progress: Callable[[Pace], None],
+    progress: Callable[[EstimationProgress], None],
 ) -> Estimate:
     """Estimate the pose in every decodable frame and write DeepLabCut's H5.
 
@@ -121,18 +126,21 @@ def estimate_movie(
         StageFailed: A decoded frame has no pose.
     """
     kind = _device_kind(project, device, precision)
-    reader, past = open_movie(movie), read_past(checkpoints, kind) if checkpoints else Past()
+    reader, past = (
+        open_movie(movie),
+        read_checkpoints(checkpoints, kind) if checkpoints else PartialPredictions(),
+    )
     shots = _apply_crop(_skip_known_frames(reader.read_lazy_images(), past, progress), crop)
     first = next(shots, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
     with _acquire_network(project, device, progress) as network:
         started = time.monotonic()
-        fitting = network.batch_size(first(), precision)
-        kept = Checkpoints(checkpoints, past.batch_size or fitting, kind, past.frames)
+        fitting = network.begin_movie(first(), precision)
+        kept = CheckpointWriter(checkpoints, past.batch_size or fitting, kind, past.frames)
         found = _predict_batches(network, chain([first], shots), kept, progress)
         seconds = time.monotonic() - started
-    progress(Pace(reader.frame_count, "", combines=True))
+    progress(EstimationProgress(reader.frame_count, "", combines=True))
     found = [*past.found, *found]
     done = sum(size for size, _ in found)
     if done != reader.frame_count:
@@ -163,11 +171,13 @@ def _device_kind(project: Path, device: str | None, precision: Precision) -> str
 
 @contextmanager
 def _acquire_network(
-    project: Path, device: str | None, progress: Callable[[Pace], None]
+    project: Path, device: str | None, progress: Callable[[EstimationProgress], None]
 ) -> Iterator[Network]:
     """The model on a device that nobody else uses while the block runs."""
-    free = device_locks.slot(
-        _list_devices(project, device), _find_loaded_device(project), lambda: progress(QUEUED)
+    free = device_locks.lease_device(
+        _list_devices(project, device),
+        _find_loaded_device(project),
+        lambda: progress(QUEUED_PROGRESS),
     )
     with free as held:
         yield _get_or_load_network(project, held.name)
@@ -176,24 +186,24 @@ def _acquire_network(
 def _predict_batches(
     network: Network,
     shots: Iterator[LazyImage],
-    kept: Checkpoints,
-    progress: Callable[[Pace], None],
-) -> list[Found]:
+    kept: CheckpointWriter,
+    progress: Callable[[EstimationProgress], None],
+) -> list[BatchPrediction]:
     """What the network finds in each batch, with the number of its frames; it is kept, too.
 
     Where an earlier try has found something, the first batch is known, and left out.
     """
-    found: list[Found] = []
-    known, waits, lanes = kept.frames, Waits(), network.lanes
+    found: list[BatchPrediction] = []
+    known, waits, lanes = kept.frames, WaitTimer(), network.lanes
     done = max(0, known - kept.batch_size)
-    with feeding(shots, kept.batch_size, lanes.buffer, converter_thread_count()) as batches:
-        predicted = in_lanes(network.predict, waits.over(batches), lanes)
+    with feed_batches(shots, kept.batch_size, lanes.buffer, converter_thread_count()) as batches:
+        predicted = predict_in_lanes(network.predict, waits.measure_waits(batches), lanes)
         for index, (count, prediction) in enumerate(predicted):
             if index or not known:
-                kept.add((count, prediction))
+                kept.add_batch((count, prediction))
                 found.append((count, prediction))
             done += count
-            progress(Pace(done, waits.bound))
+            progress(EstimationProgress(done, waits.bottleneck))
     if kept.frames:
         kept.write()  # following the animals of a long movie takes long, too
     return found
@@ -203,14 +213,14 @@ def _build_table(network: Network, predictions: list[Any]) -> tuple[pd.DataFrame
     """The table of a movie's poses, and the sentences that it was made with."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PoseWarning)
-        table = network.table(predictions)
+        table = network.build_table(predictions)
     told = [w.message for w in caught if isinstance(w.message, PoseWarning)]
     return table, tuple(map(str, told))
 
 
 def converter_thread_count() -> int:
     """How many pictures are converted at a time: a processor in four has that to do."""
-    return min(_MAX_CONVERTERS, max(1, usable_cpus() // _MAX_CONVERTERS))
+    return min(_MAX_CONVERTERS, max(1, count_usable_cpus() // _MAX_CONVERTERS))
 
 
 # --- frames ----------------------------------------------------------------------------------
@@ -241,7 +251,9 @@ def compute_crop_edges(crop: Crop, width: int, height: int) -> tuple[int, int, i
 
 
 def _skip_known_frames(
-    shots: Iterable[LazyImage], past: Past, progress: Callable[[Pace], None]
+    shots: Iterable[LazyImage],
+    past: PartialPredictions,
+    progress: Callable[[EstimationProgress], None],
 ) -> Iterator[LazyImage]:
     """A movie's frames, without those whose poses are known.
 
@@ -252,7 +264,7 @@ def _skip_known_frames(
         if index < past.batch_size or index >= past.frames:
             yield shot
         elif index % _FRAMES_PER_PROGRESS == 0:
-            progress(Pace(past.frames, "decoding"))
+            progress(EstimationProgress(past.frames, "decoding"))
 
 
 _FRAMES_PER_PROGRESS = 50
@@ -277,7 +289,9 @@ _loaded_networks: dict[tuple[Path, str], Network] = {}
 
 def get_network(project: Path, device: str | None) -> Network:
     """A project's model on a device, loaded where it is not there yet."""
-    return _get_or_load_network(project, device_locks.idle(_list_devices(project, device)).name)
+    return _get_or_load_network(
+        project, device_locks.find_idle_device(_list_devices(project, device)).name
+    )
 
 
 def _get_or_load_network(project: Path, device: str) -> Network:
@@ -294,4 +308,4 @@ def _find_loaded_device(project: Path) -> str | None:
 
 
 def _list_devices(project: Path, wanted: str | None) -> list[device_locks.Device]:
-    return device_locks.devices(wanted, only_first=not is_torch(project))
+    return device_locks.find_devices(wanted, only_first=not is_torch_project(project))

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-MOSTLY = 0.5
+BOTTLENECK_SHARE = 0.5
 """Share of the time that makes a wait the bound of the work."""
 
 
 @dataclass(frozen=True)
-class Pace:
+class EstimationProgress:
     """How far an estimation is.
 
     Attributes:
@@ -27,18 +27,18 @@ class Pace:
     combines: bool = False
 
 
-QUEUED = Pace(0, "a free GPU")
+QUEUED_PROGRESS = EstimationProgress(0, "a free GPU")
 """Before the first frame, while other runs use all of the machine's GPUs."""
 
 
-class Waits:
+class WaitTimer:
     """Measures how long a loop waits for what it works on."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
         self._waited = 0.0
 
-    def over(self, items: Iterable[T]) -> Iterator[T]:
+    def measure_waits(self, items: Iterable[T]) -> Iterator[T]:
         """The same items; the time until each is there counts as waiting."""
         iterator = iter(items)
         while True:
@@ -52,7 +52,7 @@ class Waits:
             yield item
 
     @property
-    def bound(self) -> str:
+    def bottleneck(self) -> str:
         """What bounds the loop so far."""
         elapsed = time.monotonic() - self._started
-        return "decoding" if self._waited > MOSTLY * elapsed else "the network"
+        return "decoding" if self._waited > BOTTLENECK_SHARE * elapsed else "the network"

@@ -20,15 +20,15 @@ from tempfile import gettempdir
 from typing import Any
 
 from tasks.errors import PoseError
-from tasks.processes.fast_imports import loading
-from tasks.processes.full_disk import full_disk
+from tasks.processes.fast_imports import pause_garbage_collection
+from tasks.processes.full_disk import describe_full_disk
 
-PROGRESS_INTERVAL = 0.2
+PROGRESS_INTERVAL_S = 0.2
 """Seconds between two progress messages from a child."""
 
 
 @dataclass(frozen=True)
-class Call:
+class FunctionCall:
     """One function call, sent to a child by name."""
 
     module: str
@@ -39,7 +39,7 @@ class Call:
 # --- in the child ----------------------------------------------------------------------------
 
 
-class _Progress:
+class _ProgressSender:
     """Sends what it is called with, a few times a second; of what comes in between, the last.
 
     The last one always arrives, within the interval: how long the parent waits depends on it.
@@ -56,20 +56,20 @@ class _Progress:
         with self._lock:
             self._held = [value]
             if self._timer is None:
-                self._send()
+                self._send_held()
 
-    def _send(self) -> None:
+    def _send_held(self) -> None:
         """Send what is held, and nothing more for a while."""
         self._timer = None
         if self._held and not self._ended:
             self._connection.send(("progress", self._held.pop()))
-            self._timer = threading.Timer(PROGRESS_INTERVAL, self._later)
+            self._timer = threading.Timer(PROGRESS_INTERVAL_S, self._send_on_timer)
             self._timer.daemon = True
             self._timer.start()
 
-    def _later(self) -> None:
+    def _send_on_timer(self) -> None:
         with self._lock, suppress(OSError):  # a parent that is gone wants nothing more
-            self._send()
+            self._send_held()
 
     def end(self) -> None:
         """Send no more: what comes next on the pipe is the result."""
@@ -77,24 +77,24 @@ class _Progress:
             self._ended = True
 
 
-def _resolve(call: Call) -> Callable[..., Any]:
+def _resolve_function(call: FunctionCall) -> Callable[..., Any]:
     function: Any = importlib.import_module(call.module)
     for part in call.function.split("."):
         function = getattr(function, part)
     return function  # type: ignore[no-any-return]
 
 
-def _run(call: Call, connection: "Connection[Any, Any]") -> tuple[str, Any]:
-    progress = _Progress(connection)
+def _run_call(call: FunctionCall, connection: "Connection[Any, Any]") -> tuple[str, Any]:
+    progress = _ProgressSender(connection)
     try:
-        function = _resolve(call)
+        function = _resolve_function(call)
         wants_progress = "progress" in inspect.signature(function).parameters
         extra = {"progress": progress} if wants_progress else {}
         return "result", function(*call.args, **extra)
     except PoseError as error:
         return "error", error
     except Exception as error:  # noqa: BLE001 - the edge of a stage: all that it raises is told
-        told = full_disk(error, Path(os.environ.get("TMPDIR") or gettempdir()))
+        told = describe_full_disk(error, Path(os.environ.get("TMPDIR") or gettempdir()))
         with suppress(OSError):  # the log lies on the same disk
             traceback.print_exc()
         return "failure", told or f"{type(error).__name__}: {error}"
@@ -112,20 +112,20 @@ def _end_with_parent(parent: int, fd: int) -> None:
         return
     os.close(fd)  # the pipe to the parent is the child's alone
     while os.getppid() == child:
-        if _parent_of(child) != parent:
+        if _read_parent_id(child) != parent:
             os.killpg(child, signal.SIGKILL)
         time.sleep(1)
     os._exit(0)
 
 
-def _parent_of(pid: int) -> int:
+def _read_parent_id(pid: int) -> int:
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     return int(stat.rpartition(")")[2].split()[1])
 
 
-def _serve(fd: int, parent: int, preload: Sequence[str]) -> None:
+def _serve_calls(fd: int, parent: int, preload: Sequence[str]) -> None:
     _end_with_parent(parent, fd)
-    with loading():
+    with pause_garbage_collection():
         for module in preload:
             importlib.import_module(module)
     connection: Connection[Any, Any] = Connection(fd)
@@ -134,16 +134,16 @@ def _serve(fd: int, parent: int, preload: Sequence[str]) -> None:
             call = connection.recv()
         except EOFError:
             return
-        answer = _run(call, connection)
+        answer = _run_call(call, connection)
         try:
             connection.send(answer)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             connection.send(("failure", f"its result cannot be sent back: {error}"))
         del call, answer
-        _give_back()
+        _release_memory()
 
 
-def _give_back() -> None:
+def _release_memory() -> None:
     """Give memory that is free back to the system: what a long movie took, the next need not.
 
     While a stage runs it is kept (see `SMALL_HEAP`).
@@ -154,4 +154,4 @@ def _give_back() -> None:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    _serve_calls(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

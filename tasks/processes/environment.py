@@ -4,7 +4,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-SMALL_HEAP = {
+SMALL_HEAP_ENVIRONMENT = {
     # With glibc's defaults a CPU run keeps growing, some MB for each frame: each thread's arena
     # is left full of holes. One arena for all threads stays flat, and, unlike giving every buffer
     # back to the system at once, costs no page faults: 30 frames/s against 15 (measured).
@@ -13,7 +13,7 @@ SMALL_HEAP = {
     "MALLOC_TRIM_THRESHOLD_": "1000000000",
 }
 
-OFFLINE = {
+OFFLINE_ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "NO_ALBUMENTATIONS_UPDATE": "1",
@@ -22,7 +22,7 @@ OFFLINE = {
 """No library may look anything up: a worker may have no network but the object store."""
 
 
-def usable_cpus() -> int:
+def count_usable_cpus() -> int:
     """How many processors this process may really use: its affinity, and its container's quota."""
     cpus = len(os.sched_getaffinity(0))
     with suppress(OSError, ValueError):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def loading() -> Iterator[None]:
+def pause_garbage_collection() -> Iterator[None]:
     """Import in the block; what is there at its end is never looked through again.
 
     Python looks for cycles again and again while modules are imported, and what they hold stays.

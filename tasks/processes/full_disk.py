@@ -9,19 +9,21 @@ from pathlib import Path
 
 from tasks.errors import Retriable
 
-REMEDY = "make room there, or let TMPDIR name a folder on a larger disk where workers start"
+FULL_DISK_REMEDY = (
+    "make room there, or let TMPDIR name a folder on a larger disk where workers start"
+)
 
-NOTHING = 1 << 20
+NO_FREE_BYTES = 1 << 20
 """Bytes free that are as good as none: what did not fit was a larger piece."""
 
-LITTLE = 64 << 20
+FEW_FREE_BYTES = 64 << 20
 """Bytes free that are too few for what a stage writes."""
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
-def told_if_full(folder: Path) -> Iterator[None]:
+def explain_full_disk(folder: Path) -> Iterator[None]:
     """Say in clear words where what fails in the block fails for want of room in a folder.
 
     Raises:
@@ -30,12 +32,12 @@ def told_if_full(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if told := full_disk(error, folder):
+        if told := describe_full_disk(error, folder):
             raise told from error
         raise
 
 
-def full_disk(error: BaseException, folder: Path) -> Retriable | None:
+def describe_full_disk(error: BaseException, folder: Path) -> Retriable | None:
     """What to tell of an error that came of a full disk.
 
     Args:
@@ -45,26 +47,26 @@ def full_disk(error: BaseException, folder: Path) -> Retriable | None:
     Returns:
         The error in a sentence, or None where there is room enough.
     """
-    numbers = {getattr(each, "errno", None) for each in _chain(error)}
-    free = _free(folder)
-    if not _FULL & numbers and not (free < NOTHING and _is_of_files(error)):
+    numbers = {getattr(each, "errno", None) for each in _error_chain(error)}
+    free = _free_bytes(folder)
+    if not _FULL_DISK_ERRORS & numbers and not (free < NO_FREE_BYTES and _is_file_error(error)):
         return None
     what = "this user's share of the disk" if errno.EDQUOT in numbers else "the disk"
     said = str(getattr(error, "strerror", None) or "")
-    more = f" ({said})" if said not in {"", *map(os.strerror, _FULL)} else ""
+    more = f" ({said})" if said not in {"", *map(os.strerror, _FULL_DISK_ERRORS)} else ""
     return Retriable(
         f"{what} of the scratch folder {folder} is full, {free:,} bytes are free now{more}; "
-        f"{REMEDY}"
+        f"{FULL_DISK_REMEDY}"
     )
 
 
-def _free(folder: Path) -> int:
+def _free_bytes(folder: Path) -> int:
     """Bytes; where the folder is gone, those of the disk that it was on."""
     there = next(each for each in (folder, *folder.parents) if each.exists())
     return shutil.disk_usage(there).free
 
 
-def full_somewhere(error: OSError, scratch: Path) -> Retriable | None:
+def describe_any_full_disk(error: OSError, scratch: Path) -> Retriable | None:
     """What to tell of an error that came of a full disk, perhaps not of the scratch folder's.
 
     Args:
@@ -77,21 +79,21 @@ def full_somewhere(error: OSError, scratch: Path) -> Retriable | None:
     name = error.filename
     named = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None
     if named and not named.is_relative_to(scratch):
-        if error.errno not in _FULL:
+        if error.errno not in _FULL_DISK_ERRORS:
             return None
         said = os.strerror(error.errno)
         return Retriable(f"{named} could not be written: {said}; make room on that disk")
-    if named or error.errno not in _FULL or _free(scratch) < LITTLE:
-        return full_disk(error, scratch)
+    if named or error.errno not in _FULL_DISK_ERRORS or _free_bytes(scratch) < FEW_FREE_BYTES:
+        return describe_full_disk(error, scratch)
     return None
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _error_chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _is_of_files(error: BaseException) -> bool:
+def _is_file_error(error: BaseException) -> bool:
     """Whether it is of a kind that comes of files; a wrong argument is wrong on a full disk too."""
-    return any(isinstance(each, (OSError, RuntimeError)) for each in _chain(error))
+    return any(isinstance(each, (OSError, RuntimeError)) for each in _error_chain(error))

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_POLL = 0.5
+_POLL_INTERVAL_S = 0.5
 """Seconds between two looks at whether anybody still wants more."""
 
-_END = object()
+_END_OF_ITEMS = object()
 
 
 class _Failure:
@@ -23,7 +23,7 @@ class _Failure:
 
 
 @contextmanager
-def threads(
+def thread_pool(
     count: int, name: str, begin: Callable[[], object] | None = None
 ) -> Iterator[ThreadPoolExecutor]:
     """Threads that share work; at the end, also of a failure, none of them is at work any more.
@@ -41,7 +41,7 @@ def threads(
 
 
 @contextmanager
-def ahead(items: Iterator[T], count: int, name: str) -> Iterator[Iterator[T]]:
+def prefetch_items(items: Iterator[T], count: int, name: str) -> Iterator[Iterator[T]]:
     """Go through an iterator in a thread.
 
     Args:
@@ -56,33 +56,33 @@ def ahead(items: Iterator[T], count: int, name: str) -> Iterator[Iterator[T]]:
     waiting: queue.Queue[object] = queue.Queue(count)
     stopped = threading.Event()
 
-    def put(item: object) -> None:
+    def put_item(item: object) -> None:
         while not stopped.is_set():
             with suppress(queue.Full):
-                waiting.put(item, timeout=_POLL)
+                waiting.put(item, timeout=_POLL_INTERVAL_S)
                 return
 
-    def work() -> None:
+    def fill_queue() -> None:
         try:
             for item in items:
-                put(item)
+                put_item(item)
                 if stopped.is_set():
                     return
-            put(_END)
+            put_item(_END_OF_ITEMS)
         except BaseException as error:  # noqa: BLE001 - raised again where the items are used
-            put(_Failure(error))
+            put_item(_Failure(error))
 
-    thread = threading.Thread(target=work, name=name)
+    thread = threading.Thread(target=fill_queue, name=name)
     thread.start()
     try:
-        yield _taken(waiting)
+        yield _take_items(waiting)
     finally:
         stopped.set()
         thread.join()
 
 
-def _taken(waiting: "queue.Queue[object]") -> Iterator[T]:
-    while (item := waiting.get()) is not _END:
+def _take_items(waiting: "queue.Queue[object]") -> Iterator[T]:
+    while (item := waiting.get()) is not _END_OF_ITEMS:
         if isinstance(item, _Failure):
             raise item.error
         yield item  # type: ignore[misc]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tasks.errors import PoseError, Retriable, StageFailed
-from tasks.processes.child import Call
+from tasks.processes.child import FunctionCall
 from tasks.processes.watchdog import Patience, Watchdog
 
 R = TypeVar("R")
@@ -27,15 +27,15 @@ R = TypeVar("R")
 CHILD = "tasks.processes.child"
 """The module that each child process runs."""
 
-ROOT = Path(__file__).resolve().parents[2]
+REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
-POLL_INTERVAL = 0.5
+POLL_INTERVAL_S = 0.5
 """Seconds between two looks at whether a child is still there."""
 
-END_INTERVAL = 10.0
+EXIT_TIMEOUT_S = 10.0
 """Seconds that a child has to end by itself once it has closed its pipe."""
 
-_LAST_LINES = 20
+_LAST_LINE_COUNT = 20
 
 
 class StageProcess:
@@ -59,7 +59,7 @@ class StageProcess:
     def start(self) -> None:
         """Start the child ahead of its first call, so that its imports overlap with other work."""
         with self._lock:
-            self._running()
+            self._ensure_running()
 
     def call(
         self,
@@ -84,83 +84,89 @@ class StageProcess:
             Retriable: The child was ended by a signal, or was silent for too long.
             StageFailed: The function raised anything else; ``output`` has its last lines.
         """
-        call = Call(function.__module__, function.__qualname__, args)
+        call = FunctionCall(function.__module__, function.__qualname__, args)
         with self._lock:
-            connection = self._running()
+            connection = self._ensure_running()
             try:
-                with Watchdog(patience, self._end_group) as watchdog:
-                    kind, value = self._exchange(connection, call, on_progress, watchdog)
+                with Watchdog(patience, self._kill_child_group) as watchdog:
+                    kind, value = self._send_and_wait(connection, call, on_progress, watchdog)
             except BaseException:
                 # Cancelled, or lost: the child may still be busy with what nobody waits for.
-                self._kill()
+                self._kill_child()
                 raise
             if kind == "failure":
                 # A GPU that failed once fails for good in a process, and HDF5 keeps open what it
                 # could not write: the next call gets a new one.
-                self._kill()
-                raise self._failed(value)
+                self._kill_child()
+                raise self._build_failure(value)
         if kind == "error":
             raise value
         return value  # type: ignore[no-any-return]
 
-    def _exchange(
+    def _send_and_wait(
         self,
         connection: "Connection[Any, Any]",
-        call: Call,
+        call: FunctionCall,
         on_progress: Any,
         watchdog: Watchdog,
     ) -> tuple[str, Any]:
         """Send a call and wait for what it ends with, passing progress on."""
-        with self._told_if_lost(watchdog):
+        with self._explain_loss(watchdog):
             connection.send(call)
         while True:
-            with self._told_if_lost(watchdog):
-                kind, value = self._message(connection, watchdog)
+            with self._explain_loss(watchdog):
+                kind, value = self._receive_message(connection, watchdog)
             if kind != "progress":
                 return kind, value
-            with watchdog.heard(value):
+            with watchdog.handle_sign_of_life(value):
                 if on_progress is not None:
                     on_progress(value)
 
-    def _message(self, connection: "Connection[Any, Any]", watchdog: Watchdog) -> tuple[str, Any]:
+    def _receive_message(
+        self, connection: "Connection[Any, Any]", watchdog: Watchdog
+    ) -> tuple[str, Any]:
         # Polling, not a blocking read, lets signals and cancellation through. A dead child may
         # leave others behind that hold the pipe open: its own state counts too. One that hangs in
         # a driver outlives even SIGKILL until that lets it go, and nobody waits for it that long.
-        while not connection.poll(POLL_INTERVAL):
+        while not connection.poll(POLL_INTERVAL_S):
             if watchdog.has_bitten or self._child is None or self._child.poll() is not None:
                 raise EOFError
         return connection.recv()  # type: ignore[no-any-return]
 
     @contextmanager
-    def _told_if_lost(self, watchdog: Watchdog) -> Iterator[None]:
+    def _explain_loss(self, watchdog: Watchdog) -> Iterator[None]:
         try:
             yield
         except (EOFError, BrokenPipeError, ConnectionResetError) as error:
-            raise self._with_output(watchdog.bite(self.name) or self._lost()) from error
+            raise self._attach_output(
+                watchdog.explain_kill(self.name) or self._describe_loss()
+            ) from error
         except (OSError, TypeError) as error:
             if not self._ended:
                 raise
-            raise self._lost() from error  # another thread has closed the pipe
+            raise self._describe_loss() from error  # another thread has closed the pipe
 
-    def _running(self) -> "Connection[Any, Any]":
+    def _ensure_running(self) -> "Connection[Any, Any]":
         self._check_not_ended()
         if self._child is None or self._child.poll() is not None or self._connection is None:
-            self._kill()
-            self._launch()
+            self._kill_child()
+            self._launch_child()
             self._check_not_ended()  # whoever ended it meanwhile has not seen the child
         assert self._connection is not None
         return self._connection
 
     def _check_not_ended(self) -> None:
         if self._ended:
-            self._kill()
-            raise self._told_of_the_end()
+            self._kill_child()
+            raise self._build_ended_error()
 
-    def _launch(self) -> None:
+    def _launch_child(self) -> None:
         ours, theirs = Pipe()
         # Unbuffered, so that what a child printed last is there when it is killed.
         env = os.environ | {"PYTHONUNBUFFERED": "1"} | self._env
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), env.get("PYTHONPATH"))))
+        env["PYTHONPATH"] = os.pathsep.join(
+            filter(None, (str(REPOSITORY_ROOT), env.get("PYTHONPATH")))
+        )
         command = [sys.executable, "-m", CHILD, str(theirs.fileno()), str(os.getpid())]
         command += self._preload
         with self._log.open("ab") as log:
@@ -176,42 +182,42 @@ class StageProcess:
         theirs.close()
         self._connection = ours
 
-    def _lost(self) -> PoseError:
+    def _describe_loss(self) -> PoseError:
         """Describe how the child ended."""
         if self._ended:
-            return self._told_of_the_end()
+            return self._build_ended_error()
         child, status = self._child, None
         if child is not None:
             with suppress(subprocess.TimeoutExpired):
                 # It ends by itself; killed meanwhile, it would seem to have been killed before.
-                child.wait(END_INTERVAL)
+                child.wait(EXIT_TIMEOUT_S)
             status = child.poll()
-        self._kill()
+        self._kill_child()
         if status is not None and status < 0:
-            return Retriable(f"the {self.name} process was ended by {_told_signal(-status)}")
+            return Retriable(f"the {self.name} process was ended by {_format_signal(-status)}")
         return StageFailed(f"the {self.name} process ended with status {status}")
 
-    def _told_of_the_end(self) -> StageFailed:
+    def _build_ended_error(self) -> StageFailed:
         return StageFailed(f"the {self.name} process was ended with its run")
 
-    def _failed(self, told: str | PoseError) -> PoseError:
+    def _build_failure(self, told: str | PoseError) -> PoseError:
         if isinstance(told, str):
             told = StageFailed(" ".join(told.split()))
-        return self._with_output(told)
+        return self._attach_output(told)
 
-    def _with_output(self, error: PoseError) -> PoseError:
-        error.output = self.last_lines() or None
+    def _attach_output(self, error: PoseError) -> PoseError:
+        error.output = self.read_last_lines() or None
         return error
 
-    def last_lines(self) -> str:
+    def read_last_lines(self) -> str:
         """Return the end of what the child printed."""
         with suppress(FileNotFoundError):
             text = self._log.read_bytes()[-20_000:].decode("utf-8", "replace")
             lines = [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
-            return "\n".join(lines[-_LAST_LINES:])
+            return "\n".join(lines[-_LAST_LINE_COUNT:])
         return ""
 
-    def _kill(self) -> None:
+    def _kill_child(self) -> None:
         """End the child and everything that it started."""
         child, connection = self._child, self._connection
         self._child = self._connection = None
@@ -219,23 +225,23 @@ class StageProcess:
             _kill_group(child)
             with suppress(subprocess.TimeoutExpired):
                 # What hangs in a driver ends when that lets it; nobody waits for it that long.
-                child.wait(END_INTERVAL)
+                child.wait(EXIT_TIMEOUT_S)
         if connection is not None:
             connection.close()
 
-    def _end_group(self) -> None:
+    def _kill_child_group(self) -> None:
         """End the child and what it started, from another thread: the caller then finds out."""
         if (child := self._child) is not None:
             _kill_group(child)
 
     def close(self) -> None:
         """End the child; a later call starts a new one."""
-        self._kill()
+        self._kill_child()
 
     def end(self) -> None:
         """End the child for good: a stage that is tried again must not start another one."""
         self._ended = True
-        self._kill()
+        self._kill_child()
 
 
 def _kill_group(child: "subprocess.Popen[bytes]") -> None:
@@ -243,7 +249,7 @@ def _kill_group(child: "subprocess.Popen[bytes]") -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
-_CRASHED = (
+_CRASH_REMEDY = (
     "its native code crashed on this input; where that happens again, encode the movie anew "
     "(ffmpeg -i OLD.mp4 NEW.mp4), or try another worker"
 )
@@ -251,14 +257,14 @@ _CRASHED = (
 _REMEDIES = {
     signal.SIGKILL: "out of memory? give the worker more, or run less beside it",
     signal.SIGBUS: "the scratch disk (TMPDIR) or /dev/shm is full? make room",
-    signal.SIGSEGV: _CRASHED,
-    signal.SIGABRT: _CRASHED,
-    signal.SIGILL: _CRASHED,
-    signal.SIGFPE: _CRASHED,
+    signal.SIGSEGV: _CRASH_REMEDY,
+    signal.SIGABRT: _CRASH_REMEDY,
+    signal.SIGILL: _CRASH_REMEDY,
+    signal.SIGFPE: _CRASH_REMEDY,
 }
 
 
-def _told_signal(number: int) -> str:
+def _format_signal(number: int) -> str:
     """A signal's name, and what to do where it comes again."""
     try:
         known = signal.Signals(number)

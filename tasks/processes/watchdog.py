@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from tasks.errors import BadInput, Retriable
-from tasks.processes.bottleneck import Pace
+from tasks.processes.bottleneck import EstimationProgress
 
-PATIENCE = "DLCFLOW_PATIENCE"
+PATIENCE_VARIABLE = "DLCFLOW_PATIENCE"
 """Environment variable: seconds of silence that any stage may need, whatever the movie's length."""
 
-DEFAULT_PATIENCE = 300.0
+DEFAULT_PATIENCE_S = 300.0
 """Enough for the libraries and a large model to come from a cold disk, on a busy machine."""
 
-PER_FRAME = 0.002
+SECONDS_PER_FRAME = 0.002
 """Seconds more for each frame, where work on a whole movie says nothing until it is done.
 
 Filtering, judging and drawing take some ten microseconds a frame.
 """
 
-PER_COMBINED_FRAME = 0.05
+SECONDS_PER_COMBINED_FRAME = 0.05
 """The same where poses are put together: following several animals takes some milliseconds."""
 
-TICK = 0.5
+TICK_S = 0.5
 """Seconds between two looks at how long a process has been silent."""
 
 
@@ -41,31 +41,34 @@ class Patience:
     what: str = ""
     frames: int = 0
 
-    def limit(self, last: Any) -> float:
+    def compute_limit(self, last: Any) -> float:
         """Seconds of silence that are too many.
 
         Before the first frame, after the last one, and where no frames are told, files are read and
         written that are the larger the longer the movie is.
 
         Args:
-            last: The last progress that was told, frames or a `Pace`; None where none was.
+            last: The last progress reported, frames or an `EstimationProgress`; None where
+                there was none.
         """
-        done = last.done if isinstance(last, Pace) else last
-        if isinstance(last, Pace) and last.combines:
+        done = last.done if isinstance(last, EstimationProgress) else last
+        if isinstance(last, EstimationProgress) and last.combines:
             # As many as there are, not as many as the movie says that it has.
-            return _base() + PER_COMBINED_FRAME * last.done
+            return _read_base_patience() + SECONDS_PER_COMBINED_FRAME * last.done
         between = done is not None and 0 < done < self.frames
-        return _base() + (0 if between else PER_FRAME * self.frames)
+        return _read_base_patience() + (0 if between else SECONDS_PER_FRAME * self.frames)
 
 
-def _base() -> float:
-    text = os.environ.get(PATIENCE) or str(DEFAULT_PATIENCE)
+def _read_base_patience() -> float:
+    text = os.environ.get(PATIENCE_VARIABLE) or str(DEFAULT_PATIENCE_S)
     try:
         if (seconds := float(text)) > 0:
             return seconds
     except ValueError:
         pass
-    raise BadInput(f"{PATIENCE}: expected seconds, a number above 0, found {text!r}; change it")
+    raise BadInput(
+        f"{PATIENCE_VARIABLE}: expected seconds, a number above 0, found {text!r}; change it"
+    )
 
 
 class Watchdog:
@@ -87,8 +90,8 @@ class Watchdog:
         self._last: Any = None
         self._silent, self._listening = 0.0, True
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-        self._limit = patience.limit(None)
+        self._thread = threading.Thread(target=self._watch_silence, name="watchdog", daemon=True)
+        self._limit = patience.compute_limit(None)
         self.has_bitten = False
 
     def __enter__(self) -> Self:
@@ -100,7 +103,7 @@ class Watchdog:
         self._thread.join()
 
     @contextmanager
-    def heard(self, value: Any) -> Iterator[None]:
+    def handle_sign_of_life(self, value: Any) -> Iterator[None]:
         """A sign of life; while the block deals with it, nobody listens for the next one."""
         self._listening = False
         try:
@@ -108,7 +111,7 @@ class Watchdog:
         finally:
             self._last, self._silent, self._listening = value, 0.0, True
 
-    def bite(self, name: str) -> Retriable | None:
+    def explain_kill(self, name: str) -> Retriable | None:
         """Say what has been ended, and why; nothing where it was not for its silence.
 
         Args:
@@ -120,15 +123,15 @@ class Watchdog:
         whose = f" (the limit for {frames})" if self._patience.frames else ""
         return Retriable(
             f"the {name} process gave no sign of life for {self._limit:,.0f} s{whose} and was "
-            f"ended; if it was only slow, set {PATIENCE} to more seconds than "
-            f"{_base():,.0f} where workers start"
+            f"ended; if it was only slow, set {PATIENCE_VARIABLE} to more seconds than "
+            f"{_read_base_patience():,.0f} where workers start"
         )
 
-    def _watch(self) -> None:
-        while not self._stopped.wait(TICK):
+    def _watch_silence(self) -> None:
+        while not self._stopped.wait(TICK_S):
             if self._listening:
-                self._silent += TICK
-            self._limit = self._patience.limit(self._last)
+                self._silent += TICK_S
+            self._limit = self._patience.compute_limit(self._last)
             if self._silent > self._limit:
                 self.has_bitten = True
                 self._end()

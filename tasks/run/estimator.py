@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits, usable_cpus
+from tasks.processes.environment import (
+    OFFLINE_ENVIRONMENT,
+    SMALL_HEAP_ENVIRONMENT,
+    count_usable_cpus,
+    thread_limits,
+)
 from tasks.processes.stage_process import StageProcess
 from tasks.run.scratch_folder import create_scratch_folder
 
@@ -55,7 +60,7 @@ def _create_estimator(scratch: Path) -> StageProcess:
     return StageProcess(
         "estimation",
         scratch / "estimation.log",
-        child_environment(scratch, threads=usable_cpus()),
+        child_environment(scratch, threads=count_usable_cpus()),
         NETWORK_MODULES,
     )
 
@@ -71,4 +76,4 @@ def child_environment(scratch: Path, *, threads: int) -> dict[str, str]:
         Variables that are set beside those of this process.
     """
     folders = {"TMPDIR": str(scratch), "MPLCONFIGDIR": str(scratch)}
-    return SMALL_HEAP | OFFLINE | folders | thread_limits(threads)
+    return SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | folders | thread_limits(threads)

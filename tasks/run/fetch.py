@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE
 from tasks.pose.results.run_record import InputObject
-from tasks.processes.full_disk import told_if_full
+from tasks.processes.full_disk import explain_full_disk
 from tasks.run_data import INPUT_FOLDER, FetchedInput, MovieSource
 from tasks.stages.progress import Progress
 from tasks.stages.stage import STORE_RETRIES, stage
@@ -66,7 +66,7 @@ def _fetch_input(info: ObjectInfo, target: Path, what: str) -> tuple[FetchedInpu
         # Asked again, since a listing knows no digest, and an object may have been replaced.
         info = store.stat(info.location)
         path = store.local_path(info) or target
-        with Progress(what, info.size, "bytes") as progress, told_if_full(target.parent):
+        with Progress(what, info.size, "bytes") as progress, explain_full_disk(target.parent):
             sha256 = _download_or_hash(info, path, target, progress)
         if store.stat(info.location).etag != info.etag:
             raise OSError(errno.ESTALE, f"{info.location}: {CHANGED_MESSAGE}")

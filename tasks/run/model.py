@@ -5,7 +5,7 @@ from pathlib import Path
 from tasks.pose import estimate
 from tasks.pose.cache_keys import compute_network_digest
 from tasks.pose.model.inspection import as_markdown, inspect_archive
-from tasks.pose.network.interface import Loaded
+from tasks.pose.network.interface import LoadedModel
 from tasks.pose.settings import PoseSettings
 from tasks.processes.pool import RunProcesses
 from tasks.run.movie import TORCH_DEVICE
@@ -21,17 +21,17 @@ def check_model(
     """Open the archive safely and refuse, before any inference, what cannot work."""
     project = scratch / "project"
     inspection = inspect_archive(archive.path, name, project, archive.input.sha256)
-    usable = "can be used" if inspection.usable else "cannot be used"
+    usable = "can be used" if inspection.is_usable else "cannot be used"
     show_artifact(artifact_key("model", name), as_markdown(inspection), f"{name} {usable}")
-    model = inspection.usable_model()
-    model.check_displayed(settings.displayed_body_parts)
+    model = inspection.require_model()
+    model.check_displayed_parts(settings.displayed_body_parts)
     parts = f"{len(model.body_parts)} body parts"
     ready = ReadyModel(model, project, compute_network_digest(project))
     return ready, f"{model.network}, {parts}, {model.snapshot}"
 
 
 @stage("Load model", "load model", "gpu", retries=PROCESS_RETRIES)
-def load_model(ready: ReadyModel, workers: RunProcesses) -> tuple[Loaded, str]:
+def load_model(ready: ReadyModel, workers: RunProcesses) -> tuple[LoadedModel, str]:
     """Load the weights onto the device, so that a model that does not fit is refused once."""
     loaded = workers.estimator.call(estimate.preload_model, ready.project, TORCH_DEVICE)
     return loaded, f"{loaded.scorer} on {loaded.device}"

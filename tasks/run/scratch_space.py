@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tasks.errors import Retriable
 from tasks.pose.movies.info import MovieInfo
-from tasks.processes.full_disk import REMEDY
+from tasks.processes.full_disk import FULL_DISK_REMEDY
 from tasks.run_data import ResolvedRequest
 from tasks.stages.stage import stage
 from tasks.storage.location import Location
@@ -43,7 +43,7 @@ def check_scratch_space(request: ResolvedRequest, scratch: Path, at_once: int) -
         raise Retriable(
             f"about {needed:,} bytes of scratch are needed for the model, "
             f"{_describe_movie_count(request, at_once)} and the results, and {free:,} are free in "
-            f"{scratch.parent}; {REMEDY}"
+            f"{scratch.parent}; {FULL_DISK_REMEDY}"
         )
     return None, f"about {needed:,} bytes needed, {free:,} free"
 
@@ -89,7 +89,7 @@ def check_output_space(name: str, source: Path, info: MovieInfo, scratch: Path) 
     if needed > free:
         raise Retriable(
             f"about {needed:,} bytes of scratch are needed for the labelled movie and the poses "
-            f"of {name}, and {free:,} are free in {scratch}; {REMEDY}"
+            f"of {name}, and {free:,} are free in {scratch}; {FULL_DISK_REMEDY}"
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.processes.environment import usable_cpus
+from tasks.processes.environment import count_usable_cpus
 from tasks.processes.pool import RunProcesses, StagePool
 from tasks.processes.stage_process import StageProcess
 from tasks.run.estimator import child_environment, take_estimator
@@ -43,7 +43,7 @@ def start_run_processes(scratch: Path) -> Iterator[RunProcesses]:
             child_environment(scratch, threads=1),
             FINISHING_MODULES,
         )
-        for index in range(max(1, min(MAX_FINISHERS, usable_cpus() // 4)))
+        for index in range(max(1, min(MAX_FINISHERS, count_usable_cpus() // 4)))
     ]
     workers = RunProcesses(estimator, StagePool(finishers), threading.Lock())
     try:

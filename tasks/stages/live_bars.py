@@ -14,7 +14,7 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
-from tasks.messages import escaped
+from tasks.messages import escape_markdown
 from tasks.stages.best_effort import run_with_timeout
 
 UPDATE_INTERVAL = 2.0
@@ -70,7 +70,7 @@ class MovieBar:
     @property
     def description(self) -> str:
         """What stands beside the bar."""
-        return f"**{escaped(self.name)}** · {escaped(self.text)}"
+        return f"**{escape_markdown(self.name)}** · {escape_markdown(self.text)}"
 
 
 _active_bars: list[MovieBar] = []

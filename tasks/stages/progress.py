@@ -12,7 +12,7 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from tasks.errors import StageFailed
-from tasks.processes.bottleneck import Pace
+from tasks.processes.bottleneck import EstimationProgress
 from tasks.stages import live_bars
 
 LOG_INTERVAL = 30.0
@@ -92,7 +92,7 @@ class Progress:
         self._stopped = False
         self._adding = threading.Lock()
 
-    def __call__(self, done: int | Pace) -> None:
+    def __call__(self, done: int | EstimationProgress) -> None:
         """Tell that `done` units are done, and perhaps what bounds the work.
 
         Raises:
@@ -100,7 +100,7 @@ class Progress:
         """
         if self._stopped or (self._ended and self._ended.is_set()):
             raise StageFailed(f"{self._what}: it was ended with its run")
-        if isinstance(done, Pace):
+        if isinstance(done, EstimationProgress):
             self._bound, self._combines, done = done.bound, done.combines, done.done
         self._done = done
         self._notify_listeners()

@@ -19,7 +19,7 @@ from prefect.tasks import exponential_backoff
 from prefect.utilities.annotations import quote
 
 from tasks.errors import PoseError, Retriable, StageFailed
-from tasks.processes.full_disk import full_somewhere
+from tasks.processes.full_disk import describe_any_full_disk
 from tasks.stages.cancellation import record_end
 from tasks.stages.stage_times import stage_seconds
 
@@ -172,7 +172,7 @@ def to_pose_error(error: BaseException) -> PoseError:
     """The error as one that can be shown to a user: one sentence, typed by what to do."""
     if isinstance(error, PoseError):
         return error
-    if isinstance(error, OSError) and (full := full_somewhere(error, Path(gettempdir()))):
+    if isinstance(error, OSError) and (full := describe_any_full_disk(error, Path(gettempdir()))):
         return full
     sentence = " ".join(f"{type(error).__name__}: {error}".split())
     told = (Retriable if isinstance(error, OSError) else StageFailed)(sentence)

@@ -21,7 +21,7 @@ from pathlib import Path
 from tasks.pose.estimate import Estimate
 from tasks.pose.movies.reader import MovieInfo, probe_movie
 from tasks.pose.settings import Precision
-from tasks.processes.environment import OFFLINE, usable_cpus
+from tasks.processes.environment import OFFLINE_ENVIRONMENT, count_usable_cpus
 from tests.bench import ours
 from tests.bench.agreement import Agreement, compare_poses
 from tests.bench.inputs import encode_clip, make_network_model
@@ -168,7 +168,7 @@ def _run_reference(model: Path, movie: Path, folder: Path, device: str) -> dict[
             [str(word) for word in command],
             check=True,
             cwd=ROOT,
-            env=os.environ | OFFLINE | {"MPLBACKEND": "agg"},
+            env=os.environ | OFFLINE_ENVIRONMENT | {"MPLBACKEND": "agg"},
             stdout=log,
             stderr=log,
         )
@@ -187,7 +187,8 @@ def _empty_folder(folder: Path) -> None:
 def _format_heading(options: argparse.Namespace, info: MovieInfo, frames: int) -> str:
     return (
         f"{Path(options.model).stem}, {frames} frames of {info.width}×{info.height}; device "
-        f"{options.device}, precision {options.precision}, {usable_cpus()} processors; medians of "
+        f"{options.device}, precision {options.precision}, {count_usable_cpus()} processors; "
+        "medians of "
         f"{options.repeats}"
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tasks.pose import estimate, finishing
-from tasks.pose.model.archive import open_model
+from tasks.pose.model.archive import unpack_model
 from tasks.pose.movies.timing import constant_timing
 from tasks.pose.settings import PoseSettings
 from tasks.pose.tables.median_filter import filter_pose_file
@@ -51,7 +51,7 @@ def main(words: list[str] | None = None) -> int:
 def _measure_costs(frames: int, without_estimation: bool) -> dict[str, Cost]:
     with tempfile.TemporaryDirectory(prefix="dlcflow-bench-") as name:
         folder = Path(name)
-        opened = open_model(DEMO_MODEL, DEMO_MODEL.name, folder / "project")
+        opened = unpack_model(DEMO_MODEL, DEMO_MODEL.name, folder / "project")
         movie = encode_clip(DEMO_MOVIE, folder / "movie.mp4", frames, SIZE)
         with start_run_processes(folder) as workers:
             costs = {} if without_estimation else _measure_estimation(workers, movie, folder)

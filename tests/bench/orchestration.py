@@ -32,7 +32,7 @@ from tasks.pose.estimate import Estimate
 from tasks.pose.finishing import LabeledMovieResult
 from tasks.pose.movies.reader import MovieInfo
 from tasks.pose.movies.timing import Timing
-from tasks.pose.network.interface import Loaded
+from tasks.pose.network.interface import LoadedModel
 from tasks.pose.tables.pose_table import build_pose_table, write_poses
 from tasks.pose.tables.quality import Quality, Verdict
 from tasks.processes.stage_process import StageProcess
@@ -40,7 +40,7 @@ from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
 from tests.paths import DEMO_MODEL
 
-LOADED = Loaded("scorer", "snapshot-1.pt", "cpu", "device", ())
+LOADED = LoadedModel("scorer", "snapshot-1.pt", "cpu", "device", ())
 RATE = Fraction(30)
 
 

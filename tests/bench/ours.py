@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from tasks.pose import estimate, finishing
 from tasks.pose.drawing.movie_writer import FrameClock, MovieWriter
 from tasks.pose.estimate import Estimate
-from tasks.pose.model.archive import open_model
+from tasks.pose.model.archive import unpack_model
 from tasks.pose.movies.reader import open_movie, probe_movie
 from tasks.pose.movies.timing import Timing
-from tasks.pose.network.batch_feed import Batch, feeding
-from tasks.pose.network.batch_lanes import in_lanes
+from tasks.pose.network.batch_feed import Batch, feed_batches
+from tasks.pose.network.batch_lanes import predict_in_lanes
 from tasks.pose.settings import AnnotationsFormat, PoseSettings, Precision
 from tasks.pose.tables.annotations import MoviePoses, write_annotations
 from tasks.pose.tables.median_filter import filter_pose_file
-from tasks.processes.environment import usable_cpus
+from tasks.processes.environment import count_usable_cpus
 from tasks.processes.stage_process import StageProcess
 from tasks.run.workers import start_run_processes
 from tests.bench.gpu import sample_gpu_load
@@ -46,7 +46,7 @@ def run_stages(
     """
     settings = PoseSettings(precision=precision)
     project, raw, filtered = folder / "project", folder / "raw.h5", folder / "filtered.h5"
-    opened = open_model(model, model.name, project)
+    opened = unpack_model(model, model.name, project)
     info = probe_movie(movie)
     size = (info.width, info.height)
     with start_run_processes(folder) as workers, workers.finishers.lease() as finisher:
@@ -107,7 +107,7 @@ def run_stages(
 def _measure_start(estimator: StageProcess, project: Path, device: str) -> dict[str, Cost]:
     """Imports, and the model's loading, which for the reference is a part of estimation."""
     started = time.perf_counter()
-    estimator.call(usable_cpus)
+    estimator.call(count_usable_cpus)
     loaded = time.perf_counter()
     _, load = estimator.call(measure_call, estimate.preload_model, project, device)
     return {"start": Cost(loaded - started), "load": load}
@@ -126,7 +126,7 @@ def decode_movie(movie: Path) -> int:
         return memory.setdefault(shape, np.empty(shape, np.uint8))
 
     shots, converters = open_movie(movie).read_lazy_images(), estimate.converter_thread_count()
-    with feeding(shots, DECODED_AT_ONCE, reuse_memory, converters) as batches:
+    with feed_batches(shots, DECODED_AT_ONCE, reuse_memory, converters) as batches:
         return sum(len(batch) for batch in batches)
 
 
@@ -146,7 +146,7 @@ def measure_network_alone(project: Path, movie: Path, device: str, precision: Pr
     network: Any = estimate.get_network(project, device)
     frames = iter(open_movie(movie))
     first = next(frames)
-    size = network.batch_size(first, precision)
+    size = network.begin_movie(first, precision)
     batch = np.stack([first, *(frame for _, frame in zip(range(size - 1), frames, strict=False))])
     started = time.perf_counter()
 
@@ -158,6 +158,9 @@ def measure_network_alone(project: Path, movie: Path, device: str, precision: Pr
         while time.perf_counter() - started < LIMIT_SECONDS:
             yield batch
 
-    done = [time.perf_counter() for _ in in_lanes(network.predict, repeat_batches(), network.lanes)]
+    done = [
+        time.perf_counter()
+        for _ in predict_in_lanes(network.predict, repeat_batches(), network.lanes)
+    ]
     after = [moment for moment in done if moment > started]
     return (after[-1] - after[0]) / (max(1, len(after) - 1) * len(batch))

@@ -14,12 +14,12 @@ import pytest
 import yaml
 
 from tasks.pose import estimate
-from tasks.pose.model.archive import open_model
+from tasks.pose.model.archive import unpack_model
 from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.tables.median_filter import apply_median_filter
 from tasks.pose.tables.pose_table import H5_KEY, read_poses
-from tasks.processes.environment import OFFLINE, SMALL_HEAP
+from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT
 from tasks.processes.stage_process import StageProcess
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.movie_files import cut_movie
@@ -42,7 +42,7 @@ CASES: dict[str, tuple[Crop | None, dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     log = tmp_path_factory.mktemp("log") / "estimation.log"
-    child = StageProcess("estimation", log, SMALL_HEAP | OFFLINE)
+    child = StageProcess("estimation", log, SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT)
     yield child
     child.close()
 
@@ -89,7 +89,9 @@ def theirs(
     edges = [crop.left, crop.right, crop.top, crop.bottom] if crop else []
     words = [model, movie, folder, *edges]
     command = [sys.executable, "-m", "tests.integration.deeplabcut_api", *map(str, words)]
-    subprocess.run(command, check=True, cwd=ROOT, env=os.environ | SMALL_HEAP | OFFLINE)
+    subprocess.run(
+        command, check=True, cwd=ROOT, env=os.environ | SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT
+    )
     return folder
 
 
@@ -107,7 +109,7 @@ def ours(
 
 def run(process: StageProcess, model: Path, movie: Path, crop: Crop | None, folder: Path) -> Path:
     project, target = folder / "project", folder / "raw.h5"
-    open_model(model, model.name, project)
+    unpack_model(model, model.name, project)
     process.call(estimate.estimate_movie, project, movie, target, crop, "cpu")
     return target
 
@@ -158,7 +160,7 @@ def test_poses_of_a_real_movie_are_those_of_analyze_videos(
 
 
 def test_the_snapshot_that_was_loaded_is_told(process: StageProcess, tmp_path: Path) -> None:
-    model = open_model(DEMO_MODEL, DEMO_MODEL.name, tmp_path / "project")
+    model = unpack_model(DEMO_MODEL, DEMO_MODEL.name, tmp_path / "project")
     assert (
         process.call(estimate.preload_model, tmp_path / "project", "cpu").snapshot == model.snapshot
     )
@@ -167,7 +169,7 @@ def test_the_snapshot_that_was_loaded_is_told(process: StageProcess, tmp_path: P
 def test_only_plain_normalization_is_done_on_the_device(
     process: StageProcess, model: Path, movie: Path, case: str, tmp_path: Path
 ) -> None:
-    open_model(model, model.name, tmp_path / "project")
+    unpack_model(model, model.name, tmp_path / "project")
     part, target = cut_movie(movie, tmp_path / "part.mp4", 2), tmp_path / "poses.h5"
     found = process.call(
         estimate.estimate_movie, tmp_path / "project", part, target, CASES[case][0], "cpu"

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from tasks.pose import estimate
-from tasks.pose.model.archive import open_model
-from tasks.pose.model.torch_schema import KEYS, Keys
-from tasks.processes.environment import OFFLINE, SMALL_HEAP
+from tasks.pose.model.archive import unpack_model
+from tasks.pose.model.torch_schema import KNOWN_KEYS, SectionKeys
+from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT
 from tasks.processes.stage_process import StageProcess
 from tests import torch_child
 from tests.hostile_weights import loader_cases
@@ -29,7 +29,9 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     folder = tmp_path_factory.mktemp("estimation")
     # Nothing in the environment may undo it either.
     unsafe = {"TORCH_LOAD_WEIGHTS_ONLY": "false", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
-    child = StageProcess("estimation", folder / "log", SMALL_HEAP | OFFLINE | unsafe)
+    child = StageProcess(
+        "estimation", folder / "log", SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | unsafe
+    )
     yield child
     child.close()
 
@@ -37,7 +39,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("good") / "project"
-    open_model(DEMO_MODEL, "m.zip", project)
+    unpack_model(DEMO_MODEL, "m.zip", project)
     return project
 
 
@@ -127,7 +129,7 @@ def change(project: Path, **changes: Any) -> None:
 
 def test_the_keys_that_we_know_are_those_of_deeplabcut(warm: StageProcess) -> None:
     theirs = warm.call(torch_child.list_config_keys)
-    ours = set(paths_of(KEYS))
+    ours = set(paths_of(KNOWN_KEYS))
     assert ours - theirs == {"detector.model.pretrained", "detector.model.pretrained_from_imagenet"}
     beyond = {path for path in theirs - ours if not path.startswith(NOT_READ)}
     assert beyond == set()
@@ -144,7 +146,7 @@ NOT_READ = tuple(
 """Sections of which ours is none of the project's."""
 
 
-def paths_of(keys: Keys, where: str = "") -> Iterator[str]:
+def paths_of(keys: SectionKeys, where: str = "") -> Iterator[str]:
     for key, below in keys.items():
         yield f"{where}{key}"
         yield from paths_of(below or {}, f"{where}{key}.")

@@ -8,7 +8,7 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 
-from tasks.processes.bottleneck import QUEUED, Pace
+from tasks.processes.bottleneck import QUEUED_PROGRESS, EstimationProgress
 from tasks.stages import live_bars as live_bars_module
 from tasks.stages.live_bars import show_live_bar, update_live_bars
 from tasks.stages.progress import Progress
@@ -54,7 +54,7 @@ def test_a_bar_of_a_movie_that_failed_stays_where_it_was(name: str) -> None:
     def work() -> None:
         with show_live_bar(name):
             with Progress(f"estimate · {name}", 100) as progress:
-                progress(Pace(50, "decoding"))
+                progress(EstimationProgress(50, "decoding"))
             raise ValueError("the disk is full")
 
     assert run(work).is_failed()
@@ -88,9 +88,9 @@ def test_a_bar_moves_while_the_movie_is_worked_on(
 
     def work() -> None:
         with show_live_bar(name), Progress(f"estimate · {name}", 100) as progress:
-            progress(QUEUED)
+            progress(QUEUED_PROGRESS)
             assert shown("waits for a free GPU")
-            progress(Pace(50, "decoding"))
+            progress(EstimationProgress(50, "decoding"))
             assert shown("bound by decoding")
             (bar,) = bars(name)
             assert bar.data == 40

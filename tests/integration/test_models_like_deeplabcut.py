@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.pose.model.archive import open_model
+from tasks.pose.model.archive import unpack_model
 from tasks.pose.model.description import Model
-from tasks.pose.untrusted.torch_pickle import _ALLOWED
+from tasks.pose.untrusted.torch_pickle import _ALLOWED_NAMES
 from tests.model_zips import Files, write_zip
 from tests.paths import DEMO_MODEL, ROOT, SHARED_FOLDER, needs_shared_data
 
@@ -33,7 +33,7 @@ class Models:
         self._names: dict[str, Any] = {}
 
     def add(self, name: str, archive: Path, *, original: bool = True) -> None:
-        self.models[name] = open_model(archive, f"{name}.zip", self._folder / name)
+        self.models[name] = unpack_model(archive, f"{name}.zip", self._folder / name)
         if original:
             self._originals[name] = self._folder / f"{name} as it was"
             with zipfile.ZipFile(archive) as files:
@@ -159,11 +159,11 @@ def test_all_that_the_safe_reader_takes_is_taken_for_weights(models: Models) -> 
     assert "torch._utils._rebuild_tensor_v2" in models.allowed
     assert "numpy.core.multiarray.scalar" in models.allowed
     odd = {"numpy.dtypes.Float32DType", "numpy.dtypes.Int64DType"}  # never named in a pickle
-    assert [n for n in models.allowed if not _ALLOWED.fullmatch(n) and n not in odd] == []
+    assert [n for n in models.allowed if not _ALLOWED_NAMES.fullmatch(n) and n not in odd] == []
 
 
 def test_nothing_but_the_project_is_left(models: Models, tmp_path: Path) -> None:
     project = tmp_path / "project"
-    open_model(DEMO_MODEL, "demo.zip", project)
+    unpack_model(DEMO_MODEL, "demo.zip", project)
     shutil.rmtree(project)
     assert list(tmp_path.iterdir()) == []

@@ -13,10 +13,10 @@ import pytest
 from tasks.errors import BadInput
 from tasks.pose import estimate
 from tasks.pose.estimate import Estimate
-from tasks.pose.model.archive import open_model
+from tasks.pose.model.archive import unpack_model
 from tasks.pose.tables.median_filter import apply_median_filter, find_missing_points
 from tasks.pose.tables.pose_table import read_poses
-from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits
+from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT, thread_limits
 from tasks.processes.stage_process import StageProcess
 from tests import torch_child
 from tests.blob_movies import write_blobs
@@ -26,7 +26,7 @@ from tests.paths import ROOT, SHARED_FOLDER, needs_shared_data
 from tests.torch_models import MODEL_KINDS
 
 # Networks this small are slower with more threads, and much slower where others use them too.
-ENVIRONMENT = SMALL_HEAP | OFFLINE | thread_limits(1)
+ENVIRONMENT = SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | thread_limits(1)
 
 # Both animals, one, none for a while, both again, and none at the end.
 ANIMALS = [2] * 24 + [1] * 8 + [0] * 5 + [2] * 12 + [0] * 3
@@ -56,7 +56,7 @@ def theirs(movie: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(process: StageProcess, model: Path, movie: Path, folder: Path) -> tuple[Estimate, Path]:
     project, target = folder / "project", folder / "raw.h5"
-    open_model(model, model.name, project)
+    unpack_model(model, model.name, project)
     return process.call(estimate.estimate_movie, project, movie, target, None, "cpu"), target
 
 
@@ -144,7 +144,7 @@ def test_conditional_top_down_is_refused(
     process: StageProcess, theirs: Path, tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
-    open_model(theirs / "one individual" / "model.zip", "model.zip", project)
+    unpack_model(theirs / "one individual" / "model.zip", "model.zip", project)
     torch_child.change_method(project, "ctd")
     with pytest.raises(BadInput, match="ctd"):
         process.call(estimate.preload_model, project, "cpu")
@@ -154,7 +154,7 @@ def test_a_top_down_model_needs_its_detector(
     process: StageProcess, theirs: Path, tmp_path: Path
 ) -> None:
     project = tmp_path / "project"
-    open_model(theirs / "top-down" / "model.zip", "model.zip", project)
+    unpack_model(theirs / "top-down" / "model.zip", "model.zip", project)
     (snapshot,) = project.rglob("snapshot-detector-*.pt")
     snapshot.unlink()
     with pytest.raises(BadInput, match="which needs a detector"):

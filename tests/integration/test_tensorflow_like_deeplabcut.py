@@ -10,11 +10,16 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose import estimate
-from tasks.pose.model.archive import open_model
+from tasks.pose.model.archive import unpack_model
 from tasks.pose.settings import Crop
 from tasks.pose.tables.median_filter import apply_median_filter
 from tasks.pose.tables.pose_table import read_poses
-from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits, usable_cpus
+from tasks.processes.environment import (
+    OFFLINE_ENVIRONMENT,
+    SMALL_HEAP_ENVIRONMENT,
+    count_usable_cpus,
+    thread_limits,
+)
 from tasks.processes.stage_process import StageProcess
 from tests import tensorflow_models
 from tests.integration import deeplabcut_api
@@ -27,7 +32,7 @@ pytestmark = needs_tensorflow
 BATCH = 4
 FRAMES = 2 * BATCH + 2
 CROP = Crop(left=31, top=23, width=97, height=80)
-ENVIRONMENT = SMALL_HEAP | OFFLINE | thread_limits(usable_cpus())
+ENVIRONMENT = SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | thread_limits(count_usable_cpus())
 # A name, and its batch size and crop.
 CASES: dict[str, tuple[int, Crop | None]] = {
     "whole frame": (BATCH, None),
@@ -91,7 +96,7 @@ def results(
 
 def run(process: StageProcess, model: Path, movie: Path, crop: Crop | None, folder: Path) -> Path:
     project, target = folder / "project", folder / "raw.h5"
-    open_model(model, model.name, project)
+    unpack_model(model, model.name, project)
     process.call(estimate.estimate_movie, project, movie, target, crop, "cpu")
     return target
 
@@ -119,7 +124,7 @@ def test_a_movie_shorter_than_a_batch_is_filled_up_with_black(
 ) -> None:
     """Whatever movie was estimated before it."""
     project = folder / "short"
-    open_model(models[BATCH], "mouse.zip", project)
+    unpack_model(models[BATCH], "mouse.zip", project)
     short = write_movie(folder / "short.mp4", 1, width=160, height=128)
     found = []
     for index, source in enumerate((short, movie, short)):
@@ -133,7 +138,7 @@ def test_a_movie_shorter_than_a_batch_is_filled_up_with_black(
 def test_what_was_loaded_is_told(
     process: StageProcess, models: dict[int, Path], tmp_path: Path
 ) -> None:
-    model = open_model(models[BATCH], "mouse.zip", tmp_path / "project")
+    model = unpack_model(models[BATCH], "mouse.zip", tmp_path / "project")
     loaded = process.call(estimate.preload_model, tmp_path / "project", "cpu")
     assert loaded.snapshot == model.snapshot == tensorflow_models.SNAPSHOT
     assert loaded.scorer == tensorflow_models.SCORER
@@ -160,7 +165,7 @@ def test_weights_that_do_not_fit_are_refused_in_a_sentence(
             if name.endswith(end):
                 data = data.replace(old, new) if old else data[: len(data) // 2]
             target.writestr(name, data)
-    open_model(changed, "changed.zip", tmp_path / "project")
+    unpack_model(changed, "changed.zip", tmp_path / "project")
     with pytest.raises(BadInput, match=r"snapshot-30: its weights cannot be loaded") as raised:
         process.call(estimate.preload_model, tmp_path / "project", "cpu")
     assert "\n" not in str(raised.value)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tasks.pose.tables.tracking import BatchPredictions, TrackingSettings
-from tasks.processes.environment import OFFLINE, SMALL_HEAP, thread_limits
+from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT, thread_limits
 from tasks.processes.stage_process import StageProcess
 from tests import torch_child
 
@@ -28,7 +28,9 @@ SHAPE = np.array([(0, 0), (12, 3), (4, 15)])
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     log = tmp_path_factory.mktemp("log") / "tracking.log"
-    child = StageProcess("tracking", log, SMALL_HEAP | OFFLINE | thread_limits(1))
+    child = StageProcess(
+        "tracking", log, SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | thread_limits(1)
+    )
     yield child
     child.close()
 

@@ -10,7 +10,7 @@ from tasks.pose.estimate import Estimate
 from tasks.pose.finishing import LabeledMovieResult
 from tasks.pose.movies.reader import MovieInfo
 from tasks.pose.movies.timing import RecordingInfo, Timing
-from tasks.pose.network.interface import Loaded
+from tasks.pose.network.interface import LoadedModel
 from tasks.run_data import AnalyzedMovie, CheckedMovie, FetchedInput, MovieSource
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
@@ -34,7 +34,7 @@ def analysed(tmp_path: Path) -> AnalyzedMovie:
         frames=50,
         timing=timing(),
         decode_errors=("one is damaged",),
-        loaded=Loaded("scorer", "snapshot-1.pt", "cuda:0", "device", ("a repair",)),
+        loaded=LoadedModel("scorer", "snapshot-1.pt", "cuda:0", "device", ("a repair",)),
         batch_size=8,
         seconds=1.25,
         warnings=("a warning",),

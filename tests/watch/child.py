@@ -49,14 +49,14 @@ def limit_processor() -> None:
 
 def open_case(case: Path, *, watched: bool) -> dict[str, Any]:
     from tasks.errors import BadInput
-    from tasks.pose.model.archive import open_model
+    from tasks.pose.model.archive import unpack_model
 
     before = read_peak_memory(reset=True)
     started = time.process_time()
     watch.on = watched
     result: dict[str, Any] = {"name": case.name}
     try:
-        model = open_model(case / "m.zip", "m.zip", project_folder(case))
+        model = unpack_model(case / "m.zip", "m.zip", project_folder(case))
         result |= {"outcome": "opened", "repairs": model.repairs + model.warnings}
     except BadInput as error:
         result |= {"outcome": "refused", "message": str(error)}

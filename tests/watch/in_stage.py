@@ -66,4 +66,4 @@ def _read_peak_megabytes() -> float:
 
 def read_batch_size(project: Path, rows: int, columns: int) -> int:
     """Frames of a size that go to a project's network at a time."""
-    return load_network(project, "cpu").batch_size(np.zeros((rows, columns, 3), np.uint8))
+    return load_network(project, "cpu").begin_movie(np.zeros((rows, columns, 3), np.uint8))

@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 
 from deployments.demo.assets.mouse import BODY_PARTS
-from tasks.processes.environment import SMALL_HEAP
+from tasks.processes.environment import SMALL_HEAP_ENVIRONMENT
 
 DEMO_FOLDER = Path(__file__).parents[1]
 MOVIE_FILE = DEMO_FOLDER / "mouse-openfield.mp4"
@@ -26,7 +26,9 @@ MODEL_FILE = DEMO_FOLDER / "mouse-openfield-model.zip"
 
 def measure_accuracy() -> None:
     """Print the accuracy, from a process whose heap does not grow."""
-    subprocess.run([sys.executable, "-m", __name__], env=os.environ | SMALL_HEAP, check=True)
+    subprocess.run(
+        [sys.executable, "-m", __name__], env=os.environ | SMALL_HEAP_ENVIRONMENT, check=True
+    )
 
 
 def analyze_demo_movie(work: Path) -> tuple[pd.DataFrame, float]:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle
 from tasks.pose.drawing.movie_writer import FrameClock, MovieWriter
 from tasks.pose.movies.yuv_frame import YuvFrame
-from tasks.processes.environment import usable_cpus
-from tasks.processes.prefetch import ahead, threads
+from tasks.processes.environment import count_usable_cpus
+from tasks.processes.prefetch import prefetch_items, thread_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -69,19 +69,19 @@ def write_labeled_movie(
         ValueError: There are no poses, or not exactly one frame and one time for each.
     """
     clock = _build_clock(len(poses), frame_rate, times)
-    processors = processors or usable_cpus()
+    processors = processors or count_usable_cpus()
     with ExitStack() as stack:
         writer = stack.enter_context(MovieWriter(path, clock, processors))
         pictures: Iterator[np.ndarray | YuvFrame]
         if style.keypoints_only:
             pictures = _draw_keypoint_pictures(poses, style)
         else:
-            decoded = stack.enter_context(ahead(iter(frames), _QUEUED_FRAMES, "decoder"))
+            decoded = stack.enter_context(prefetch_items(iter(frames), _QUEUED_FRAMES, "decoder"))
             helpers = min(processors // _PROCESSORS_PER_HELPER, _MAX_HELPERS)
-            pool = stack.enter_context(threads(helpers, "helper")) if helpers else None
+            pool = stack.enter_context(thread_pool(helpers, "helper")) if helpers else None
             painter = FramePainter(poses, style, offset, _PICTURES_IN_USE, pool, helpers)
             pictures = _paint_on_frames(decoded, painter, len(poses))
-        for picture in stack.enter_context(ahead(pictures, _QUEUED_FRAMES, "painter")):
+        for picture in stack.enter_context(prefetch_items(pictures, _QUEUED_FRAMES, "painter")):
             writer.write(picture)
             if progress is not None:
                 progress(writer.written)

@@ -19,7 +19,7 @@ from av.video.reformatter import (
 
 from tasks.pose.drawing.encoders import choose_encoder
 from tasks.pose.movies.yuv_frame import YuvFrame
-from tasks.processes.environment import usable_cpus
+from tasks.processes.environment import count_usable_cpus
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ class MovieWriter:
     def __init__(self, path: Path, clock: FrameClock, threads: int = 0) -> None:
         self._path = path
         self._clock = clock
-        self._threads = min(threads or usable_cpus(), _MAX_ENCODER_THREADS)
+        self._threads = min(threads or count_usable_cpus(), _MAX_ENCODER_THREADS)
         self._stream: VideoStream | None = None
         self._size: tuple[int, ...] = ()
         self._to_planes = VideoReformatter()

@@ -8,25 +8,25 @@ import hashlib
 from pathlib import Path
 
 from tasks.errors import BadInput
-from tasks.pose.model.config_files import read_sources
+from tasks.pose.model.config_files import read_config_files
 from tasks.pose.model.description import Model
-from tasks.pose.model.facts import Chosen, engine_and_snapshots, understand
+from tasks.pose.model.facts import ChosenSnapshots, engine_and_snapshots, read_facts
 from tasks.pose.model.layout import find_layout
-from tasks.pose.model.problems import BadModel, Findings
-from tasks.pose.model.project_writer import model_folder, write_project
+from tasks.pose.model.problems import BadModel, ModelFindings
+from tasks.pose.model.project_writer import relative_model_folder, write_project
 from tasks.pose.model.torch_heads import check_trained_heads
-from tasks.pose.untrusted.tensorflow_index import check_index
+from tasks.pose.untrusted.tensorflow_index import check_index_file
 from tasks.pose.untrusted.torch_pickle import check_weights
-from tasks.pose.untrusted.torch_shapes import weight_shapes
-from tasks.pose.untrusted.zip_reader import ZipOfFiles, open_zip
+from tasks.pose.untrusted.torch_shapes import read_weight_shapes
+from tasks.pose.untrusted.zip_reader import CheckedZip, open_zip
 
 
-def open_model(
+def unpack_model(
     archive: Path,
     name: str,
     project: Path,
     sha256: str | None = None,
-    findings: Findings | None = None,
+    findings: ModelFindings | None = None,
 ) -> Model:
     """Inspect a model archive and build the DeepLabCut project that runs it.
 
@@ -46,18 +46,18 @@ def open_model(
         BadModel: The archive is damaged, hostile, or not a model that can be run; it tells every
             reason that could be found.
     """
-    findings = Findings() if findings is None else findings
+    findings = ModelFindings() if findings is None else findings
     try:
         with open_zip(archive, name) as files:
             layout = find_layout(files, name)
             findings.facts |= engine_and_snapshots(layout)
-            sources = read_sources(files, layout, name, findings)
-            facts, chosen = understand(sources, name, findings)
-            train = project / model_folder(facts) / "train"
-            digests = _extract(files, chosen, train, findings)
+            sources = read_config_files(files, layout, name, findings)
+            facts, chosen = read_facts(sources, name, findings)
+            train = project / relative_model_folder(facts) / "train"
+            digests = _extract_snapshots(files, chosen, train, findings)
         if facts["engine"] == "pytorch":
             weights = chosen["pose"].weights.path
-            shapes = weight_shapes(train / weights.name, str(weights))
+            shapes = read_weight_shapes(train / weights.name, str(weights))
             check_trained_heads(sources.network, shapes, name, weights.name)
     except BadModel:
         raise
@@ -66,7 +66,7 @@ def open_model(
     write_project(project, facts, sources, findings)
     return Model(
         name=name,
-        sha256=sha256 or sha256_of(archive),
+        sha256=sha256 or compute_sha256(archive),
         size=archive.stat().st_size,
         snapshot_sha256=digests["pose"],
         detector_sha256=digests.get("detector"),
@@ -76,7 +76,9 @@ def open_model(
     )
 
 
-def _extract(files: ZipOfFiles, chosen: Chosen, train: Path, findings: Findings) -> dict[str, str]:
+def _extract_snapshots(
+    files: CheckedZip, chosen: ChosenSnapshots, train: Path, findings: ModelFindings
+) -> dict[str, str]:
     """Take the snapshots out of the archive, and see that they are what they are called.
 
     Returns:
@@ -85,17 +87,18 @@ def _extract(files: ZipOfFiles, chosen: Chosen, train: Path, findings: Findings)
     for snapshot in chosen.values():
         for member in snapshot.files:
             files.extract(member, train / member.path.name)
-        check = check_weights if snapshot.weights.path.suffix == ".pt" else check_index
+        check = check_weights if snapshot.weights.path.suffix == ".pt" else check_index_file
         first = snapshot.files[0].path
-        with findings.collecting():
+        with findings.collect_problems():
             check(train / first.name, str(first))
-    findings.refuse()
+    findings.raise_if_problems()
     return {
-        which: sha256_of(train / snapshot.weights.path.name) for which, snapshot in chosen.items()
+        which: compute_sha256(train / snapshot.weights.path.name)
+        for which, snapshot in chosen.items()
     }
 
 
-def sha256_of(path: Path) -> str:
+def compute_sha256(path: Path) -> str:
     """A file's digest, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

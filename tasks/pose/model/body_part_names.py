@@ -3,34 +3,34 @@
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.messages import LONGEST, ONE_LINE, listed, quoted
-from tasks.pose.model.config_files import SINGLE_ANIMAL, Sources
-from tasks.pose.model.problems import Findings
+from tasks.messages import MAX_VALUE_LENGTH, ONE_LINE, format_list, format_quoted
+from tasks.pose.model.config_files import SINGLE_ANIMAL_NAME, ConfigFiles
+from tasks.pose.model.problems import ModelFindings
 
 Names = tuple[str, ...]
 
-_MOST_NAMES = 1000
+_MAX_NAMES = 1000
 """Body parts, or animals, of one model."""
 
 
-def animals(network: dict[str, Any]) -> tuple[Names, Names, Names]:
+def read_metadata_names(network: dict[str, Any]) -> tuple[Names, Names, Names]:
     """Body parts of the animals, body parts of the arena, and individuals.
 
     Raises:
         BadInput: pytorch_config.yaml lists no names.
     """
     metadata, where = network["metadata"], "pytorch_config.yaml: metadata"
-    parts = names_of(metadata.get("bodyparts"), f"{where}.bodyparts")
+    parts = parse_names(metadata.get("bodyparts"), f"{where}.bodyparts")
     if not parts:
         raise BadInput(f"{where}.bodyparts: expected at least one name, found none")
     return (
         parts,
-        names_of(metadata.get("unique_bodyparts") or [], f"{where}.unique_bodyparts"),
-        names_of(metadata.get("individuals") or [SINGLE_ANIMAL], f"{where}.individuals"),
+        parse_names(metadata.get("unique_bodyparts") or [], f"{where}.unique_bodyparts"),
+        parse_names(metadata.get("individuals") or [SINGLE_ANIMAL_NAME], f"{where}.individuals"),
     )
 
 
-def names_of(value: Any, where: str) -> Names:
+def parse_names(value: Any, where: str) -> Names:
     """A list of different names, each on one line.
 
     Args:
@@ -43,20 +43,21 @@ def names_of(value: Any, where: str) -> Names:
     names = tuple(map(str, value)) if isinstance(value, list) else ()
     kinds = set(map(type, value)) if isinstance(value, list) else {type(value)}
     if not kinds <= {str, int} or not all(name and ONE_LINE.fullmatch(name) for name in names):
-        raise BadInput(f"{where}: expected a list of names, found {quoted(value)}")
-    if len(names) > _MOST_NAMES or any(len(name) > LONGEST for name in names):
+        raise BadInput(f"{where}: expected a list of names, found {format_quoted(value)}")
+    if len(names) > _MAX_NAMES or any(len(name) > MAX_VALUE_LENGTH for name in names):
         raise BadInput(
-            f"{where}: expected at most {_MOST_NAMES} names of at most {LONGEST} characters, found "
+            f"{where}: expected at most {_MAX_NAMES} names of at most {MAX_VALUE_LENGTH} "
+            "characters, found "
             f"{len(names)}, the longest of {max(map(len, names))}; zip the file as DeepLabCut "
             "wrote it"
         )
     if len(set(names)) < len(names):
-        raise BadInput(f"{where}: a name stands in it twice: {listed(names)}")
+        raise BadInput(f"{where}: a name stands in it twice: {format_list(names)}")
     return names
 
 
-def check_parts(
-    sources: Sources, parts: Names, unique: Names, name: str, findings: Findings
+def check_body_parts(
+    sources: ConfigFiles, parts: Names, unique: Names, name: str, findings: ModelFindings
 ) -> None:
     """Compare config.yaml's body parts, which DeepLabCut silently ignores, with the network's.
 
@@ -73,40 +74,42 @@ def check_parts(
     """
     multi = is_true(sources.project.get("multianimalproject"))
     # pose_cfg.yaml lists the body parts of the arena after those of the animals.
-    _check_list(
+    _check_name_list(
         sources, "multianimalbodyparts" if multi else "bodyparts", parts, unique, name, findings
     )
     if multi:
-        _check_list(sources, "uniquebodyparts", unique, (), name, findings)
+        _check_name_list(sources, "uniquebodyparts", unique, (), name, findings)
 
 
-def _check_list(
-    sources: Sources, key: str, own: Names, others: Names, name: str, findings: Findings
+def _check_name_list(
+    sources: ConfigFiles, key: str, own: Names, others: Names, name: str, findings: ModelFindings
 ) -> None:
     """Compare one list of config.yaml with the network's own, which the others may follow."""
     file, value = sources.project_file, sources.project.get(key)
-    given = names_of(value, f"{file}: {key}") if isinstance(value, list) else ()
+    given = parse_names(value, f"{file}: {key}") if isinstance(value, list) else ()
     if not given or given in (own, own + others):
         return
     if not own or set(own) - set(given):
         raise BadInput(
-            f"{name}: {file} lists the body parts {listed(given)}, but the network was trained on "
-            f"{listed(own) or 'none of that kind'}; zip the configuration that belongs to it"
+            f"{name}: {file} lists the body parts {format_list(given)}, but the network was "
+            "trained on "
+            f"{format_list(own) or 'none of that kind'}; zip the configuration that belongs to it"
         )
     if more := [part for part in given if part not in own + others]:
         findings.repairs.append(
-            f"{file}: {key} lists {listed(more)}, which the network was not trained on; only its "
-            f"own are used: {listed(own)}"
+            f"{file}: {key} lists {format_list(more)}, which the network was not trained on; "
+            "only its "
+            f"own are used: {format_list(own)}"
         )
     else:
         findings.repairs.append(
             f"{file}: {key} lists the body parts in another order than the network has them; the "
-            f"network's is used: {listed(own)}"
+            f"network's is used: {format_list(own)}"
         )
 
 
-def agreed_individuals(
-    sources: Sources, individuals: Names, name: str, findings: Findings
+def choose_individual_names(
+    sources: ConfigFiles, individuals: Names, name: str, findings: ModelFindings
 ) -> Names:
     """The animals' names in results, which DeepLabCut takes from config.yaml.
 
@@ -118,21 +121,24 @@ def agreed_individuals(
         if len(individuals) > 1:
             raise BadInput(
                 f"{name}: {sources.project_file} says that it is no multi-animal project, but the "
-                f"network was trained on {len(individuals)} individuals ({listed(individuals)}); "
+                f"network was trained on {len(individuals)} individuals "
+                f"({format_list(individuals)}); "
                 "zip the configuration that belongs to it"
             )
         return individuals
     value = project.get("individuals")
-    given = names_of(value, "config.yaml: individuals") if isinstance(value, list) else individuals
+    given = (
+        parse_names(value, "config.yaml: individuals") if isinstance(value, list) else individuals
+    )
     if len(given) != len(individuals):
         raise BadInput(
-            f"{name}: config.yaml lists the individuals {listed(given)}, but the network was "
-            f"trained on {listed(individuals)}; zip the configuration that belongs to it"
+            f"{name}: config.yaml lists the individuals {format_list(given)}, but the network was "
+            f"trained on {format_list(individuals)}; zip the configuration that belongs to it"
         )
     if given != individuals:
         findings.repairs.append(
-            f"config.yaml calls the individuals {listed(given)}, pytorch_config.yaml "
-            f"{listed(individuals)}; config.yaml's names are used, as DeepLabCut does"
+            f"config.yaml calls the individuals {format_list(given)}, pytorch_config.yaml "
+            f"{format_list(individuals)}; config.yaml's names are used, as DeepLabCut does"
         )
     return given
 

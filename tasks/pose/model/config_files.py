@@ -6,21 +6,21 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.messages import listed, quoted, said
+from tasks.messages import format_list, format_quoted, format_value
 from tasks.pose.model.layout import Layout, Snapshot
-from tasks.pose.model.problems import Findings
-from tasks.pose.model.scorer_name import ModelFolder, model_folder_of
-from tasks.pose.untrusted.yaml_loader import MAX_BYTES, decode, load_mapping
-from tasks.pose.untrusted.zip_reader import Member, ZipOfFiles
+from tasks.pose.model.problems import ModelFindings
+from tasks.pose.model.scorer_name import ModelFolderName, find_folder_name
+from tasks.pose.untrusted.yaml_loader import MAX_CONFIG_BYTES, decode_text, load_mapping
+from tasks.pose.untrusted.zip_reader import CheckedZip, ZipMember
 
-SINGLE_ANIMAL = "individual_1"
+SINGLE_ANIMAL_NAME = "individual_1"
 """What DeepLabCut calls the one individual of a single-animal project."""
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
-class Sources:
+class ConfigFiles:
     """What an archive says of its model.
 
     Attributes:
@@ -35,7 +35,7 @@ class Sources:
     """
 
     layout: Layout
-    named: ModelFolder | None
+    named: ModelFolderName | None
     project: dict[str, Any]
     project_file: str
     network: dict[str, Any]
@@ -44,22 +44,22 @@ class Sources:
     tracking: dict[str, Any] | None
 
 
-class _Reader:
+class _YamlReader:
     """Reads the YAML files of one archive."""
 
-    def __init__(self, files: ZipOfFiles, findings: Findings) -> None:
+    def __init__(self, files: CheckedZip, findings: ModelFindings) -> None:
         self._files = files
         self._findings = findings
         self.unread: set[PurePosixPath] = set()
 
-    def mapping(self, path: PurePosixPath, *, unused: bool = False) -> dict[str, Any] | None:
+    def read_mapping(self, path: PurePosixPath, *, unused: bool = False) -> dict[str, Any] | None:
         """A file's values; None where there is no such file, or it cannot be read.
 
         The latter is a problem, unless nothing in the file is used.
         """
         try:
-            member = self._files.find(path)
-            return self._load(member) if member else None
+            member = self._files.find_member(path)
+            return self._load_member(member) if member else None
         except BadInput as error:
             if not unused:
                 self._findings.problems.append(str(error))
@@ -71,25 +71,27 @@ class _Reader:
             )
             return None
 
-    def _load(self, member: Member) -> dict[str, Any]:
-        text, plain = decode(self._files.read(member, MAX_BYTES))
+    def _load_member(self, member: ZipMember) -> dict[str, Any]:
+        text, plain = decode_text(self._files.read(member, MAX_CONFIG_BYTES))
         if not plain:
             self._findings.repairs.append(
                 f"{member.path} is not plain UTF-8; it was read as Latin-1 or without mark"
             )
         return load_mapping(text, str(member.path))
 
-    def nearest(self, folder: PurePosixPath, name: str) -> dict[str, Any] | None:
+    def read_nearest(self, folder: PurePosixPath, name: str) -> dict[str, Any] | None:
         """A file from the nearest folder at or above another that has one."""
         for parent in (folder, *folder.parents):
             before = len(self._findings.problems)
-            values = self.mapping(parent / name)
+            values = self.read_mapping(parent / name)
             if values is not None or len(self._findings.problems) > before:
                 return values
         return None
 
 
-def read_sources(files: ZipOfFiles, layout: Layout, name: str, findings: Findings) -> Sources:
+def read_config_files(
+    files: CheckedZip, layout: Layout, name: str, findings: ModelFindings
+) -> ConfigFiles:
     """Read an archive's configuration files, and make those that are missing.
 
     Args:
@@ -104,46 +106,50 @@ def read_sources(files: ZipOfFiles, layout: Layout, name: str, findings: Finding
     Raises:
         BadInput: Files that are needed are missing or cannot be read.
     """
-    reader, folder = _Reader(files, findings), layout.folder
+    reader, folder = _YamlReader(files, findings), layout.folder
     beside = folder.parent / "test"
-    project = reader.nearest(folder, "config.yaml")
+    project = reader.read_nearest(folder, "config.yaml")
     unused = layout.engine == "pytorch" and project is not None
-    train = reader.mapping(folder / "pose_cfg.yaml", unused=unused)
-    test = reader.mapping(beside / "pose_cfg.yaml", unused=unused)
-    tracking = reader.mapping(beside / "inference_cfg.yaml")
-    network = reader.mapping(folder / "pytorch_config.yaml") if layout.engine == "pytorch" else {}
-    findings.refuse()
+    train = reader.read_mapping(folder / "pose_cfg.yaml", unused=unused)
+    test = reader.read_mapping(beside / "pose_cfg.yaml", unused=unused)
+    tracking = reader.read_mapping(beside / "inference_cfg.yaml")
+    network = (
+        reader.read_mapping(folder / "pytorch_config.yaml") if layout.engine == "pytorch" else {}
+    )
+    findings.raise_if_problems()
     if network is None:
         raise BadInput(
             f"{name}: {folder} holds a snapshot but no pytorch_config.yaml, which says what "
             "network it belongs to; add it from the same folder of the DeepLabCut project"
         )
     if layout.engine == "tensorflow":
-        train, test = _tensorflow_configs(train, test, layout, name, findings)
+        train, test = _complete_tensorflow_configs(train, test, layout, name, findings)
     else:
-        _check_is_network(network, name)
+        _check_network_config(network, name)
         if test is None and beside / "pose_cfg.yaml" not in reader.unread:
             findings.repairs.append(
                 "test/pose_cfg.yaml is missing; it was made from the network's own"
             )
     pose = train or test or {}
-    named = model_folder_of(folder, network, pose, findings)
+    named = find_folder_name(folder, network, pose, findings)
     project_file = "config.yaml"
     if project is None:
         findings.repairs.append(
             "config.yaml is missing; it was made from the model's own configuration"
         )
-        project = _made_config(named, pose, network)
-        project_file = "pose_cfg.yaml" if _names(pose) else "pytorch_config.yaml"
-    return Sources(layout, named, project, project_file, network, train or {}, test or {}, tracking)
+        project = _build_project_config(named, pose, network)
+        project_file = "pose_cfg.yaml" if _joint_names(pose) else "pytorch_config.yaml"
+    return ConfigFiles(
+        layout, named, project, project_file, network, train or {}, test or {}, tracking
+    )
 
 
-def _tensorflow_configs(
+def _complete_tensorflow_configs(
     train: dict[str, Any] | None,
     test: dict[str, Any] | None,
     layout: Layout,
     name: str,
-    findings: Findings,
+    findings: ModelFindings,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The network's configuration for training and for inference; one can stand for the other."""
     found = train or test
@@ -159,7 +165,7 @@ def _tensorflow_configs(
     return train or found, test or found
 
 
-def _check_is_network(network: dict[str, Any], name: str) -> None:
+def _check_network_config(network: dict[str, Any], name: str) -> None:
     if not all(isinstance(network.get(key), dict) for key in ("metadata", "model")):
         raise BadInput(
             f"{name}: pytorch_config.yaml has no `metadata` and `model` sections, so it is not "
@@ -167,15 +173,17 @@ def _check_is_network(network: dict[str, Any], name: str) -> None:
         )
 
 
-def _made_config(
-    named: ModelFolder | None, pose: dict[str, Any], network: dict[str, Any]
+def _build_project_config(
+    named: ModelFolderName | None, pose: dict[str, Any], network: dict[str, Any]
 ) -> dict[str, Any]:
     """A config.yaml from what training wrote beside the snapshot."""
     metadata = network.get("metadata") or {}
     individuals, unique = metadata.get("individuals"), metadata.get("unique_bodyparts")
     several = isinstance(individuals, list) and len(individuals) > 1
-    multi = several or bool(unique) or "multi-animal" in str(_tensorflow_kind(pose, network))
-    parts = _names(pose) or metadata.get("bodyparts")
+    multi = (
+        several or bool(unique) or "multi-animal" in str(_tensorflow_dataset_type(pose, network))
+    )
+    parts = _joint_names(pose) or metadata.get("bodyparts")
     return {
         "Task": named.task if named else "",
         "date": named.date if named else "",
@@ -188,18 +196,18 @@ def _made_config(
     }
 
 
-def _names(pose: dict[str, Any]) -> Any:
+def _joint_names(pose: dict[str, Any]) -> Any:
     """Body parts of the animals and of the arena, as training wrote them."""
     return pose.get("all_joints_names")
 
 
-def _tensorflow_kind(pose: dict[str, Any], network: dict[str, Any]) -> Any:
+def _tensorflow_dataset_type(pose: dict[str, Any], network: dict[str, Any]) -> Any:
     """What a TensorFlow model was trained on; DeepLabCut 3 writes the same word for all."""
     return None if network else pose.get("dataset_type")
 
 
 def choose_snapshot(
-    snapshots: tuple[Snapshot, ...], project: dict[str, Any], key: str, findings: Findings
+    snapshots: tuple[Snapshot, ...], project: dict[str, Any], key: str, findings: ModelFindings
 ) -> Snapshot:
     """Use what ``snapshotindex`` or ``detector_snapshotindex`` says, as DeepLabCut does.
 
@@ -215,22 +223,22 @@ def choose_snapshot(
     Raises:
         BadInput: There is no such snapshot, or which is meant cannot be told.
     """
-    index = _index(project.get(key, -1), key, findings)
+    index = _parse_snapshot_index(project.get(key, -1), key, findings)
     names = [snapshot.name for snapshot in snapshots]
     if not -len(names) <= index < len(names):
         raise BadInput(
-            f"config.yaml: {key} is {said(index)}, but there are {len(names)} snapshots "
-            f"({listed(names)}); set it to -1 for the last one"
+            f"config.yaml: {key} is {format_value(index)}, but there are {len(names)} snapshots "
+            f"({format_list(names)}); set it to -1 for the last one"
         )
     if len(names) > 1:
         findings.warnings.append(
-            f"{len(names)} snapshots in the archive ({listed(names)}); {key} {index} "
+            f"{len(names)} snapshots in the archive ({format_list(names)}); {key} {index} "
             f"means {names[index]}"
         )
     return snapshots[index]
 
 
-def _index(value: Any, key: str, findings: Findings) -> int:
+def _parse_snapshot_index(value: Any, key: str, findings: ModelFindings) -> int:
     """A snapshot's place in the list; editors and programs write numbers as text or with a point.
 
     Raises:
@@ -238,14 +246,15 @@ def _index(value: Any, key: str, findings: Findings) -> int:
     """
     text = value.strip() if isinstance(value, str) else value
     if text in (None, "", "all"):
-        findings.repairs.append(f"{key} was {said(value)}; the last snapshot is used")
+        findings.repairs.append(f"{key} was {format_value(value)}; the last snapshot is used")
         return -1
     if isinstance(text, str) and _WHOLE_NUMBER.fullmatch(text):
         return int(text)
     whole = isinstance(text, int | float) and not isinstance(text, bool) and text % 1 == 0
     if not whole:
         raise BadInput(
-            f"config.yaml: {key}: expected a whole number, found {quoted(value)}; set it to -1 for "
+            f"config.yaml: {key}: expected a whole number, found {format_quoted(value)}; set it "
+            "to -1 for "
             "the last snapshot"
         )
     return int(text)

@@ -82,14 +82,14 @@ class Model(BaseModel):
     @property
     def network(self) -> str:
         """The network for people: ``net_type``, and the backbone where that says another."""
-        return network_of(self.net_type, self.backbone)
+        return format_network(self.net_type, self.backbone)
 
     @property
     def all_body_parts(self) -> tuple[str, ...]:
         """Body parts of the animals, then those of the arena."""
         return self.body_parts + self.unique_body_parts
 
-    def check_displayed(self, wanted: Literal["all"] | list[str]) -> None:
+    def check_displayed_parts(self, wanted: Literal["all"] | list[str]) -> None:
         """Refuse body parts that the model does not have.
 
         Raises:
@@ -103,10 +103,10 @@ class Model(BaseModel):
             )
 
 
-def network_of(net_type: str, backbone: str | None) -> str:
+def format_network(net_type: str, backbone: str | None) -> str:
     """A network for people: its type, and its backbone where that is called otherwise.
 
-    >>> network_of("resnet_50", "resnet18_gn")
+    >>> format_network("resnet_50", "resnet18_gn")
     'resnet18_gn (net_type resnet_50)'
     """
     plain = net_type.replace("_", "").lower()

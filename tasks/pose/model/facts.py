@@ -3,29 +3,38 @@
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.messages import listed, quoted, said
+from tasks.messages import format_list, format_quoted, format_value
 from tasks.pose.model.body_part_names import (
     Names,
-    agreed_individuals,
-    animals,
-    check_parts,
+    check_body_parts,
+    choose_individual_names,
     is_true,
-    names_of,
+    parse_names,
+    read_metadata_names,
 )
-from tasks.pose.model.config_files import SINGLE_ANIMAL, Sources, choose_snapshot
+from tasks.pose.model.config_files import SINGLE_ANIMAL_NAME, ConfigFiles, choose_snapshot
 from tasks.pose.model.layout import Layout, Snapshot
-from tasks.pose.model.problems import Findings
-from tasks.pose.model.scorer_name import naming
-from tasks.pose.model.skeleton_style import color, opacity, skeleton
-from tasks.pose.model.tensorflow_config import check_joints, check_same_network, tensorflow_config
-from tasks.pose.model.torch_config import check_heads, check_no_download, note_switches, section
-from tasks.pose.model.torch_input_size import check_inputs
+from tasks.pose.model.problems import ModelFindings
+from tasks.pose.model.scorer_name import read_scorer_facts
+from tasks.pose.model.skeleton_style import read_color, read_opacity, read_skeleton
+from tasks.pose.model.tensorflow_config import (
+    check_joint_count,
+    check_same_network,
+    read_inference_settings,
+)
+from tasks.pose.model.torch_config import (
+    check_head_configs,
+    check_no_download,
+    get_section,
+    note_replaced_switches,
+)
+from tasks.pose.model.torch_input_size import check_input_sizes
 from tasks.pose.model.torch_schema import check_known_network
 
 TRACK_METHODS = ("ellipse", "box", "skeleton")
 """What DeepLabCut can follow animals by; its template says ``ellipse``."""
 
-_SMALLEST_ELLIPSE = 3
+_MIN_ELLIPSE_PARTS = 3
 """Body parts that an ellipse needs; with fewer DeepLabCut finds no track, and fails."""
 
 METHODS = ("bu", "td")
@@ -34,9 +43,9 @@ METHODS = ("bu", "td")
 DEFAULT_BATCH_SIZE = 8
 """DeepLabCut's own."""
 
-_LARGEST_BATCH = 512
+_MAX_BATCH_SIZE = 512
 
-Chosen = dict[str, Snapshot]
+ChosenSnapshots = dict[str, Snapshot]
 """The snapshots that are used: ``pose``, and for top-down models ``detector``."""
 
 
@@ -48,7 +57,9 @@ def engine_and_snapshots(layout: Layout) -> dict[str, Any]:
     }
 
 
-def understand(sources: Sources, name: str, findings: Findings) -> tuple[dict[str, Any], Chosen]:
+def read_facts(
+    sources: ConfigFiles, name: str, findings: ModelFindings
+) -> tuple[dict[str, Any], ChosenSnapshots]:
     """Everything about the model that its configuration and its layout tell.
 
     Args:
@@ -63,26 +74,26 @@ def understand(sources: Sources, name: str, findings: Findings) -> tuple[dict[st
         BadModel: With every problem that could be told.
     """
     project, layout = sources.project, sources.layout
-    engine_facts = _torch_facts if layout.engine == "pytorch" else _tensorflow_facts
+    engine_facts = _read_torch_facts if layout.engine == "pytorch" else _read_tensorflow_facts
     facts = findings.facts
     facts |= engine_and_snapshots(layout) | engine_facts(sources, name, findings)
-    facts |= naming(project, sources.named, layout.folder, findings)
-    facts["experimenter"] = said(project["scorer"]) if project.get("scorer") else ""
-    _note_project(sources, findings)
-    chosen = _choose(sources, facts["method"], name, findings)
-    facts |= _names_of(chosen, layout)
-    facts["batch_size"] = _batch_size(project.get("batch_size"), layout.engine, findings)
+    facts |= read_scorer_facts(project, sources.named, layout.folder, findings)
+    facts["experimenter"] = format_value(project["scorer"]) if project.get("scorer") else ""
+    _note_ignored_settings(sources, findings)
+    chosen = _choose_snapshots(sources, facts["method"], name, findings)
+    facts |= _snapshot_facts(chosen, layout)
+    facts["batch_size"] = _read_batch_size(project.get("batch_size"), layout.engine, findings)
     if "body_parts" in facts:
         parts = facts["body_parts"] + facts["unique_body_parts"]
-        facts["skeleton"] = skeleton(project.get("skeleton"), parts, findings)
-        facts["track_method"] = _track_method(project, facts, findings)
-    facts["skeleton_color"] = color(project.get("skeleton_color"), findings)
-    facts["alpha"] = opacity(project.get("alphavalue"))
-    findings.refuse()
+        facts["skeleton"] = read_skeleton(project.get("skeleton"), parts, findings)
+        facts["track_method"] = _choose_track_method(project, facts, findings)
+    facts["skeleton_color"] = read_color(project.get("skeleton_color"), findings)
+    facts["alpha"] = read_opacity(project.get("alphavalue"))
+    findings.raise_if_problems()
     return facts, chosen
 
 
-def _names_of(chosen: Chosen, layout: Layout) -> dict[str, Any]:
+def _snapshot_facts(chosen: ChosenSnapshots, layout: Layout) -> dict[str, Any]:
     """Which snapshots are used, as far as that is known."""
     names: dict[str, Any] = {"snapshot": chosen["pose"].name} if "pose" in chosen else {}
     if "detector" in chosen:
@@ -91,24 +102,26 @@ def _names_of(chosen: Chosen, layout: Layout) -> dict[str, Any]:
     return names
 
 
-def _choose(sources: Sources, method: str, name: str, findings: Findings) -> Chosen:
+def _choose_snapshots(
+    sources: ConfigFiles, method: str, name: str, findings: ModelFindings
+) -> ChosenSnapshots:
     layout, chosen = sources.layout, {}
     if layout.left_out:
         findings.warnings.append(
-            f"{listed(layout.left_out)} left out: without an .index file it is no snapshot"
+            f"{format_list(layout.left_out)} left out: without an .index file it is no snapshot"
         )
-    with findings.collecting():
+    with findings.collect_problems():
         pose = choose_snapshot(layout.snapshots, sources.project, "snapshotindex", findings)
         if reason := layout.incomplete.get(pose.name):
             raise BadInput(f"{name}: {reason}; zip all files of the snapshot")
         chosen["pose"] = pose
     if method == "td":
-        with findings.collecting():
-            chosen["detector"] = _detector(sources, name, findings)
+        with findings.collect_problems():
+            chosen["detector"] = _choose_detector(sources, name, findings)
     return chosen
 
 
-def _detector(sources: Sources, name: str, findings: Findings) -> Snapshot:
+def _choose_detector(sources: ConfigFiles, name: str, findings: ModelFindings) -> Snapshot:
     detectors = sources.layout.detectors
     if not detectors or not sources.network.get("detector"):
         missing = "snapshot of it" if not detectors else "`detector` section in pytorch_config.yaml"
@@ -123,61 +136,64 @@ def _detector(sources: Sources, name: str, findings: Findings) -> Snapshot:
 # --- each engine -----------------------------------------------------------------------------
 
 
-def _torch_facts(sources: Sources, name: str, findings: Findings) -> dict[str, Any]:
+def _read_torch_facts(sources: ConfigFiles, name: str, findings: ModelFindings) -> dict[str, Any]:
     project, network = sources.project, sources.network
-    facts: dict[str, Any] = {"method": _method(network, name, findings)}
-    with findings.collecting():
-        parts, unique, individuals = animals(network)
+    facts: dict[str, Any] = {"method": _read_method(network, name, findings)}
+    with findings.collect_problems():
+        parts, unique, individuals = read_metadata_names(network)
         facts |= {"body_parts": parts, "unique_body_parts": unique, "individuals": individuals}
     if "body_parts" in facts:
-        with findings.collecting():
-            check_parts(sources, parts, unique, name, findings)
-        _note_unused(sources, parts, unique, findings)
-        with findings.collecting():
-            check_heads(network, parts, unique, individuals, name)
-        with findings.collecting():
-            facts["individuals"] = agreed_individuals(sources, individuals, name, findings)
-    with findings.collecting():
+        with findings.collect_problems():
+            check_body_parts(sources, parts, unique, name, findings)
+        _note_unused_pose_config(sources, parts, unique, findings)
+        with findings.collect_problems():
+            check_head_configs(network, parts, unique, individuals, name)
+        with findings.collect_problems():
+            facts["individuals"] = choose_individual_names(sources, individuals, name, findings)
+    with findings.collect_problems():
         check_no_download(network, name)
         check_known_network(network, name)  # would say the same of a network from elsewhere
-    with findings.collecting():
-        check_inputs(network, name)
-    with findings.collecting():
-        note_switches(network, findings)
+    with findings.collect_problems():
+        check_input_sizes(network, name)
+    with findings.collect_problems():
+        note_replaced_switches(network, findings)
         # The rest of it is DeepLabCut's to judge, which names what it does not know.
     net_type = network.get("net_type") or project.get("default_net_type") or "unknown"
     return facts | {
-        "net_type": said(net_type),
-        "backbone": _backbone(network),
+        "net_type": format_value(net_type),
+        "backbone": _backbone_name(network),
         "multi_animal": is_true(project.get("multianimalproject")),
-        "identity": "identity" in _heads(network),
+        "identity": "identity" in _head_configs(network),
     }
 
 
-def _backbone(network: dict[str, Any]) -> str | None:
-    name = section(network, "model", "backbone").get("model_name")
-    return said(name) if isinstance(name, str) else None
+def _backbone_name(network: dict[str, Any]) -> str | None:
+    name = get_section(network, "model", "backbone").get("model_name")
+    return format_value(name) if isinstance(name, str) else None
 
 
-def _note_unused(sources: Sources, parts: Names, unique: Names, findings: Findings) -> None:
+def _note_unused_pose_config(
+    sources: ConfigFiles, parts: Names, unique: Names, findings: ModelFindings
+) -> None:
     """Say that test/pose_cfg.yaml is another network's; PyTorch models take nothing from it."""
     given = sources.test.get("all_joints_names")
     names = tuple(map(str, given)) if isinstance(given, list) else given
     if sources.project_file == "config.yaml" and names not in (None, parts, parts + unique):
         findings.repairs.append(
-            f"test/pose_cfg.yaml: all_joints_names is {said(given)}, not the network's body parts; "
+            f"test/pose_cfg.yaml: all_joints_names is {format_value(given)}, not the network's "
+            "body parts; "
             "it is not needed and was made from the network's own"
         )
 
 
-def _heads(network: dict[str, Any]) -> dict[str, Any]:
+def _head_configs(network: dict[str, Any]) -> dict[str, Any]:
     heads = network["model"].get("heads")
     return heads if isinstance(heads, dict) else {}
 
 
-def _method(network: dict[str, Any], name: str, findings: Findings) -> str:
+def _read_method(network: dict[str, Any], name: str, findings: ModelFindings) -> str:
     """How the network finds animals; conditional top-down needs another model's poses."""
-    method = said(network.get("method") or "bu").lower()
+    method = format_value(network.get("method") or "bu").lower()
     if method == "ctd":
         findings.problems.append(
             f"{name}: it is a conditional top-down model (method ctd), which needs another "
@@ -192,38 +208,41 @@ def _method(network: dict[str, Any], name: str, findings: Findings) -> str:
     return method
 
 
-def _tensorflow_facts(sources: Sources, name: str, findings: Findings) -> dict[str, Any]:
+def _read_tensorflow_facts(
+    sources: ConfigFiles, name: str, findings: ModelFindings
+) -> dict[str, Any]:
     test, project = sources.test, sources.project
     several = _has_several_animals(project, test)
     facts: dict[str, Any] = {
         "method": "bu",
-        "individuals": (SINGLE_ANIMAL,),
+        "individuals": (SINGLE_ANIMAL_NAME,),
         "unique_body_parts": (),
         "multi_animal": False,
         "identity": False,
-        "net_type": said(test.get("net_type")),
+        "net_type": format_value(test.get("net_type")),
     }
     if several:
         findings.problems.append(
             f"{name}: it is a multi-animal TensorFlow model, which is not run here; train it "
             "again with the PyTorch engine of DeepLabCut 3"
         )
-    with findings.collecting():
-        parts = names_of(test.get("all_joints_names"), "pose_cfg.yaml: all_joints_names")
+    with findings.collect_problems():
+        parts = parse_names(test.get("all_joints_names"), "pose_cfg.yaml: all_joints_names")
         if not parts:
             raise BadInput("pose_cfg.yaml: all_joints_names: expected at least one name")
         facts["body_parts"] = parts
         if not several:
-            check_joints(test, parts, name)
-            check_parts(sources, parts, (), name, findings)
-    with findings.collecting():
+            check_joint_count(test, parts, name)
+            check_body_parts(sources, parts, (), name, findings)
+    with findings.collect_problems():
         if not several:
-            tensorflow_config(test, for_test=True)
+            read_inference_settings(test, for_test=True)
         check_same_network(sources.train, test, name)
     for where in (project, test):
         if where.get("num_outputs") not in (None, 1):
             findings.problems.append(
-                f"{name}: num_outputs is {said(where['num_outputs'])}, which asks for several "
+                f"{name}: num_outputs is {format_value(where['num_outputs'])}, which asks for "
+                "several "
                 "places of each body part; only one is delivered here: set it to 1"
             )
             break
@@ -239,11 +258,11 @@ def _has_several_animals(project: dict[str, Any], pose: dict[str, Any]) -> bool:
 # --- config.yaml -----------------------------------------------------------------------------
 
 
-def _note_project(sources: Sources, findings: Findings) -> None:
+def _note_ignored_settings(sources: ConfigFiles, findings: ModelFindings) -> None:
     project, engine = sources.project, sources.layout.engine
     if is_true(project.get("cropping")):
         findings.repairs.append("config.yaml says cropping: true; only the request's crop counts")
-    given = said(project.get("engine") or engine).lower()
+    given = format_value(project.get("engine") or engine).lower()
     if given != engine:
         findings.repairs.append(
             f"config.yaml says engine: {given}, but the snapshot is one of {engine}; the snapshot "
@@ -251,7 +270,9 @@ def _note_project(sources: Sources, findings: Findings) -> None:
         )
 
 
-def _track_method(project: dict[str, Any], facts: dict[str, Any], findings: Findings) -> str:
+def _choose_track_method(
+    project: dict[str, Any], facts: dict[str, Any], findings: ModelFindings
+) -> str:
     """What animals are followed by; empty for a single animal."""
     if not facts["multi_animal"]:
         return ""
@@ -259,12 +280,13 @@ def _track_method(project: dict[str, Any], facts: dict[str, Any], findings: Find
     wanted = TRACK_METHODS[0] if given is None else given
     if wanted not in TRACK_METHODS:
         findings.repairs.append(
-            f"default_track_method was {quoted(wanted)}, which DeepLabCut does not have; its "
+            f"default_track_method was {format_quoted(wanted)}, which DeepLabCut does not have; "
+            "its "
             f"default, {TRACK_METHODS[0]}, is used"
         )
         wanted = TRACK_METHODS[0]
     # A box is the only one that DeepLabCut follows a single point with.
-    few = count == 1 or (wanted == "ellipse" and count < _SMALLEST_ELLIPSE)
+    few = count == 1 or (wanted == "ellipse" and count < _MIN_ELLIPSE_PARTS)
     if few and wanted != "box":
         findings.repairs.append(
             f"animals of {count} body part{'s' * (count > 1)} cannot be followed by {wanted}; box "
@@ -273,9 +295,9 @@ def _track_method(project: dict[str, Any], facts: dict[str, Any], findings: Find
     return "box" if few else str(wanted)
 
 
-def _batch_size(value: Any, engine: str, findings: Findings) -> int:
+def _read_batch_size(value: Any, engine: str, findings: ModelFindings) -> int:
     """Frames at a time; some TensorFlow networks' answers depend on it (batch statistics)."""
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _LARGEST_BATCH:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MAX_BATCH_SIZE:
         return int(value)
     if engine == "tensorflow" and value is None:
         findings.repairs.append(
@@ -283,7 +305,7 @@ def _batch_size(value: Any, engine: str, findings: Findings) -> int:
         )
     elif engine == "tensorflow":
         findings.problems.append(
-            f"config.yaml: batch_size: expected a whole number from 1 to {_LARGEST_BATCH}, found "
-            f"{quoted(value)}; set it to what the model was evaluated with"
+            f"config.yaml: batch_size: expected a whole number from 1 to {_MAX_BATCH_SIZE}, found "
+            f"{format_quoted(value)}; set it to what the model was evaluated with"
         )
     return DEFAULT_BATCH_SIZE

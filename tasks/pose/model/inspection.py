@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.messages import escaped
-from tasks.pose.model.archive import open_model, sha256_of
-from tasks.pose.model.description import Model, network_of
-from tasks.pose.model.problems import BadModel, Findings
-from tasks.pose.model.tensorflow_config import NOT_INSTALLED, is_installed
+from tasks.messages import escape_markdown
+from tasks.pose.model.archive import compute_sha256, unpack_model
+from tasks.pose.model.description import Model, format_network
+from tasks.pose.model.problems import BadModel, ModelFindings
+from tasks.pose.model.tensorflow_config import TENSORFLOW_NOT_INSTALLED, is_tensorflow_installed
 
-ENGINES = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
+ENGINE_LABELS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 
-_METHODS = {"bu": "bottom-up", "td": "top-down"}
+_METHOD_LABELS = {"bu": "bottom-up", "td": "top-down"}
 
 _MEGABYTE = 1e6
 
@@ -39,16 +39,16 @@ class Inspection:
     found: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def known(self) -> Mapping[str, Any]:
+    def known_facts(self) -> Mapping[str, Any]:
         """Values of `tasks.pose.model.description.Model`, as far as they are known."""
         return self.model.model_dump() if self.model else self.found
 
     @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether it can be run here."""
         return self.model is not None and not self.problems
 
-    def usable_model(self) -> Model:
+    def require_model(self) -> Model:
         """The model.
 
         Raises:
@@ -73,41 +73,41 @@ def inspect_archive(
     Returns:
         The model, and everything that stands in its way.
     """
-    findings, sha256 = Findings(), sha256 or sha256_of(archive)
+    findings, sha256 = ModelFindings(), sha256 or compute_sha256(archive)
     try:
-        model = open_model(archive, name, project, sha256, findings)
+        model = unpack_model(archive, name, project, sha256, findings)
     except BadInput as error:
         problems = error.problems if isinstance(error, BadModel) else (str(error),)
         notes = {"repairs": tuple(findings.repairs), "warnings": tuple(findings.warnings)}
         size = {"size": archive.stat().st_size, "sha256": sha256}
         return Inspection(name, None, problems, findings.facts | size | notes)
-    return Inspection(name, model, tuple(engine_problems(model)))
+    return Inspection(name, model, tuple(find_engine_problems(model)))
 
 
-def engine_problems(model: Model) -> Iterator[str]:
+def find_engine_problems(model: Model) -> Iterator[str]:
     """Why this environment cannot run a model of this engine; nothing is loaded to tell."""
-    if model.engine == "tensorflow" and not is_installed():
-        yield f"{model.name}: {NOT_INSTALLED}"
+    if model.engine == "tensorflow" and not is_tensorflow_installed():
+        yield f"{model.name}: {TENSORFLOW_NOT_INSTALLED}"
 
 
 # --- for people and programs -----------------------------------------------------------------
 
 
-def facts_of(known: Mapping[str, Any]) -> list[tuple[str, str]]:
+def describe_facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What people want to know of a model: names and values, in order.
 
     Args:
         known: Values of `tasks.pose.model.description.Model`; what is missing has no row.
     """
-    return [*_of_network(known), *_of_names(known), *_of_archive(known)]
+    return [*_describe_network(known), *_describe_names(known), *_describe_archive(known)]
 
 
-def _of_network(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _describe_network(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "engine" in known:
-        yield "engine", ENGINES[known["engine"]]
+        yield "engine", ENGINE_LABELS[known["engine"]]
     if "net_type" in known:
-        network = network_of(known["net_type"], known.get("backbone"))
-        yield "network", f"{network}, {_METHODS.get(known['method'], known['method'])}"
+        network = format_network(known["net_type"], known.get("backbone"))
+        yield "network", f"{network}, {_METHOD_LABELS.get(known['method'], known['method'])}"
     if {"task", "date", "experimenter"} <= set(known):
         labelled = f"labelled by {known['experimenter'] or 'unknown'}"
         yield "project", f"{known['task']} {known['date']}, {labelled}"
@@ -115,44 +115,44 @@ def _of_network(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         share = f"{known['training_fraction']:.0%} of labelled frames"
         yield "training", f"shuffle {known['shuffle']}, {share}"
     if "snapshot" in known:
-        yield "snapshot", _chosen(known["snapshot"], known["snapshots"])
+        yield "snapshot", _describe_choice(known["snapshot"], known["snapshots"])
     elif "snapshots" in known:
-        yield _counted("snapshot", known["snapshots"]), ", ".join(known["snapshots"])
+        yield _label_with_count("snapshot", known["snapshots"]), ", ".join(known["snapshots"])
     if known.get("detector"):
-        yield "detector", _chosen(known["detector"], known["detectors"])
+        yield "detector", _describe_choice(known["detector"], known["detectors"])
 
 
-def _of_names(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _describe_names(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "body_parts" not in known:
         return
-    yield _counted("body part", known["body_parts"]), ", ".join(known["body_parts"])
+    yield _label_with_count("body part", known["body_parts"]), ", ".join(known["body_parts"])
     if known["multi_animal"]:
         identity = "told apart by the network" if known["identity"] else "not told apart"
-        yield _counted("individual", known["individuals"]), ", ".join(known["individuals"])
+        yield _label_with_count("individual", known["individuals"]), ", ".join(known["individuals"])
         yield "tracking", f"{known['track_method']}; individuals are {identity}"
     if known["unique_body_parts"]:
         of_arena = known["unique_body_parts"]
-        yield _counted("unique body part", of_arena), ", ".join(of_arena)
+        yield _label_with_count("unique body part", of_arena), ", ".join(of_arena)
     yield "skeleton", ", ".join(f"{a}–{b}" for a, b in known["skeleton"]) or "none"
 
 
-def _of_archive(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _describe_archive(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "size" in known:
         yield "size", f"{known['size'] / _MEGABYTE:.1f} MB"
         yield "SHA-256", known["sha256"]
 
 
-def _chosen(name: str, names: tuple[str, ...]) -> str:
+def _describe_choice(name: str, names: tuple[str, ...]) -> str:
     others = [other for other in names if other != name]
     return f"{name}, not {', '.join(others)}" if others else name
 
 
-def _counted(what: str, items: tuple[str, ...]) -> str:
+def _label_with_count(what: str, items: tuple[str, ...]) -> str:
     return f"{len(items)} {what}{'' if len(items) == 1 else 's'}"
 
 
-def _lists(inspection: Inspection) -> list[tuple[str, tuple[str, ...]]]:
-    known = inspection.known
+def _titled_lists(inspection: Inspection) -> list[tuple[str, tuple[str, ...]]]:
+    known = inspection.known_facts
     repairs = known.get("repairs", ()), known.get("warnings", ())
     titles = ("Put right", "Please note", "Cannot be used here because")
     pairs = zip(titles, (*repairs, inspection.problems), strict=True)
@@ -161,12 +161,12 @@ def _lists(inspection: Inspection) -> list[tuple[str, tuple[str, ...]]]:
 
 def as_text(inspection: Inspection) -> str:
     """A page for a terminal, which shows the problems after it, as errors."""
-    verdict = "can be used" if inspection.usable else "cannot be used"
+    verdict = "can be used" if inspection.is_usable else "cannot be used"
     lines = [f"{inspection.name} {verdict}"]
-    rows = facts_of(inspection.known)
+    rows = describe_facts(inspection.known_facts)
     width = max((len(name) for name, _ in rows), default=0)
     lines += ["", *(f"  {name:<{width}}  {value}" for name, value in rows)] if rows else []
-    for title, sentences in _lists(inspection):
+    for title, sentences in _titled_lists(inspection):
         if sentences is not inspection.problems:
             lines += ["", f"{title}:", *(f"  • {sentence}" for sentence in sentences)]
     return "\n".join(lines) + "\n"
@@ -174,13 +174,18 @@ def as_text(inspection: Inspection) -> str:
 
 def as_markdown(inspection: Inspection) -> str:
     """A page for Prefect's UI."""
-    verdict = "can be used" if inspection.usable else "cannot be used"
-    lines = [f"## {escaped(inspection.name)} {verdict}"]
-    if rows := facts_of(inspection.known):
+    verdict = "can be used" if inspection.is_usable else "cannot be used"
+    lines = [f"## {escape_markdown(inspection.name)} {verdict}"]
+    if rows := describe_facts(inspection.known_facts):
         lines += ["", "| | |", "|---|---|"]
-        lines += [f"| {name} | {escaped(value)} |" for name, value in rows]
-    for title, sentences in _lists(inspection):
-        lines += ["", f"**{title}**", "", *(f"- {escaped(sentence)}" for sentence in sentences)]
+        lines += [f"| {name} | {escape_markdown(value)} |" for name, value in rows]
+    for title, sentences in _titled_lists(inspection):
+        lines += [
+            "",
+            f"**{title}**",
+            "",
+            *(f"- {escape_markdown(sentence)}" for sentence in sentences),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -188,7 +193,7 @@ def as_json(inspection: Inspection) -> str:
     """One JSON object: ``model``, or for a refused archive null and what is ``found`` of it."""
     model = inspection.model
     told: dict[str, Any] = {
-        "usable": inspection.usable,
+        "usable": inspection.is_usable,
         "model": model.model_dump(mode="json") if model else None,
         "found": None if model else dict(inspection.found),
         "problems": list(inspection.problems),

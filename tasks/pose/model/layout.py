@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from tasks.errors import BadInput
-from tasks.messages import listed
-from tasks.pose.untrusted.zip_reader import Member, ZipOfFiles
+from tasks.messages import format_list
+from tasks.pose.untrusted.zip_reader import CheckedZip, ZipMember
 
-Engine = Literal["pytorch", "tensorflow"]
+EngineName = Literal["pytorch", "tensorflow"]
 
 POSE_SNAPSHOT = re.compile(r"snapshot(?P<best>-best)?-(?P<steps>[0-9]{1,9})\.pt")
 """A pose snapshot as DeepLabCut 3 names and lists it."""
@@ -23,7 +23,7 @@ TENSORFLOW_FILE = re.compile(
 )
 """One of the files of a TensorFlow snapshot."""
 
-ONE_SHARD = ".data-00000-of-00001"
+ONLY_SHARD_SUFFIX = ".data-00000-of-00001"
 """How the weights of a TensorFlow snapshot end; DeepLabCut never writes more than one file."""
 
 _ANY_SNAPSHOT = re.compile(r"snapshot.*\.(pt|index|meta|data-[0-9]{5}-of-[0-9]{5})")
@@ -41,8 +41,8 @@ class Snapshot:
     """
 
     name: str
-    weights: Member
-    files: tuple[Member, ...]
+    weights: ZipMember
+    files: tuple[ZipMember, ...]
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,14 @@ class Layout:
     """
 
     folder: PurePosixPath
-    engine: Engine
+    engine: EngineName
     snapshots: tuple[Snapshot, ...]
     detectors: tuple[Snapshot, ...]
     incomplete: dict[str, str]
     left_out: tuple[str, ...] = ()
 
 
-def find_layout(files: ZipOfFiles, name: str) -> Layout:
+def find_layout(files: CheckedZip, name: str) -> Layout:
     """Find the one folder that holds snapshots, and list them as DeepLabCut does.
 
     Args:
@@ -79,27 +79,27 @@ def find_layout(files: ZipOfFiles, name: str) -> Layout:
     Raises:
         BadInput: No folder or several hold snapshots, or none of them can be loaded.
     """
-    folder = _snapshot_folder(files, name)
+    folder = _find_snapshot_folder(files, name)
     here = [member for member in files.members if member.path.parent == folder]
     tensorflow = [member for member in here if TENSORFLOW_FILE.fullmatch(member.path.name)]
-    poses = tuple(_in_order(here, POSE_SNAPSHOT))
+    poses = tuple(_sort_snapshots(here, POSE_SNAPSHOT))
     if tensorflow and poses:
         raise BadInput(
             f"{name}: {folder} holds snapshots of both engines ({tensorflow[0].path.name} is "
             f"TensorFlow's, {poses[0].name} PyTorch's); leave those of one engine in the zip"
         )
     if tensorflow:
-        return _tensorflow_layout(folder, tensorflow, name)
+        return _build_tensorflow_layout(folder, tensorflow, name)
     if not poses:
         raise BadInput(
             f"{name}: none of the snapshots in {folder} is a pose snapshot that DeepLabCut can "
             "load (snapshot-<number>.pt or snapshot-best-<number>.pt)"
         )
-    detectors = tuple(_in_order(here, DETECTOR_SNAPSHOT))
+    detectors = tuple(_sort_snapshots(here, DETECTOR_SNAPSHOT))
     return Layout(folder, "pytorch", poses, detectors, incomplete={})
 
 
-def _snapshot_folder(files: ZipOfFiles, name: str) -> PurePosixPath:
+def _find_snapshot_folder(files: CheckedZip, name: str) -> PurePosixPath:
     found = [member for member in files.members if _ANY_SNAPSHOT.fullmatch(member.path.name)]
     folders = sorted({member.path.parent for member in found}, key=str)
     if not folders and any(member.path.name == "data.pkl" for member in files.members):
@@ -114,13 +114,13 @@ def _snapshot_folder(files: ZipOfFiles, name: str) -> PurePosixPath:
         )
     if len(folders) > 1:
         raise BadInput(
-            f"{name}: {len(folders)} folders hold snapshots ({listed(folders)}); "
+            f"{name}: {len(folders)} folders hold snapshots ({format_list(folders)}); "
             "leave exactly one in the zip, that of the model to use"
         )
     return folders[0]
 
 
-def _in_order(members: list[Member], pattern: re.Pattern[str]) -> Iterator[Snapshot]:
+def _sort_snapshots(members: list[ZipMember], pattern: re.Pattern[str]) -> Iterator[Snapshot]:
     """PyTorch snapshots by training epoch, the best one last."""
     matches = [(pattern.fullmatch(member.path.name), member) for member in members]
     ranked = [((bool(m["best"]), int(m["steps"])), member) for m, member in matches if m]
@@ -128,39 +128,39 @@ def _in_order(members: list[Member], pattern: re.Pattern[str]) -> Iterator[Snaps
         yield Snapshot(member.path.name, member, (member,))
 
 
-def _tensorflow_layout(folder: PurePosixPath, members: list[Member], name: str) -> Layout:
+def _build_tensorflow_layout(folder: PurePosixPath, members: list[ZipMember], name: str) -> Layout:
     """TensorFlow snapshots by training iteration; to DeepLabCut they are their index files."""
-    groups: dict[str, dict[str, Member]] = {}
+    groups: dict[str, dict[str, ZipMember]] = {}
     for member in members:
         match = TENSORFLOW_FILE.fullmatch(member.path.name)
         assert match is not None
         groups.setdefault(match["name"], {})[match["end"]] = member
-    complaints = {key: _incomplete(key, ends) for key, ends in groups.items()}
+    complaints = {key: _explain_incomplete(key, ends) for key, ends in groups.items()}
     incomplete = {key: text for key, text in complaints.items() if text}
-    names = sorted((key for key, ends in groups.items() if ".index" in ends), key=_steps)
+    names = sorted((key for key, ends in groups.items() if ".index" in ends), key=_step_count)
     if not names:
-        raise BadInput(f"{name}: {listed(incomplete.values())}; zip all files of the snapshot")
-    left_out = tuple(sorted(set(groups) - set(names), key=_steps))
-    snapshots = tuple(_tensorflow_snapshot(key, groups[key]) for key in names)
+        raise BadInput(f"{name}: {format_list(incomplete.values())}; zip all files of the snapshot")
+    left_out = tuple(sorted(set(groups) - set(names), key=_step_count))
+    snapshots = tuple(_build_tensorflow_snapshot(key, groups[key]) for key in names)
     return Layout(folder, "tensorflow", snapshots, (), incomplete, left_out)
 
 
-def _steps(name: str) -> int:
+def _step_count(name: str) -> int:
     return int(name.rpartition("-")[2])
 
 
-def _incomplete(name: str, ends: dict[str, Member]) -> str | None:
+def _explain_incomplete(name: str, ends: dict[str, ZipMember]) -> str | None:
     shards = sorted(end for end in ends if end.startswith(".data-"))
-    if shards and shards != [ONE_SHARD]:
+    if shards and shards != [ONLY_SHARD_SUFFIX]:
         return (
-            f"the weights of {name} are split over several files ({listed(shards)}), which "
+            f"the weights of {name} are split over several files ({format_list(shards)}), which "
             "DeepLabCut never does"
         )
     # The graph in the .meta file is not missed: DeepLabCut builds its own.
-    missing = [end for end in (".index", ONE_SHARD) if end not in ends]
+    missing = [end for end in (".index", ONLY_SHARD_SUFFIX) if end not in ends]
     return f"{name} is incomplete: {' and '.join(missing)} missing" if missing else None
 
 
-def _tensorflow_snapshot(name: str, ends: dict[str, Member]) -> Snapshot:
-    data = ends.get(ONE_SHARD, ends[".index"])
+def _build_tensorflow_snapshot(name: str, ends: dict[str, ZipMember]) -> Snapshot:
+    data = ends.get(ONLY_SHARD_SUFFIX, ends[".index"])
     return Snapshot(name, data, (ends[".index"], data))

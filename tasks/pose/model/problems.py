@@ -27,7 +27,7 @@ class BadModel(BadInput):
 
 
 @dataclass
-class Findings:
+class ModelFindings:
     """What was put right, what the user should know, and what stands in the way.
 
     Attributes:
@@ -43,7 +43,7 @@ class Findings:
     facts: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
-    def collecting(self) -> Iterator[None]:
+    def collect_problems(self) -> Iterator[None]:
         """Keep a refusal for later, so that what does not depend on it is looked at too."""
         try:
             yield
@@ -51,7 +51,7 @@ class Findings:
             if str(error) not in self.problems:
                 self.problems.append(str(error))
 
-    def refuse(self) -> None:
+    def raise_if_problems(self) -> None:
         """Stop here if there is a problem.
 
         Raises:

@@ -8,16 +8,16 @@ from typing import Any
 
 import yaml
 
-from tasks.pose.model.config_files import Sources
-from tasks.pose.model.problems import Findings
-from tasks.pose.model.tensorflow_config import tensorflow_config
-from tasks.pose.model.torch_config import our_torch_config
-from tasks.pose.model.tracking_config import tracking_config
+from tasks.pose.model.config_files import ConfigFiles
+from tasks.pose.model.problems import ModelFindings
+from tasks.pose.model.tensorflow_config import read_inference_settings
+from tasks.pose.model.torch_config import build_torch_config
+from tasks.pose.model.tracking_config import build_tracking_config
 
 _ENGINE_FOLDERS = {"pytorch": "dlc-models-pytorch", "tensorflow": "dlc-models"}
 
 
-def model_folder(facts: dict[str, Any]) -> str:
+def relative_model_folder(facts: dict[str, Any]) -> str:
     """Where DeepLabCut looks for a model, below the project's folder."""
     percent = int(100 * facts["training_fraction"])
     leaf = f"{facts['task']}{facts['date']}-trainset{percent}shuffle{facts['shuffle']}"
@@ -25,7 +25,7 @@ def model_folder(facts: dict[str, Any]) -> str:
 
 
 def write_project(
-    project: Path, facts: dict[str, Any], sources: Sources, findings: Findings
+    project: Path, facts: dict[str, Any], sources: ConfigFiles, findings: ModelFindings
 ) -> None:
     """Write the configuration files that DeepLabCut reads.
 
@@ -35,24 +35,28 @@ def write_project(
         sources: What the archive says.
         findings: Repairs are added to it.
     """
-    folder = project / model_folder(facts)
+    folder = project / relative_model_folder(facts)
     (folder / "test").mkdir(parents=True, exist_ok=True)
     (folder / "train").mkdir(exist_ok=True)
-    _dump(project / "config.yaml", _project_config(project, facts, sources))
+    _write_yaml(project / "config.yaml", _build_project_config(project, facts, sources))
     if facts["engine"] == "tensorflow":
-        _write_tensorflow(project, folder, facts, sources)
+        _write_tensorflow_configs(project, folder, facts, sources)
         return
-    network = our_torch_config(sources.network, project, folder, facts["individuals"])
-    _dump(folder / "train" / "pytorch_config.yaml", network)
-    _dump(folder / "test" / "pose_cfg.yaml", _joints(facts) | _torch_test(facts))
+    network = build_torch_config(sources.network, project, folder, facts["individuals"])
+    _write_yaml(folder / "train" / "pytorch_config.yaml", network)
+    _write_yaml(
+        folder / "test" / "pose_cfg.yaml", _joint_settings(facts) | _torch_test_config(facts)
+    )
     if facts["multi_animal"]:
-        tracking = tracking_config(
+        tracking = build_tracking_config(
             sources.tracking, facts["body_parts"], facts["individuals"], findings
         )
-        _dump(folder / "test" / "inference_cfg.yaml", tracking)
+        _write_yaml(folder / "test" / "inference_cfg.yaml", tracking)
 
 
-def _project_config(project: Path, facts: dict[str, Any], sources: Sources) -> dict[str, Any]:
+def _build_project_config(
+    project: Path, facts: dict[str, Any], sources: ConfigFiles
+) -> dict[str, Any]:
     multi = facts["multi_animal"]
     parts = list(facts["body_parts"])
     return {
@@ -78,17 +82,19 @@ def _project_config(project: Path, facts: dict[str, Any], sources: Sources) -> d
         "snapshotindex": -1,
         "detector_snapshotindex": -1,
         "batch_size": facts["batch_size"],
-        "detector_batch_size": _detector_batch_size(sources.project.get("detector_batch_size")),
+        "detector_batch_size": _read_detector_batch_size(
+            sources.project.get("detector_batch_size")
+        ),
         "cropping": False,
     }
 
 
-def _detector_batch_size(value: Any) -> int:
+def _read_detector_batch_size(value: Any) -> int:
     sound = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1024  # noqa: PLR2004
     return int(value) if sound else 1
 
 
-def _joints(facts: dict[str, Any]) -> dict[str, Any]:
+def _joint_settings(facts: dict[str, Any]) -> dict[str, Any]:
     parts = list(facts["body_parts"] + facts["unique_body_parts"])
     return {
         "num_joints": len(parts),
@@ -97,22 +103,24 @@ def _joints(facts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _torch_test(facts: dict[str, Any]) -> dict[str, Any]:
+def _torch_test_config(facts: dict[str, Any]) -> dict[str, Any]:
     """DeepLabCut 3 refuses to track where the data set is not called multi-animal."""
     kind = "multi-animal-imgaug" if facts["multi_animal"] else "imgaug"
     return {"net_type": facts["net_type"], "dataset_type": kind}
 
 
-def _write_tensorflow(project: Path, folder: Path, facts: dict[str, Any], sources: Sources) -> None:
+def _write_tensorflow_configs(
+    project: Path, folder: Path, facts: dict[str, Any], sources: ConfigFiles
+) -> None:
     """What DeepLabCut builds the graph from (test), and takes the scorer's name from (train)."""
-    ours = _joints(facts) | {"dataset_type": "imgaug", "batch_size": facts["batch_size"]}
+    ours = _joint_settings(facts) | {"dataset_type": "imgaug", "batch_size": facts["batch_size"]}
     snapshot = folder / "train" / facts["snapshot"]
     paths = {"project_path": str(project), "init_weights": str(snapshot), "scoremap_dir": "test"}
     for part, given in (("train", sources.train), ("test", sources.test)):
         from_test = given is sources.test and sources.test is not sources.train
-        values = tensorflow_config(given, for_test=part == "test" and from_test)
-        _dump(folder / part / "pose_cfg.yaml", values | ours | paths)
+        values = read_inference_settings(given, for_test=part == "test" and from_test)
+        _write_yaml(folder / part / "pose_cfg.yaml", values | ours | paths)
 
 
-def _dump(path: Path, value: dict[str, Any]) -> None:
+def _write_yaml(path: Path, value: dict[str, Any]) -> None:
     path.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -6,15 +6,15 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.messages import LONGEST, ONE_LINE, said
-from tasks.pose.model.problems import Findings
+from tasks.messages import MAX_VALUE_LENGTH, ONE_LINE, format_value
+from tasks.pose.model.problems import ModelFindings
 
-_FOLDER = re.compile(
+_FOLDER_NAME = re.compile(
     r"(?P<project>.*)-trainset(?P<percent>100|[0-9]{1,2})shuffle(?P<shuffle>[0-9]{1,9})"
 )
 """A model's folder as DeepLabCut names it: task and date, training fraction, shuffle."""
 
-_DATASET = re.compile(
+_DATASET_PATH = re.compile(
     r"UnaugmentedDataSet_(?P<project>[^/]*)/(?P<rest>[^/]*?)(?P<percent>100|[0-9]{2})"
     r"shuffle(?P<shuffle>[0-9]{1,9})\.mat"
 )
@@ -22,16 +22,16 @@ _DATASET = re.compile(
 
 _TASK_AND_DATE = re.compile(r"(?P<task>.*?)(?P<date>[A-Z][a-z]{2}[0-9]{1,2})?")
 
-_ITERATION = re.compile(r"iteration-([0-9]{1,9})")
+_ITERATION_FOLDER = re.compile(r"iteration-([0-9]{1,9})")
 
-_LONGEST_PATH = 4096
+_MAX_PATH_LENGTH = 4096
 
 DEFAULT_FRACTION = 0.95
 """Share of labelled frames that DeepLabCut trains on where nothing says otherwise."""
 
 
 @dataclass(frozen=True)
-class ModelFolder:
+class ModelFolderName:
     """What the name of a model's folder says.
 
     Attributes:
@@ -59,9 +59,9 @@ class ModelFolder:
         return (match["date"] or "") if match else ""
 
 
-def model_folder_of(
-    folder: PurePosixPath, network: dict[str, Any], pose: dict[str, Any], findings: Findings
-) -> ModelFolder | None:
+def find_folder_name(
+    folder: PurePosixPath, network: dict[str, Any], pose: dict[str, Any], findings: ModelFindings
+) -> ModelFolderName | None:
     """What DeepLabCut called the model's folder.
 
     Args:
@@ -74,9 +74,9 @@ def model_folder_of(
         The folder's name taken apart, or, where it is not DeepLabCut's, that of the folder or the
         training set that the configuration was written for; None where neither is known.
     """
-    if match := _FOLDER.fullmatch(folder.parent.name):
-        return ModelFolder(match["project"], int(match["shuffle"]), int(match["percent"]))
-    recorded = _recorded(network, pose)
+    if match := _FOLDER_NAME.fullmatch(folder.parent.name):
+        return ModelFolderName(match["project"], int(match["shuffle"]), int(match["percent"]))
+    recorded = _find_recorded_name(network, pose)
     instead = f"shuffle {recorded.shuffle} is taken from its configuration" if recorded else ""
     where = f"the folder {folder}" if folder.parent.name else "the folder above the snapshot"
     findings.repairs.append(
@@ -86,28 +86,31 @@ def model_folder_of(
     return recorded
 
 
-def _recorded(network: dict[str, Any], pose: dict[str, Any]) -> ModelFolder | None:
+def _find_recorded_name(network: dict[str, Any], pose: dict[str, Any]) -> ModelFolderName | None:
     """The name in a path of the machine that trained the model; nothing is opened there."""
     metadata = network.get("metadata")
     path = metadata.get("pose_config_path") if isinstance(metadata, dict) else None
-    folders = _slashes(path).split("/")
-    for match in filter(None, map(_FOLDER.fullmatch, folders)):
-        return ModelFolder(match["project"], int(match["shuffle"]), int(match["percent"]))
-    dataset = _DATASET.search(_slashes(pose.get("dataset")))
+    folders = _to_posix_path(path).split("/")
+    for match in filter(None, map(_FOLDER_NAME.fullmatch, folders)):
+        return ModelFolderName(match["project"], int(match["shuffle"]), int(match["percent"]))
+    dataset = _DATASET_PATH.search(_to_posix_path(pose.get("dataset")))
     if dataset is None:
         return None
-    made = ModelFolder(dataset["project"], int(dataset["shuffle"]), int(dataset["percent"]))
+    made = ModelFolderName(dataset["project"], int(dataset["shuffle"]), int(dataset["percent"]))
     experimenter = dataset["rest"].removeprefix(f"{made.task}_")
-    return ModelFolder(made.project, made.shuffle, made.percent, experimenter)
+    return ModelFolderName(made.project, made.shuffle, made.percent, experimenter)
 
 
-def _slashes(path: Any) -> str:
+def _to_posix_path(path: Any) -> str:
     """A path of any system, as long as paths are."""
-    return str(path or "")[:_LONGEST_PATH].replace("\\", "/")
+    return str(path or "")[:_MAX_PATH_LENGTH].replace("\\", "/")
 
 
-def naming(
-    project: dict[str, Any], named: ModelFolder | None, folder: PurePosixPath, findings: Findings
+def read_scorer_facts(
+    project: dict[str, Any],
+    named: ModelFolderName | None,
+    folder: PurePosixPath,
+    findings: ModelFindings,
 ) -> dict[str, Any]:
     """Task, date, shuffle and training fraction; the folder decides what config.yaml does not.
 
@@ -122,13 +125,13 @@ def naming(
     """
     facts: dict[str, Any] = {}
     for key, what in (("task", "Task"), ("date", "date")):
-        with findings.collecting():
-            facts[key] = _file_name(project.get(what), what)
+        with findings.collect_problems():
+            facts[key] = _check_file_name(project.get(what), what)
     called = "".join(facts.values())
     if named and len(facts) > 1 and named.project != called:
         findings.repairs.append(
-            f"config.yaml calls the project {said(called)}, the model's folder "
-            f"{said(named.project)}; results are named after config.yaml"
+            f"config.yaml calls the project {format_value(called)}, the model's folder "
+            f"{format_value(named.project)}; results are named after config.yaml"
         )
     _note_iteration(project.get("iteration"), folder, findings)
     fractions = project.get("TrainingFraction")
@@ -139,7 +142,7 @@ def naming(
     matching = [float(f) for f in listed if int(100 * f) == named.percent]
     if listed and not matching:
         findings.repairs.append(
-            f"config.yaml says TrainingFraction {said(listed)}, the model's folder "
+            f"config.yaml says TrainingFraction {format_value(listed)}, the model's folder "
             f"{named.percent} %; the folder decides"
         )
     fraction = matching[0] if matching else named.percent / 100
@@ -155,22 +158,23 @@ def _first_fraction(value: Any) -> float:
     return float(first) if first is not None and _is_fraction(first) else DEFAULT_FRACTION
 
 
-def _note_iteration(iteration: Any, folder: PurePosixPath, findings: Findings) -> None:
-    match = _ITERATION.fullmatch(folder.parent.parent.name)
+def _note_iteration(iteration: Any, folder: PurePosixPath, findings: ModelFindings) -> None:
+    match = _ITERATION_FOLDER.fullmatch(folder.parent.parent.name)
     if match and iteration is not None and str(iteration) != str(int(match[1])):
         findings.repairs.append(
-            f"config.yaml says iteration {said(iteration)}, the model lies in "
+            f"config.yaml says iteration {format_value(iteration)}, the model lies in "
             f"{folder.parent.parent.name}; the folder decides"
         )
 
 
-def _file_name(value: Any, what: str) -> str:
+def _check_file_name(value: Any, what: str) -> str:
     """A word that becomes part of a folder's name."""
     text = "" if value is None else str(value)
     usable = ONE_LINE.fullmatch(text) and text not in {".", ".."} and not set("/\\") & set(text)
-    if not usable or len(text.encode()) > LONGEST:
+    if not usable or len(text.encode()) > MAX_VALUE_LENGTH:
         raise BadInput(
-            f"config.yaml: {what} is {said(text)}, which cannot be part of a file name; give "
+            f"config.yaml: {what} is {format_value(text)}, which cannot be part of a file name; "
+            "give "
             "it letters and digits, at most a hundred"
         )
     return text

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.messages import listed, quoted, said
+from tasks.messages import format_list, format_quoted, format_value
 
-NETWORKS = re.compile(
+KNOWN_NETWORKS = re.compile(
     r"resnet_(50|101|152)|mobilenet_v2_(1\.0|0\.75|0\.5|0\.35)|efficientnet-b[0-6]"
 )
 """The networks that DeepLabCut's TensorFlow engine builds."""
 
-NOT_INSTALLED = (
+TENSORFLOW_NOT_INSTALLED = (
     "it is a TensorFlow model, and TensorFlow is not installed in this environment; run `make "
     "setup-tensorflow` and use .venv-tensorflow/bin/python, or train the model again with the "
     "PyTorch engine of DeepLabCut 3"
@@ -26,11 +26,11 @@ NOT_INSTALLED = (
 
 _CHANNELS = 3
 
-_LARGEST = 1e6
+_MAX_NUMBER = 1e6
 """Far beyond any of these numbers."""
 
 
-def is_installed() -> bool:
+def is_tensorflow_installed() -> bool:
     """Whether this environment has TensorFlow; nothing is loaded to tell."""
     return importlib.util.find_spec("tensorflow") is not None
 
@@ -41,7 +41,7 @@ def _is_switch(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     usable = isinstance(value, int | float) and not isinstance(value, bool)
-    return usable and abs(value) < _LARGEST
+    return usable and abs(value) < _MAX_NUMBER
 
 
 def _is_count(value: Any) -> bool:
@@ -56,13 +56,13 @@ def _is_pixel(value: Any) -> bool:
     return isinstance(value, list) and len(value) == _CHANNELS and all(map(_is_number, value))
 
 
-_Check = tuple[Callable[[Any], bool], str]
-_SWITCH: _Check = (_is_switch, "true or false")
-_COUNT: _Check = (_is_count, "a whole number")
-_POSITIVE: _Check = (_is_positive, "a positive number")
-_NUMBER: _Check = (_is_number, "a number")
+_KeyRule = tuple[Callable[[Any], bool], str]
+_SWITCH: _KeyRule = (_is_switch, "true or false")
+_COUNT: _KeyRule = (_is_count, "a whole number")
+_POSITIVE: _KeyRule = (_is_positive, "a positive number")
+_NUMBER: _KeyRule = (_is_number, "a number")
 
-_KEYS: dict[str, _Check] = {
+_KEY_RULES: dict[str, _KeyRule] = {
     "stride": _POSITIVE,
     "global_scale": _POSITIVE,
     "location_refinement": _SWITCH,
@@ -90,7 +90,7 @@ _ONLY_FROM_TEST = {"intermediate_supervision", "intermediate_supervision_layer"}
 """Heads for training; DeepLabCut leaves them out of the test/pose_cfg.yaml that it writes."""
 
 
-def tensorflow_config(pose: dict[str, Any], *, for_test: bool) -> dict[str, Any]:
+def read_inference_settings(pose: dict[str, Any], *, for_test: bool) -> dict[str, Any]:
     """The values of a pose_cfg.yaml that inference reads.
 
     Args:
@@ -104,27 +104,28 @@ def tensorflow_config(pose: dict[str, Any], *, for_test: bool) -> dict[str, Any]
         BadInput: A value is of another type, so that the network cannot be known.
     """
     net_type = pose.get("net_type")
-    if not isinstance(net_type, str) or not NETWORKS.fullmatch(net_type):
+    if not isinstance(net_type, str) or not KNOWN_NETWORKS.fullmatch(net_type):
         raise BadInput(
             "pose_cfg.yaml: net_type: expected a network of DeepLabCut's TensorFlow engine "
-            f"(resnet_50, mobilenet_v2_1.0, efficientnet-b0, …), found {quoted(net_type)}; zip the "
+            "(resnet_50, mobilenet_v2_1.0, efficientnet-b0, …), found "
+            f"{format_quoted(net_type)}; zip the "
             "configuration that belongs to the snapshot"
         )
     known = {"net_type": net_type}
-    for key, (is_right, expected) in _KEYS.items():
+    for key, (is_right, expected) in _KEY_RULES.items():
         value = pose.get(key)
         if value is None or (key in _ONLY_FROM_TEST and not for_test):
             continue
         if not is_right(value):
             raise BadInput(
-                f"pose_cfg.yaml: {key}: expected {expected}, found {quoted(value)}; zip the "
+                f"pose_cfg.yaml: {key}: expected {expected}, found {format_quoted(value)}; zip the "
                 "configuration that belongs to the snapshot"
             )
         known[key] = value
     return known
 
 
-def check_joints(pose: dict[str, Any], parts: tuple[str, ...], name: str) -> None:
+def check_joint_count(pose: dict[str, Any], parts: tuple[str, ...], name: str) -> None:
     """Compare the body parts' names with the number of maps that the network gives.
 
     Raises:
@@ -135,8 +136,10 @@ def check_joints(pose: dict[str, Any], parts: tuple[str, ...], name: str) -> Non
     for count in counts:
         if count is not None and count != len(parts):
             raise BadInput(
-                f"{name}: pose_cfg.yaml names {len(parts)} body parts ({listed(parts)}), but its "
-                f"network has {said(count)} outputs; zip the configuration that belongs to it"
+                f"{name}: pose_cfg.yaml names {len(parts)} body parts ({format_list(parts)}), "
+                "but its "
+                f"network has {format_value(count)} outputs; zip the configuration that belongs "
+                "to it"
             )
 
 
@@ -152,8 +155,8 @@ def check_same_network(train: dict[str, Any], test: dict[str, Any], name: str) -
             continue
         if _as_text(one) != _as_text(other):
             raise BadInput(
-                f"{name}: train/pose_cfg.yaml says {key} {said(one)}, test/pose_cfg.yaml "
-                f"{said(other)}; zip the two that belong together"
+                f"{name}: train/pose_cfg.yaml says {key} {format_value(one)}, test/pose_cfg.yaml "
+                f"{format_value(other)}; zip the two that belong together"
             )
 
 

@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.messages import listed
-from tasks.pose.model.body_part_names import animals
-from tasks.pose.model.torch_config import section
+from tasks.messages import format_list
+from tasks.pose.model.body_part_names import read_metadata_names
+from tasks.pose.model.torch_config import get_section
 from tasks.pose.untrusted.torch_shapes import Shapes
 
-_NAMED = {
+_HEAD_LABELS = {
     "bodypart": "body parts",
     "unique_bodypart": "unique body parts",
     "identity": "individuals",
 }
 """What each head of a DeepLabCut network finds."""
 
-_OUTPUTS = {
+_OUTPUTS_PER_NAME = {
     "HeatmapHead": {"heatmap_head": (1, 0), "locref_head": (2, 0)},
     "DLCRNetHead": {"heatmap_head": (1, 0), "locref_head": (2, 0)},
     "DEKRHead": {"heatmap_head": (1, 1)},  # one map more, of the animal's center
@@ -25,7 +25,7 @@ _OUTPUTS = {
 """Outputs of a layer for each name and beside, by the type of head; others are not judged."""
 
 
-_DECONVOLUTIONS = ("HeatmapHead", "DLCRNetHead")
+_DECONVOLUTION_HEADS = ("HeatmapHead", "DLCRNetHead")
 
 
 def check_trained_heads(network: dict[str, Any], shapes: Shapes, name: str, snapshot: str) -> None:
@@ -40,44 +40,48 @@ def check_trained_heads(network: dict[str, Any], shapes: Shapes, name: str, snap
     Raises:
         BadInput: The weights have other heads, or a head has another number of outputs.
     """
-    heads = section(network, "model", "heads")
+    heads = get_section(network, "model", "heads")
     trained = {key.split(".")[1] for key in shapes if key.startswith("heads.")}
     if shapes and trained != set(heads):
         raise BadInput(
-            f"{name}: pytorch_config.yaml has the heads {listed(heads) or 'none'}, but the weights "
-            f"in {snapshot} {listed(sorted(trained)) or 'none'}; zip the configuration that "
+            f"{name}: pytorch_config.yaml has the heads {format_list(heads) or 'none'}, but the "
+            "weights "
+            f"in {snapshot} {format_list(sorted(trained)) or 'none'}; zip the configuration that "
             "belongs to them"
         )
-    for head, names in zip(_NAMED, animals(network), strict=True):
-        for layer, count, right in _counted(section(heads, head), head, len(names), shapes):
+    for head, names in zip(_HEAD_LABELS, read_metadata_names(network), strict=True):
+        for layer, count, right in _last_layer_outputs(
+            get_section(heads, head), head, len(names), shapes
+        ):
             if count != right:
                 raise BadInput(
-                    f"{name}: pytorch_config.yaml names {len(names)} {_NAMED[head]} "
-                    f"({listed(names) or 'none'}), for which {layer} has {right} outputs, but the "
+                    f"{name}: pytorch_config.yaml names {len(names)} {_HEAD_LABELS[head]} "
+                    f"({format_list(names) or 'none'}), for which {layer} has {right} outputs, "
+                    "but the "
                     f"weights in {snapshot} have {count}; zip the configuration that belongs to "
                     "them"
                 )
-        _check_layers(section(heads, head), head, shapes, name)
+        _check_layers(get_section(heads, head), head, shapes, name)
 
 
-def _counted(
+def _last_layer_outputs(
     config: dict[str, Any], head: str, names: int, shapes: Shapes
 ) -> Iterator[tuple[str, int, int]]:
     """Each last layer of a head: its name, its outputs, and how many the names ask for."""
     right = {
         layer: each * names + beside
-        for layer, (each, beside) in _OUTPUTS.get(str(config.get("type")), {}).items()
+        for layer, (each, beside) in _OUTPUTS_PER_NAME.get(str(config.get("type")), {}).items()
     }
-    graph = section(config, "predictor").get("graph")
+    graph = get_section(config, "predictor").get("graph")
     if isinstance(graph, list):
         right["paf_head"] = 2 * len(graph)
     for layer, wanted in right.items():
         # A state lists layers in their order, and every last one has a bias.
-        if outputs := _outputs(shapes, head, layer):
+        if outputs := _layer_outputs(shapes, head, layer):
             yield f"{head}.{layer}", outputs[-1], wanted
 
 
-def _outputs(shapes: Shapes, head: str, layer: str) -> list[int]:
+def _layer_outputs(shapes: Shapes, head: str, layer: str) -> list[int]:
     """Outputs of each layer in a part of a head, by its bias."""
     prefix = f"heads.{head}.{layer}."
     return [s[0] for key, s in shapes.items() if key.startswith(prefix) and _is_bias(key, s)]
@@ -89,15 +93,16 @@ def _is_bias(key: str, shape: tuple[int, ...]) -> bool:
 
 def _check_layers(config: dict[str, Any], head: str, shapes: Shapes, name: str) -> None:
     """The layers in between, of heads that are made of nothing but deconvolutions."""
-    for part in ("heatmap", "locref", "paf") if config.get("type") in _DECONVOLUTIONS else ():
-        described = section(config, f"{part}_config")
-        channels, last = described.get("channels"), section(described, "final_conv")
+    for part in ("heatmap", "locref", "paf") if config.get("type") in _DECONVOLUTION_HEADS else ():
+        described = get_section(config, f"{part}_config")
+        channels, last = described.get("channels"), get_section(described, "final_conv")
         told = channels[1:] if isinstance(channels, list) else []
         told = [*told, last.get("out_channels")] if last else told
-        found = _outputs(shapes, head, f"{part}_head")
+        found = _layer_outputs(shapes, head, f"{part}_head")
         if told and found and told != found:
             raise BadInput(
-                f"{name}: pytorch_config.yaml gives {head}.{part}_config layers of {listed(told)} "
-                f"channels, but the weights have {listed(found)}; zip the configuration that "
+                f"{name}: pytorch_config.yaml gives {head}.{part}_config layers of "
+                f"{format_list(told)} "
+                f"channels, but the weights have {format_list(found)}; zip the configuration that "
                 "belongs to them"
             )

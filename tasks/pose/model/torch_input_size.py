@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.messages import said
-from tasks.pose.model.torch_config import section
+from tasks.messages import format_value
+from tasks.pose.model.torch_config import get_section
 from tasks.pose.movies.info import MAX_PIXELS
 
 LARGEST_SIDE = math.isqrt(MAX_PIXELS)
@@ -14,10 +14,10 @@ LARGEST_SIDE = math.isqrt(MAX_PIXELS)
 _LARGEST_MARGIN = 1024
 """Pixels around an animal; DeepLabCut's own is 25."""
 
-_LONGEST_CROP = 16
+_MAX_CROP_RATIO = 16
 """How many times as long as wide a crop may be: the frame is padded to its shape."""
 
-_SIDES = {
+_SIZE_KEYS = {
     "resize": ("height", "width"),
     "crop_sampling": ("height", "width"),
     "top_down_crop": ("height", "width"),
@@ -26,7 +26,7 @@ _SIDES = {
 """Transforms that set the size of what the network sees."""
 
 
-def check_inputs(network: dict[str, Any], name: str) -> None:
+def check_input_sizes(network: dict[str, Any], name: str) -> None:
     """Refuse transforms that make a frame, or an animal's crop, larger than any frame may be.
 
     Args:
@@ -38,29 +38,32 @@ def check_inputs(network: dict[str, Any], name: str) -> None:
     """
     for keys in (("data", "inference"), ("detector", "data", "inference")):
         transforms, where = (
-            section(network, *keys),
+            get_section(network, *keys),
             f"{name}: pytorch_config.yaml: {'.'.join(keys)}",
         )
-        _check(transforms.get("longest_max_size"), f"{where}.longest_max_size", 1, LARGEST_SIDE)
-        for transform, sides in _SIDES.items():
-            values = section(network, *keys, transform)
+        _check_pixel_count(
+            transforms.get("longest_max_size"), f"{where}.longest_max_size", 1, LARGEST_SIDE
+        )
+        for transform, sides in _SIZE_KEYS.items():
+            values = get_section(network, *keys, transform)
             for side in sides:
-                _check(values.get(side), f"{where}.{transform}.{side}", 1, LARGEST_SIDE)
-        crop = section(network, *keys, "top_down_crop")
-        _check(crop.get("margin"), f"{where}.top_down_crop.margin", 0, _LARGEST_MARGIN)
+                _check_pixel_count(values.get(side), f"{where}.{transform}.{side}", 1, LARGEST_SIDE)
+        crop = get_section(network, *keys, "top_down_crop")
+        _check_pixel_count(crop.get("margin"), f"{where}.top_down_crop.margin", 0, _LARGEST_MARGIN)
         width, height = (crop.get(side) or 256 for side in ("width", "height"))
-        if not 1 / _LONGEST_CROP <= width / height <= _LONGEST_CROP:
+        if not 1 / _MAX_CROP_RATIO <= width / height <= _MAX_CROP_RATIO:
             raise BadInput(
-                f"{where}.top_down_crop: expected a crop that is at most {_LONGEST_CROP} times as "
+                f"{where}.top_down_crop: expected a crop that is at most {_MAX_CROP_RATIO} times "
+                "as "
                 f"long as wide, found {width}×{height}; zip the configuration that the "
                 "network was trained with"
             )
 
 
-def _check(value: Any, where: str, low: int, high: int) -> None:
+def _check_pixel_count(value: Any, where: str, low: int, high: int) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if value is not None and not (whole and low <= value <= high):
         raise BadInput(
             f"{where}: expected a whole number of pixels from {low} to {high}, found "
-            f"{said(value)}; zip the configuration that the network was trained with"
+            f"{format_value(value)}; zip the configuration that the network was trained with"
         )

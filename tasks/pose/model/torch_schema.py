@@ -12,59 +12,59 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.messages import quoted, said
-from tasks.pose.model.problems import Findings
+from tasks.messages import format_quoted, format_value
+from tasks.pose.model.problems import ModelFindings
 
-Keys = dict[str, "Keys | None"]
+SectionKeys = dict[str, "SectionKeys | None"]
 """The keys of a section: with those of a section below it, or None for anything else."""
 
 
-def _values(keys: str) -> Keys:
+def _leaf_keys(keys: str) -> SectionKeys:
     return dict.fromkeys(keys.split())
 
 
-_TRANSFORMS = _values(
+_TRANSFORMS = _leaf_keys(
     "resize longest_max_size hflip affine random_bbox_transform crop_sampling hist_eq motion_blur "
     "covering elastic_transform grayscale gaussian_noise auto_padding normalize_images "
     "scale_to_unit_range top_down_crop collate"
 )
 
-_RUNNER: Keys = {
-    **_values("type gpus device key_metric key_metric_asc eval_interval snapshot_prefix"),
-    **_values("load_weights_only optimizer scheduler"),
-    "snapshots": _values("max_snapshots save_epochs save_optimizer_state"),
+_RUNNER: SectionKeys = {
+    **_leaf_keys("type gpus device key_metric key_metric_asc eval_interval snapshot_prefix"),
+    **_leaf_keys("load_weights_only optimizer scheduler"),
+    "snapshots": _leaf_keys("max_snapshots save_epochs save_optimizer_state"),
 }
 
-_INFERENCE: Keys = {
-    "multithreading": _values("enabled queue_length timeout"),
-    "compile": _values("enabled backend"),
-    "autocast": _values("enabled"),
-    **_values("conditions snapshot eval output_dir"),
+_INFERENCE: SectionKeys = {
+    "multithreading": _leaf_keys("enabled queue_length timeout"),
+    "compile": _leaf_keys("enabled backend"),
+    "autocast": _leaf_keys("enabled"),
+    **_leaf_keys("conditions snapshot eval output_dir"),
 }
 
-KEYS: Keys = {
-    **_values("config_version net_type method device logger with_center_keypoints"),
-    **_values("resume_training_from train_settings"),
-    "model": _values("backbone heads backbone_output_channels neck pose_model"),
-    "metadata": _values(
+KNOWN_KEYS: SectionKeys = {
+    **_leaf_keys("config_version net_type method device logger with_center_keypoints"),
+    **_leaf_keys("resume_training_from train_settings"),
+    "model": _leaf_keys("backbone heads backbone_output_channels neck pose_model"),
+    "metadata": _leaf_keys(
         "project_path pose_config_path bodyparts unique_bodyparts uniquebodyparts individuals "
         "with_identity identity"
     ),
     "data": {
-        **_values("bbox_margin colormode gen_sampling train loader"),
+        **_leaf_keys("bbox_margin colormode gen_sampling train loader"),
         "inference": _TRANSFORMS,
     },
     "runner": _RUNNER,
     "inference": _INFERENCE,
     "detector": {
-        "model": _values(
+        "model": _leaf_keys(
             "type freeze_bn_stats freeze_bn_weights variant box_score_thresh pretrained "
             "pretrained_from_imagenet"
         ),
-        "data": {**_values("colormode train"), "inference": _TRANSFORMS},
+        "data": {**_leaf_keys("colormode train"), "inference": _TRANSFORMS},
         "runner": _RUNNER,
         "inference": _INFERENCE,
-        **_values("device train_settings resume_training_from"),
+        **_leaf_keys("device train_settings resume_training_from"),
     },
 }
 """Those that it reads; what is below the others is a network's own, or of training only.
@@ -73,7 +73,7 @@ KEYS: Keys = {
 """
 
 
-def note_unknown_keys(network: dict[str, Any], findings: Findings) -> None:
+def note_unknown_keys(network: dict[str, Any], findings: ModelFindings) -> None:
     """Say which keys are left out, as DeepLabCut would refuse the whole file for them.
 
     Args:
@@ -83,24 +83,25 @@ def note_unknown_keys(network: dict[str, Any], findings: Findings) -> None:
     Raises:
         BadInput: Something else stands in the place of a section.
     """
-    _, unknown, broken = _sorted_out(network, KEYS)
+    _, unknown, broken = _split_by_schema(network, KNOWN_KEYS)
     findings.repairs.extend(
-        f"pytorch_config.yaml: unknown key {said(key)} left out" for key in unknown
+        f"pytorch_config.yaml: unknown key {format_value(key)} left out" for key in unknown
     )
     for key, value in broken[:1]:
         raise BadInput(
-            f"pytorch_config.yaml: {key}: expected a mapping, found {quoted(value)}; zip the "
+            f"pytorch_config.yaml: {key}: expected a mapping, found {format_quoted(value)}; zip "
+            "the "
             "configuration that DeepLabCut wrote"
         )
 
 
-def without_unknown_keys(network: dict[str, Any]) -> dict[str, Any]:
+def drop_unknown_keys(network: dict[str, Any]) -> dict[str, Any]:
     """The archive's configuration, but for what DeepLabCut does not know."""
-    return _sorted_out(network, KEYS)[0]
+    return _split_by_schema(network, KNOWN_KEYS)[0]
 
 
-def _sorted_out(
-    section: dict[str, Any], keys: Keys, where: str = ""
+def _split_by_schema(
+    section: dict[str, Any], keys: SectionKeys, where: str = ""
 ) -> tuple[dict[str, Any], list[str], list[tuple[str, Any]]]:
     """A section's known keys, the paths of the others, and what should be a section."""
     known: dict[str, Any] = {}
@@ -115,14 +116,14 @@ def _sorted_out(
         elif not isinstance(value, dict):
             broken.append((f"{where}{key}", value))
         else:
-            known[key], more, bad = _sorted_out(value, below, f"{where}{key}.")
+            known[key], more, bad = _split_by_schema(value, below, f"{where}{key}.")
             unknown, broken = unknown + more, broken + bad
     return known, unknown, broken
 
 
 # --- networks --------------------------------------------------------------------------------
 
-_DEEPLABCUT = "deeplabcut/pose_estimation_pytorch"
+_DEEPLABCUT_FOLDER = "deeplabcut/pose_estimation_pytorch"
 
 _TIMM_BACKBONES = ("ResNet", "DLCRNet", "HRNet")
 """Those whose ``model_name`` is one of timm's."""
@@ -142,27 +143,34 @@ def check_known_network(network: dict[str, Any], name: str) -> None:
     backbone = model.get("backbone")
     if isinstance(backbone, dict):
         kind, variant = backbone.get("type"), backbone.get("model_name")
-        _check(kind, "class", f"{_DEEPLABCUT}/models/backbones", f"{name}: the backbone")
+        _check_defined(
+            kind, "class", f"{_DEEPLABCUT_FOLDER}/models/backbones", f"{name}: the backbone"
+        )
         if kind in _TIMM_BACKBONES and variant is not None:
-            _check(str(variant).partition(".")[0], "def", "timm/models", f"{name}: the backbone")
+            _check_defined(
+                str(variant).partition(".")[0], "def", "timm/models", f"{name}: the backbone"
+            )
     heads = model.get("heads")
     for head in heads.values() if isinstance(heads, dict) else ():
         if isinstance(head, dict) and "type" in head:
-            _check(head["type"], "class", f"{_DEEPLABCUT}/models/heads", f"{name}: the head")
+            _check_defined(
+                head["type"], "class", f"{_DEEPLABCUT_FOLDER}/models/heads", f"{name}: the head"
+            )
 
 
-def _check(value: Any, keyword: str, folder: str, what: str) -> None:
+def _check_defined(value: Any, keyword: str, folder: str, what: str) -> None:
     if not isinstance(value, str) or not re.search(
-        rf"^(@\w+.*\n)?{keyword} {re.escape(value)}\(", _source(folder), re.MULTILINE
+        rf"^(@\w+.*\n)?{keyword} {re.escape(value)}\(", _read_source(folder), re.MULTILINE
     ):
         raise BadInput(
-            f"{what} {said(value)} of pytorch_config.yaml is none that DeepLabCut has; train with "
+            f"{what} {format_value(value)} of pytorch_config.yaml is none that DeepLabCut has; "
+            "train with "
             "one of those that it offers"
         )
 
 
 @cache
-def _source(folder: str) -> str:
+def _read_source(folder: str) -> str:
     """The source files of a folder in a package, found without loading it."""
     package, _, below = folder.partition("/")
     spec = importlib.util.find_spec(package)

@@ -13,23 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.pose.movies.reader import LazyImage
-from tasks.pose.network.interface import memory
-from tasks.processes.prefetch import ahead, threads
+from tasks.pose.network.interface import allocate_batch
+from tasks.processes.prefetch import prefetch_items, thread_pool
 
 Batch = NDArray[np.uint8]
-Buffer = Callable[[tuple[int, ...]], Batch]
+BatchAllocator = Callable[[tuple[int, ...]], Batch]
 
 _QUEUED_BATCHES = 3
 """Batches that are decoded ahead of the network."""
 
 
-class _Begun:
+class _PendingBatch:
     """A batch whose pictures are being converted."""
 
     def __init__(self, batch: Batch, pictures: Sequence[Future[None]]) -> None:
         self._batch, self._pictures = batch, pictures
 
-    def complete(self) -> Batch:
+    def wait_for_pictures(self) -> Batch:
         """The batch, once all of its pictures are in their places."""
         for picture in self._pictures:
             picture.result()
@@ -37,8 +37,11 @@ class _Begun:
 
 
 @contextmanager
-def feeding(
-    shots: Iterator[LazyImage], size: int, buffer: Buffer = memory, converters: int = 1
+def feed_batches(
+    shots: Iterator[LazyImage],
+    size: int,
+    buffer: BatchAllocator = allocate_batch,
+    converters: int = 1,
 ) -> Iterator[Iterator[Batch]]:
     """Decode in a thread, and convert in others, a few batches ahead of the network.
 
@@ -52,22 +55,26 @@ def feeding(
         An iterator over batches, each of shape (at most `size`, height, width, 3).
     """
     with (
-        threads(converters, "converter") as pool,
-        ahead(_begun(shots, size, buffer, pool), _QUEUED_BATCHES, "decoder") as batches,
+        thread_pool(converters, "converter") as pool,
+        prefetch_items(
+            _start_batches(shots, size, buffer, pool), _QUEUED_BATCHES, "decoder"
+        ) as batches,
     ):
-        yield (begun.complete() for begun in batches)
+        yield (begun.wait_for_pictures() for begun in batches)
 
 
-def _begun(
-    shots: Iterator[LazyImage], size: int, buffer: Buffer, pool: ThreadPoolExecutor
-) -> Iterator[_Begun]:
+def _start_batches(
+    shots: Iterator[LazyImage], size: int, buffer: BatchAllocator, pool: ThreadPoolExecutor
+) -> Iterator[_PendingBatch]:
     shape: tuple[int, ...] = ()
     for first in shots:
         shape = shape or first().shape
         batch = buffer((size, *shape))
         pictures = chain([first], islice(shots, size - 1))
-        yield _Begun(batch, [pool.submit(_put, batch, *one) for one in enumerate(pictures)])
+        yield _PendingBatch(
+            batch, [pool.submit(_convert_into, batch, *one) for one in enumerate(pictures)]
+        )
 
 
-def _put(batch: Batch, place: int, shot: LazyImage) -> None:
+def _convert_into(batch: Batch, place: int, shot: LazyImage) -> None:
     batch[place] = shot()

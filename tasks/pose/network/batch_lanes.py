@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.pose.network.interface import Lanes
-from tasks.processes.prefetch import threads
+from tasks.processes.prefetch import thread_pool
 
 R = TypeVar("R")
 Batch = NDArray[np.uint8]
 
-_WAITING = 1
+_EXTRA_BATCHES = 1
 """Batches beyond those on their way, so that a lane that becomes free has its next at once."""
 
 
-def in_lanes(
+def predict_in_lanes(
     predict: Callable[[Batch], R], batches: Iterable[Batch], lanes: Lanes
 ) -> Iterator[tuple[int, R]]:
     """Predict batches side by side.
@@ -32,21 +32,21 @@ def in_lanes(
     Yields:
         The number of frames of each batch, in their order, and what is predicted of them.
     """
-    batches = _prepared(batches, lanes)
+    batches = _prepare_first(batches, lanes)
     if lanes.count == 1:
         yield from ((len(batch), predict(batch)) for batch in batches)
         return
     waiting: deque[tuple[int, Future[R]]] = deque()
-    with threads(lanes.count, "lane", lanes.begin) as pool:
+    with thread_pool(lanes.count, "lane", lanes.begin) as pool:
         for batch in batches:
             waiting.append((len(batch), pool.submit(predict, batch)))
-            if len(waiting) > lanes.count + _WAITING:
-                yield _ended(waiting)
+            if len(waiting) > lanes.count + _EXTRA_BATCHES:
+                yield _pop_result(waiting)
         while waiting:
-            yield _ended(waiting)
+            yield _pop_result(waiting)
 
 
-def _prepared(batches: Iterable[Batch], lanes: Lanes) -> Iterator[Batch]:
+def _prepare_first(batches: Iterable[Batch], lanes: Lanes) -> Iterator[Batch]:
     remaining = iter(batches)
     first = next(remaining, None)
     if first is not None:
@@ -54,7 +54,7 @@ def _prepared(batches: Iterable[Batch], lanes: Lanes) -> Iterator[Batch]:
         yield from chain([first], remaining)
 
 
-def _ended(waiting: deque[tuple[int, Future[R]]]) -> tuple[int, R]:
+def _pop_result(waiting: deque[tuple[int, Future[R]]]) -> tuple[int, R]:
     """The oldest batch's prediction, once it is there."""
     frames, future = waiting.popleft()
     return frames, future.result()

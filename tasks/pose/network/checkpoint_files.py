@@ -18,24 +18,24 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 
-SECONDS = "DLCFLOW_CHECKPOINT_SECONDS"
+SECONDS_VARIABLE = "DLCFLOW_CHECKPOINT_SECONDS"
 """Environment variable: seconds of work after which it is written down."""
 
-INTERVAL = 20.0
+DEFAULT_INTERVAL_S = 20.0
 """Its value where it is not set; with the file's upload less than a minute is lost."""
 
-SUFFIX = ".npz"
+CHECKPOINT_SUFFIX = ".npz"
 
-_NAME = re.compile(r"(?P<start>\d+)-(?P<stop>\d+)-(?P<batch>\d+)-(?P<kind>[a-z]+)\.npz")
-_POSES = "poses"
+_FILE_NAME = re.compile(r"(?P<start>\d+)-(?P<stop>\d+)-(?P<batch>\d+)-(?P<kind>[a-z]+)\.npz")
+_SINGLE_ARRAY = "poses"
 """Name of an answer that is a single array."""
 
-Found = tuple[int, Any]
+BatchPrediction = tuple[int, Any]
 """Number of frames, and what `tasks.pose.network.interface.Network.predict` says of them."""
 
 
 @dataclass(frozen=True)
-class Past:
+class PartialPredictions:
     """What was found before.
 
     Attributes:
@@ -46,11 +46,11 @@ class Past:
 
     frames: int = 0
     batch_size: int = 0
-    found: tuple[Found, ...] = ()
+    found: tuple[BatchPrediction, ...] = ()
 
 
 @dataclass
-class Checkpoints:
+class CheckpointWriter:
     """Writes predictions down as they come.
 
     Attributes:
@@ -65,15 +65,15 @@ class Checkpoints:
     batch_size: int
     kind: str = "cpu"
     frames: int = 0
-    _since: list[Found] = field(default_factory=list)
+    _since: list[BatchPrediction] = field(default_factory=list)
     _written: float = field(default_factory=time.monotonic)
 
-    def add(self, found: Found) -> None:
+    def add_batch(self, found: BatchPrediction) -> None:
         """Take a batch's predictions; now and then what has come since is written."""
         if self.folder is None:
             return
         self._since.append(found)
-        if time.monotonic() - self._written >= _interval():
+        if time.monotonic() - self._written >= _read_interval():
             self.write()
 
     def write(self) -> None:
@@ -82,24 +82,27 @@ class Checkpoints:
         if self.folder is None or not count:
             return
         stop = self.frames + count
-        target = self.folder / f"{self.frames:09d}-{stop:09d}-{self.batch_size}-{self.kind}{SUFFIX}"
+        target = (
+            self.folder
+            / f"{self.frames:09d}-{stop:09d}-{self.batch_size}-{self.kind}{CHECKPOINT_SUFFIX}"
+        )
         partial = target.with_suffix(".partial")
         with partial.open("wb") as file:
             # mypy takes a name of ours for one of savez' own flags.
-            np.savez(file, **_joined([p for _, p in self._since]))  # type: ignore[arg-type]
+            np.savez(file, **_join_predictions([p for _, p in self._since]))  # type: ignore[arg-type]
         partial.replace(target)
         self.frames, self._since, self._written = stop, [], time.monotonic()
 
 
-def _interval() -> float:
-    text = os.environ.get(SECONDS) or str(INTERVAL)
+def _read_interval() -> float:
+    text = os.environ.get(SECONDS_VARIABLE) or str(DEFAULT_INTERVAL_S)
     try:
         return float(text)
     except ValueError:
-        raise BadInput(f"{SECONDS}: expected seconds, found {text!r}; change it") from None
+        raise BadInput(f"{SECONDS_VARIABLE}: expected seconds, found {text!r}; change it") from None
 
 
-def read_past(folder: Path, kind: str) -> Past:
+def read_checkpoints(folder: Path, kind: str) -> PartialPredictions:
     """Read what files tell from the first frame on, as far as they go without a gap.
 
     Args:
@@ -107,26 +110,26 @@ def read_past(folder: Path, kind: str) -> Past:
         kind: The kind of device that goes on.
     """
     frames, batch_size = 0, 0
-    found: list[Found] = []
-    for path, start, stop, batch in _ordered(folder, kind):
+    found: list[BatchPrediction] = []
+    for path, start, stop, batch in _sort_files(folder, kind):
         if start != frames or (batch_size and batch != batch_size):
             continue
         try:
-            found.append((stop - start, _prediction(path, stop - start)))
+            found.append((stop - start, _read_prediction(path, stop - start)))
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             continue  # a shorter one with the same first frame may do
         frames, batch_size = stop, batch
-    return Past(frames, batch_size, tuple(found))
+    return PartialPredictions(frames, batch_size, tuple(found))
 
 
 def is_checkpoint(name: str) -> bool:
     """Whether a file of this name is a checkpoint."""
-    return _NAME.fullmatch(name) is not None
+    return _FILE_NAME.fullmatch(name) is not None
 
 
-def _ordered(folder: Path, kind: str) -> list[tuple[Path, int, int, int]]:
+def _sort_files(folder: Path, kind: str) -> list[tuple[Path, int, int, int]]:
     """The files by their first frame; of those with the same one the longest comes first."""
-    named = [(path, _NAME.fullmatch(path.name)) for path in folder.iterdir()]
+    named = [(path, _FILE_NAME.fullmatch(path.name)) for path in folder.iterdir()]
     places = [
         (path, int(name["start"]), int(name["stop"]), int(name["batch"]))
         for path, name in named
@@ -135,18 +138,18 @@ def _ordered(folder: Path, kind: str) -> list[tuple[Path, int, int, int]]:
     return sorted(places, key=lambda place: (place[1], -place[2]))
 
 
-def _prediction(path: Path, frames: int) -> Any:
+def _read_prediction(path: Path, frames: int) -> Any:
     # Opened here: np.load leaves a file open that it cannot read.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         values: dict[str, NDArray[Any]] = {name: arrays[name] for name in arrays.files}
     if not values or any(len(value) != frames for value in values.values()):
         raise ValueError(f"{path.name}: expected arrays of {frames} frames")
-    return values[_POSES] if set(values) == {_POSES} else values
+    return values[_SINGLE_ARRAY] if set(values) == {_SINGLE_ARRAY} else values
 
 
-def _joined(predictions: list[Any]) -> dict[str, NDArray[Any]]:
+def _join_predictions(predictions: list[Any]) -> dict[str, NDArray[Any]]:
     """Several batches' predictions as one; each name's arrays have one row for each frame."""
     first = predictions[0]
     if not isinstance(first, Mapping):
-        return {_POSES: np.concatenate(predictions)}
+        return {_SINGLE_ARRAY: np.concatenate(predictions)}
     return {name: np.concatenate([one[name] for one in predictions]) for name in first}

@@ -13,12 +13,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-SLOTS = "DLCFLOW_SLOTS"
+SLOTS_VARIABLE = "DLCFLOW_SLOTS"
 """Environment variable: the folder of the slots, which all runs of a machine must share."""
 
 DEFAULT_FOLDER = "/tmp/dlcflow-slots"  # noqa: S108 - shared by all users, whatever their TMPDIR
 
-POLL = 0.5
+POLL_INTERVAL_S = 0.5
 """Seconds between two looks at whether a slot is free."""
 
 
@@ -39,7 +39,7 @@ CPU = Device("cpu", "cpu")
 """All processors of the machine together: two networks at a time would only slow each other."""
 
 
-def devices(wanted: str | None = None, *, only_first: bool = False) -> list[Device]:
+def find_devices(wanted: str | None = None, *, only_first: bool = False) -> list[Device]:
     """The devices that this process may use.
 
     Args:
@@ -61,17 +61,17 @@ def devices(wanted: str | None = None, *, only_first: bool = False) -> list[Devi
     return [device for device in found if wanted in (None, "cuda", device.name)] or found[:1]
 
 
-def idle(among: Sequence[Device]) -> Device:
+def find_idle_device(among: Sequence[Device]) -> Device:
     """A device whose slot is free now, or the first one; its slot is not taken."""
     for device in among:
-        if (file := _taken(device)) is not None:
+        if (file := _try_lock(device)) is not None:
             os.close(file)
             return device
     return among[0]
 
 
 @contextmanager
-def slot(
+def lease_device(
     among: Sequence[Device], preferred: str | None, waiting: Callable[[], None]
 ) -> Iterator[Device]:
     """Hold a device while the block runs; wait where all are held.
@@ -88,19 +88,19 @@ def slot(
     ordered = sorted(among, key=lambda device: device.name != preferred)
     while True:
         for device in ordered:
-            if (file := _taken(device)) is not None:
+            if (file := _try_lock(device)) is not None:
                 try:
                     yield device
                 finally:
                     os.close(file)
                 return
         waiting()
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL_S)
 
 
-def _taken(device: Device) -> int | None:
+def _try_lock(device: Device) -> int | None:
     """Take a device's slot: the open file that holds it, or None where another has it."""
-    file = _open(_folder() / f"{device.slot}.lock")
+    file = _open_lock_file(_lock_folder() / f"{device.slot}.lock")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -109,7 +109,7 @@ def _taken(device: Device) -> int | None:
     return file
 
 
-def _open(path: Path) -> int:
+def _open_lock_file(path: Path) -> int:
     # Opening what another user made fails in a shared folder where it might also create the file.
     with suppress(FileNotFoundError):
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -120,8 +120,8 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
-def _folder() -> Path:
-    folder = Path(os.environ.get(SLOTS) or DEFAULT_FOLDER)
+def _lock_folder() -> Path:
+    folder = Path(os.environ.get(SLOTS_VARIABLE) or DEFAULT_FOLDER)
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         with suppress(PermissionError):

@@ -14,7 +14,7 @@ from tasks.pose.settings import Precision
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A model in memory, as the run record tells it.
 
     Attributes:
@@ -35,11 +35,11 @@ class Loaded:
     detector: str | None = None
 
 
-def _nothing(*_: object) -> None:
+def _do_nothing(*_: object) -> None:
     """For engines that need no preparation."""
 
 
-def memory(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def allocate_batch(shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Memory of the usual kind for a batch."""
     return np.empty(shape, np.uint8)
 
@@ -56,9 +56,9 @@ class Lanes:
     """
 
     count: int = 1
-    begin: Callable[[], None] = _nothing
-    prepare: Callable[[NDArray[np.uint8]], None] = _nothing
-    buffer: Callable[[tuple[int, ...]], NDArray[np.uint8]] = memory
+    begin: Callable[[], None] = _do_nothing
+    prepare: Callable[[NDArray[np.uint8]], None] = _do_nothing
+    buffer: Callable[[tuple[int, ...]], NDArray[np.uint8]] = allocate_batch
 
 
 class Network(Protocol):
@@ -68,7 +68,7 @@ class Network(Protocol):
         loaded: What was loaded.
     """
 
-    loaded: Loaded
+    loaded: LoadedModel
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -78,7 +78,7 @@ class Network(Protocol):
     def lanes(self) -> Lanes:
         """How batches of the movie that was begun go through side by side."""
 
-    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
+    def begin_movie(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
         """Begin a movie with its first frame: how many of this size go to the network at a time."""
 
     def predict(self, batch: NDArray[np.uint8]) -> Any:
@@ -88,7 +88,7 @@ class Network(Protocol):
             What `table` takes, in small: nothing of it lies on the device.
         """
 
-    def table(self, predictions: Sequence[Any]) -> pd.DataFrame:
+    def build_table(self, predictions: Sequence[Any]) -> pd.DataFrame:
         """Put the predictions of all of a movie's frames, batch by batch, into one table.
 
         Returns:

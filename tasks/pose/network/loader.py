@@ -19,7 +19,7 @@ def load_network(project: Path, device: str | None) -> Network:
         BadInput: The weights do not fit the network, or hold more than weights.
         Retriable: The device has no room for it now.
     """
-    if is_torch(project):
+    if is_torch_project(project):
         from tasks.pose.network.pytorch.network import TorchNetwork  # noqa: PLC0415 - one engine at a time
 
         return TorchNetwork(project, device)
@@ -28,6 +28,6 @@ def load_network(project: Path, device: str | None) -> Network:
     return TensorFlowNetwork(project, device)
 
 
-def is_torch(project: Path) -> bool:
+def is_torch_project(project: Path) -> bool:
     """Whether a project's model is one of PyTorch."""
     return (project / "dlc-models-pytorch").is_dir()

@@ -7,17 +7,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-CONFIDENT = 0.6
+CONFIDENT_LIKELIHOOD = 0.6
 """The likelihood, DeepLabCut's own cutoff, above which a point's place counts."""
 
-NOTICEABLE = 0.1
+NOTICEABLE_PIXELS = 0.1
 """Pixels; points that reduced precision moves farther are told about."""
 
-MOST = 99.9
+MOST_POINTS_PERCENT = 99.9
 """Percent of the points that are within `Arithmetic.most`."""
 
 
-Numbers = Literal["float32", "tfloat32", "float16", "bfloat16"]
+NumberType = Literal["float32", "tfloat32", "float16", "bfloat16"]
 """What a network computes with, by PyTorch's names.
 
 ``tfloat32`` is float32 that is rounded to 10 binary digits on its way into a product.
@@ -38,7 +38,7 @@ class Arithmetic:
         warnings: What whoever uses the poses should know, one sentence each.
     """
 
-    numbers: Numbers = "float32"
+    numbers: NumberType = "float32"
     frames: int = 0
     points: int = 0
     most: float | None = None
@@ -46,11 +46,11 @@ class Arithmetic:
     warnings: tuple[str, ...] = ()
 
 
-FULL = Arithmetic()
+FULL_PRECISION = Arithmetic()
 
 
-def compared(
-    numbers: Numbers,
+def compare_points(
+    numbers: NumberType,
     reduced: Sequence[NDArray[np.float32]],
     full: Sequence[NDArray[np.float32]],
     *,
@@ -67,26 +67,37 @@ def compared(
     Returns:
         How far points were moved in x or y; those that were lost are infinitely far.
     """
-    moved = np.concatenate([_moved(*pair) for pair in zip(reduced, full, strict=True)])
+    moved = np.concatenate([_point_distances(*pair) for pair in zip(reduced, full, strict=True)])
     if not len(moved):
         return Arithmetic(numbers, len(full))
-    most, largest = float(np.percentile(moved, MOST, method="higher")), float(moved.max())
-    told = (_told(numbers, len(full), largest),) if warns and largest > NOTICEABLE else ()
+    most, largest = (
+        float(np.percentile(moved, MOST_POINTS_PERCENT, method="higher")),
+        float(moved.max()),
+    )
+    told = (
+        (_format_warning(numbers, len(full), largest),)
+        if warns and largest > NOTICEABLE_PIXELS
+        else ()
+    )
     return Arithmetic(numbers, len(full), len(moved), most, largest, told)
 
 
-def _moved(reduced: NDArray[np.float32], full: NDArray[np.float32]) -> NDArray[np.float64]:
+def _point_distances(
+    reduced: NDArray[np.float32], full: NDArray[np.float32]
+) -> NDArray[np.float64]:
     """How far each confident point of a frame was moved; animals may have another order."""
     if not full.size:
         return np.empty(0)
     apart = np.abs(reduced[None, :, :, :2].astype(np.float64) - full[:, None, :, :2]).max(axis=3)
     apart[np.isnan(apart)] = np.inf
     nearest = apart.mean(axis=2).argmin(axis=1)
-    found: NDArray[np.float64] = apart[np.arange(len(full)), nearest][full[..., 2] > CONFIDENT]
+    found: NDArray[np.float64] = apart[np.arange(len(full)), nearest][
+        full[..., 2] > CONFIDENT_LIKELIHOOD
+    ]
     return found
 
 
-def _told(numbers: str, frames: int, largest: float) -> str:
+def _format_warning(numbers: str, frames: int, largest: float) -> str:
     far = "far away" if np.isinf(largest) else f"{largest:.2f} pixels"
     return (
         f"precision: half ({numbers}) moves a confident point of the first {frames} frames "

@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput, Retriable
-from tasks.messages import reason_of
-from tasks.pose.model.tensorflow_config import NOT_INSTALLED, is_installed
+from tasks.messages import format_error
+from tasks.pose.model.tensorflow_config import TENSORFLOW_NOT_INSTALLED, is_tensorflow_installed
 from tasks.pose.movies.reader import Image
-from tasks.pose.network.interface import Lanes, Loaded
-from tasks.pose.network.precision_check import FULL, Arithmetic
+from tasks.pose.network.interface import Lanes, LoadedModel
+from tasks.pose.network.precision_check import FULL_PRECISION, Arithmetic
 from tasks.pose.settings import Precision
 from tasks.pose.tables.pose_table import build_pose_table
 
@@ -29,24 +29,26 @@ class TensorFlowNetwork:
     """DeepLabCut's TensorFlow graph on a device, which finds the poses too."""
 
     def __init__(self, project: Path, device: str | None) -> None:
-        if not is_installed():
-            raise BadInput(NOT_INSTALLED)
-        self._tensorflow, place = _tensorflow(device)
-        self._config, scorer, snapshot = _configuration(project)
+        if not is_tensorflow_installed():
+            raise BadInput(TENSORFLOW_NOT_INSTALLED)
+        self._tensorflow, place = _load_tensorflow(device)
+        self._config, scorer, snapshot = _read_configuration(project)
         self.parts = tuple(self._config["all_joints_names"])
         self._size = int(self._config["batch_size"])
-        self._session, self._inputs, self._outputs = self._graph(snapshot)
+        self._session, self._inputs, self._outputs = self._build_graph(snapshot)
         self._buffer: NDArray[np.uint8] | None = None
-        self.arithmetic = FULL
+        self.arithmetic = FULL_PRECISION
         self.lanes = Lanes()  # what a batch gives depends on the one before
-        self.loaded = Loaded(scorer, snapshot, place, path="deeplabcut", repairs=())
+        self.loaded = LoadedModel(scorer, snapshot, place, path="deeplabcut", repairs=())
 
-    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
+    def begin_movie(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
         """Begin a movie: how many frames go to the network at a time, as the archive has it."""
         # DeepLabCut leaves this memory uninitialized, and there it is zeros too: that matters to
         # a movie shorter than one batch, whose other frames are then black.
         self._buffer = np.zeros((self._size, *frame.shape), np.uint8)
-        self.arithmetic = Arithmetic(warnings=(_NO_HALF,)) if precision is Precision.HALF else FULL
+        self.arithmetic = (
+            Arithmetic(warnings=(_NO_HALF,)) if precision is Precision.HALF else FULL_PRECISION
+        )
         return self._size
 
     def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -72,31 +74,31 @@ class TensorFlowNetwork:
         poses: NDArray[np.float32] = found[:, [1, 0, 2]].reshape(self._size, len(self.parts), 3)
         return poses[: len(batch)].astype(np.float64)
 
-    def table(self, predictions: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
+    def build_table(self, predictions: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
         """Put a movie's poses into DeepLabCut's table."""
         return build_pose_table(np.concatenate(predictions), self.loaded.scorer, self.parts)
 
-    def _graph(self, snapshot: str) -> tuple[Any, Any, Any]:
+    def _build_graph(self, snapshot: str) -> tuple[Any, Any, Any]:
         """Build the graph that finds poses on the device and restore the weights into it."""
         from deeplabcut.pose_estimation_tensorflow.core import predict  # noqa: PLC0415
 
         try:
             session, inputs, outputs = predict.setup_GPUpose_prediction(self._config)
-            misfit = _misfit(self._tensorflow, session.graph, self._config["init_weights"])
+            misfit = _find_misfit(self._tensorflow, session.graph, self._config["init_weights"])
         except (self._tensorflow.errors.ResourceExhaustedError, MemoryError) as error:
             raise Retriable(
-                f"the device has no room for the model now: {reason_of(error)}"
+                f"the device has no room for the model now: {format_error(error)}"
             ) from error
         except Exception as error:
             raise BadInput(
-                _unfit(snapshot, f"{type(error).__name__}: {reason_of(error)}")
+                _explain_misfit(snapshot, f"{type(error).__name__}: {format_error(error)}")
             ) from error
         if misfit:
-            raise BadInput(_unfit(snapshot, misfit))
+            raise BadInput(_explain_misfit(snapshot, misfit))
         return session, inputs, outputs
 
 
-def _tensorflow(device: str | None) -> tuple[Any, str]:
+def _load_tensorflow(device: str | None) -> tuple[Any, str]:
     """Load TensorFlow by way of DeepLabCut, which sets it up, and choose the device.
 
     Returns:
@@ -115,7 +117,7 @@ def _tensorflow(device: str | None) -> tuple[Any, str]:
     return tf, str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
 
 
-def _configuration(project: Path) -> tuple[dict[str, Any], str, str]:
+def _read_configuration(project: Path) -> tuple[dict[str, Any], str, str]:
     """Put together what the graph is built from, as `deeplabcut.analyze_videos` does.
 
     Returns:
@@ -142,7 +144,7 @@ def _configuration(project: Path) -> tuple[dict[str, Any], str, str]:
     return config, scorer, snapshot
 
 
-def _misfit(tensorflow: Any, graph: Any, weights: str) -> str | None:
+def _find_misfit(tensorflow: Any, graph: Any, weights: str) -> str | None:
     """Name a variable that was restored with another shape than the network gives it.
 
     TensorFlow restores such variables without a word, and then runs another network.
@@ -155,7 +157,7 @@ def _misfit(tensorflow: Any, graph: Any, weights: str) -> str | None:
     return None
 
 
-def _unfit(snapshot: str, why: str) -> str:
+def _explain_misfit(snapshot: str, why: str) -> str:
     return (
         f"{snapshot}: its weights cannot be loaded into the network that pose_cfg.yaml describes "
         f"({why}); zip the configuration that belongs to it"

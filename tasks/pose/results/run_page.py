@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.messages import as_code, escaped
+from tasks.messages import as_markdown_code, escape_markdown
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_RECORD_FILE
 from tasks.pose.results.report import MoviePictures, sort_by_urgency
 from tasks.pose.results.run_record import MovieRecord, RunRecord
@@ -66,7 +66,7 @@ def render_run_page(
 def _format_title(record: RunRecord) -> str:
     count = len(record.movies)
     movies = f"{count} movie{'s' if count != 1 else ''}"
-    return f"{record.status.value.capitalize()}: {movies} · {escaped(record.model.name)}"
+    return f"{record.status.value.capitalize()}: {movies} · {escape_markdown(record.model.name)}"
 
 
 def _format_locations(record: RunRecord, output: str, links: ResultLinks) -> list[str]:
@@ -75,15 +75,15 @@ def _format_locations(record: RunRecord, output: str, links: ResultLinks) -> lis
     lines = [f"**[Open the report]({opened})**", ""] if opened else []
     folder = output.rstrip("/")
     lines += [
-        f"- results: {as_code(output)}",
-        *(f"- {name}: {as_code(made.location)}" for name, made in record.outputs.items()),
-        f"- run record: {as_code(f'{folder}/{RUN_RECORD_FILE}')}",
+        f"- results: {as_markdown_code(output)}",
+        *(f"- {name}: {as_markdown_code(made.location)}" for name, made in record.outputs.items()),
+        f"- run record: {as_markdown_code(f'{folder}/{RUN_RECORD_FILE}')}",
     ]
     if links.by_location:
         lines += [
             "",
             f"Links work for {links.hours} hours. New ones: "
-            + as_code(f"python -m flows open {folder}/"),
+            + as_markdown_code(f"python -m flows open {folder}/"),
         ]
     return lines
 
@@ -107,12 +107,12 @@ def _format_movie_row(movie: MovieRecord, pictures: list[str], links: ResultLink
     labeled = movie.outputs.get(LABELED_MOVIE_FILE)
     opened = links.by_location.get(labeled.location) if labeled else None
     cells = (
-        escaped(movie.name),
+        escape_markdown(movie.name),
         f"[labelled movie]({opened})" if opened else "",
         f"**{movie.quality.verdict.value if movie.quality else 'failed'}**",
         _format_frame_count(movie),
         *(pictures or ["", ""]),
-        escaped(_explain_verdict(movie)),
+        escape_markdown(_explain_verdict(movie)),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -135,7 +135,7 @@ def _format_warnings(record: RunRecord) -> list[str]:
     if not record.warnings:
         return []
     more = len(record.warnings) - MAX_WARNINGS
-    told = [f"- {escaped(line)}" for line in record.warnings[:MAX_WARNINGS]]
+    told = [f"- {escape_markdown(line)}" for line in record.warnings[:MAX_WARNINGS]]
     return ["### Worth knowing", "", *told, *([f"- … and {more} more"] if more > 0 else [])]
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.pose.model.description import Model
 from tasks.pose.movies.frame_ledger import FrameLedger
 from tasks.pose.movies.start_times import StartSource
-from tasks.pose.network.precision_check import Numbers
+from tasks.pose.network.precision_check import NumberType
 from tasks.pose.settings import PoseSettings
 from tasks.pose.tables.quality import Quality
 
@@ -76,7 +76,7 @@ class StageTime(FrozenRecord):
 class PrecisionRecord(FrozenRecord):
     """How exactly the network computed, and how far that moved points."""
 
-    numbers: Numbers = Field(
+    numbers: NumberType = Field(
         description="What it computed with; tfloat32 is float32 rounded to 10 binary digits on "
         "its way into a product, which PyTorch does on a GPU."
     )

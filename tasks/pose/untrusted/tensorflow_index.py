@@ -13,7 +13,7 @@ _END_OF_TABLE = bytes.fromhex("57fb808b247547db")
 """The last bytes of every table."""
 
 
-def check_index(path: Path, shown: str) -> None:
+def check_index_file(path: Path, shown: str) -> None:
     """Refuse a file that TensorFlow would not take for the index of a snapshot.
 
     Args:

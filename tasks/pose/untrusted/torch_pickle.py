@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.messages import listed, said
+from tasks.messages import format_list, format_value
 from tasks.pose.untrusted.zip_structure import ZipSource, check_structure
 
 MAX_PICKLE = 4 * 2**20
@@ -24,7 +24,7 @@ MAX_PICKLE = 4 * 2**20
 _LEGACY_PICKLES = 5
 """Magic number, protocol, machine, the object itself, keys of the storages."""
 
-_ALLOWED = re.compile(
+_ALLOWED_NAMES = re.compile(
     r"""
     collections\.(OrderedDict|Counter)
     | builtins\.(set|bytearray|complex) | _codecs\.encode
@@ -39,10 +39,10 @@ _ALLOWED = re.compile(
 )
 """Tensors and plain values; scalars of numpy are what DeepLabCut saves as metrics."""
 
-_RENAMED = {"__builtin__": "builtins", "copy_reg": "copyreg"}
+_OLD_MODULE_NAMES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 """Modules that pickles of PyTorch's protocol still call by their old names."""
 
-_UNSUPPORTED = {
+_REFUSED_STEPS = {
     "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID", "FRAME",
     "NEXT_BUFFER", "READONLY_BUFFER",
 }  # fmt: skip
@@ -60,18 +60,25 @@ def check_weights(path: Path, shown: str) -> None:
         BadInput: It is no snapshot of PyTorch's, or names more than tensors.
     """
     try:
-        names = sorted({name for pickle in pickles(path, shown) for name in _names(pickle)})
-    except NoSnapshot as error:
-        raise no_snapshot(shown, error) from error
-    foreign = [name for name in names if not _ALLOWED.fullmatch(name)]
+        names = sorted(
+            {
+                name
+                for pickle in iterate_pickles(path, shown)
+                for name in _iterate_global_names(pickle)
+            }
+        )
+    except NotASnapshot as error:
+        raise explain_no_snapshot(shown, error) from error
+    foreign = [name for name in names if not _ALLOWED_NAMES.fullmatch(name)]
     if foreign:
         raise BadInput(
-            f"{shown}: it holds more than weights ({listed(foreign)}) and could run code, so it is "
+            f"{shown}: it holds more than weights ({format_list(foreign)}) and could run code, "
+            "so it is "
             "not loaded; save it again with DeepLabCut, or take a snapshot of its own making"
         )
 
 
-def no_snapshot(shown: str, found: "NoSnapshot") -> BadInput:
+def explain_no_snapshot(shown: str, found: "NotASnapshot") -> BadInput:
     """The refusal of a file that is no snapshot."""
     return BadInput(
         f"{shown}: expected a snapshot that PyTorch saved, found {found}; zip the file that "
@@ -94,11 +101,11 @@ def allow_numpy_scalars() -> None:
     torch.serialization.add_safe_globals([np.dtype, *(type(np.dtype(k)) for k in kinds), *names])
 
 
-class NoSnapshot(Exception):  # noqa: N818 - its text ends a sentence
+class NotASnapshot(Exception):  # noqa: N818 - its text ends a sentence
     """What was found instead."""
 
 
-def pickles(path: Path, shown: str) -> Iterator[bytes | io.BytesIO]:
+def iterate_pickles(path: Path, shown: str) -> Iterator[bytes | io.BytesIO]:
     """The pickles in a snapshot; a stream stands at the next one each time it comes.
 
     Args:
@@ -111,51 +118,51 @@ def pickles(path: Path, shown: str) -> Iterator[bytes | io.BytesIO]:
     with path.open("rb") as file:
         start = file.read(2)
         if start == b"PK":
-            yield from _zipped(path, shown)
+            yield from _iterate_zipped_pickles(path, shown)
         elif start[:1] == b"\x80":
             file.seek(0)
             stream = io.BytesIO(file.read(MAX_PICKLE))
             yield from [stream] * _LEGACY_PICKLES
         else:
-            raise NoSnapshot("a file of another kind" if start else "an empty file")
+            raise NotASnapshot("a file of another kind" if start else "an empty file")
 
 
-def _zipped(path: Path, shown: str) -> Iterator[bytes]:
+def _iterate_zipped_pickles(path: Path, shown: str) -> Iterator[bytes]:
     try:
         with ZipSource(path, shown) as source, zipfile.ZipFile(source) as archive:
             check_structure(source, archive, shown)
             members = archive.infolist()
             found = [m for m in members if re.fullmatch(r"([^/]+/)?data\.pkl", m.filename)]
             if len(found) != 1:
-                raise NoSnapshot(f"a zip with {len(found)} files called data.pkl")
+                raise NotASnapshot(f"a zip with {len(found)} files called data.pkl")
             if found[0].file_size > MAX_PICKLE:
-                raise NoSnapshot(f"a data.pkl of {found[0].file_size} bytes")
+                raise NotASnapshot(f"a data.pkl of {found[0].file_size} bytes")
             _check_members(members, path.stat().st_size)
             with archive.open(found[0]) as member:
                 yield member.read(MAX_PICKLE + 1)
     except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError) as error:
-        raise NoSnapshot(f"a damaged one ({said(str(error))})") from error
+        raise NotASnapshot(f"a damaged one ({format_value(str(error))})") from error
     except RuntimeError as error:
-        raise NoSnapshot("an encrypted one") from error
+        raise NotASnapshot("an encrypted one") from error
 
 
 def _check_members(members: list[zipfile.ZipInfo], size: int) -> None:
     """PyTorch stores its tensors as they are, and reads whole whatever it finds in their place."""
     unpacked = sum(member.file_size for member in members)
     if unpacked > size + MAX_PICKLE:
-        raise NoSnapshot(f"a zip bomb of {unpacked} bytes in {size}")
+        raise NotASnapshot(f"a zip bomb of {unpacked} bytes in {size}")
     if any(PurePosixPath(member.filename).name == "constants.pkl" for member in members):
-        raise NoSnapshot("a program (TorchScript), not its weights")
+        raise NotASnapshot("a program (TorchScript), not its weights")
 
 
-def _names(pickle: bytes | io.BytesIO) -> Iterator[str]:
+def _iterate_global_names(pickle: bytes | io.BytesIO) -> Iterator[str]:
     """The names that a pickle asks for; nothing of it is built."""
     try:
         for step, value, _ in pickletools.genops(pickle):
-            if step.name in _UNSUPPORTED:
-                raise NoSnapshot(f"a pickle with a step that is never needed ({step.name})")
+            if step.name in _REFUSED_STEPS:
+                raise NotASnapshot(f"a pickle with a step that is never needed ({step.name})")
             if step.name == "GLOBAL":
                 module, _, name = str(value).partition(" ")
-                yield f"{_RENAMED.get(module, module)}.{name}"
+                yield f"{_OLD_MODULE_NAMES.get(module, module)}.{name}"
     except (ValueError, UnicodeError, OverflowError, IndexError) as error:
-        raise NoSnapshot(f"a damaged one ({said(str(error))})") from error
+        raise NotASnapshot(f"a damaged one ({format_value(str(error))})") from error

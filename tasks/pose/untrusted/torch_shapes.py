@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.pose.untrusted.torch_pickle import NoSnapshot, no_snapshot, pickles
+from tasks.pose.untrusted.torch_pickle import NotASnapshot, explain_no_snapshot, iterate_pickles
 
 Shapes = dict[str, tuple[int, ...]]
 """Tensors of a network's state by name, in its order."""
@@ -22,7 +22,7 @@ class _Mapping(list[tuple[Any, Any]]):
 
 
 @dataclass(frozen=True)
-class _Named:
+class _GlobalName:
     name: str
 
 
@@ -31,14 +31,14 @@ class _Tensor:
     shape: tuple[int, ...]
 
 
-_MOST_SIDES = 8
+_MAX_DIMENSIONS = 8
 
-_MAPPINGS = {"collections OrderedDict"}
-_TENSORS = {"torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor"}
-_PARAMETERS = {"torch._utils _rebuild_parameter"}
+_MAPPING_TYPES = {"collections OrderedDict"}
+_TENSOR_BUILDERS = {"torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_tensor"}
+_PARAMETER_BUILDERS = {"torch._utils _rebuild_parameter"}
 
 
-def weight_shapes(path: Path, shown: str) -> Shapes:
+def read_weight_shapes(path: Path, shown: str) -> Shapes:
     """Tell what a snapshot's ``model`` holds.
 
     Args:
@@ -52,24 +52,26 @@ def weight_shapes(path: Path, shown: str) -> Shapes:
         BadInput: It is damaged, or claims more numbers than its file can hold.
     """
     try:
-        states = (_state(_run(pickle)) for pickle in pickles(path, shown))
+        states = (
+            _find_model_state(_replay_pickle(pickle)) for pickle in iterate_pickles(path, shown)
+        )
         shapes: Shapes = next((state for state in states if state), {})
-        _check_size(shapes, path.stat().st_size)
-    except NoSnapshot as error:
-        raise no_snapshot(shown, error) from error
+        _check_number_count(shapes, path.stat().st_size)
+    except NotASnapshot as error:
+        raise explain_no_snapshot(shown, error) from error
     return shapes
 
 
-def _check_size(shapes: Shapes, size: int) -> None:
+def _check_number_count(shapes: Shapes, size: int) -> None:
     """A number takes at least a byte, but any tensor may say that all of its are one and the same.
 
     A network of such tensors would take any amount of memory.
     """
     if (numbers := sum(map(math.prod, shapes.values()))) > size:
-        raise NoSnapshot(f"one that claims {numbers} numbers in {size} bytes")
+        raise NotASnapshot(f"one that claims {numbers} numbers in {size} bytes")
 
 
-def _state(found: Any) -> Shapes:
+def _find_model_state(found: Any) -> Shapes:
     """The tensors of the ``model`` in what a snapshot holds."""
     for key, model in found if isinstance(found, _Mapping) else ():
         if key == "model" and isinstance(model, _Mapping):
@@ -78,7 +80,7 @@ def _state(found: Any) -> Shapes:
     return {}
 
 
-def _run(pickle: bytes | io.BytesIO) -> Any:
+def _replay_pickle(pickle: bytes | io.BytesIO) -> Any:
     """What a pickle builds, as far as it is of mappings and tensors."""
     stack: list[Any] = []
     memo: dict[Any, Any] = {}
@@ -86,13 +88,13 @@ def _run(pickle: bytes | io.BytesIO) -> Any:
         for step, argument, _ in pickletools.genops(pickle):
             if step.name == "STOP":
                 return stack.pop()
-            _follow(step, argument, stack, memo)
+            _follow_step(step, argument, stack, memo)
     except (ValueError, UnicodeError, OverflowError, LookupError, TypeError) as error:
-        raise NoSnapshot("a damaged one") from error
+        raise NotASnapshot("a damaged one") from error
     return None
 
 
-def _follow(step: pickletools.OpcodeInfo, argument: Any, stack: list[Any], memo: Any) -> None:
+def _follow_step(step: pickletools.OpcodeInfo, argument: Any, stack: list[Any], memo: Any) -> None:
     """Take one step: `pickletools` knows how much each takes off the stack and puts on it."""
     name = step.name
     if name.endswith("PUT"):
@@ -104,12 +106,14 @@ def _follow(step: pickletools.OpcodeInfo, argument: Any, stack: list[Any], memo:
     elif name == "DUP":
         stack.append(stack[-1])
     else:
-        taken = _taken(stack, len(step.stack_before), pickletools.markobject in step.stack_before)
+        taken = _pop_arguments(
+            stack, len(step.stack_before), pickletools.markobject in step.stack_before
+        )
         if step.stack_after:
-            stack.append(_made(name, argument, taken))
+            stack.append(_build_value(name, argument, taken))
 
 
-def _taken(stack: list[Any], count: int, to_mark: bool) -> list[Any]:
+def _pop_arguments(stack: list[Any], count: int, to_mark: bool) -> list[Any]:
     """What a step takes off the stack: some values, or all above the last mark."""
     if not to_mark:
         return [stack.pop() for _ in range(count)][::-1]
@@ -121,11 +125,11 @@ def _taken(stack: list[Any], count: int, to_mark: bool) -> list[Any]:
     return below + above[::-1]
 
 
-def _made(name: str, argument: Any, taken: list[Any]) -> Any:
+def _build_value(name: str, argument: Any, taken: list[Any]) -> Any:
     if name == "MARK":
         return pickletools.markobject
     if name == "GLOBAL":
-        return _Named(str(argument))
+        return _GlobalName(str(argument))
     if "TUPLE" in name:
         return tuple(taken)
     if "DICT" in name:
@@ -133,20 +137,20 @@ def _made(name: str, argument: Any, taken: list[Any]) -> Any:
     if name in {"SETITEM", "SETITEMS"} and isinstance(taken[0], _Mapping):
         taken[0].extend(zip(taken[1::2], taken[2::2], strict=True))
     if name == "REDUCE":
-        return _called(*taken)
+        return _emulate_call(*taken)
     return taken[0] if taken else argument
 
 
-def _called(function: Any, arguments: Any) -> Any:
+def _emulate_call(function: Any, arguments: Any) -> Any:
     """What a call gives, where it is one that tensors are made with."""
-    called = function.name if isinstance(function, _Named) else ""
-    if called in _MAPPINGS:
+    called = function.name if isinstance(function, _GlobalName) else ""
+    if called in _MAPPING_TYPES:
         return _Mapping()
-    if called in _PARAMETERS:
+    if called in _PARAMETER_BUILDERS:
         return arguments[0]
-    if called in _TENSORS:
+    if called in _TENSOR_BUILDERS:
         shape = tuple(arguments[2])
-        if len(shape) > _MOST_SIDES or any(side not in range(2**63) for side in shape):
+        if len(shape) > _MAX_DIMENSIONS or any(side not in range(2**63) for side in shape):
             raise ValueError("a tensor's shape")
         return _Tensor(shape)
     return None

@@ -6,22 +6,22 @@ from pathlib import PurePosixPath
 
 from tasks.errors import BadInput
 
-MAX_PART = 255
+MAX_PART_LENGTH = 255
 """Characters of a file's or folder's name; no file system that is in use allows more."""
 
 MAX_DEPTH = 50
 """Folders in folders; a DeepLabCut model lies in five."""
 
-_LONGEST = 200
+_MAX_SHOWN_LENGTH = 200
 
-_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+_CONTROL_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode categories that break or garble a line of a message: controls and line ends."""
 
-_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_DIRECTION_MARKS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 """Unicode directions that make a name look like another."""
 
 
-def safe_path(filename: str, archive: str) -> PurePosixPath:
+def to_safe_path(filename: str, archive: str) -> PurePosixPath:
     """Turn a member's name into a path below the archive's root.
 
     Args:
@@ -35,23 +35,24 @@ def safe_path(filename: str, archive: str) -> PurePosixPath:
     path = PurePosixPath(filename.replace("\\", "/"))
     outside = path.is_absolute() or ".." in path.parts or ":" in (path.parts or ("",))[0]
     plain = filename.isascii() and filename.isprintable()
-    if not filename or outside or (not plain and any(map(_garbles, filename))):
+    if not filename or outside or (not plain and any(map(_is_garbling, filename))):
         raise BadInput(
             f"{archive}: a member is called {ascii(filename)[:300]}, which is no name, leads "
             "outside the archive or holds control characters; zip the model's folder again"
         )
-    if len(path.parts) > MAX_DEPTH or any(len(part) > MAX_PART for part in path.parts):
+    if len(path.parts) > MAX_DEPTH or any(len(part) > MAX_PART_LENGTH for part in path.parts):
         raise BadInput(
-            f"{archive}: a member is called {brief(path)}, which is longer or deeper than any "
+            f"{archive}: a member is called {shorten_path(path)}, which is longer or deeper than "
+            "any "
             "file system allows; zip the model's folder again"
         )
     return path
 
 
-def _garbles(sign: str) -> bool:
+def _is_garbling(sign: str) -> bool:
     """Whether a character breaks a line of a message, or turns around what follows it."""
     category = unicodedata.category(sign)
-    return category in _UNPRINTABLE or unicodedata.bidirectional(sign) in _TURNING
+    return category in _CONTROL_CATEGORIES or unicodedata.bidirectional(sign) in _DIRECTION_MARKS
 
 
 def folders_above(path: str, *, itself: bool) -> Iterator[str]:
@@ -61,13 +62,17 @@ def folders_above(path: str, *, itself: bool) -> Iterator[str]:
         yield path
 
 
-def brief(path: PurePosixPath | str) -> str:
+def shorten_path(path: PurePosixPath | str) -> str:
     """A checked path in a message, its middle left out where it is long."""
     text = str(path)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
+    return (
+        text
+        if len(text) <= _MAX_SHOWN_LENGTH
+        else f"{text[: _MAX_SHOWN_LENGTH // 2]}…{text[-_MAX_SHOWN_LENGTH // 2 :]}"
+    )
 
 
-def as_elsewhere(path: PurePosixPath) -> str:
+def as_portable_key(path: PurePosixPath) -> str:
     """A path as Windows and macOS compare it: without case, accents in one form, ends trimmed."""
     parts = (part.rstrip(". ") for part in path.parts)
     return unicodedata.normalize("NFC", "/".join(parts)).casefold()

@@ -16,27 +16,33 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tasks.errors import BadInput
-from tasks.messages import said
-from tasks.pose.untrusted.zip_names import as_elsewhere, brief, folders_above, is_clutter, safe_path
+from tasks.messages import format_value
+from tasks.pose.untrusted.zip_names import (
+    as_portable_key,
+    folders_above,
+    is_clutter,
+    shorten_path,
+    to_safe_path,
+)
 from tasks.pose.untrusted.zip_structure import ZipSource, check_structure
 
 MAX_MEMBERS = 50_000
 """Members of an archive; a DeepLabCut model has fewer than twenty, its project one for each
 labelled frame. So many are listed in about two seconds and 100 MB."""
 
-MAX_BYTES = 8 * 2**30
+MAX_UNPACKED_BYTES = 8 * 2**30
 """Bytes that are unpacked of an archive; the largest networks have snapshots of about 1 GB."""
 
 MAX_RATIO = 200
 """Unpacked to packed bytes of one member. Weights hardly shrink, text shrinks about tenfold."""
 
-SMALL = 2**20
+SMALL_MEMBER_BYTES = 2**20
 """Bytes under which a member's ratio is of no interest."""
 
-_CHUNK = 2**20
-_ENCRYPTED = 0x1
+_CHUNK_BYTES = 2**20
+_ENCRYPTED_FLAG = 0x1
 
-_METHODS = {
+_METHOD_NAMES = {
     9: "Deflate64",
     12: "bzip2",
     14: "LZMA",
@@ -47,7 +53,7 @@ _METHODS = {
 }
 """Ways of packing that are not unpacked: rare, and Python unpacks some of them without a bound."""
 
-_DAMAGED = (
+_DAMAGE_ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -60,7 +66,7 @@ _DAMAGED = (
 
 
 @dataclass(frozen=True)
-class Member:
+class ZipMember:
     """One file of an archive.
 
     Attributes:
@@ -72,50 +78,53 @@ class Member:
     info: zipfile.ZipInfo
 
 
-class ZipOfFiles:
+class CheckedZip:
     """The files of an archive whose names and sizes have been checked."""
 
     def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._archive = archive
         self._name = name
         self._unpacked = 0
-        everything = [self._checked(info) for info in archive.infolist()]
+        everything = [self._check_member(info) for info in archive.infolist()]
         files = [member for member in everything if not _is_folder(member.info)]
         self._check_folders(everything, files)
         self.members = [member for member in files if not is_clutter(member.path)]
         self._by_path = {member.path: member for member in self.members}
         self._links = {member.path for member in everything if _is_link(member.info)}
-        self._check_twins()
-        self._spellings = Counter(as_elsewhere(member.path) for member in self.members)
+        self._check_duplicates()
+        self._spellings = Counter(as_portable_key(member.path) for member in self.members)
 
-    def _checked(self, info: zipfile.ZipInfo) -> Member:
+    def _check_member(self, info: zipfile.ZipInfo) -> ZipMember:
         """Refuse what no program writes for itself, and names that lead elsewhere."""
-        path = safe_path(info.orig_filename, self._name)
-        shown = f"{self._name}: {brief(path)}"
-        if _kind(info) not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+        path = to_safe_path(info.orig_filename, self._name)
+        shown = f"{self._name}: {shorten_path(path)}"
+        if _file_type(info) not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
             raise BadInput(f"{shown} is a device; zip files and folders only")
         if _is_folder(info) and info.file_size and not _is_link(info):
             raise BadInput(f"{shown} is a folder that has data; zip it again")
-        return Member(path, info)
+        return ZipMember(path, info)
 
-    def _check_folders(self, everything: list[Member], files: list[Member]) -> None:
+    def _check_folders(self, everything: list[ZipMember], files: list[ZipMember]) -> None:
         taken = {str(member.path) for member in files}
         for member in everything:
             for path in folders_above(str(member.path), itself=_is_folder(member.info)):
                 if path in taken:
                     raise BadInput(
-                        f"{self._name}: {brief(path)} is both a file and a folder in it; zip the "
+                        f"{self._name}: {shorten_path(path)} is both a file and a folder in it; "
+                        "zip the "
                         "model's folder again"
                     )
 
-    def _check_twins(self) -> None:
+    def _check_duplicates(self) -> None:
         if len(self._by_path) == len(self.members):
             return
         for path, count in Counter(member.path for member in self.members).items():
             if count > 1:
-                raise BadInput(f"{self._name}: it holds {brief(path)} {count} times; zip it again")
+                raise BadInput(
+                    f"{self._name}: it holds {shorten_path(path)} {count} times; zip it again"
+                )
 
-    def find(self, path: PurePosixPath) -> Member | None:
+    def find_member(self, path: PurePosixPath) -> ZipMember | None:
         """The file at a path.
 
         Raises:
@@ -124,12 +133,13 @@ class ZipOfFiles:
         for place in (path, *path.parents):
             if place in self._links:
                 raise BadInput(
-                    f"{self._name}: {brief(place)} is a link, which leads nowhere in a zip; zip "
+                    f"{self._name}: {shorten_path(place)} is a link, which leads nowhere in a "
+                    "zip; zip "
                     "the file or the folder itself"
                 )
         return self._by_path.get(path)
 
-    def extract(self, member: Member, target: Path) -> None:
+    def extract(self, member: ZipMember, target: Path) -> None:
         """Write one member to `target`, counting bytes and checking its CRC.
 
         Raises:
@@ -137,10 +147,10 @@ class ZipOfFiles:
         """
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
-            for chunk in self._chunks(member):
+            for chunk in self._unpack_chunks(member):
                 file.write(chunk)
 
-    def read(self, member: Member, limit: int) -> bytes:
+    def read(self, member: ZipMember, limit: int) -> bytes:
         """Return a small member's bytes.
 
         Raises:
@@ -148,72 +158,80 @@ class ZipOfFiles:
         """
         if member.info.file_size > limit:
             raise BadInput(
-                f"{self._name}: {brief(member.path)} has {member.info.file_size} bytes, more than "
+                f"{self._name}: {shorten_path(member.path)} has {member.info.file_size} bytes, "
+                "more than "
                 f"the {limit} that such a file may have; zip it as DeepLabCut wrote it"
             )
-        return b"".join(self._chunks(member))
+        return b"".join(self._unpack_chunks(member))
 
-    def _chunks(self, member: Member) -> Iterator[bytes]:
+    def _unpack_chunks(self, member: ZipMember) -> Iterator[bytes]:
         """Unpack piece by piece, and refuse what is not as long as it says or has another CRC."""
         self._check_readable(member)
-        self._check_bounded(member)
-        shown, left = f"{self._name}: {brief(member.path)}", member.info.file_size
+        self._check_size(member)
+        shown, left = f"{self._name}: {shorten_path(member.path)}", member.info.file_size
         info = copy.copy(member.info)
         info.file_size += 1  # Python stops at the size; what goes on after it is to be seen
         try:
             with self._archive.open(info) as source:
-                while left >= 0 and (chunk := source.read(min(_CHUNK, left + 1))):
+                while left >= 0 and (chunk := source.read(min(_CHUNK_BYTES, left + 1))):
                     left -= len(chunk)
                     yield chunk
         except NotImplementedError as error:
             raise BadInput(
-                f"{shown} is packed in a way that cannot be read here ({said(str(error))}); zip it "
+                f"{shown} is packed in a way that cannot be read here "
+                f"({format_value(str(error))}); zip it "
                 "again with another program"
             ) from error
-        except _DAMAGED as error:
+        except _DAMAGE_ERRORS as error:
             raise BadInput(
-                f"{shown} is damaged ({said(str(error))}); zip and upload it again"
+                f"{shown} is damaged ({format_value(str(error))}); zip and upload it again"
             ) from error
         if left:
             length = "longer" if left < 0 else "shorter"
             raise BadInput(f"{shown} is damaged ({length} than it says); zip and upload it again")
 
-    def _check_bounded(self, member: Member) -> None:
-        info, shown = member.info, f"{self._name}: {brief(member.path)}"
+    def _check_size(self, member: ZipMember) -> None:
+        info, shown = member.info, f"{self._name}: {shorten_path(member.path)}"
         self._unpacked += info.file_size
-        if info.file_size > SMALL and info.file_size > MAX_RATIO * max(info.compress_size, 1):
+        if info.file_size > SMALL_MEMBER_BYTES and info.file_size > MAX_RATIO * max(
+            info.compress_size, 1
+        ):
             raise BadInput(
                 f"{shown} would unpack to {info.file_size} bytes from {info.compress_size}; that "
                 "is no model but a zip bomb: zip the model's folder itself"
             )
-        if self._unpacked > MAX_BYTES:
+        if self._unpacked > MAX_UNPACKED_BYTES:
             raise BadInput(
                 f"{shown} and the files read before it have {self._unpacked} bytes, more than the "
-                f"{MAX_BYTES} allowed; zip the files as DeepLabCut wrote them, which are smaller"
+                f"{MAX_UNPACKED_BYTES} allowed; zip the files as DeepLabCut wrote them, which "
+                "are smaller"
             )
 
-    def _check_readable(self, member: Member) -> None:
-        self.find(member.path)
-        if member.info.flag_bits & _ENCRYPTED:
+    def _check_readable(self, member: ZipMember) -> None:
+        self.find_member(member.path)
+        if member.info.flag_bits & _ENCRYPTED_FLAG:
             raise BadInput(
-                f"{self._name}: {brief(member.path)} is encrypted; zip it without a password"
+                f"{self._name}: {shorten_path(member.path)} is encrypted; zip it without a password"
             )
         method = member.info.compress_type
         if method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BadInput(
-                f"{self._name}: {brief(member.path)} is packed with {_METHODS.get(method, 'an ')}"
-                f"{'' if method in _METHODS else f'unknown method ({method})'}, which is not read "
+                f"{self._name}: {shorten_path(member.path)} is packed with "
+                f"{_METHOD_NAMES.get(method, 'an ')}"
+                f"{'' if method in _METHOD_NAMES else f'unknown method ({method})'}, which is "
+                "not read "
                 "here; zip it again with the usual method, Deflate"
             )
-        if self._spellings[as_elsewhere(member.path)] > 1:
+        if self._spellings[as_portable_key(member.path)] > 1:
             raise BadInput(
-                f"{self._name}: it holds {brief(member.path)} in two spellings, which Windows or "
+                f"{self._name}: it holds {shorten_path(member.path)} in two spellings, which "
+                "Windows or "
                 "macOS take for one file; leave one in the zip"
             )
 
 
 @contextmanager
-def open_zip(path: Path, name: str) -> Iterator[ZipOfFiles]:
+def open_zip(path: Path, name: str) -> Iterator[CheckedZip]:
     """Open an archive and check every member's name and size before anything is unpacked.
 
     Args:
@@ -230,18 +248,19 @@ def open_zip(path: Path, name: str) -> Iterator[ZipOfFiles]:
         try:
             source = stack.enter_context(ZipSource(path, name))
             archive = stack.enter_context(zipfile.ZipFile(source))
-        except (NotImplementedError, *_DAMAGED) as error:
+        except (NotImplementedError, *_DAMAGE_ERRORS) as error:
             raise BadInput(
                 f"{name}: expected a zip of a DeepLabCut model folder, found a file that is no "
-                f"zip, or only a part of one ({said(str(error))}); zip the folder and upload it "
+                f"zip, or only a part of one ({format_value(str(error))}); zip the folder and "
+                "upload it "
                 "again"
             ) from error
-        _check_number(archive, name)
+        _check_member_count(archive, name)
         check_structure(source, archive, name)
-        yield ZipOfFiles(archive, name)
+        yield CheckedZip(archive, name)
 
 
-def _check_number(archive: zipfile.ZipFile, name: str) -> None:
+def _check_member_count(archive: zipfile.ZipFile, name: str) -> None:
     count = len(archive.infolist())
     if count > MAX_MEMBERS:
         raise BadInput(
@@ -250,13 +269,13 @@ def _check_number(archive: zipfile.ZipFile, name: str) -> None:
         )
 
 
-def _kind(info: zipfile.ZipInfo) -> int:
+def _file_type(info: zipfile.ZipInfo) -> int:
     return stat.S_IFMT(info.external_attr >> 16)
 
 
 def _is_link(info: zipfile.ZipInfo) -> bool:
-    return _kind(info) == stat.S_IFLNK
+    return _file_type(info) == stat.S_IFLNK
 
 
 def _is_folder(info: zipfile.ZipInfo) -> bool:
-    return _kind(info) == stat.S_IFDIR or info.filename.endswith(("/", "\\"))
+    return _file_type(info) == stat.S_IFDIR or info.filename.endswith(("/", "\\"))

@@ -19,12 +19,12 @@ from tasks.pose import estimate
 from tasks.pose.estimate import _apply_crop, _skip_known_frames, compute_crop_edges
 from tasks.pose.movies.reader import Image, open_movie
 from tasks.pose.network import checkpoint_files
-from tasks.pose.network.checkpoint_files import Past
-from tasks.pose.network.interface import Lanes, Loaded
-from tasks.pose.network.precision_check import FULL
+from tasks.pose.network.checkpoint_files import PartialPredictions
+from tasks.pose.network.interface import Lanes, LoadedModel
+from tasks.pose.network.precision_check import FULL_PRECISION
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.tables.pose_table import build_pose_table, read_poses
-from tasks.processes.bottleneck import Pace
+from tasks.processes.bottleneck import EstimationProgress
 from tests.isxb_files import write_isxb
 from tests.movie_files import write_movie
 from tests.paths import ROOT, SHARED_FOLDER, needs_shared_data
@@ -84,21 +84,21 @@ def test_only_the_crop_goes_to_the_network(tmp_path: Path) -> None:
 class Looking:
     """A network that only looks: it keeps the digest of every frame that reaches it."""
 
-    loaded = Loaded("scorer", "snapshot", "cpu", "device", ())
+    loaded = LoadedModel("scorer", "snapshot", "cpu", "device", ())
     lanes = Lanes()
-    arithmetic = FULL
+    arithmetic = FULL_PRECISION
 
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def batch_size(self, _frame: Image, _precision: Precision) -> int:
+    def begin_movie(self, _frame: Image, _precision: Precision) -> int:
         return 3
 
     def predict(self, batch: NDArray[np.uint8]) -> int:
         self.seen += [digest(frame) for frame in batch]
         return len(batch)
 
-    def table(self, predictions: Sequence[int]) -> pd.DataFrame:
+    def build_table(self, predictions: Sequence[int]) -> pd.DataFrame:
         return build_pose_table(np.zeros((sum(predictions), 1, 3)), "scorer", ("nose",))
 
 
@@ -126,7 +126,7 @@ class TestRecordings:
     ) -> tuple[estimate.Estimate, list[str]]:
         network = Looking()
         monkeypatch.setattr(estimate, "_get_or_load_network", lambda _project, _device: network)
-        told: list[Pace] = []
+        told: list[EstimationProgress] = []
         target = folder / "poses.h5"
         found = estimate.estimate_movie(folder, movie, target, crop, None, progress=told.append)
         assert told[-1].done == found.frames == len(network.seen) == len(read_poses(target))
@@ -158,7 +158,7 @@ class Numbering(Looking):
         super().__init__()
         self.dies_after, self.batch = dies_after, batch
 
-    def batch_size(self, _frame: Image, _precision: Precision) -> int:
+    def begin_movie(self, _frame: Image, _precision: Precision) -> int:
         return self.batch
 
     def predict(self, batch: NDArray[np.uint8]) -> Any:
@@ -168,7 +168,7 @@ class Numbering(Looking):
         values = [[[int(digest(frame)[:6], 16), 1, 0.5]] for frame in batch]
         return {"bodyparts": np.array(values, np.float32)}
 
-    def table(self, predictions: Sequence[Any]) -> pd.DataFrame:
+    def build_table(self, predictions: Sequence[Any]) -> pd.DataFrame:
         poses = np.concatenate([one["bodyparts"] for one in predictions])
         return build_pose_table(poses, "scorer", ("nose",))
 
@@ -189,9 +189,9 @@ class TestGoingOn:
 
     def run(
         self, network: Numbering, movie: Path, name: str, monkeypatch: pytest.MonkeyPatch
-    ) -> tuple[estimate.Estimate, bytes, list[Pace]]:
+    ) -> tuple[estimate.Estimate, bytes, list[EstimationProgress]]:
         monkeypatch.setattr(estimate, "_get_or_load_network", lambda _project, _device: network)
-        folder, told = movie.parent / name, list[Pace]()
+        folder, told = movie.parent / name, list[EstimationProgress]()
         folder.mkdir(exist_ok=True)
         target = folder / "poses.h5"
         found = estimate.estimate_movie(
@@ -214,7 +214,7 @@ class TestGoingOn:
         assert len(network.seen) == self.FRAMES - after + again
         assert found.batch_size == (3 if after else 7)
         np.testing.assert_array_equal(found.timing.seconds, whole.timing.seconds)
-        assert told[-1] == Pace(self.FRAMES, "", combines=True)
+        assert told[-1] == EstimationProgress(self.FRAMES, "", combines=True)
 
     def test_all_frames_may_be_known(self, movie: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         _, expected, _ = self.run(Numbering(), movie, "same", monkeypatch)
@@ -223,9 +223,9 @@ class TestGoingOn:
         assert (poses, found.resumed, len(network.seen)) == (expected, self.FRAMES, 3)
 
     def test_is_heard_of_while_known_frames_are_passed_over(self) -> None:
-        told: list[Pace] = []
+        told: list[EstimationProgress] = []
         shots: Any = range(1000)
-        past = Past(frames=900, batch_size=4)
+        past = PartialPredictions(frames=900, batch_size=4)
         reached: list[Any] = [
             (shot, len(told)) for shot in _skip_known_frames(shots, past, told.append)
         ]
@@ -252,4 +252,4 @@ def test_checkpoints_in_bfloat16_are_told_from_those_in_float32(
     kinds = [estimate._device_kind(tmp_path, "cpu", precision) for precision in Precision]
     assert kinds == ["cpu", "cpu", "cpubfloat" if has else "cpu"]
     name = f"000000000-000000004-1-{kinds[-1]}.npz"
-    assert checkpoint_files._NAME.fullmatch(name)
+    assert checkpoint_files._FILE_NAME.fullmatch(name)

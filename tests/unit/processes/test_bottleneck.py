@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.processes.bottleneck import Waits
+from tasks.processes.bottleneck import WaitTimer
 
 
 class Clock:
@@ -32,12 +32,12 @@ def test_the_longer_part_bounds_the_work(
             clock.now += waiting
             yield index
 
-    waits, seen = Waits(), []
-    for item in waits.over(decoded()):
+    waits, seen = WaitTimer(), []
+    for item in waits.measure_waits(decoded()):
         clock.now += working
         seen.append(item)
     assert seen == [0, 1, 2, 3, 4]
-    assert waits.bound == bound
+    assert waits.bottleneck == bound
 
 
 def test_what_fails_while_it_is_waited_for_is_raised() -> None:
@@ -46,4 +46,4 @@ def test_what_fails_while_it_is_waited_for_is_raised() -> None:
         raise ValueError("damaged")
 
     with pytest.raises(ValueError, match="damaged"):
-        list(Waits().over(broken()))
+        list(WaitTimer().measure_waits(broken()))

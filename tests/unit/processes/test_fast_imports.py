@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.processes.fast_imports import loading
+from tasks.processes.fast_imports import pause_garbage_collection
 
 
 class Node:
@@ -23,7 +23,7 @@ def thawed() -> Iterator[None]:
 
 
 def test_garbage_is_not_looked_for_in_the_block_nor_ever_in_what_it_made() -> None:
-    with loading():
+    with pause_garbage_collection():
         assert not gc.isenabled()
         made = weakref.ref(Node())
     assert gc.isenabled()
@@ -32,7 +32,7 @@ def test_garbage_is_not_looked_for_in_the_block_nor_ever_in_what_it_made() -> No
 
 
 def test_garbage_that_comes_later_is_found() -> None:
-    with loading():
+    with pause_garbage_collection():
         pass
     later = weakref.ref(Node())
     gc.collect()
@@ -42,7 +42,7 @@ def test_garbage_that_comes_later_is_found() -> None:
 def test_whoever_looks_for_none_goes_on_so() -> None:
     gc.disable()
     try:
-        with loading():
+        with pause_garbage_collection():
             pass
         assert not gc.isenabled()
     finally:
@@ -51,7 +51,7 @@ def test_whoever_looks_for_none_goes_on_so() -> None:
 
 def test_a_library_that_cannot_be_loaded_changes_nothing() -> None:
     before = gc.get_freeze_count()
-    with pytest.raises(ImportError, match="broken"), loading():
+    with pytest.raises(ImportError, match="broken"), pause_garbage_collection():
         raise ImportError("broken")
     assert gc.isenabled()
     assert gc.get_freeze_count() == before

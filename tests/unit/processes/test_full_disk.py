@@ -16,7 +16,7 @@ from tasks.pose.settings import AnnotationsFormat, PoseSettings
 from tasks.pose.tables.annotations import MoviePoses, write_annotations
 from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.pose.tables.pose_table import write_poses
-from tasks.processes.full_disk import full_disk, told_if_full
+from tasks.processes.full_disk import describe_full_disk, explain_full_disk
 from tasks.processes.stage_process import StageProcess
 from tests.movie_files import write_movie
 from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
@@ -143,28 +143,28 @@ def test_a_share_that_is_used_up_is_told_apart(tmp_path: Path) -> None:
         pytest.raises(
             Retriable, match=r"^this user's share of the disk of the scratch .* is full, "
         ),
-        told_if_full(tmp_path),
+        explain_full_disk(tmp_path),
     ):
         raise OSError(errno.EDQUOT, "quota")
 
 
 def test_what_was_needed_is_told(tmp_path: Path) -> None:
-    told = full_disk(OSError(errno.ENOSPC, "m.mp4: 7 bytes are needed"), tmp_path)
+    told = describe_full_disk(OSError(errno.ENOSPC, "m.mp4: 7 bytes are needed"), tmp_path)
     assert "free now (m.mp4: 7 bytes are needed); make room" in str(told)
 
 
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="broken"), told_if_full(tmp_path):
+    with pytest.raises(OSError, match="broken"), explain_full_disk(tmp_path):
         raise OSError(errno.EIO, "broken")
 
 
 def test_on_a_full_disk_a_wrong_argument_is_still_wrong(disk: Path) -> None:
     resize_disk(disk, PAGE)
     (disk / "file").write_bytes(bytes(PAGE))
-    assert full_disk(KeyError("nose"), disk) is None
-    assert full_disk(RuntimeError("HDF5 cannot write"), disk) is not None
+    assert describe_full_disk(KeyError("nose"), disk) is None
+    assert describe_full_disk(RuntimeError("HDF5 cannot write"), disk) is not None
 
 
 def test_of_a_folder_that_is_gone_its_disk_is_told(disk: Path) -> None:
-    told = full_disk(OSError(errno.ENOSPC, "no room"), disk / "run" / "movie")
+    told = describe_full_disk(OSError(errno.ENOSPC, "no room"), disk / "run" / "movie")
     assert f" is full, {shutil.disk_usage(disk).free:,} bytes are free now" in str(told)

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from tasks.errors import BadInput, PoseError, Retriable, StageFailed
-from tasks.processes.bottleneck import Pace
-from tasks.processes.environment import thread_limits, usable_cpus
+from tasks.processes.bottleneck import EstimationProgress
+from tasks.processes.environment import count_usable_cpus, thread_limits
 from tasks.processes.pool import StagePool
-from tasks.processes.stage_process import ROOT, StageProcess
-from tasks.processes.watchdog import PATIENCE, Patience
+from tasks.processes.stage_process import REPOSITORY_ROOT, StageProcess
+from tasks.processes.watchdog import PATIENCE_VARIABLE, Patience
 from tests.unit.processes import in_child
 
 
@@ -308,7 +308,7 @@ class TestEnd:
             f"process = StageProcess('child', Path({str(tmp_path / 'log')!r}), {{}}); "
             f"marker = Path({str(marker)!r}); {call}"
         )
-        parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT)
+        parent = subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY_ROOT)
         until(lambda: marker.exists() and bool(marker.read_text()))
         started = [int(pid) for pid in marker.read_text().split()]
         assert all(map(is_alive, started))
@@ -343,7 +343,7 @@ class TestHungChild:
 
     @pytest.fixture(autouse=True)
     def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv(PATIENCE, "3")
+        monkeypatch.setenv(PATIENCE_VARIABLE, "3")
 
     def test_in_native_code_ends_with_all_that_it_has_started(
         self, process: StageProcess, marker: Path
@@ -378,8 +378,8 @@ class TestHungChild:
 
         Of the frames that the movie declares, one cannot be decoded.
         """
-        told = [Pace(done, "decoding") for done in range(1, 101)]
-        told.append(Pace(100, "", combines=True))
+        told = [EstimationProgress(done, "decoding") for done in range(1, 101)]
+        told.append(EstimationProgress(100, "", combines=True))
         with pytest.raises(Retriable, match="no sign of life for 8 s"):
             process.call(in_child.report_and_hang, told, patience=Patience("m", 101))
 
@@ -389,7 +389,7 @@ class TestHungChild:
     def test_may_not_be_waited_for_without_end(
         self, process: StageProcess, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv(PATIENCE, "for ever")
+        monkeypatch.setenv(PATIENCE_VARIABLE, "for ever")
         assert "DLCFLOW_PATIENCE: expected seconds" in str(failure(process, in_child.add, 2, 3))
 
 
@@ -430,11 +430,11 @@ class TestPool:
 
 
 def test_last_lines_of_a_child_that_printed_nothing_are_empty(tmp_path: Path) -> None:
-    assert StageProcess("x", tmp_path / "log", {}).last_lines() == ""
+    assert StageProcess("x", tmp_path / "log", {}).read_last_lines() == ""
 
 
 def test_libraries_are_kept_to_the_threads_that_may_be_used() -> None:
-    assert 1 <= usable_cpus() <= len(os.sched_getaffinity(0))
+    assert 1 <= count_usable_cpus() <= len(os.sched_getaffinity(0))
     limits = thread_limits(3)
     assert limits["OMP_WAIT_POLICY"] == "PASSIVE"
     assert {value for name, value in limits.items() if name.endswith("THREADS")} == {"3"}

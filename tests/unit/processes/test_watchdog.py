@@ -4,24 +4,26 @@ from typing import Any
 
 import pytest
 
-from tasks.processes.bottleneck import QUEUED, Pace
-from tasks.processes.watchdog import DEFAULT_PATIENCE, Patience
+from tasks.processes.bottleneck import QUEUED_PROGRESS, EstimationProgress
+from tasks.processes.watchdog import DEFAULT_PATIENCE_S, Patience
 
 EIGHT_HOURS = 864_000
 
 
-@pytest.mark.parametrize("last", [1, EIGHT_HOURS - 1, Pace(1, "decoding"), Pace(700_000, "")])
+@pytest.mark.parametrize(
+    "last", [1, EIGHT_HOURS - 1, EstimationProgress(1, "decoding"), EstimationProgress(700_000, "")]
+)
 def test_between_two_frames_the_movie_s_length_does_not_count(last: Any) -> None:
-    assert Patience("m", EIGHT_HOURS).limit(last) == DEFAULT_PATIENCE
+    assert Patience("m", EIGHT_HOURS).compute_limit(last) == DEFAULT_PATIENCE_S
 
 
-@pytest.mark.parametrize("last", [None, 0, QUEUED, EIGHT_HOURS])
+@pytest.mark.parametrize("last", [None, 0, QUEUED_PROGRESS, EIGHT_HOURS])
 def test_a_hang_before_the_first_frame_is_noticed_within_the_hour(last: Any) -> None:
-    assert DEFAULT_PATIENCE < Patience("m", EIGHT_HOURS).limit(last) < 3600
+    assert DEFAULT_PATIENCE_S < Patience("m", EIGHT_HOURS).compute_limit(last) < 3600
 
 
 @pytest.mark.parametrize("declared", [EIGHT_HOURS, EIGHT_HOURS + 1, 0])
 def test_animals_of_a_long_movie_may_be_followed_for_hours(declared: int) -> None:
     """However many frames it declares, which need not be those that it has."""
-    told = Pace(EIGHT_HOURS, "", combines=True)
-    assert Patience("m", declared).limit(told) == DEFAULT_PATIENCE + 0.05 * EIGHT_HOURS
+    told = EstimationProgress(EIGHT_HOURS, "", combines=True)
+    assert Patience("m", declared).compute_limit(told) == DEFAULT_PATIENCE_S + 0.05 * EIGHT_HOURS

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.errors import StageFailed
-from tasks.processes.bottleneck import Pace
+from tasks.processes.bottleneck import EstimationProgress
 from tasks.stages import progress
 from tasks.stages.progress import Progress, ProgressUpdate, cancel_work_at_exit, format_duration
 
@@ -148,5 +148,5 @@ def test_work_of_which_a_part_has_failed_is_ended() -> None:
 
 def test_it_is_told_that_poses_are_put_together() -> None:
     progress = Progress("estimate · m1", 100)
-    progress(Pace(100, "", combines=True))
+    progress(EstimationProgress(100, "", combines=True))
     assert progress._format_status(10.0).endswith("10 frames/s, 0 s left, poses are put together")

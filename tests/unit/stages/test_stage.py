@@ -12,7 +12,7 @@ import pytest
 from prefect.states import Completed, Failed
 
 from tasks.errors import BadInput, PoseError, Retriable, StageFailed
-from tasks.processes.full_disk import LITTLE
+from tasks.processes.full_disk import FEW_FREE_BYTES
 from tasks.stages.stage import is_retriable, to_pose_error
 from tasks.stages.stage_times import time_stages
 from tasks.storage.user_errors import convert_store_errors
@@ -154,7 +154,7 @@ def test_the_scratch_folder_is_blamed_for_what_lies_there() -> None:
 
 
 def test_the_scratch_folder_is_not_blamed_while_it_has_room() -> None:
-    assert shutil.disk_usage(gettempdir()).free > LITTLE
+    assert shutil.disk_usage(gettempdir()).free > FEW_FREE_BYTES
     told = to_pose_error(full())
     assert type(told) is Retriable
     assert "No space left" in str(told)

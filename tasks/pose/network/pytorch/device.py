@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_MOST_CPU_LANES = 8
+_MAX_CPU_LANES = 8
 """Each holds a network's activations; a machine with more processors gives each lane several."""
 
 _GPU_LANES = 3
 """One is uploaded, one computed, one put together."""
 
-_USED_MEMORY = 0.7
+_USED_MEMORY_SHARE = 0.7
 """Share of a GPU's free memory that batches take; the rest is for fragments, and for others."""
 
 
-class Feed:
+class DeviceFeed:
     """The way to a device and back.
 
     Args:
@@ -38,7 +38,7 @@ class Feed:
         device: The torch device.
     """
 
-    def __init__(self, torch: Any, device: Any, most_cpu_lanes: int = _MOST_CPU_LANES) -> None:
+    def __init__(self, torch: Any, device: Any, most_cpu_lanes: int = _MAX_CPU_LANES) -> None:
         self._torch, self.device = torch, device
         self._is_cuda = device.type == "cuda"
         threads = torch.get_num_threads()
@@ -55,7 +55,7 @@ class Feed:
             self._torch.set_num_threads(self._threads)
 
     @contextmanager
-    def lane(self) -> Iterator[None]:
+    def enter_lane(self) -> Iterator[None]:
         """Run what is in the block in the calling thread's lane."""
         with ExitStack() as stack:
             stack.enter_context(self._torch.inference_mode())
@@ -63,7 +63,7 @@ class Feed:
                 stack.enter_context(self._torch.cuda.stream(stream))
             yield
 
-    def frames_at_once(self, most: int, run_one: Callable[[], object]) -> int:
+    def choose_batch_size(self, most: int, run_one: Callable[[], object]) -> int:
         """How many frames make a batch: on a GPU, as many as all lanes have memory for.
 
         Args:
@@ -76,14 +76,14 @@ class Feed:
         cuda.empty_cache()
         before = cuda.memory_allocated(device)
         cuda.reset_peak_memory_stats(device)
-        with self.lane():
+        with self.enter_lane():
             run_one()
         each = cuda.max_memory_allocated(device) - before
         cuda.empty_cache()
         free, _ = cuda.mem_get_info(device)
-        return fitting(most, free, each * self.lanes)
+        return largest_batch(most, free, each * self.lanes)
 
-    def buffer(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    def allocate_batch(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Memory for a batch; a GPU reads its kind by itself, without the processor's help."""
         if not self._is_cuda:
             return np.empty(shape, np.uint8)
@@ -99,9 +99,9 @@ class Feed:
         """Bring a batch's answers from the device, in one piece for each type of number."""
         if not self._is_cuda:
             return [value.cpu().numpy() for value in values]
-        return self._unpacked(values, self._brought(values))
+        return self._unpack_values(values, self._download_by_type(values))
 
-    def _brought(self, values: Sequence[Any]) -> dict[Any, NDArray[Any]]:
+    def _download_by_type(self, values: Sequence[Any]) -> dict[Any, NDArray[Any]]:
         """All numbers of each type, one after the other."""
         kinds = dict.fromkeys(value.dtype for value in values)
         packed = {
@@ -110,14 +110,14 @@ class Feed:
         }
         # Into memory that the GPU writes by itself: that is what it asks for when it need not wait.
         here = {kind: numbers.to("cpu", non_blocking=True) for kind, numbers in packed.items()}
-        self._wait()
+        self._wait_for_stream()
         return {kind: numbers.numpy() for kind, numbers in here.items()}
 
-    def _wait(self) -> None:
+    def _wait_for_stream(self) -> None:
         """Until the lane's stream has done all that it was given; other threads go on."""
         self._torch.cuda.current_stream(self.device).synchronize()
 
-    def _unpacked(
+    def _unpack_values(
         self, values: Sequence[Any], numbers: dict[Any, NDArray[Any]]
     ) -> list[NDArray[Any]]:
         places = dict.fromkeys(numbers, 0)
@@ -129,7 +129,7 @@ class Feed:
         return found
 
 
-def fitting(most: int, free: int, each: int) -> int:
+def largest_batch(most: int, free: int, each: int) -> int:
     """How many frames of a batch fit into memory, with some of it left for what others take.
 
     Args:
@@ -137,4 +137,4 @@ def fitting(most: int, free: int, each: int) -> int:
         free: Bytes that are free.
         each: Bytes that a frame takes.
     """
-    return max(1, min(most, int(free * _USED_MEMORY / max(1, each))))
+    return max(1, min(most, int(free * _USED_MEMORY_SHARE / max(1, each))))

@@ -15,9 +15,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from tasks.pose.network.pytorch.onednn import Seen, is_norm, merged, packed, watched
+from tasks.pose.network.pytorch.onednn import (
+    NetworkObservations,
+    is_batch_norm,
+    merge_norms,
+    observe_network,
+    pack_network,
+)
 
-Outputs = dict[str, dict[str, Any]]
+NetworkOutputs = dict[str, dict[str, Any]]
 
 TOLERANCE = 3e-5
 """How far outputs may be from the network's own, as a share of the largest; rounding is near 1e-6.
@@ -25,18 +31,18 @@ TOLERANCE = 3e-5
 The smallest among large ones are sums of large numbers, and no more exact than these.
 """
 
-_MOST_FUSED = 150
+_MAX_FUSED_CONVOLUTIONS = 150
 """Convolutions of a network in which more is merged. For HRNets, which have 300, oneDNN takes 4 to
 20 s to find out how, and then gives something else altogether, which the check notices."""
 
-_LARGE = 15_000_000
+_MAX_FUSED_PARAMETERS = 15_000_000
 """Parameters of a network that gains little from merging more."""
 
-_WARMING_RUNS = 2
+_WARM_UP_RUNS = 2
 """The first two calls profile and rewrite the network."""
 
 
-def freeze(model: Any, inputs: Any) -> Callable[[Any], Outputs] | None:
+def freeze_network(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] | None:
     """Freeze a network for inputs of one shape; it takes as long as three to eight batches.
 
     Args:
@@ -48,19 +54,19 @@ def freeze(model: Any, inputs: Any) -> Callable[[Any], Outputs] | None:
         weights of its own; None where it cannot be frozen, or where it would give something else.
     """
     torch: Any = importlib.import_module("torch")  # seconds, and only an estimator needs it
-    with watched(model) as seen:
+    with observe_network(model) as seen:
         known = [(inputs, model(inputs))]
     if _is_worth_fusing(model, seen):
         # A second picture, so that nothing decides that the traced one happens to have.
         other = inputs.flip(-1).contiguous(memory_format=torch.channels_last)
         both = [*known, (other, model(other))]
-        if fused := _checked(partial(_fused, model, *known[0], torch), both, torch):
+        if fused := _build_if_equal(partial(_fuse_network, model, *known[0], torch), both, torch):
             return fused
-    makers = (partial(packed, model, seen, merges=merges) for merges in (True, False))
-    return next((run for make in makers if (run := _checked(make, known, torch))), None)
+    makers = (partial(pack_network, model, seen, merges=merges) for merges in (True, False))
+    return next((run for make in makers if (run := _build_if_equal(make, known, torch))), None)
 
 
-def lower(model: Any, inputs: Any) -> Callable[[Any], Outputs] | None:
+def lower_to_bfloat16(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] | None:
     """Make a network that computes in bfloat16, as processors with instructions for it do fast.
 
     The heads of DeepLabCut's networks, which are small, compute in float32: rounded to 8 digits,
@@ -77,23 +83,25 @@ def lower(model: Any, inputs: Any) -> Callable[[Any], Outputs] | None:
         cannot compute so.
     """
     torch: Any = importlib.import_module("torch")
-    with watched(model) as seen:
+    with observe_network(model) as seen:
         known = [(inputs, model(inputs))]
     # Before numbers are rounded, not after: its statistics are merged in full.
     try:
-        network: Any = _checked(partial(merged, model, seen), known, torch) or copy.deepcopy(model)
+        network: Any = _build_if_equal(
+            partial(merge_norms, model, seen), known, torch
+        ) or copy.deepcopy(model)
         if isinstance(getattr(network, "backbone", None), torch.nn.Module):
-            network.backbone = _lowered(network.backbone, torch)
+            network.backbone = _lower_part(network.backbone, torch)
         else:
-            network = _lowered(network, torch)
+            network = _lower_part(network, torch)
         network(inputs)
     except Exception:  # noqa: BLE001 - whatever others' networks hold: they run as they are
         return None
-    lowered: Callable[[Any], Outputs] = network
+    lowered: Callable[[Any], NetworkOutputs] = network
     return lowered
 
 
-def _lowered(part: Any, torch: Any) -> Any:
+def _lower_part(part: Any, torch: Any) -> Any:
     """A part of a network that computes in bfloat16, and takes and gives float32."""
 
     class Lowered(torch.nn.Module):  # type: ignore[misc]
@@ -102,52 +110,55 @@ def _lowered(part: Any, torch: Any) -> Any:
             self.part = part.to(dtype=torch.bfloat16, memory_format=torch.channels_last)
 
         def forward(self, inputs: Any) -> Any:
-            return in_float32(self.part(inputs.to(torch.bfloat16)))
+            return to_float32(self.part(inputs.to(torch.bfloat16)))
 
     return Lowered().eval()
 
 
-def in_float32(values: Any) -> Any:
+def to_float32(values: Any) -> Any:
     """What a network of fewer digits gives, tensors in whatever they lie, for what needs more."""
     if isinstance(values, dict):
-        return {name: in_float32(value) for name, value in values.items()}
+        return {name: to_float32(value) for name, value in values.items()}
     if isinstance(values, (tuple, list)):
-        return type(values)(in_float32(value) for value in values)
+        return type(values)(to_float32(value) for value in values)
     return values.float()
 
 
-def _checked(
-    make: Callable[[], Callable[[Any], Outputs] | None],
-    pairs: list[tuple[Any, Outputs]],
+def _build_if_equal(
+    make: Callable[[], Callable[[Any], NetworkOutputs] | None],
+    pairs: list[tuple[Any, NetworkOutputs]],
     torch: Any,
-) -> Callable[[Any], Outputs] | None:
+) -> Callable[[Any], NetworkOutputs] | None:
     """What is made, if it gives what is expected."""
     try:
         run = make()
-        right = run is not None and all(_same(run(one), other, torch) for one, other in pairs)
+        right = run is not None and all(_is_close(run(one), other, torch) for one, other in pairs)
     except Exception:  # noqa: BLE001 - whatever others' networks hold: they run as they are
         return None
     return run if right else None
 
 
-def _fused(
-    model: Any, inputs: Any, expected: Outputs, torch: Any
-) -> Callable[[Any], Outputs] | None:
+def _fuse_network(
+    model: Any, inputs: Any, expected: NetworkOutputs, torch: Any
+) -> Callable[[Any], NetworkOutputs] | None:
     """A small network with batch normalization, after the runs that rewrite it."""
     names = [(head, name) for head, values in expected.items() for name in values]
-    with _fusion(torch):
-        traced = torch.jit.trace(_flat(model, torch), inputs, check_trace=False)
+    with _enable_fusion(torch):
+        traced = torch.jit.trace(_flatten_outputs(model, torch), inputs, check_trace=False)
         network = torch.jit.freeze(traced)
         if _has_unmerged(network):
             return None
-        for _ in range(_WARMING_RUNS):
+        for _ in range(_WARM_UP_RUNS):
             network(inputs)
-    return lambda batch: _named(network(batch), names)
+    return lambda batch: _name_outputs(network(batch), names)
 
 
-def _is_worth_fusing(model: Any, seen: Seen) -> bool:
-    small = len(seen.sizes) <= _MOST_FUSED and sum(p.numel() for p in model.parameters()) <= _LARGE
-    return small and any(is_norm(part) for part in model.modules())
+def _is_worth_fusing(model: Any, seen: NetworkObservations) -> bool:
+    small = (
+        len(seen.sizes) <= _MAX_FUSED_CONVOLUTIONS
+        and sum(p.numel() for p in model.parameters()) <= _MAX_FUSED_PARAMETERS
+    )
+    return small and any(is_batch_norm(part) for part in model.modules())
 
 
 def _has_unmerged(network: Any) -> bool:
@@ -161,7 +172,7 @@ def _has_unmerged(network: Any) -> bool:
 
 
 @contextmanager
-def _fusion(torch: Any) -> Iterator[None]:
+def _enable_fusion(torch: Any) -> Iterator[None]:
     """Rewrite with oneDNN's graph compiler in the block; what is rewritten there stays so."""
     before = torch.jit.onednn_fusion_enabled()
     torch.jit.enable_onednn_fusion(True)
@@ -171,7 +182,7 @@ def _fusion(torch: Any) -> Iterator[None]:
         torch.jit.enable_onednn_fusion(before)
 
 
-def _same(found: Outputs, expected: Outputs, torch: Any) -> bool:
+def _is_close(found: NetworkOutputs, expected: NetworkOutputs, torch: Any) -> bool:
     return all(
         torch.allclose(found[head][name], value, 0, TOLERANCE * max(1.0, float(value.abs().max())))
         for head, values in expected.items()
@@ -179,7 +190,7 @@ def _same(found: Outputs, expected: Outputs, torch: Any) -> bool:
     )
 
 
-def _flat(model: Any, torch: Any) -> Any:
+def _flatten_outputs(model: Any, torch: Any) -> Any:
     """The network with a tuple for its nested outputs, which a tracer cannot follow."""
 
     class Flat(torch.nn.Module):  # type: ignore[misc]
@@ -193,8 +204,8 @@ def _flat(model: Any, torch: Any) -> Any:
     return Flat().eval()
 
 
-def _named(values: tuple[Any, ...], names: list[tuple[str, str]]) -> Outputs:
-    outputs: Outputs = {}
+def _name_outputs(values: tuple[Any, ...], names: list[tuple[str, str]]) -> NetworkOutputs:
+    outputs: NetworkOutputs = {}
     for (head, name), value in zip(names, values, strict=True):
         outputs.setdefault(head, {})[name] = value
     return outputs

@@ -10,8 +10,8 @@ from typing import Any
 from unittest.mock import patch
 
 from tasks.errors import BadInput, Retriable
-from tasks.messages import reason_of
-from tasks.pose.network.pytorch.size_check import check_fit
+from tasks.messages import format_error
+from tasks.pose.network.pytorch.size_check import check_snapshot_fits
 from tasks.pose.untrusted.torch_pickle import allow_numpy_scalars
 
 _DETECTOR_BACKBONES = {
@@ -46,7 +46,7 @@ class TorchModel:
     repairs: tuple[str, ...]
 
 
-def load_model(project: Path, device: str | None) -> TorchModel:
+def load_torch_model(project: Path, device: str | None) -> TorchModel:
     """Load the weights of a project with exactly one snapshot (and one of a detector).
 
     Args:
@@ -64,8 +64,8 @@ def load_model(project: Path, device: str | None) -> TorchModel:
     from deeplabcut.pose_estimation_pytorch.data import DLCLoader  # noqa: PLC0415
     from deeplabcut.pose_estimation_pytorch.task import Task  # noqa: PLC0415
 
-    config, repairs = _network_config(project)
-    loader = DLCLoader(project / "config.yaml", trainset_index=0, shuffle=_shuffle(project))
+    config, repairs = _load_network_config(project)
+    loader = DLCLoader(project / "config.yaml", trainset_index=0, shuffle=_read_shuffle(project))
     task = Task(config["method"])
     if task == Task.COND_TOP_DOWN:
         raise BadInput(
@@ -75,19 +75,23 @@ def load_model(project: Path, device: str | None) -> TorchModel:
     options = {
         "device": device,
         "max_individuals": len(config["metadata"]["individuals"]),
-        "inference_cfg": _inference(config),
+        "inference_cfg": _inference_settings(config),
     }
     (pose,) = utils.get_model_snapshots("all", loader.model_folder, task)
     found = [(pose, utils.get_pose_inference_runner)]
     if task == Task.TOP_DOWN:
-        found.append((_detector_snapshot(loader.model_folder), utils.get_detector_inference_runner))
+        found.append(
+            (_find_detector_snapshot(loader.model_folder), utils.get_detector_inference_runner)
+        )
     snapshots = [snapshot for snapshot, _ in found]
     allow_numpy_scalars()
-    with _no_downloads():
-        for (snapshot, _), network in zip(found, _networks(config), strict=False):
-            _loaded(partial(check_fit, network, snapshot.path), snapshot.path.name)
+    with _prevent_downloads():
+        for (snapshot, _), network in zip(found, _network_builders(config), strict=False):
+            _build_or_explain(
+                partial(check_snapshot_fits, network, snapshot.path), snapshot.path.name
+            )
         runners = [
-            _loaded(partial(build, config, snapshot.path, **options), snapshot.path.name)
+            _build_or_explain(partial(build, config, snapshot.path, **options), snapshot.path.name)
             for snapshot, build in found
         ]
     return TorchModel(
@@ -102,7 +106,7 @@ def load_model(project: Path, device: str | None) -> TorchModel:
     )
 
 
-def _networks(config: Any) -> list[Callable[[], Any]]:
+def _network_builders(config: Any) -> list[Callable[[], Any]]:
     """What builds the networks for poses and, in a top-down model, of the detector."""
     from deeplabcut.pose_estimation_pytorch.models import DETECTORS, PoseModel  # noqa: PLC0415
 
@@ -112,7 +116,7 @@ def _networks(config: Any) -> list[Callable[[], Any]]:
     ]
 
 
-def _detector_snapshot(folder: Path) -> Any:
+def _find_detector_snapshot(folder: Path) -> Any:
     from deeplabcut.pose_estimation_pytorch.apis import utils  # noqa: PLC0415
     from deeplabcut.pose_estimation_pytorch.task import Task  # noqa: PLC0415
 
@@ -126,23 +130,25 @@ def _detector_snapshot(folder: Path) -> Any:
     return snapshot
 
 
-def _loaded(build: Callable[[], Any], name: str) -> Any:
+def _build_or_explain(build: Callable[[], Any], name: str) -> Any:
     import torch  # noqa: PLC0415 - seconds, and only an estimator needs it
 
     try:
         return build()
     except (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError, OSError) as error:
-        raise Retriable(f"the device has no room for the model now: {reason_of(error)}") from error
+        raise Retriable(
+            f"the device has no room for the model now: {format_error(error)}"
+        ) from error
     except BadInput:
         raise
     except Exception as error:
         raise BadInput(
             f"{name}: its weights cannot be loaded into the network that "
-            f"pytorch_config.yaml describes ({type(error).__name__}: {reason_of(error)})"
+            f"pytorch_config.yaml describes ({type(error).__name__}: {format_error(error)})"
         ) from error
 
 
-def _network_config(project: Path) -> tuple[Any, tuple[str, ...]]:
+def _load_network_config(project: Path) -> tuple[Any, tuple[str, ...]]:
     """Load pytorch_config.yaml, leaving out what this DeepLabCut does not know.
 
     DeepLabCut's schema refuses unknown keys, so a good model of another version would fail.
@@ -154,24 +160,24 @@ def _network_config(project: Path) -> tuple[Any, tuple[str, ...]]:
     (path,) = project.glob("dlc-models-pytorch/*/*/train/pytorch_config.yaml")
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
-        return _weights_only(PoseConfig.from_dict(values)), ()
+        return _force_weights_only(PoseConfig.from_dict(values)), ()
     except ValidationError as error:
         unknown = [e["loc"] for e in error.errors() if e["type"] == "extra_forbidden"]
         if not unknown:
-            raise BadInput(f"pytorch_config.yaml: {_first(error)}") from error
+            raise BadInput(f"pytorch_config.yaml: {_format_first_error(error)}") from error
     for where in unknown:
-        _leave_out(values, where)
+        _remove_key(values, where)
     try:
         config = PoseConfig.from_dict(values)
     except ValidationError as error:
-        raise BadInput(f"pytorch_config.yaml: {_first(error)}") from error
+        raise BadInput(f"pytorch_config.yaml: {_format_first_error(error)}") from error
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     names = (".".join(map(str, where)) for where in unknown)
     repairs = tuple(f"pytorch_config.yaml: unknown key {name} left out" for name in names)
-    return _weights_only(config), repairs
+    return _force_weights_only(config), repairs
 
 
-def _weights_only(config: Any) -> Any:
+def _force_weights_only(config: Any) -> Any:
     """Never unpickle what a snapshot holds beside its weights, whatever the archive asks for."""
     config["runner"]["load_weights_only"] = True
     if config["detector"] is not None:
@@ -179,7 +185,7 @@ def _weights_only(config: Any) -> Any:
     return config
 
 
-def _inference(config: Any) -> Any:
+def _inference_settings(config: Any) -> Any:
     """How runners run: in this thread, one batch after the other, as the network was trained.
 
     DeepLabCut's own threads hand over frames without a lock, and lose those at a movie's end in
@@ -191,7 +197,7 @@ def _inference(config: Any) -> Any:
     return inference
 
 
-def _leave_out(values: Any, where: tuple[Any, ...]) -> None:
+def _remove_key(values: Any, where: tuple[Any, ...]) -> None:
     """Remove a key by its path; steps that only the schema has (union members) are skipped."""
     for step in where[:-1]:
         if isinstance(values, dict) and step in values:
@@ -200,24 +206,24 @@ def _leave_out(values: Any, where: tuple[Any, ...]) -> None:
         values.pop(where[-1], None)
 
 
-def _first(error: Any) -> str:
+def _format_first_error(error: Any) -> str:
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
-def _shuffle(project: Path) -> int:
+def _read_shuffle(project: Path) -> int:
     (folder,) = project.glob("dlc-models-pytorch/*/*-trainset*shuffle*")
     return int(folder.name.rpartition("shuffle")[2])
 
 
 @contextmanager
-def _no_downloads() -> Iterator[None]:
+def _prevent_downloads() -> Iterator[None]:
     """Build detectors without the weights that torchvision fetches, only to be overwritten.
 
     The choice of those weights also decides what some layers are, so it can't just be left out.
     """
 
-    def untrained(build: Callable[..., Any], *, weights: Any = None, **options: Any) -> Any:
+    def build_untrained(build: Callable[..., Any], *, weights: Any = None, **options: Any) -> Any:
         del weights
         return build(weights=None, **options)
 
@@ -225,6 +231,6 @@ def _no_downloads() -> Iterator[None]:
         for module_name, names in _DETECTOR_BACKBONES.items():
             module = importlib.import_module(module_name)
             for name in names:
-                replacement = partial(untrained, getattr(module, name))
+                replacement = partial(build_untrained, getattr(module, name))
                 patches.enter_context(patch.object(module, name, replacement))
         yield

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput, Retriable
 from tasks.pose.movies.reader import Image
-from tasks.pose.network.interface import Lanes, Loaded
+from tasks.pose.network.interface import Lanes, LoadedModel
 from tasks.pose.network.precision_check import Arithmetic
 from tasks.pose.network.pytorch.bottom_up import BottomUp
-from tasks.pose.network.pytorch.engine import Found
-from tasks.pose.network.pytorch.model_loader import TorchModel, load_model
+from tasks.pose.network.pytorch.engine import FramePrediction
+from tasks.pose.network.pytorch.model_loader import TorchModel, load_torch_model
 from tasks.pose.network.pytorch.top_down import TopDown
 from tasks.pose.settings import Precision
 from tasks.pose.tables.pose_table import build_pose_table
@@ -33,7 +33,7 @@ class TorchNetwork:
         import torch  # noqa: PLC0415 - seconds, and only this process needs it
 
         self._torch = torch
-        model = load_model(project, device)
+        model = load_torch_model(project, device)
         metadata = model.config["metadata"]
         self._parts = {
             "bodyparts": tuple(metadata["bodyparts"]),
@@ -56,12 +56,12 @@ class TorchNetwork:
             )
         )
         self._most = sys.maxsize
-        self.loaded = _loaded(model, self._finder.path)
+        self.loaded = _describe_loaded(model, self._finder.frame_preparer)
 
-    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
+    def begin_movie(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
         """How many frames of this size go to the network at a time."""
-        self._most = self._finder.batch_size(frame, precision)
-        self.loaded = replace(self.loaded, path=self._finder.path)
+        self._most = self._finder.begin_movie(frame, precision)
+        self.loaded = replace(self.loaded, path=self._finder.frame_preparer)
         return self._most
 
     @property
@@ -84,19 +84,21 @@ class TorchNetwork:
             DeepLabCut's predictions by name, each for all frames: ``bodyparts`` has shape (frames,
             animals, body parts, 3): x, y in pixels, likelihood; -1 where there is no animal.
         """
-        return self._together(self._predict(batch))
+        return self._stack_predictions(self._predict_in_halves(batch))
 
-    def table(self, predictions: Sequence[BatchPredictions]) -> pd.DataFrame:
+    def build_table(self, predictions: Sequence[BatchPredictions]) -> pd.DataFrame:
         """Put a movie's poses into DeepLabCut's table: of tracks for a multi-animal project."""
         if self._tracking is not None:
             return build_track_table(predictions, self._tracking)
         poses = np.concatenate([one["bodyparts"][:, 0] for one in predictions])
         return build_pose_table(poses, self.loaded.scorer, self._parts["bodyparts"])
 
-    def _predict(self, batch: NDArray[np.uint8]) -> list[Found]:
+    def _predict_in_halves(self, batch: NDArray[np.uint8]) -> list[FramePrediction]:
         most = self._most
         if len(batch) > most:  # as much was too much before
-            return [one for part in _parts_of(batch, most) for one in self._predict(part)]
+            return [
+                one for part in _split_batch(batch, most) for one in self._predict_in_halves(part)
+            ]
         try:
             return self._finder.predict(batch)
         except self._torch.OutOfMemoryError as error:
@@ -104,9 +106,9 @@ class TorchNetwork:
                 raise Retriable("the GPU has too little free memory for a single frame") from error
         self._torch.cuda.empty_cache()
         self._most = min(self._most, len(batch) // 2)
-        return self._predict(batch)
+        return self._predict_in_halves(batch)
 
-    def _together(self, frames: list[Found]) -> BatchPredictions:
+    def _stack_predictions(self, frames: list[FramePrediction]) -> BatchPredictions:
         """Stack the frames' predictions, without columns that belong to no body part's pose."""
         for name, parts in self._parts.items():
             found = frames[0][name].shape[1] if name in frames[0] else 0
@@ -121,7 +123,7 @@ class TorchNetwork:
         }
 
 
-def _parts_of(batch: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:
+def _split_batch(batch: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:
     return (batch[start : start + size] for start in range(0, len(batch), size))
 
 
@@ -136,8 +138,8 @@ def _check_single_animal(metadata: dict[str, tuple[str, ...]]) -> None:
         )
 
 
-def _loaded(model: TorchModel, path: str) -> Loaded:
-    return Loaded(
+def _describe_loaded(model: TorchModel, path: str) -> LoadedModel:
+    return LoadedModel(
         scorer=model.scorer,
         snapshot=model.snapshots[0],
         device=str(model.runner.device),

@@ -18,7 +18,7 @@ from typing import Any
 
 
 @dataclass
-class Seen:
+class NetworkObservations:
     """What a network did with its pictures.
 
     Attributes:
@@ -30,33 +30,33 @@ class Seen:
     pairs: set[tuple[Any, Any]] = field(default_factory=set)
     _last: tuple[Any, Any, int] = (None, None, 0)
 
-    def after_convolution(self, part: Any, inputs: Any, output: Any) -> None:
+    def record_convolution(self, part: Any, inputs: Any, output: Any) -> None:
         """A hook that is called with what a convolution was given, and gave."""
         if inputs:
             self.sizes[part] = tuple(inputs[0].shape)
-            self._last = part, output, _changes(output)
+            self._last = part, output, _write_count(output)
 
-    def before_norm(self, part: Any, inputs: Any) -> None:
+    def record_norm(self, part: Any, inputs: Any) -> None:
         """A hook that is called with what a batch normalization is given."""
         convolution, output, changes = self._last
-        if inputs and inputs[0] is output and _changes(output) == changes:
+        if inputs and inputs[0] is output and _write_count(output) == changes:
             self.pairs.add((convolution, part))
 
-    def mergeable(self) -> list[tuple[Any, Any]]:
+    def mergeable_pairs(self) -> list[tuple[Any, Any]]:
         """The pairs of which neither part is in another one, and whose norm has statistics."""
         found = Counter(part for pair in self.pairs for part in pair)
         alone = (pair for pair in self.pairs if found[pair[0]] == found[pair[1]] == 1)
         return [(one, norm) for one, norm in alone if norm.running_mean is not None]
 
 
-def _changes(tensor: Any) -> int:
+def _write_count(tensor: Any) -> int:
     """How often a tensor was written to: an activation may have changed it in its place."""
     count: int = tensor._version  # noqa: SLF001 - there is no other way to know
     return count
 
 
 @contextmanager
-def watched(model: Any) -> Iterator[Seen]:
+def observe_network(model: Any) -> Iterator[NetworkObservations]:
     """See what a network does while it runs in the block.
 
     A result that goes to a batch normalization may go elsewhere, too, which is not seen here: who
@@ -68,17 +68,17 @@ def watched(model: Any) -> Iterator[Seen]:
     Yields:
         What it has done by the end of the block.
     """
-    seen = Seen()
+    seen = NetworkObservations()
     with ExitStack() as stack:
         for part in model.modules():
-            if _is_plain(part):
-                stack.callback(part.register_forward_hook(seen.after_convolution).remove)
-            elif is_norm(part):
-                stack.callback(part.register_forward_pre_hook(seen.before_norm).remove)
+            if _is_plain_convolution(part):
+                stack.callback(part.register_forward_hook(seen.record_convolution).remove)
+            elif is_batch_norm(part):
+                stack.callback(part.register_forward_pre_hook(seen.record_norm).remove)
         yield seen
 
 
-def packed(model: Any, seen: Seen, *, merges: bool = True) -> Any:
+def pack_network(model: Any, seen: NetworkObservations, *, merges: bool = True) -> Any:
     """A copy of a network that computes the same, but for rounding.
 
     Args:
@@ -94,28 +94,28 @@ def packed(model: Any, seen: Seen, *, merges: bool = True) -> Any:
     """
     if not seen.sizes:
         raise ValueError("The network has no convolution that could be packed.")
-    network = merged(model, seen) if merges else copy.deepcopy(model)
-    names, kind = _names(model), _packed_kind()
+    network = merge_norms(model, seen) if merges else copy.deepcopy(model)
+    names, kind = _part_names(model), _packed_class()
     for convolution, size in seen.sizes.items():
         plain = network.get_submodule(names[convolution][0])
-        _put(network, names[convolution], kind(plain, size))
+        _replace_part(network, names[convolution], kind(plain, size))
     return network
 
 
-def merged(model: Any, seen: Seen) -> Any:
+def merge_norms(model: Any, seen: NetworkObservations) -> Any:
     """A copy of a network whose batch normalization is merged into the convolutions before it.
 
     Args:
         model: A network in evaluation mode.
         seen: What it did with its pictures.
     """
-    network, names = copy.deepcopy(model), _names(model)
-    for convolution, norm in seen.mergeable():
-        _merge(network, names[convolution], names[norm])
+    network, names = copy.deepcopy(model), _part_names(model)
+    for convolution, norm in seen.mergeable_pairs():
+        _merge_norm(network, names[convolution], names[norm])
     return network
 
 
-def _names(model: Any) -> dict[Any, list[str]]:
+def _part_names(model: Any) -> dict[Any, list[str]]:
     """All names of each part."""
     names: dict[Any, list[str]] = defaultdict(list)
     for name, part in model.named_modules(remove_duplicate=False):
@@ -123,32 +123,32 @@ def _names(model: Any) -> dict[Any, list[str]]:
     return names
 
 
-def _merge(network: Any, convolution: list[str], norm: list[str]) -> None:
+def _merge_norm(network: Any, convolution: list[str], norm: list[str]) -> None:
     nn: Any = importlib.import_module("torch").nn
     parts = (network.get_submodule(convolution[0]), network.get_submodule(norm[0]))
-    _put(network, convolution, nn.utils.fuse_conv_bn_eval(*parts))
-    _put(network, norm, nn.Identity())
+    _replace_part(network, convolution, nn.utils.fuse_conv_bn_eval(*parts))
+    _replace_part(network, norm, nn.Identity())
 
 
-def _put(network: Any, names: list[str], part: Any) -> None:
+def _replace_part(network: Any, names: list[str], part: Any) -> None:
     for name in names:
         network.set_submodule(name, part)
 
 
-def is_norm(part: Any) -> bool:
+def is_batch_norm(part: Any) -> bool:
     """Whether it is batch normalization and nothing else: kinds made from it may do more."""
     nn: Any = importlib.import_module("torch").nn
     return type(part) in (nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
-def _is_plain(part: Any) -> bool:
+def _is_plain_convolution(part: Any) -> bool:
     """Whether it is a convolution and nothing else, padded with so many zeros."""
     nn: Any = importlib.import_module("torch").nn
     plain = type(part) is nn.Conv2d and part.padding_mode == "zeros"
     return plain and not isinstance(part.padding, str)
 
 
-def _packed_kind() -> Any:
+def _packed_class() -> Any:
     """The class of a convolution whose weights lie as oneDNN wants them."""
     torch: Any = importlib.import_module("torch")
     # What PyTorch's own compiler calls; it has no other way to them.

@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.pose.movies.reader import Image
-from tasks.pose.network.pytorch.device import Feed
+from tasks.pose.network.pytorch.device import DeviceFeed
 
 Batch = NDArray[np.uint8]
-Context = dict[str, Any]
+PictureContext = dict[str, Any]
 """What DeepLabCut must know of a picture to go back from what the network saw to the frame."""
 
-_AUGMENTATION = "AugmentImage"
-_PADDING = "PadIfNeeded"
+_AUGMENTATION_STEP = "AugmentImage"
+_PADDING_STEP = "PadIfNeeded"
 
 
-class _Pictures:
+class _Preprocessor:
     """What one of DeepLabCut's runners does to pictures, as one step on the device if it can be.
 
     Args:
@@ -30,44 +30,44 @@ class _Pictures:
             DeepLabCut prepares each of them.
     """
 
-    def __init__(self, torch: Any, runner: Any, feed: Feed) -> None:
+    def __init__(self, torch: Any, runner: Any, feed: DeviceFeed) -> None:
         self._torch, self._feed = torch, feed
         self._prepare = runner.preprocessor
         names = [type(step).__name__ for step in runner.preprocessor.components]
-        place = names.index(_AUGMENTATION)
+        place = names.index(_AUGMENTATION_STEP)
         self._before = runner.preprocessor.components[:place]
         steps = list(runner.preprocessor.components[place].transform.transforms)
-        self._paddings, self._normalize = _normalization(steps, torch, feed)
+        self._paddings, self._normalize = _build_normalization(steps, torch, feed)
         self.on_device = self._normalize is not None
 
-    def _normalized(self, batch: Batch) -> Any:
+    def _normalize_on_device(self, batch: Batch) -> Any:
         assert self._normalize is not None
         return self._normalize(batch)
 
-    def _as_it_is(self, picture: Image) -> bool:
+    def _needs_only_normalization(self, picture: Image) -> bool:
         """Whether a picture needs nothing but normalization; else DeepLabCut pads it somewhere."""
         return self._normalize is not None and all(
             pad(image=picture)["image"].shape == picture.shape for pad in self._paddings
         )
 
 
-class Frames(_Pictures):
+class FramePreprocessor(_Preprocessor):
     """Whole frames."""
 
-    def begin(self, frame: Image) -> int:
+    def begin_movie(self, frame: Image) -> int:
         """Begin a movie with its first frame.
 
         Returns:
             Pixels of a frame, or of what the network sees of it if that is more.
         """
         rows, columns = frame.shape[:2]
-        self.on_device = self._as_it_is(frame)
+        self.on_device = self._needs_only_normalization(frame)
         if self.on_device:
             return int(rows * columns)
         inputs, _ = self._prepare(frame, {"image_size": (columns, rows)})
         return int(max(rows * columns, inputs.shape[-2] * inputs.shape[-1]))
 
-    def inputs(self, batch: Batch) -> tuple[Any, list[Context]]:
+    def prepare_inputs(self, batch: Batch) -> tuple[Any, list[PictureContext]]:
         """What the network sees of a batch of RGB frames, shape (frames, height, width, 3).
 
         Returns:
@@ -76,27 +76,29 @@ class Frames(_Pictures):
         size = {"image_size": (batch.shape[2], batch.shape[1])}
         if self.on_device:
             even = {"offsets": (0, 0), "scales": (1, 1)}
-            return self._normalized(batch), [size | even for _ in batch]
+            return self._normalize_on_device(batch), [size | even for _ in batch]
         pairs = [self._prepare(frame, dict(size)) for frame in batch]
         inputs = self._torch.cat([inputs for inputs, _ in pairs]).to(self._feed.device)
         return inputs, [context for _, context in pairs]
 
 
-class Animals(_Pictures):
+class AnimalPreprocessor(_Preprocessor):
     """Animals that are cut out of frames, all scaled to one size."""
 
-    def begin(self, frame: Image) -> int:
+    def begin_movie(self, frame: Image) -> int:
         """Begin a movie with its first frame.
 
         Returns:
             Pixels of what the network sees of an animal.
         """
-        whole = everywhere(frame, 1)
-        self.on_device = self._as_it_is(self._cropped(frame, whole)[0][0])
-        (picture,), _ = self.cut(frame, whole)
+        whole = full_frame_boxes(frame, 1)
+        self.on_device = self._needs_only_normalization(self._crop_animals(frame, whole)[0][0])
+        (picture,), _ = self.cut_animals(frame, whole)
         return int(np.prod(picture.shape)) // 3
 
-    def cut(self, frame: Image, boxes: Context) -> tuple[Sequence[Any], Context]:
+    def cut_animals(
+        self, frame: Image, boxes: PictureContext
+    ) -> tuple[Sequence[Any], PictureContext]:
         """Cut animals out of a frame.
 
         Args:
@@ -106,9 +108,15 @@ class Animals(_Pictures):
         Returns:
             A picture of each animal, and what belongs to all of them.
         """
-        return self._cropped(frame, boxes) if self.on_device else self._prepare(frame, dict(boxes))
+        return (
+            self._crop_animals(frame, boxes)
+            if self.on_device
+            else self._prepare(frame, dict(boxes))
+        )
 
-    def _cropped(self, frame: Image, boxes: Context) -> tuple[Sequence[Any], Context]:
+    def _crop_animals(
+        self, frame: Image, boxes: PictureContext
+    ) -> tuple[Sequence[Any], PictureContext]:
         """Animals as bytes, by those of DeepLabCut's steps that come before the normalization."""
         pictures: Any = frame
         context = dict(boxes)
@@ -116,26 +124,26 @@ class Animals(_Pictures):
             pictures, context = step(pictures, context)
         return pictures, context
 
-    def inputs(self, pictures: Sequence[Any]) -> Any:
+    def prepare_inputs(self, pictures: Sequence[Any]) -> Any:
         """What the network sees of pictures: on the device, shape (pictures, 3, height, width)."""
         if not self.on_device:
             return self._torch.stack(list(pictures)).to(self._feed.device)
-        memory = self._feed.buffer((len(pictures), *pictures[0].shape))
-        return self._normalized(np.stack(pictures, out=memory))
+        memory = self._feed.allocate_batch((len(pictures), *pictures[0].shape))
+        return self._normalize_on_device(np.stack(pictures, out=memory))
 
 
-def everywhere(frame: Image, animals: int) -> Context:
+def full_frame_boxes(frame: Image, animals: int) -> PictureContext:
     """Boxes of animals that fill a frame, as a detector gives them."""
     rows, columns = frame.shape[:2]
     return {"bboxes": np.tile([0, 0, columns, rows], (animals, 1)), "bbox_scores": np.ones(animals)}
 
 
-def _normalization(
-    steps: list[Any], torch: Any, feed: Feed
+def _build_normalization(
+    steps: list[Any], torch: Any, feed: DeviceFeed
 ) -> tuple[list[Any], Callable[[Batch], Any] | None]:
     """Paddings, and a normalization on the device; None where a model asks for more than that."""
     names = [type(step).__name__ for step in steps]
-    if names[-1:] != ["Normalize"] or set(names[:-1]) - {_PADDING}:
+    if names[-1:] != ["Normalize"] or set(names[:-1]) - {_PADDING_STEP}:
         return [], None
     *paddings, last = steps
     full = np.float32(last.max_pixel_value)
@@ -143,9 +151,9 @@ def _normalization(
     scale = np.reciprocal(np.array(last.std, np.float32) * full)
     factor = torch.from_numpy(scale).to(feed.device)
 
-    def normalize(batch: Batch) -> Any:
+    def normalize_batch(batch: Batch) -> Any:
         pixels = feed.upload(batch).to(torch.float32)
         # Channels stay last in memory, as they are in a decoded frame.
         return pixels.sub_(mean).mul_(factor).permute(0, 3, 1, 2)
 
-    return paddings, normalize
+    return paddings, normalize_batch

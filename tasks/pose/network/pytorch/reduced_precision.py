@@ -10,20 +10,25 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.pose.network.precision_check import FULL, Arithmetic, Numbers, compared
-from tasks.pose.network.pytorch.frozen import Outputs, in_float32, lower
+from tasks.pose.network.precision_check import (
+    FULL_PRECISION,
+    Arithmetic,
+    NumberType,
+    compare_points,
+)
+from tasks.pose.network.pytorch.frozen import NetworkOutputs, lower_to_bfloat16, to_float32
 from tasks.pose.settings import Precision
 
-_COMPARED = 16
+_COMPARED_FRAMES_ON_GPU = 16
 """Frames of a movie's first batch that are also estimated in full precision, at the most."""
 
-_COMPARED_ON_A_CPU = 4
+_COMPARED_FRAMES_ON_CPU = 4
 """The same: a large network takes a second for each."""
 
-_AT_ONCE = 4
+_COMPARED_AT_ONCE = 4
 """How many of them at a time: full precision takes up to twice the memory."""
 
-_TF32_FROM = 8
+_MIN_TF32_CAPABILITY = 8
 """The first generation of NVIDIA's GPUs (compute capability) that has TF32."""
 
 BFLOAT16: Final = "bfloat16"
@@ -32,20 +37,20 @@ BFLOAT16: Final = "bfloat16"
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 """What Linux calls a processor's instructions for them; without, they are slower than float32."""
 
-_NO_BFLOAT16 = (
+_CPU_WITHOUT_BFLOAT16 = (
     "precision: half has no effect on this processor, which has no instructions for bfloat16 "
     "(AVX512_BF16 or AMX), so that the network ran in full precision; run it on a GPU"
 )
 
-_NOT_LOWERED = (
+_NETWORK_WITHOUT_BFLOAT16 = (
     "precision: half has no effect on this network, which cannot compute in bfloat16 on a CPU, so "
     "that it ran in full precision; run it on a GPU"
 )
 
-Found = dict[str, NDArray[Any]]
+FramePrediction = dict[str, NDArray[Any]]
 
 
-class Reduced:
+class ReducedPrecision:
     """Makes a network compute as exactly as a movie's request asks for.
 
     Half precision takes a copy of the network in float16: DeepLabCut's ``autocast`` goes back to
@@ -69,36 +74,42 @@ class Reduced:
     def __init__(self, torch: Any, model: Any, device: Any) -> None:
         self._torch, self._model = torch, model
         self._on_gpu = device.type == "cuda"
-        self._has_tf32 = self._on_gpu and torch.cuda.get_device_capability(device)[0] >= _TF32_FROM
+        self._has_tf32 = (
+            self._on_gpu and torch.cuda.get_device_capability(device)[0] >= _MIN_TF32_CAPABILITY
+        )
         self._by_groups = any(isinstance(part, torch.nn.GroupNorm) for part in model.modules())
         self._forward: Callable[..., Any] = model.forward
         self._half: Any = None
         self._is_full = False
         self._precision = Precision.STANDARD
-        self.arithmetic = FULL
+        self.arithmetic = FULL_PRECISION
         self.memory_format = torch.channels_last
         if self._on_gpu:
-            model.forward = self._run
+            model.forward = self._run_network
 
-    def begin(self, precision: Precision) -> None:
+    def begin_movie(self, precision: Precision) -> None:
         """Begin a movie: from now on the network computes like this."""
         self._precision, half = precision, precision is Precision.HALF
         if not self._on_gpu:
-            lower = Arithmetic(BFLOAT16) if has_bfloat16() else Arithmetic(warnings=(_NO_BFLOAT16,))
-            self.arithmetic = lower if half else FULL
+            lower = (
+                Arithmetic(BFLOAT16)
+                if has_bfloat16()
+                else Arithmetic(warnings=(_CPU_WITHOUT_BFLOAT16,))
+            )
+            self.arithmetic = lower if half else FULL_PRECISION
             return
-        self.arithmetic = Arithmetic(self._numbers(precision))
+        self.arithmetic = Arithmetic(self._choose_numbers(precision))
         self._torch.backends.cudnn.allow_tf32 = precision is not Precision.FULL
-        self.memory_format = self._layout(precision)
+        self.memory_format = self._choose_memory_format(precision)
         self._model.to(memory_format=self.memory_format)
-        self._half = self._in_half() if half else None
+        self._half = self._copy_in_half() if half else None
 
     @property
-    def numbers(self) -> Numbers:
+    def current_numbers(self) -> NumberType:
         """What the network computes with now."""
-        return FULL.numbers if self._is_full else self.arithmetic.numbers
+        return FULL_PRECISION.numbers if self._is_full else self.arithmetic.numbers
 
-    def lowered(self, inputs: Any) -> Callable[[Any], Outputs] | None:
+    def build_bfloat16_network(self, inputs: Any) -> Callable[[Any], NetworkOutputs] | None:
         """On a CPU, the network in half precision; None where it computes in full precision.
 
         Args:
@@ -106,17 +117,17 @@ class Reduced:
         """
         if self.arithmetic.numbers != BFLOAT16:
             return None
-        network = lower(self._model, inputs)
+        network = lower_to_bfloat16(self._model, inputs)
         if network is None:
-            self.arithmetic = Arithmetic(warnings=(_NOT_LOWERED,))
+            self.arithmetic = Arithmetic(warnings=(_NETWORK_WITHOUT_BFLOAT16,))
         return network
 
-    def _numbers(self, precision: Precision) -> Numbers:
+    def _choose_numbers(self, precision: Precision) -> NumberType:
         if precision is Precision.HALF:
             return "float16"
         return "tfloat32" if precision is Precision.STANDARD and self._has_tf32 else "float32"
 
-    def _layout(self, precision: Precision) -> Any:
+    def _choose_memory_format(self, precision: Precision) -> Any:
         """How DeepLabCut has pictures lie in memory, or what tensor cores want.
 
         Both give the same but for rounding; in DeepLabCut's layout even TF32 rounds as it does
@@ -128,7 +139,7 @@ class Reduced:
         last = precision is Precision.HALF and not self._by_groups
         return self._torch.channels_last if last else self._torch.contiguous_format
 
-    def _in_half(self) -> Any:
+    def _copy_in_half(self) -> Any:
         """A copy of the network in float16, with its own ``forward``."""
         replaced = self._model.__dict__.pop("forward")
         try:
@@ -136,8 +147,10 @@ class Reduced:
         finally:
             self._model.forward = replaced
 
-    def measure(
-        self, predict: Callable[[NDArray[np.uint8]], list[Found]], batch: NDArray[np.uint8]
+    def compare_with_full(
+        self,
+        predict: Callable[[NDArray[np.uint8]], list[FramePrediction]],
+        batch: NDArray[np.uint8],
     ) -> None:
         """Estimate a movie's first frames in full precision, too, and keep how far apart they are.
 
@@ -146,21 +159,21 @@ class Reduced:
             batch: The movie's first.
         """
         numbers = self.arithmetic.numbers
-        if numbers == FULL.numbers:
+        if numbers == FULL_PRECISION.numbers:
             return
-        frames = batch[: _COMPARED if self._on_gpu else _COMPARED_ON_A_CPU]
+        frames = batch[: _COMPARED_FRAMES_ON_GPU if self._on_gpu else _COMPARED_FRAMES_ON_CPU]
         pairs: list[tuple[Any, Any]] = []
-        for start in range(0, len(frames), _AT_ONCE):
-            part = frames[start : start + _AT_ONCE]
+        for start in range(0, len(frames), _COMPARED_AT_ONCE):
+            part = frames[start : start + _COMPARED_AT_ONCE]
             reduced = predict(part)
-            with self._in_full():
+            with self._use_full_precision():
                 full = predict(part)
-            pairs += zip(_points(reduced), _points(full), strict=True)
+            pairs += zip(_body_part_points(reduced), _body_part_points(full), strict=True)
         warns = self._precision is Precision.HALF
-        self.arithmetic = compared(numbers, *zip(*pairs, strict=True), warns=warns)
+        self.arithmetic = compare_points(numbers, *zip(*pairs, strict=True), warns=warns)
 
     @contextmanager
-    def _in_full(self) -> Iterator[None]:
+    def _use_full_precision(self) -> Iterator[None]:
         half, self._half, self._is_full = self._half, None, True
         tf32 = self._torch.backends.cudnn.allow_tf32
         self._torch.backends.cudnn.allow_tf32 = False
@@ -170,14 +183,14 @@ class Reduced:
             self._half, self._is_full = half, False
             self._torch.backends.cudnn.allow_tf32 = tf32
 
-    def _run(self, inputs: Any, *args: Any, **options: Any) -> Any:
+    def _run_network(self, inputs: Any, *args: Any, **options: Any) -> Any:
         half = self._half
         if half is None:
             return self._forward(inputs, *args, **options)
-        return in_float32(half(inputs.half(), *args, **options))
+        return to_float32(half(inputs.half(), *args, **options))
 
 
-def _points(found: list[Found]) -> Iterator[NDArray[Any]]:
+def _body_part_points(found: list[FramePrediction]) -> Iterator[NDArray[Any]]:
     return (one["bodyparts"] for one in found)
 
 

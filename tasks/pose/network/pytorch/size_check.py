@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tasks.pose.untrusted.torch_shapes import weight_shapes
+from tasks.pose.untrusted.torch_shapes import read_weight_shapes
 
 _SPARE_PARAMETERS = 1000
 """Parameters that a network may make and throw away again, as timm's do with their last layers."""
 
 
-def check_fit(build: Callable[[], Any], snapshot: Path) -> None:
+def check_snapshot_fits(build: Callable[[], Any], snapshot: Path) -> None:
     """Build a network of shapes alone, and compare it with a snapshot's.
 
     A configuration names any number of channels and layers; those of a network that fits its
@@ -29,16 +29,16 @@ def check_fit(build: Callable[[], Any], snapshot: Path) -> None:
         register_module_parameter_registration_hook,
     )
 
-    shapes = weight_shapes(snapshot, snapshot.name)
+    shapes = read_weight_shapes(snapshot, snapshot.name)
     left = len(shapes) + _SPARE_PARAMETERS
 
-    def count(*_: object) -> None:
+    def count_parameter(*_: object) -> None:
         nonlocal left
         left -= 1
         if left < 0:
             raise RuntimeError(f"the network has more layers than its {len(shapes)} tensors")
 
-    hook = register_module_parameter_registration_hook(count)
+    hook = register_module_parameter_registration_hook(count_parameter)
     try:
         with torch.device("meta"):
             network = build()

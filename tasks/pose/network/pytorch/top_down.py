@@ -11,16 +11,25 @@ from numpy.typing import NDArray
 from tasks.pose.movies.reader import Image
 from tasks.pose.network.interface import Lanes
 from tasks.pose.network.precision_check import Arithmetic
-from tasks.pose.network.pytorch.device import Feed
-from tasks.pose.network.pytorch.engine import Engine, Found, Heads, of_picture
-from tasks.pose.network.pytorch.preprocessing import Animals, Frames, everywhere
+from tasks.pose.network.pytorch.device import DeviceFeed
+from tasks.pose.network.pytorch.engine import (
+    DeviceNetwork,
+    FramePrediction,
+    HeadOutputs,
+    select_picture,
+)
+from tasks.pose.network.pytorch.preprocessing import (
+    AnimalPreprocessor,
+    FramePreprocessor,
+    full_frame_boxes,
+)
 from tasks.pose.settings import Precision
 
 _DETECTOR_PIXELS = 800 * 1333
 """Pixels that most of torchvision's detectors scale a frame up to, if it has fewer."""
 
 
-_MOST_CPU_LANES = 2
+_MAX_CPU_LANES = 2
 """Each holds a detector's activations: of three times the pixels that another network sees."""
 
 
@@ -44,82 +53,84 @@ class TopDown:
 
         self._detector, self._runner = detector, runner
         self._pixels_at_once, self._most_animals = pixels_at_once, most_animals
-        self.feed = Feed(torch, torch.device(runner.device), _MOST_CPU_LANES)
-        self._frames = Frames(torch, detector, self.feed)
-        self._animals = Animals(torch, runner, self.feed)
-        self._engine = Engine(torch, runner.model, self.feed)
+        self.feed = DeviceFeed(torch, torch.device(runner.device), _MAX_CPU_LANES)
+        self._frames = FramePreprocessor(torch, detector, self.feed)
+        self._animals = AnimalPreprocessor(torch, runner, self.feed)
+        self._engine = DeviceNetwork(torch, runner.model, self.feed)
         self._animals_at_once = 1
 
     @property
-    def path(self) -> str:
-        """Who prepares frames and animals; see `tasks.pose.network.interface.Loaded`."""
+    def frame_preparer(self) -> str:
+        """Who prepares frames and animals; see `tasks.pose.network.interface.LoadedModel`."""
         together = self._frames.on_device and self._animals.on_device
         return "device" if together else "deeplabcut"
 
     @property
     def lanes(self) -> Lanes:
         """How batches go through both networks side by side."""
-        return self._engine.lanes(self._prepare)
+        return self._engine.build_lanes(self._prepare_network)
 
     @property
     def arithmetic(self) -> Arithmetic:
         """How the movie that was begun is computed; the detector is never in half precision."""
         return self._engine.reduced.arithmetic
 
-    def batch_size(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
+    def begin_movie(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
         """How many frames of this size are looked at at a time."""
-        self._engine.reduced.begin(precision)
+        self._engine.reduced.begin_movie(precision)
         # A frozen network takes one animal at a time, and on a CPU more at a time are no faster.
-        pixels, on_cpu = self._animals.begin(frame), self.feed.device.type == "cpu"
+        pixels, on_cpu = self._animals.begin_movie(frame), self.feed.device.type == "cpu"
         self._animals_at_once = 1 if on_cpu else max(1, self._pixels_at_once // pixels)
         scaled = _scaled_pixels(self._detector.model)
-        most = self._pixels_at_once // max(self._frames.begin(frame), scaled)
-        return self.feed.frames_at_once(most, lambda: self._see_all(frame))
+        most = self._pixels_at_once // max(self._frames.begin_movie(frame), scaled)
+        return self.feed.choose_batch_size(most, lambda: self._run_with_most_animals(frame))
 
-    def predict(self, batch: NDArray[np.uint8]) -> list[Found]:
+    def predict(self, batch: NDArray[np.uint8]) -> list[FramePrediction]:
         """Predict a batch of RGB frames, shape (frames, height, width, 3)."""
-        with self.feed.lane():
-            return self._poses(batch, self._boxes(batch))
+        with self.feed.enter_lane():
+            return self._predict_poses(batch, self._detect_boxes(batch))
 
-    def _prepare(self, batch: NDArray[np.uint8]) -> None:
+    def _prepare_network(self, batch: NDArray[np.uint8]) -> None:
         """On a CPU, freeze the network for one animal, which comes again and again."""
-        pictures, _ = self._animals.cut(batch[0], everywhere(batch[0], 1))
-        self._engine.prepare(lambda: self._animals.inputs(pictures))
-        self._engine.reduced.measure(self.predict, batch)
+        pictures, _ = self._animals.cut_animals(batch[0], full_frame_boxes(batch[0], 1))
+        self._engine.prepare_for_inputs(lambda: self._animals.prepare_inputs(pictures))
+        self._engine.reduced.compare_with_full(self.predict, batch)
 
-    def _see_all(self, frame: Image) -> None:
+    def _run_with_most_animals(self, frame: Image) -> None:
         """What a frame with as many animals as there may be needs of the device."""
-        with self.feed.lane():
-            self._boxes(frame[None])
-            self._poses(frame[None], [everywhere(frame, self._most_animals)])
+        with self.feed.enter_lane():
+            self._detect_boxes(frame[None])
+            self._predict_poses(frame[None], [full_frame_boxes(frame, self._most_animals)])
 
-    def _boxes(self, batch: NDArray[np.uint8]) -> list[Found]:
+    def _detect_boxes(self, batch: NDArray[np.uint8]) -> list[FramePrediction]:
         """Where the animals of each frame are."""
-        inputs, contexts = self._frames.inputs(batch)
+        inputs, contexts = self._frames.prepare_inputs(batch)
         _, raw = self._detector.model(inputs)
         here = iter(self.feed.download([one[name] for one in raw for name in ("boxes", "scores")]))
         found = [{"bboxes": next(here).reshape(-1, 4), "scores": next(here)} for _ in raw]
         post = self._detector.postprocessor
         return [
-            _visible(post([{"detection": one}], context)[0])
+            _drop_tiny_boxes(post([{"detection": one}], context)[0])
             for one, context in zip(found, contexts, strict=True)
         ]
 
-    def _poses(self, batch: NDArray[np.uint8], boxes: Sequence[Found]) -> list[Found]:
+    def _predict_poses(
+        self, batch: NDArray[np.uint8], boxes: Sequence[FramePrediction]
+    ) -> list[FramePrediction]:
         """The body parts of all animals of each frame."""
-        cut = [self._animals.cut(*one) for one in zip(batch, boxes, strict=True)]
-        found = self._found([picture for pictures, _ in cut for picture in pictures])
+        cut = [self._animals.cut_animals(*one) for one in zip(batch, boxes, strict=True)]
+        found = self._predict_heads([picture for pictures, _ in cut for picture in pictures])
         post = self._runner.postprocessor
         frames = [post(list(islice(found, len(pictures))), context)[0] for pictures, context in cut]
         return [{"bodyparts": frame["bodyparts"]} for frame in frames]
 
-    def _found(self, pictures: Sequence[Any]) -> Iterator[Heads]:
+    def _predict_heads(self, pictures: Sequence[Any]) -> Iterator[HeadOutputs]:
         """What the network finds in pictures of animals, one after the other."""
         size = self._animals_at_once
         for start in range(0, len(pictures), size):
             part = pictures[start : start + size]
-            heads = self._engine.heads(self._animals.inputs(part))
-            yield from (of_picture(heads, index) for index in range(len(part)))
+            heads = self._engine.predict_heads(self._animals.prepare_inputs(part))
+            yield from (select_picture(heads, index) for index in range(len(part)))
 
 
 def _scaled_pixels(detector: Any) -> int:
@@ -131,7 +142,7 @@ def _scaled_pixels(detector: Any) -> int:
     return math.prod(sides)
 
 
-def _visible(found: Found) -> Found:
+def _drop_tiny_boxes(found: FramePrediction) -> FramePrediction:
     """Leave out boxes of less than one pixel, at which DeepLabCut's cropping fails."""
     large = found["bboxes"][:, 2:].max(axis=1, initial=0) >= 1
     return {name: values[large] for name, values in found.items()}

@@ -18,7 +18,7 @@ from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tasks.pose.drawing.yuv_painter import YuvPainter
 from tasks.pose.movies.reader import open_movie
 from tasks.pose.movies.yuv_frame import YuvFrame
-from tasks.processes.prefetch import threads
+from tasks.processes.prefetch import thread_pool
 from tests.movie_files import write_movie
 from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
 
@@ -105,7 +105,7 @@ def test_helpers_draw_what_is_drawn_without_them(
     order = [*range(40), 7, 8, 9, 10, 39, 0, 20, 19]  # as a movie is shown, and then in any order
     frames = [(index, planes) for index, planes in enumerate(planes_of(movie))]
     alone = FramePainter(table, style)
-    with threads(helpers, "helper") as pool:
+    with thread_pool(helpers, "helper") as pool:
         painter = FramePainter(table, style, helpers=pool, ahead=helpers)
         for index, planes in (frames[index] for index in order):
             image = planes.frame.to_ndarray(format="rgb24")

@@ -899,14 +899,14 @@ class TestHostileArchive:
     def test_too_many_bytes_are_refused(
         self, bench: ArchiveSandbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(zip_reader, "MAX_BYTES", 1000)
+        monkeypatch.setattr(zip_reader, "MAX_UNPACKED_BYTES", 1000)
         assert "more than the 1000 allowed" in bench.expect_refusal(model_files())
 
 
 class TestDisplayedBodyParts:
     @pytest.mark.parametrize("wanted", ["all", ["nose"], ["tail", "nose"]])
     def test_known_ones_are_fine(self, bench: ArchiveSandbox, wanted: Any) -> None:
-        bench.write_and_open(model_files()).check_displayed(wanted)
+        bench.write_and_open(model_files()).check_displayed_parts(wanted)
 
     @pytest.mark.parametrize(
         "wanted", [["paw"], ["nose", "no"], ["Nose"], ["nose "], ["all", "nose"]]
@@ -916,8 +916,8 @@ class TestDisplayedBodyParts:
     ) -> None:
         model = bench.write_and_open(model_files())
         with pytest.raises(BadInput, match="it has nose, ear, tail"):
-            model.check_displayed(wanted)
+            model.check_displayed_parts(wanted)
 
     def test_parts_of_the_arena_can_be_displayed(self, bench: ArchiveSandbox) -> None:
         network = copy_with_changes(NETWORK_CONFIG, **ARENA)
-        bench.write_and_open(model_files(network=network)).check_displayed(["corner", "nose"])
+        bench.write_and_open(model_files(network=network)).check_displayed_parts(["corner", "nose"])

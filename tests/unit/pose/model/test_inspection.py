@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.pose.model.description import network_of
+from tasks.pose.model.description import format_network
 from tasks.pose.model.inspection import Inspection, as_json, as_markdown, as_text, inspect_archive
 from tasks.pose.model.problems import BadModel
 from tests.model_zips import (
@@ -41,9 +41,9 @@ def values(text: str) -> dict[str, str]:
 
 def test_a_good_model_is_told_in_a_table(tmp_path: Path) -> None:
     inspection = inspected(tmp_path, model_files())
-    assert inspection.usable
+    assert inspection.is_usable
     assert inspection.model is not None
-    assert inspection.usable_model() is inspection.model
+    assert inspection.require_model() is inspection.model
     text = as_text(inspection)
     assert text.splitlines()[0] == "m.zip can be used"
     assert values(text) == {
@@ -101,7 +101,7 @@ def test_every_independent_problem_is_told(tmp_path: Path) -> None:
     for words, problem in zip([*said, "snapshotindex is 9"], inspection.problems, strict=True):
         assert words in problem
     with pytest.raises(BadModel, match="and 5 more") as caught:
-        inspection.usable_model()
+        inspection.require_model()
     assert caught.value.problems == inspection.problems
 
 
@@ -122,7 +122,7 @@ def test_a_tensorflow_model_needs_tensorflow(
     inspection = inspected(tmp_path, tensorflow_files())
     assert inspection.model is not None
     assert inspection.model.engine == "tensorflow"
-    assert inspection.usable is installed
+    assert inspection.is_usable is installed
     assert all("run `make setup-tensorflow`" in problem for problem in inspection.problems)
 
 
@@ -230,4 +230,4 @@ def test_a_page_holds_no_markup_of_the_archive(tmp_path: Path) -> None:
 def test_the_network_is_the_one_that_is_built(
     net_type: str, backbone: str | None, shown: str
 ) -> None:
-    assert network_of(net_type, backbone) == shown
+    assert format_network(net_type, backbone) == shown

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.pose.model.archive import open_model
+from tasks.pose.model.archive import unpack_model
 from tests.archive_bench import ArchiveSandbox, without_files
 from tests.model_zips import (
     ANIMAL_NAMES,
@@ -668,5 +668,5 @@ class TestZips:
 
     def test_the_digest_is_taken_where_it_is_known(self, bench: ArchiveSandbox) -> None:
         write_zip(bench.archive, model_files())
-        model = open_model(bench.archive, "m.zip", bench.project, sha256="f" * 64)
+        model = unpack_model(bench.archive, "m.zip", bench.project, sha256="f" * 64)
         assert model.sha256 == "f" * 64

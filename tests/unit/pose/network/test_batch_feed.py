@@ -9,7 +9,7 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose.movies.reader import Image, LazyImage
-from tasks.pose.network.batch_feed import feeding
+from tasks.pose.network.batch_feed import feed_batches
 
 
 class TestFeeding:
@@ -24,7 +24,7 @@ class TestFeeding:
     def test_gives_every_frame_once_and_in_order(
         self, count: int, sizes: list[int], converters: int
     ) -> None:
-        with feeding(self.frames(count), 4, converters=converters) as batches:
+        with feed_batches(self.frames(count), 4, converters=converters) as batches:
             found = list(batches)
         assert [len(batch) for batch in found] == sizes
         assert [int(frame[0, 0, 0]) for batch in found for frame in batch] == list(range(count))
@@ -37,7 +37,7 @@ class TestFeeding:
             threads.append(threading.current_thread())
             yield from self.frames(3)
 
-        with feeding(frames(), 2) as batches:
+        with feed_batches(frames(), 2) as batches:
             list(batches)
         assert threads[0] is not threading.current_thread()
         assert not threads[0].is_alive()
@@ -50,7 +50,7 @@ class TestFeeding:
                 decoded.append(index)
                 yield frame
 
-        with feeding(frames(), 2) as batches:
+        with feed_batches(frames(), 2) as batches:
             for _ in range(5):
                 next(batches)
         assert 10 <= len(decoded) <= 22
@@ -64,7 +64,7 @@ class TestFeeding:
             raise error("damaged")
 
         found: list[object] = []
-        with pytest.raises(error, match="damaged"), feeding(frames(), 2) as batches:
+        with pytest.raises(error, match="damaged"), feed_batches(frames(), 2) as batches:
             found.extend(batches)
         assert len(found) == 2
 
@@ -72,7 +72,7 @@ class TestFeeding:
         before = threading.active_count()
 
         def run_out_of_memory() -> None:
-            with feeding(self.frames(1_000_000), 2) as batches:
+            with feed_batches(self.frames(1_000_000), 2) as batches:
                 next(batches)
                 raise ValueError("no memory")
 
@@ -89,7 +89,7 @@ class TestFeeding:
             return np.full((2, 3, 3), index, dtype=np.uint8)
 
         shots = (partial(picture, index) for index in range(4))
-        with feeding(shots, 4, converters=3) as batches:
+        with feed_batches(shots, 4, converters=3) as batches:
             (batch,) = batches
         assert batch[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
 
@@ -102,6 +102,9 @@ class TestFeeding:
             yield damaged
 
         found: list[object] = []
-        with pytest.raises(BadInput, match="cannot be converted"), feeding(shots(), 2) as batches:
+        with (
+            pytest.raises(BadInput, match="cannot be converted"),
+            feed_batches(shots(), 2) as batches,
+        ):
             found.extend(batches)
         assert len(found) == 1

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.pose.network.batch_lanes import Batch, in_lanes
+from tasks.pose.network.batch_lanes import Batch, predict_in_lanes
 from tasks.pose.network.interface import Lanes
 
 
@@ -28,18 +28,21 @@ def test_every_batch_once_and_in_order(lanes: int, count: int) -> None:
         time.sleep(0.002 * (mark(batch) % 3))  # later ones are ready earlier
         return mark(batch)
 
-    found = list(in_lanes(predict, batches(count), Lanes(lanes)))
+    found = list(predict_in_lanes(predict, batches(count), Lanes(lanes)))
     assert found == [(3, index) for index in range(count)]
 
 
 def test_lanes_are_at_work_at_the_same_time() -> None:
     together = threading.Barrier(3, timeout=30)
-    found = list(in_lanes(lambda _: together.wait() >= 0, batches(6), Lanes(3)))
+    found = list(predict_in_lanes(lambda _: together.wait() >= 0, batches(6), Lanes(3)))
     assert found == [(3, True)] * 6
 
 
 def test_one_lane_is_the_callers_thread() -> None:
-    found = {thread for _, thread in in_lanes(lambda _: threading.get_ident(), batches(3), Lanes())}
+    found = {
+        thread
+        for _, thread in predict_in_lanes(lambda _: threading.get_ident(), batches(3), Lanes())
+    }
     assert found == {threading.get_ident()}
 
 
@@ -50,7 +53,7 @@ def test_the_first_batch_prepares_and_each_thread_begins_once() -> None:
         begin=lambda: told.append(threading.get_ident()),
         prepare=lambda batch: told.append(mark(batch)),
     )
-    list(in_lanes(mark, batches(20), lanes))
+    list(predict_in_lanes(mark, batches(20), lanes))
     assert told[0] == 0
     assert 1 <= len(told[1:]) == len(set(told[1:])) <= 2
     assert threading.get_ident() not in told
@@ -64,7 +67,7 @@ def test_only_a_few_batches_are_taken_ahead() -> None:
             taken.append(mark(batch))
             yield batch
 
-    found = in_lanes(mark, counted(), Lanes(2))
+    found = predict_in_lanes(mark, counted(), Lanes(2))
     next(found)
     assert len(taken) <= 5
     found.close()  # type: ignore[attr-defined]
@@ -82,6 +85,6 @@ def test_a_failure_is_raised_and_ends_every_lane(lanes: int) -> None:
 
     found: list[Any] = []
     with pytest.raises(ValueError, match="no such batch"):
-        found.extend(in_lanes(predict, batches(100), Lanes(lanes)))
+        found.extend(predict_in_lanes(predict, batches(100), Lanes(lanes)))
     assert threading.active_count() == before
     assert len(done) < 20

@@ -8,14 +8,20 @@ from pathlib import Path
 import pytest
 
 from tasks.pose.network import device_locks
-from tasks.pose.network.device_locks import CPU, Device, devices, idle, slot
+from tasks.pose.network.device_locks import (
+    CPU,
+    Device,
+    find_devices,
+    find_idle_device,
+    lease_device,
+)
 from tests.paths import ROOT
 
 FIRST, SECOND = Device("cuda:0", "gpu-first"), Device("cuda:1", "gpu-second")
 HOLD = """
 import sys
-from tasks.pose.network.device_locks import Device, slot
-with slot([Device("cuda:0", sys.argv[1])], None, lambda: print("waiting", flush=True)):
+from tasks.pose.network.device_locks import Device, lease_device
+with lease_device([Device("cuda:0", sys.argv[1])], None, lambda: print("waiting", flush=True)):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -23,8 +29,8 @@ with slot([Device("cuda:0", sys.argv[1])], None, lambda: print("waiting", flush=
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(device_locks.SLOTS, str(tmp_path / "slots"))
-    monkeypatch.setattr(device_locks, "POLL", 0.01)
+    monkeypatch.setenv(device_locks.SLOTS_VARIABLE, str(tmp_path / "slots"))
+    monkeypatch.setattr(device_locks, "POLL_INTERVAL_S", 0.01)
     return tmp_path / "slots"
 
 
@@ -47,19 +53,19 @@ def holder(device: Device) -> "subprocess.Popen[str]":
 
 
 def test_a_free_device_is_taken_at_once() -> None:
-    with slot([FIRST], None, never) as held:
+    with lease_device([FIRST], None, never) as held:
         assert held == FIRST
 
 
 def test_the_preferred_device_is_taken_where_it_is_free() -> None:
-    with slot([FIRST, SECOND], "cuda:1", never) as held:
+    with lease_device([FIRST, SECOND], "cuda:1", never) as held:
         assert held == SECOND
 
 
 def test_another_device_is_taken_where_the_preferred_one_is_held() -> None:
     with (
-        slot([SECOND], None, never),
-        slot([FIRST, SECOND], "cuda:1", never) as held,
+        lease_device([SECOND], None, never),
+        lease_device([FIRST, SECOND], "cuda:1", never) as held,
     ):
         assert held == FIRST
 
@@ -73,7 +79,7 @@ def test_a_held_device_is_waited_for_and_the_wait_is_told() -> None:
         if len(told) == 3:
             other.communicate()
 
-    with slot([FIRST], None, waiting) as held:
+    with lease_device([FIRST], None, waiting) as held:
         assert held == FIRST
         assert other.poll() == 0
     assert len(told) >= 3
@@ -81,30 +87,30 @@ def test_a_held_device_is_waited_for_and_the_wait_is_told() -> None:
 
 def test_a_killed_process_holds_nothing() -> None:
     other = holder(FIRST)
-    assert idle([FIRST, SECOND]) == SECOND
+    assert find_idle_device([FIRST, SECOND]) == SECOND
     other.send_signal(signal.SIGKILL)
     other.communicate()
-    with slot([FIRST], None, never):
+    with lease_device([FIRST], None, never):
         pass
 
 
 def test_a_slot_is_free_again_when_the_work_fails() -> None:
-    with pytest.raises(ValueError, match="broken"), slot([FIRST], None, never):
+    with pytest.raises(ValueError, match="broken"), lease_device([FIRST], None, never):
         raise ValueError("broken")
-    with slot([FIRST], None, never):
+    with lease_device([FIRST], None, never):
         pass
 
 
 def test_an_idle_device_is_found_and_not_taken() -> None:
-    assert idle([FIRST, SECOND]) == FIRST
-    with slot([FIRST], None, never):
-        assert idle([FIRST, SECOND]) == SECOND
-        with slot([SECOND], None, never):
-            assert idle([FIRST, SECOND]) == FIRST
+    assert find_idle_device([FIRST, SECOND]) == FIRST
+    with lease_device([FIRST], None, never):
+        assert find_idle_device([FIRST, SECOND]) == SECOND
+        with lease_device([SECOND], None, never):
+            assert find_idle_device([FIRST, SECOND]) == FIRST
 
 
 def test_all_users_may_share_the_slots(folder: Path) -> None:
-    with slot([FIRST], None, never):
+    with lease_device([FIRST], None, never):
         (file,) = folder.iterdir()
         assert folder.stat().st_mode & 0o7777 == 0o1777
         assert file.stat().st_mode & 0o777 == 0o644
@@ -114,7 +120,7 @@ def test_without_a_gpu_the_processors_are_one_device(monkeypatch: pytest.MonkeyP
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert devices() == devices("cpu") == [CPU]
+    assert find_devices() == find_devices("cpu") == [CPU]
 
 
 class TestGpus:
@@ -133,11 +139,11 @@ class TestGpus:
         monkeypatch.setattr(torch.cuda, "get_device_properties", Properties)
 
     def test_each_is_known_by_its_own_id(self) -> None:
-        assert devices() == [Device("cuda:0", "gpu-uuid0"), Device("cuda:1", "gpu-uuid1")]
+        assert find_devices() == [Device("cuda:0", "gpu-uuid0"), Device("cuda:1", "gpu-uuid1")]
 
     def test_one_can_be_asked_for(self) -> None:
-        assert devices("cuda:1") == [Device("cuda:1", "gpu-uuid1")]
-        assert devices("cpu") == [CPU]
+        assert find_devices("cuda:1") == [Device("cuda:1", "gpu-uuid1")]
+        assert find_devices("cpu") == [CPU]
 
     def test_an_engine_may_use_the_first_alone(self) -> None:
-        assert devices(only_first=True) == [Device("cuda:0", "gpu-uuid0")]
+        assert find_devices(only_first=True) == [Device("cuda:0", "gpu-uuid0")]

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput, Retriable
-from tasks.pose.model.tensorflow_config import is_installed
-from tasks.pose.network.interface import Loaded
+from tasks.pose.model.tensorflow_config import is_tensorflow_installed
+from tasks.pose.network.interface import LoadedModel
 from tasks.pose.network.loader import load_network
 from tasks.pose.network.tensorflow_network import TensorFlowNetwork
 from tests.paths import ROOT
@@ -52,7 +52,7 @@ def network(session: Session) -> TensorFlowNetwork:
     made._session, made._inputs, made._outputs = session, "frames", "poses"
     made._tensorflow = SimpleNamespace(errors=SimpleNamespace(ResourceExhaustedError=FullError))
     made._size, made.parts = SIZE, ("nose",)
-    made.loaded = Loaded("DLC", "snapshot-1", "cpu", "deeplabcut", ())
+    made.loaded = LoadedModel("DLC", "snapshot-1", "cpu", "deeplabcut", ())
     return made
 
 
@@ -65,7 +65,7 @@ def frames(*marks: int) -> NDArray[np.uint8]:
 def test_the_last_batch_is_filled_up_with_frames_of_the_one_before(
     network: TensorFlowNetwork, session: Session
 ) -> None:
-    assert network.batch_size(frames(1)[0]) == SIZE
+    assert network.begin_movie(frames(1)[0]) == SIZE
     found = [network.predict(batch) for batch in (frames(1, 2, 3), frames(4))]
     assert session.fed == [[1, 2, 3], [4, 2, 3]]
     assert [len(poses) for poses in found] == [3, 1]
@@ -74,16 +74,16 @@ def test_the_last_batch_is_filled_up_with_frames_of_the_one_before(
 def test_nothing_of_a_movie_is_left_for_the_next(
     network: TensorFlowNetwork, session: Session
 ) -> None:
-    network.batch_size(frames(1)[0])
+    network.begin_movie(frames(1)[0])
     network.predict(frames(1, 2, 3))
-    network.batch_size(frames(7)[0])
+    network.begin_movie(frames(7)[0])
     network.predict(frames(7))
     assert session.fed[-1] == [7, 0, 0]
 
 
 def test_poses_are_x_y_likelihood_in_double_precision(network: TensorFlowNetwork) -> None:
-    network.batch_size(frames(51)[0])
-    table = network.table([network.predict(frames(51))])
+    network.begin_movie(frames(51)[0])
+    table = network.build_table([network.predict(frames(51))])
     expected = [("DLC", "nose", coord) for coord in ("x", "y", "likelihood")]
     assert table.columns.equals(pd.MultiIndex.from_tuples(expected))
     assert set(table.dtypes) == {np.dtype(np.float64)}
@@ -91,13 +91,13 @@ def test_poses_are_x_y_likelihood_in_double_precision(network: TensorFlowNetwork
 
 
 def test_a_full_device_is_worth_another_try(network: TensorFlowNetwork, session: Session) -> None:
-    network.batch_size(frames(1)[0])
+    network.begin_movie(frames(1)[0])
     session.full = True
     with pytest.raises(Retriable, match="a batch of 3 frames of 6×4 pixels"):
         network.predict(frames(1, 2, 3))
 
 
-@pytest.mark.skipif(is_installed(), reason="TensorFlow is in this environment")
+@pytest.mark.skipif(is_tensorflow_installed(), reason="TensorFlow is in this environment")
 def test_without_tensorflow_the_remedy_is_told(tmp_path: Path) -> None:
     (tmp_path / "dlc-models").mkdir()
     with pytest.raises(BadInput, match="run `make setup-tensorflow`"):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import BadInput
-from tasks.pose.untrusted.torch_shapes import Shapes, weight_shapes
+from tasks.pose.untrusted.torch_shapes import Shapes, read_weight_shapes
 from tests.hostile_weights import build_oversized_tensor
 from tests.model_zips import pack_weights
 from tests.paths import DEMO_MODEL, SHARED_FOLDER, needs_shared_data
@@ -19,7 +19,7 @@ from tests.paths import DEMO_MODEL, SHARED_FOLDER, needs_shared_data
 def shapes_of(folder: Path, data: bytes) -> Shapes:
     path = folder / "snapshot-1.pt"
     path.write_bytes(data)
-    return weight_shapes(path, "train/snapshot-1.pt")
+    return read_weight_shapes(path, "train/snapshot-1.pt")
 
 
 def snapshot_in(archive: Path) -> bytes:

@@ -8,7 +8,7 @@ import yaml
 
 from tasks.errors import BadInput
 from tasks.pose.untrusted import yaml_loader
-from tasks.pose.untrusted.yaml_loader import MAX_NODES, decode, load_mapping
+from tasks.pose.untrusted.yaml_loader import MAX_NODES, decode_text, load_mapping
 
 
 def refusal(text: str) -> str:
@@ -36,7 +36,7 @@ def refusal(text: str) -> str:
     ],
 )
 def test_text_is_decoded_as_its_editor_wrote_it(data: bytes, text: str, plain: bool) -> None:
-    assert decode(data) == (text, plain)
+    assert decode_text(data) == (text, plain)
 
 
 @pytest.mark.parametrize("sign", ["no", "on", "yes", "Off", "NO"])

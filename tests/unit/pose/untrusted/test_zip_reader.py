@@ -12,9 +12,9 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose.untrusted import zip_reader
-from tasks.pose.untrusted.zip_names import MAX_DEPTH, MAX_PART
+from tasks.pose.untrusted.zip_names import MAX_DEPTH, MAX_PART_LENGTH
 from tasks.pose.untrusted.zip_reader import MAX_MEMBERS, open_zip
-from tasks.pose.untrusted.zip_structure import MAX_DIRECTORY
+from tasks.pose.untrusted.zip_structure import MAX_DIRECTORY_BYTES
 from tests.model_zips import write_zip
 from tests.raw_zips import (
     DEFLATED,
@@ -249,11 +249,11 @@ def test_a_link_beside_is_never_looked_at(archive: Path, name: str) -> None:
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     write_members(archive, (link, b"/data/videos"), ("a.pt", b"x"))
     with open_zip(archive, "m.zip") as files:
-        member = files.find(PurePosixPath("a.pt"))
+        member = files.find_member(PurePosixPath("a.pt"))
         assert member is not None
         assert files.read(member, 1) == b"x"
         with pytest.raises(BadInput, match=r"^m\.zip: videos is a link, which leads nowhere"):
-            files.find(PurePosixPath("videos/m1.mp4"))
+            files.find_member(PurePosixPath("videos/m1.mp4"))
 
 
 def test_an_encrypted_member_is_refused(archive: Path) -> None:
@@ -289,7 +289,7 @@ def test_what_is_never_read_may_be_of_any_size(
     archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An empty table of a labelled video shrinks a thousandfold, and videos are large."""
-    monkeypatch.setattr(zip_reader, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(zip_reader, "MAX_UNPACKED_BYTES", 2**20)
     write_members(archive, ("labeled-data/m1/CollectedData_me.h5", bytes(2**24)), ("a.pt", b"x"))
     with open_zip(archive, "m.zip") as files:
         assert files.read(files.members[1], 1) == b"x"
@@ -309,7 +309,7 @@ def test_what_is_small_may_shrink_as_much_as_it_can(archive: Path) -> None:
 def test_more_bytes_than_a_model_can_have_are_refused(
     archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zip_reader, "MAX_BYTES", 3 * len(NOISE))
+    monkeypatch.setattr(zip_reader, "MAX_UNPACKED_BYTES", 3 * len(NOISE))
     write_zip(archive, dict.fromkeys("abc", NOISE))
     assert names(archive) == ["a", "b", "c"]
     write_zip(archive, dict.fromkeys("abcd", NOISE))
@@ -375,11 +375,11 @@ def test_members_that_share_bytes_are_refused(archive: Path) -> None:
 
 
 def test_a_list_of_members_that_is_too_large_is_not_even_read(archive: Path) -> None:
-    size = 100 * MAX_DIRECTORY
+    size = 100 * MAX_DIRECTORY_BYTES
     with archive.open("wb") as file:
         file.seek(size)
         file.write(build_zip64_end(1, size, 0, size))
-    assert f"its list of members has {size} bytes, more than the {MAX_DIRECTORY}" in refusal(
+    assert f"its list of members has {size} bytes, more than the {MAX_DIRECTORY_BYTES}" in refusal(
         archive
     )
 
@@ -440,7 +440,7 @@ def test_other_files_may_differ_in_case(archive: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["x" * (MAX_PART + 1), "x" * 65_000, "d/" * MAX_DEPTH + "a", "d/" * 30_000 + "a"]
+    "name", ["x" * (MAX_PART_LENGTH + 1), "x" * 65_000, "d/" * MAX_DEPTH + "a", "d/" * 30_000 + "a"]
 )
 def test_a_name_that_no_file_system_holds_is_refused(archive: Path, name: str) -> None:
     write_members(archive, (name, b"y"))

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tasks.errors import Retriable
-from tasks.pose.network.pytorch.device import Feed, fitting
+from tasks.pose.network.pytorch.device import DeviceFeed, largest_batch
 from tasks.pose.network.pytorch.network import TorchNetwork
 
 
@@ -87,8 +87,8 @@ class Device:
         return self.free, 10 * self.free
 
 
-def feed(device: Device, kind: str) -> Feed:
-    return Feed(device, SimpleNamespace(type=kind))
+def feed(device: Device, kind: str) -> DeviceFeed:
+    return DeviceFeed(device, SimpleNamespace(type=kind))
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,10 @@ def test_a_gpu_has_a_stream_for_each_lane_and_none_outside() -> None:
 
     def work() -> None:
         made.begin_lane()
-        with made.lane():
+        with made.enter_lane():
             pass
 
-    with made.lane():
+    with made.enter_lane():
         pass
     for name in ("first", "second"):
         thread = threading.Thread(target=work, name=name)
@@ -151,7 +151,7 @@ def test_answers_come_back_as_they_are(kind: str) -> None:
     [(32, 10_000, 1, 32), (32, 1000, 100, 7), (32, 1000, 5000, 1), (0, 1000, 1, 1), (4, 9, 0, 4)],
 )
 def test_a_batch_fits_into_what_is_free(most: int, free: int, each: int, expected: int) -> None:
-    assert fitting(most, free, each) == expected
+    assert largest_batch(most, free, each) == expected
 
 
 def test_a_batch_is_as_large_as_one_frame_tells() -> None:
@@ -161,8 +161,8 @@ def test_a_batch_is_as_large_as_one_frame_tells() -> None:
     def run_one() -> None:
         device.peak = 1000 + 5000
 
-    assert made.frames_at_once(32, run_one) == int(70_000 / 5000 / made.lanes)
-    assert feed(device, "cpu").frames_at_once(0, run_one) == 1
+    assert made.choose_batch_size(32, run_one) == int(70_000 / 5000 / made.lanes)
+    assert feed(device, "cpu").choose_batch_size(0, run_one) == 1
 
 
 class FullError(Exception):

@@ -9,8 +9,8 @@ import pytest
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
-from tasks.pose.network.pytorch.frozen import freeze  # noqa: E402
-from tasks.pose.network.pytorch.onednn import packed, watched  # noqa: E402
+from tasks.pose.network.pytorch.frozen import freeze_network  # noqa: E402
+from tasks.pose.network.pytorch.onednn import observe_network, pack_network  # noqa: E402
 
 SIZE = (2, 3, 24, 32)
 
@@ -115,10 +115,10 @@ def pictures(*size: int) -> Any:
 
 
 def packed_for(network: Any) -> Any:
-    with watched(network) as seen:
+    with observe_network(network) as seen:
         for _ in range(2):
             network(pictures())
-    return packed(network, seen)
+    return pack_network(network, seen)
 
 
 @pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
@@ -155,7 +155,7 @@ def test_norms_are_merged_and_convolutions_packed(name: str, expected: list[str]
 @torch.no_grad()  # type: ignore[untyped-decorator]
 def test_nothing_watches_a_network_afterwards_whatever_happens() -> None:
     network = NETWORKS["merged"]().eval()
-    with pytest.raises(RuntimeError), watched(network):
+    with pytest.raises(RuntimeError), observe_network(network):
         network(torch.rand(1, 5, 8, 8))  # it has five channels
     assert not network[0]._forward_hooks
     assert not network[1]._forward_pre_hooks
@@ -193,9 +193,9 @@ MORE: dict[str, Callable[[], Any]] = {"residual": Residual, "careful": Careful}
 def test_a_frozen_network_gives_what_the_network_gives(
     make: Callable[[], Any], most_fused: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.pose.network.pytorch.frozen._MOST_FUSED", most_fused)
+    monkeypatch.setattr("tasks.pose.network.pytorch.frozen._MAX_FUSED_CONVOLUTIONS", most_fused)
     network = Heads(make()).eval().to(memory_format=torch.channels_last)
-    frozen = freeze(network, pictures()) or network
+    frozen = freeze_network(network, pictures()) or network
     new = pictures()
     torch.testing.assert_close(frozen(new), network(new), rtol=1e-4, atol=1e-4)
 
@@ -218,9 +218,9 @@ def test_a_frozen_network_gives_what_the_network_gives(
 def test_a_network_is_frozen_in_the_best_way_that_gives_the_same(
     make: Callable[[], Any], most_fused: int, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.pose.network.pytorch.frozen._MOST_FUSED", most_fused)
+    monkeypatch.setattr("tasks.pose.network.pytorch.frozen._MAX_FUSED_CONVOLUTIONS", most_fused)
     network = Heads(make()).eval().to(memory_format=torch.channels_last)
-    assert way_of(freeze(network, pictures())) == expected
+    assert way_of(freeze_network(network, pictures())) == expected
 
 
 def way_of(frozen: Any) -> str:

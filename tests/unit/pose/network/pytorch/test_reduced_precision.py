@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.pose.network.precision_check import FULL, compared
+from tasks.pose.network.precision_check import FULL_PRECISION, compare_points
 from tasks.pose.settings import Precision
 
 torch: Any = pytest.importorskip("torch")
 
 from tasks.pose.network.pytorch import reduced_precision  # noqa: E402 - after what it needs
-from tasks.pose.network.pytorch.device import Feed  # noqa: E402
-from tasks.pose.network.pytorch.engine import Engine  # noqa: E402
-from tasks.pose.network.pytorch.reduced_precision import Reduced  # noqa: E402
+from tasks.pose.network.pytorch.device import DeviceFeed  # noqa: E402
+from tasks.pose.network.pytorch.engine import DeviceNetwork  # noqa: E402
+from tasks.pose.network.pytorch.reduced_precision import ReducedPrecision  # noqa: E402
 
 GPU = SimpleNamespace(type="cuda")
 CPU = SimpleNamespace(type="cpu")
@@ -87,17 +87,17 @@ def test_a_gpu_computes_as_is_asked_for(
     generation: int, precision: Precision, numbers: str, tf32: bool
 ) -> None:
     gpu, model = Torch(generation), network()
-    reduced = Reduced(gpu, model, GPU)
-    reduced.begin(precision)
+    reduced = ReducedPrecision(gpu, model, GPU)
+    reduced.begin_movie(precision)
     assert reduced.arithmetic.numbers == numbers
     assert gpu.backends.cudnn.allow_tf32 is tf32
 
 
 def test_half_precision_is_measured_and_not_far_from_full() -> None:
     gpu, model = Torch(), network()
-    reduced = Reduced(gpu, model, GPU)
-    reduced.begin(Precision.HALF)
-    reduced.measure(predictor(model), pictures())
+    reduced = ReducedPrecision(gpu, model, GPU)
+    reduced.begin_movie(Precision.HALF)
+    reduced.compare_with_full(predictor(model), pictures())
     found = reduced.arithmetic
     assert (found.numbers, found.frames, found.points) == ("float16", 16, 64)
     assert found.most is not None
@@ -111,9 +111,9 @@ def test_half_precision_is_measured_and_not_far_from_full() -> None:
 def test_a_network_comes_back_from_half_precision() -> None:
     model = network()
     expected = predictor(model)(pictures(2))
-    reduced = Reduced(Torch(), model, GPU)
+    reduced = ReducedPrecision(Torch(), model, GPU)
     for precision in (Precision.HALF, Precision.FULL):
-        reduced.begin(precision)
+        reduced.begin_movie(precision)
         found = predictor(model)(pictures(2))
         same = [
             np.array_equal(a["bodyparts"], b["bodyparts"])
@@ -123,10 +123,10 @@ def test_a_network_comes_back_from_half_precision() -> None:
 
 
 def test_full_precision_has_nothing_to_be_measured() -> None:
-    reduced = Reduced(Torch(), network(), GPU)
-    reduced.begin(Precision.FULL)
-    reduced.measure(lambda _: pytest.fail("nothing is compared"), pictures())
-    assert reduced.arithmetic == FULL
+    reduced = ReducedPrecision(Torch(), network(), GPU)
+    reduced.begin_movie(Precision.FULL)
+    reduced.compare_with_full(lambda _: pytest.fail("nothing is compared"), pictures())
+    assert reduced.arithmetic == FULL_PRECISION
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def test_channels_lie_where_kernels_want_them(
     by_groups: bool, precision: Precision, last: bool
 ) -> None:
     model = network(by_groups=by_groups)
-    reduced = Reduced(Torch(), model, GPU)
-    reduced.begin(precision)
+    reduced = ReducedPrecision(Torch(), model, GPU)
+    reduced.begin_movie(precision)
     assert (reduced.memory_format is torch.channels_last) is last
     assert model.layer.weight.is_contiguous(memory_format=reduced.memory_format)
 
@@ -155,11 +155,11 @@ def test_a_processor_without_bfloat16_says_that_it_has_no_half_precision(
     monkeypatch.setattr(reduced_precision, "has_bfloat16", lambda: False)
     model = network()
     before = model.forward
-    reduced = Reduced(Torch(), model, CPU)
-    reduced.begin(Precision.HALF)
+    reduced = ReducedPrecision(Torch(), model, CPU)
+    reduced.begin_movie(Precision.HALF)
     assert reduced.arithmetic.numbers == "float32"
     assert "no effect on this processor" in reduced.arithmetic.warnings[0]
-    assert reduced.lowered(inputs()) is None
+    assert reduced.build_bfloat16_network(inputs()) is None
     assert model.forward == before
 
 
@@ -174,7 +174,7 @@ def test_half_precision_on_a_cpu_is_measured() -> None:
     model = network()
     engine = in_half(model)
     with torch.inference_mode():
-        engine.reduced.measure(predictor(engine_of(engine)), pictures(6))
+        engine.reduced.compare_with_full(predictor(engine_of(engine)), pictures(6))
     found = engine.reduced.arithmetic
     assert (found.numbers, found.frames, found.points) == ("bfloat16", 4, 16)
     assert found.most is not None
@@ -223,7 +223,7 @@ def test_heads_stay_in_full_precision(features: Any) -> None:
     torch.manual_seed(1)
     model = WithHeads().eval()
     engine = in_half(model)
-    assert engine.reduced.numbers == "bfloat16"
+    assert engine.reduced.current_numbers == "bfloat16"
     with torch.inference_mode():
         found = engine_of(engine)(inputs())["bodypart"]["heatmap"]
         expected = model(inputs())["bodypart"]["heatmap"]
@@ -234,15 +234,15 @@ def test_heads_stay_in_full_precision(features: Any) -> None:
 @pytest.mark.usefixtures("bfloat16")
 def test_a_movie_in_full_precision_after_one_in_half() -> None:
     model = network()
-    engine = Engine(torch, model, Feed(torch, CPU))
+    engine = DeviceNetwork(torch, model, DeviceFeed(torch, CPU))
     for precision in (Precision.HALF, Precision.STANDARD, Precision.HALF, Precision.FULL):
-        engine.reduced.begin(precision)
+        engine.reduced.begin_movie(precision)
         run = engine_of(engine)
         with torch.inference_mode():
             before = run(inputs())["bodypart"]["heatmap"]
             expected = model(inputs())["bodypart"]["heatmap"]
         torch.testing.assert_close(before, expected)  # not the last movie's network
-        engine.prepare(inputs)
+        engine.prepare_for_inputs(inputs)
         with torch.inference_mode():
             found = run(inputs())["bodypart"]["heatmap"]
         close = torch.allclose(found, expected, atol=1e-6)
@@ -268,15 +268,15 @@ def inputs(count: int = 1) -> Any:
     return torch.from_numpy(pictures(count)).float().permute(0, 3, 1, 2) / 255
 
 
-def in_half(model: Any) -> Engine:
+def in_half(model: Any) -> DeviceNetwork:
     """An engine on a CPU that is ready for a movie in half precision."""
-    engine = Engine(torch, model, Feed(torch, CPU))
-    engine.reduced.begin(Precision.HALF)
-    engine.prepare(inputs)
+    engine = DeviceNetwork(torch, model, DeviceFeed(torch, CPU))
+    engine.reduced.begin_movie(Precision.HALF)
+    engine.prepare_for_inputs(inputs)
     return engine
 
 
-def engine_of(engine: Engine) -> Any:
+def engine_of(engine: DeviceNetwork) -> Any:
     """What an engine computes a batch with."""
     return lambda batch: engine.network_for(batch)(batch)
 
@@ -288,28 +288,28 @@ class TestCompared:
         return np.array([values], np.float32)
 
     def test_unlikely_points_do_not_count(self) -> None:
-        found = compared("float16", [self.poses(1, 2.05, 99)], [self.poses(1, 2, 3)])
+        found = compare_points("float16", [self.poses(1, 2.05, 99)], [self.poses(1, 2, 3)])
         assert (found.frames, found.points) == (1, 2)
         assert found.largest == pytest.approx(0.05, abs=1e-6)
         assert found.warnings == ()
 
     def test_points_that_are_moved_far_are_told(self) -> None:
         both = [self.poses(1, 2.5, 99)], [self.poses(1, 2, 3)]
-        (told,) = compared("float16", *both).warnings
+        (told,) = compare_points("float16", *both).warnings
         assert "0.50 pixels" in told
-        assert compared("float16", *both, warns=False).warnings == ()
+        assert compare_points("float16", *both, warns=False).warnings == ()
 
     def test_points_that_are_lost_are_infinitely_far(self) -> None:
-        found = compared("float16", [self.poses(1, np.nan, 3)], [self.poses(1, 2, 3)])
+        found = compare_points("float16", [self.poses(1, np.nan, 3)], [self.poses(1, 2, 3)])
         assert found.largest == np.inf
         assert "far away" in found.warnings[0]
 
     def test_animals_may_change_places(self) -> None:
         one, other = self.poses(1, 2, 3), self.poses(50, 60, 70)
         both = [np.concatenate(pair) for pair in ((one, other), (other, one))]
-        assert compared("float16", both[:1], both[1:]).largest == 0
+        assert compare_points("float16", both[:1], both[1:]).largest == 0
 
     def test_frames_without_animals_have_nothing_to_compare(self) -> None:
         nothing = np.full((1, 3, 3), -1, np.float32)
-        found = compared("float16", [nothing], [nothing])
+        found = compare_points("float16", [nothing], [nothing])
         assert (found.frames, found.points, found.largest) == (1, 0, None)

@@ -122,7 +122,7 @@ def test_a_detector_sees_more_than_there_is_in_a_small_frame(
     size: tuple[int, int], expected: int
 ) -> None:
     finder = TopDown(detector(Resize(), size=size), poses(Normalize()), 5 * PIXELS)
-    assert finder.batch_size(frame()) == expected
+    assert finder.begin_movie(frame()) == expected
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_detector_sees_more_than_there_is_in_a_small_frame(
 def test_a_detector_scales_frames_itself(transform: dict[str, Any], expected: int) -> None:
     runner = detector(Normalize())
     runner.model.model = SimpleNamespace(transform=SimpleNamespace(**transform))
-    assert TopDown(runner, poses(Normalize()), 5 * PIXELS).batch_size(frame()) == expected
+    assert TopDown(runner, poses(Normalize()), 5 * PIXELS).begin_movie(frame()) == expected
 
 
 @pytest.mark.parametrize(
@@ -148,15 +148,15 @@ def test_a_detector_scales_frames_itself(transform: dict[str, Any], expected: in
 )
 def test_the_path_is_told_of_both_networks(of_frames: Any, of_animals: Any, path: str) -> None:
     finder = TopDown(detector(of_frames), poses(of_animals), PIXELS)
-    finder.batch_size(frame())
-    assert finder.path == path
+    finder.begin_movie(frame())
+    assert finder.frame_preparer == path
 
 
 @pytest.mark.parametrize("step", [Normalize(), Resize()])
 def test_animals_come_back_to_their_frames(step: Any) -> None:
     network = poses(step)
     finder = TopDown(detector(Normalize()), network, PIXELS)
-    finder.batch_size(frame())
+    finder.begin_movie(frame())
     seen = [(7, 40), (), (90,), (200, 3, 250)]
     found = finder.predict(np.stack([frame(*one) for one in seen]))
     assert [one["bodyparts"].ravel().round().tolist() for one in found] == [list(s) for s in seen]
@@ -171,6 +171,6 @@ def test_a_box_of_less_than_a_pixel_is_no_animal() -> None:
         context,
     )
     finder = TopDown(runner, poses(Normalize()), PIXELS)
-    finder.batch_size(frame())
+    finder.begin_movie(frame())
     (found,) = finder.predict(frame(5, 60)[None])
     assert found["bodyparts"].ravel().round().tolist() == [60]
