@@ -70,7 +70,7 @@ def _build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
-        help="analyse movies with a model",
+        help="analyze movies with a model",
         description="Estimate poses in movies and deliver the results. The last line on standard "
         "output is the location of run.json. Exit status: 0 complete, 1 a movie or the run "
         "failed, 2 bad usage or bad input.",
@@ -90,7 +90,7 @@ def _build_parser() -> argparse.ArgumentParser:
     opened = commands.add_parser(
         "open",
         help="make links that open results",
-        description="Sign web addresses that open a run's report and labelled movies in a browser "
+        description="Sign web addresses that open a run's report and labeled movies in a browser "
         "for a limited time. Whoever has such an address can open the file. Exit status: 0 made, "
         "1 the store failed, 2 there is nothing to open.",
     )

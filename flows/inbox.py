@@ -38,7 +38,7 @@ def inbox(
         inbox: Location that movies are dropped into: a prefix or a folder.
         model: Location of the model's zip, for folders whose request.yaml names none.
         output: Location that results go below, for folders whose request.yaml names none.
-        settings: How to analyse, for folders whose request.yaml says nothing else.
+        settings: How to analyze, for folders whose request.yaml says nothing else.
         deployment: The deployment that is run.
         quiet: Seconds that a movie must have been found unchanged before it is started.
 
@@ -72,7 +72,7 @@ def arrival(
         inbox: Location that movies are dropped into.
         model: Location of the model's zip, for folders whose request.yaml names none.
         output: Location that results go below, for folders whose request.yaml names none.
-        settings: How to analyse, for folders whose request.yaml says nothing else.
+        settings: How to analyze, for folders whose request.yaml says nothing else.
         deployment: The deployment that is run.
         quiet: Seconds that a folder's movies must have been found unchanged before it is started.
 

@@ -64,7 +64,7 @@ from tasks.stages.stage import end_with_message, stage
 from tasks.stages.stage_times import time_stages
 
 MOVIES_AT_ONCE = 3
-"""One is fetched and one is labelled and pushed while one is on the GPU."""
+"""One is fetched and one is labeled and pushed while one is on the GPU."""
 
 
 @flow(
@@ -86,7 +86,7 @@ def pose_estimation(
         model: Location of the zip of a DeepLabCut model folder, s3://bucket/key or a local path.
         movies: Movies of one format (.mp4, .avi, .isxb): objects, prefixes that end in /, or globs.
         output: Location that the results go below.
-        settings: How to analyse and what to draw.
+        settings: How to analyze and what to draw.
 
     Returns:
         The location of run.json, and how the run went.
@@ -138,13 +138,13 @@ def pose_estimation(
 def one_movie(
     model: str, movie: str, output: str, settings: PoseSettings, place: MoviePlace
 ) -> tuple[str, str]:
-    """Analyse one movie of a request that is spread over workers; started by the request's run.
+    """Analyze one movie of a request that is spread over workers; started by the request's run.
 
     Args:
         model: Location of the model's zip.
         movie: Location of the movie.
         output: Location that the request's results go below.
-        settings: How to analyse and what to draw.
+        settings: How to analyze and what to draw.
         place: Where the movie stands in its request.
 
     Returns:
@@ -166,9 +166,9 @@ def one_movie(
         workers.finishers.start()
         if not kept.has_all_poses:
             load_model(ready, workers)
-        analysed = analyze_movie(request.movies[0], request, ready, kept, scratch, workers)
-        hand_over(analysed)
-    return place.part, analysed.short_summary
+        analyzed = analyze_movie(request.movies[0], request, ready, kept, scratch, workers)
+        hand_over(analyzed)
+    return place.part, analyzed.short_summary
 
 
 @stage("Movie", "movie · {movie.name}")
@@ -224,10 +224,10 @@ def analyze_movie(
         outputs = publish_movie.run_unless_known(
             reuse.outputs, checked, raw, poses, labeled_file, previews, request.output, reuse.intact
         )
-        analysed = AnalyzedMovie(
+        analyzed = AnalyzedMovie(
             movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
         )
         if reuse.outputs is None:
-            keep_results.try_to_run(analysed, reuse.keys, request, folder)
-        bar.report_end(analysed.short_summary)
-    return analysed, analysed.short_summary
+            keep_results.try_to_run(analyzed, reuse.keys, request, folder)
+        bar.report_end(analyzed.short_summary)
+    return analyzed, analyzed.short_summary

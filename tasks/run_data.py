@@ -134,7 +134,7 @@ class AnalyzedMovie:
         found: Its poses and times.
         poses: The H5 that is delivered, in the scratch folder.
         quality: The verdict.
-        labeled: The labelled movie.
+        labeled: The labeled movie.
         previews: The preview files, in the scratch folder, by their published names.
         outputs: What was published, by name.
         seconds: Time that each stage took.

@@ -39,15 +39,15 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class MovieGroup:
-    """Movies that one run analyses.
+    """Movies that one run analyzes.
 
     Attributes:
         name: What to call it: the folder below the inbox, or the movie.
         movies: The movies, in natural order.
         model: Location of the model's zip.
         output: Location that the run's results go below.
-        shelf: Location to list for its run record and those of its neighbours.
-        settings: How to analyse and what to draw.
+        shelf: Location to list for its run record and those of its neighbors.
+        settings: How to analyze and what to draw.
         together: Whether these are all of a folder's movies, and there may be more to come.
         queue: The work queue that its run waits in; None is the deployment's own.
         asked: The nearest `request.yaml` at or above the movies.

@@ -59,13 +59,13 @@ class KeptResults:
 
     Attributes:
         keys: What each part depends on.
-        analysed: The results.
+        analyzed: The results.
     """
 
     __pydantic_config__ = _JSON_CONFIG
 
     keys: StageKeys
-    analysed: AnalyzedMovie
+    analyzed: AnalyzedMovie
 
 
 ESTIMATE_ADAPTER: TypeAdapter[KeptEstimate] = TypeAdapter(KeptEstimate)
@@ -168,5 +168,5 @@ def read_archive(
     try:
         return read_description(path, kind)
     except PoseError as error:
-        log_info(f"{source} is of no use, so its movie is analysed again: {error}")
+        log_info(f"{source} is of no use, so its movie is analyzed again: {error}")
         return None

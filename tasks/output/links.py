@@ -13,7 +13,7 @@ from tasks.storage.lookup import store_for
 from tasks.storage.user_errors import convert_store_errors
 
 LINKED_FILES = ("report.html", LABELED_MOVIE_FILE)
-"""What people open in a browser: the run's report, and each movie's labelled movie."""
+"""What people open in a browser: the run's report, and each movie's labeled movie."""
 
 _SECONDS_PER_HOUR = 3600
 
@@ -35,7 +35,7 @@ def create_links(record: RunRecord, hours: int) -> ResultLinks:
 
 
 def _linked_outputs(record: RunRecord) -> Iterator[tuple[str, str]]:
-    """Name and location of the report, and of each movie's labelled movie."""
+    """Name and location of the report, and of each movie's labeled movie."""
     for folder, outputs in (
         ("", record.outputs),
         *((f"{m.name}/", m.outputs) for m in record.movies),
@@ -57,7 +57,7 @@ def find_addresses(text: str, hours: int) -> list[tuple[str, str]]:
         hours: How long addresses work.
 
     Returns:
-        Name and address of the report and of each labelled movie, or of the object.
+        Name and address of the report and of each labeled movie, or of the object.
 
     Raises:
         BadInput: There is no such object, or no run has ended there.

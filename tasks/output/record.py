@@ -267,8 +267,10 @@ def _order_warnings(movies: Sequence[MovieRecord]) -> list[str]:
     if not failed or not after:
         return []
     return [
-        (f"{format_list(failed)} failed; frame numbers and times of the movies after it do not "
-        "count it")
+        (
+            f"{format_list(failed)} failed; frame numbers and times of the movies after it do not "
+            "count it"
+        )
     ]
 
 
@@ -279,8 +281,10 @@ def _leftover_warnings(movies: Sequence[MovieRecord], earlier: RunRecord | None)
     if not left:
         return []
     return [
-        ("results of an earlier run lie beside these, and are not in this record: "
-        f"{format_list(left)}")
+        (
+            "results of an earlier run lie beside these, and are not in this record: "
+            f"{format_list(left)}"
+        )
     ]
 
 

@@ -74,7 +74,7 @@ class Reuse:
         poses: The H5 that is delivered.
         quality: The verdict.
         previews: The figures.
-        labeled: The labelled movie, which is published.
+        labeled: The labeled movie, which is published.
         outputs: What is published, where all of that is as it should be.
     """
 
@@ -134,7 +134,7 @@ def find_reuse(
         reuse = replace(reuse, checked=checked, found=kept.found)
     if past.results is None:
         return reuse
-    then, made = past.results.keys, past.results.analysed
+    then, made = past.results.keys, past.results.analyzed
     return replace(
         reuse,
         poses=made.poses if then.poses == keys.poses else None,
@@ -152,7 +152,7 @@ def _find_valid_estimate(past: EarlierResults, keys: StageKeys) -> KeptEstimate 
     if past.estimate and past.estimate.key == keys.estimate:
         return past.estimate
     if past.results and past.results.keys.poses == keys.poses:
-        made = past.results.analysed
+        made = past.results.analyzed
         if RAW_POSES_FILE in past.intact or RAW_POSES_FILE not in made.outputs:
             return KeptEstimate(keys.estimate, made.checked.info, made.checked.edges, made.found)
     return None
@@ -191,9 +191,9 @@ def _read_earlier_results(movie: MovieSource, names: HiddenListing, folder: Path
     kept = read_archive(RESULTS_ADAPTER, names, movie, folder / RESULTS_ARCHIVE)
     if kept is None:
         return EarlierResults()
-    here = replace(kept, analysed=with_files_in(kept.analysed, folder))
+    here = replace(kept, analyzed=with_files_in(kept.analyzed, folder))
     published = names.request.output.child(movie.name)
-    outputs = here.analysed.outputs.items()
+    outputs = here.analyzed.outputs.items()
     return EarlierResults(
         here, intact={n: o for n, o in outputs if _is_intact(o, published.child(n))}
     )
@@ -223,7 +223,7 @@ def _find_unchanged_input(
     """
     if past.results is None:
         return None
-    kept, where = past.results.analysed.fetched.input, movie.info.location
+    kept, where = past.results.analyzed.fetched.input, movie.info.location
     with convert_store_errors():
         store = store_for(where)
         now = store.stat(where)

@@ -57,7 +57,7 @@ class StageKeys:
         poses: Of those that are delivered: filtered, unless filtering is off.
         quality: Of the verdict.
         previews: Of the four figures.
-        labeled: Of the labelled movie, and of the report's pictures from it.
+        labeled: Of the labeled movie, and of the report's pictures from it.
     """
 
     estimate: str
@@ -83,7 +83,7 @@ def compute_stage_keys(
         model: The model.
         network: Digest of the network's configuration, from `compute_network_digest`.
         settings: The request's settings.
-        style: What the labelled movie looks like.
+        style: What the labeled movie looks like.
 
     Returns:
         The keys; the estimate's is part of all others.

@@ -1,4 +1,4 @@
-"""The stages after estimation, from file to file: quality, previews, labelled movie.
+"""The stages after estimation, from file to file: quality, previews, labeled movie.
 
 They run in a child process that never imports DeepLabCut, so they start at once and go on beside
 the next movie's estimation.
@@ -33,17 +33,17 @@ WORST_FRAME_JPEG_QUALITY = 85
 
 
 MAX_FRAME_SECONDS = 10_000
-"""Seconds for one frame, and the finest fraction of a frame rate, that a labelled movie holds."""
+"""Seconds for one frame, and the finest fraction of a frame rate, that a labeled movie holds."""
 
 
 @dataclass(frozen=True)
 class LabeledMovieResult:
-    """A labelled movie that was written.
+    """A labeled movie that was written.
 
     Attributes:
         frames: Number of its frames.
         frame_rate: Frames per second; the average where they vary.
-        worst: The files with the labelled worst frames, by frame index.
+        worst: The files with the labeled worst frames, by frame index.
     """
 
     frames: int
@@ -127,7 +127,7 @@ def label_movie_file(
     worst_frames: tuple[int, ...],
     progress: Callable[[int], None],
 ) -> LabeledMovieResult:
-    """Write the labelled movie, and pictures of the worst frames beside it.
+    """Write the labeled movie, and pictures of the worst frames beside it.
 
     Args:
         movie: The movie that was estimated.
@@ -168,14 +168,14 @@ def label_movie_file(
     # Counted in the file, not by the encoder that wrote it.
     counted = probe_movie(target).declared_frames
     if counted != written:
-        raise StageFailed(f"{counted} frames are in the labelled movie, {written} were written")
+        raise StageFailed(f"{counted} frames are in the labeled movie, {written} were written")
     return LabeledMovieResult(
         written, rate, {i: path for i, path in worst.items() if path.exists()}
     )
 
 
 def build_label_style(model: Model, settings: PoseSettings) -> LabelStyle:
-    """Gather what the labelled movie looks like: from the request, the skeleton from the model."""
+    """Gather what the labeled movie looks like: from the request, the skeleton from the model."""
     return LabelStyle(
         p_cutoff=settings.p_cutoff,
         dot_size=settings.dot_size,
@@ -223,7 +223,7 @@ def _paint_frame(
 def _save_worst_frames(
     frames: MovieReader, worst: dict[int, Path], paint: Callable[[Image, int], Image]
 ) -> Iterator[Image | YuvFrame]:
-    """Pass frames on, saving a labelled copy of the worst ones."""
+    """Pass frames on, saving a labeled copy of the worst ones."""
     from PIL import Image as Picture  # noqa: PLC0415
 
     for index, (planes, image) in enumerate(frames.read_paintable_frames()):

@@ -27,7 +27,7 @@ class AnnotationsFormat(StrEnum):
 
 
 class ColorBy(StrEnum):
-    """What has a color of its own in the labelled movie."""
+    """What has a color of its own in the labeled movie."""
 
     BODYPART = "bodypart"
     INDIVIDUAL = "individual"
@@ -141,7 +141,7 @@ class PoseSettings(BaseModel):
     displayed_body_parts: Literal["all"] | _BodyPartNames = Field(
         default="all",
         title="Displayed body parts",
-        description="The body parts drawn in the labelled movie and the previews: all, or names "
+        description="The body parts drawn in the labeled movie and the previews: all, or names "
         "of the model's body parts.",
     )
     p_cutoff: float = Field(
@@ -149,7 +149,7 @@ class PoseSettings(BaseModel):
         ge=0,
         le=1,
         title="P cutoff",
-        description="A point is drawn where its likelihood is above this, in the labelled movie "
+        description="A point is drawn where its likelihood is above this, in the labeled movie "
         "and in the previews.",
     )
     dot_size: int = Field(
@@ -168,7 +168,7 @@ class PoseSettings(BaseModel):
     color_by: ColorBy = Field(
         default=ColorBy.BODYPART,
         title="Color by",
-        description="What has a color of its own in the labelled movie: each body part, or each "
+        description="What has a color of its own in the labeled movie: each body part, or each "
         "individual of a multi-animal model.",
     )
     keypoints_only: bool = Field(
@@ -182,7 +182,7 @@ class PoseSettings(BaseModel):
         le=100_000,
         allow_inf_nan=False,
         title="Output frame rate",
-        description="Frames per second of the labelled movie; empty keeps the movie's own.",
+        description="Frames per second of the labeled movie; empty keeps the movie's own.",
     )
     draw_skeleton: bool = Field(
         default=False,

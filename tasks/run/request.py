@@ -62,9 +62,9 @@ def _find_movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInf
     warnings = []
     for info in (info for text in texts for info in _find_entry_movies(text)):
         if info.location in found:
-            warnings.append(f"{info.location} is named more than once; it is analysed once")
+            warnings.append(f"{info.location} is named more than once; it is analyzed once")
         elif _is_own_labeled_movie(info.location, output):
-            warnings.append(f"{info.location} is a labelled movie of an earlier run; left out")
+            warnings.append(f"{info.location} is a labeled movie of an earlier run; left out")
         else:
             found[info.location] = info
     if not found:
@@ -75,7 +75,7 @@ def _find_movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInf
 
 
 def _is_own_labeled_movie(location: Location, output: Location) -> bool:
-    """Whether a prefix that holds movies and results names our own labelled movie."""
+    """Whether a prefix that holds movies and results names our own labeled movie."""
     folder = f"{str(output).rstrip('/')}/"
     below = str(location).removeprefix(folder)
     return str(location).startswith(folder) and below.split("/")[1:] == [LABELED_MOVIE_FILE]

@@ -16,10 +16,10 @@ from tasks.stages.stage import stage
 from tasks.storage.location import Location
 
 LABELED_SIZE_RATIO = 2.0
-"""Size of a labelled movie against its original: 0.8 to 1.6 on real H.264 movies."""
+"""Size of a labeled movie against its original: 0.8 to 1.6 on real H.264 movies."""
 
 LABELED_BYTES_PER_PIXEL = 0.06
-"""Bytes of a labelled movie for each pixel of each frame: 0.01 at rest, 0.055 in noise."""
+"""Bytes of a labeled movie for each pixel of each frame: 0.01 at rest, 0.055 in noise."""
 
 KEPT_SIZE_RATIO = 0.05
 """What stays of each movie until the run's end, poses and previews, against its original."""
@@ -88,7 +88,7 @@ def check_output_space(name: str, source: Path, info: MovieInfo, scratch: Path) 
     )
     if needed > free:
         raise Retriable(
-            f"about {needed:,} bytes of scratch are needed for the labelled movie and the poses "
+            f"about {needed:,} bytes of scratch are needed for the labeled movie and the poses "
             f"of {name}, and {free:,} are free in {scratch}; {FULL_DISK_REMEDY}"
         )
 

@@ -46,7 +46,7 @@ def hand_over_outcome(
     """
     try:
         with write_on_behalf_of(place.run, place.claims):
-            yield lambda analysed: upload_handover(analysed, place, scratch)
+            yield lambda analyzed: upload_handover(analyzed, place, scratch)
     except LockLost:
         raise
     except PoseError as error:

@@ -38,7 +38,7 @@ from tasks.storage.store import ObjectInfo
 from tasks.storage.user_errors import convert_store_errors
 
 MOVIE_DEPLOYMENT = "one-movie/one-movie"
-"""The deployment whose runs analyse a spread request's movies."""
+"""The deployment whose runs analyze a spread request's movies."""
 
 MAX_ATTEMPTS = 3
 """Runs that a movie gets, where workers are lost or its store fails."""

@@ -43,10 +43,10 @@ COMPARED_STAGES = (
     "annotations",
 )
 KEYPOINTS_ONLY = "keypoints only"
-"""A labelled movie without its frames, which is no part of a request."""
+"""A labeled movie without its frames, which is no part of a request."""
 
 LIMIT_STAGES = ("decoding alone", "network alone", "movie alone")
-"""Limits: decoding, the network, and decoding and encoding a labelled movie without labels."""
+"""Limits: decoding, the network, and decoding and encoding a labeled movie without labels."""
 
 WHOLE_REQUEST = "whole request"
 
@@ -286,7 +286,7 @@ def _format_row(name: str, theirs: Cost, mine: Cost, frames: int) -> Row:
 def _format_share_of_limit(mine: Costs) -> str:
     label, alone = _sum_medians(mine, ("label",)), _sum_medians(mine, ("movie alone",))
     return (
-        f"labelled movie: {100 * alone.seconds / label.seconds:.0f} % of the frames/s of decoding "
+        f"labeled movie: {100 * alone.seconds / label.seconds:.0f} % of the frames/s of decoding "
         f"and encoding alone, {100 * label.busy / alone.busy - 100:.0f} % more of the processor"
     )
 

@@ -74,7 +74,7 @@ OUTPUTS = {
     "trajectory.png": 60 * KB,
 }
 LARGE_SIZE = 20 * MB
-"""A movie, and its labelled movie, that go in parts."""
+"""A movie, and its labeled movie, that go in parts."""
 
 
 class RandomFaults:

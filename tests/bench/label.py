@@ -1,4 +1,4 @@
-"""Labelled movies alone, against DeepLabCut's: `python -m tests.bench.label`.
+"""Labeled movies alone, against DeepLabCut's: `python -m tests.bench.label`.
 
 Poses are made up, so that nothing is estimated. DeepLabCut's side is what `create_labeled_video`
 calls for each movie; its keypoints-only movie needs the program ffmpeg. The last column is a limit:

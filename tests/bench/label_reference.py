@@ -1,4 +1,4 @@
-"""DeepLabCut's labelled movie of poses that are there."""
+"""DeepLabCut's labeled movie of poses that are there."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from tasks.pose.movies.reader import probe_movie
 
 
 def label_with_deeplabcut(movie: Path, poses: Path, style: LabelStyle) -> None:
-    """DeepLabCut's labelled movie, as `create_labeled_video` has it made."""
+    """DeepLabCut's labeled movie, as `create_labeled_video` has it made."""
     import pandas as pd
     from deeplabcut.utils import make_labeled_video as deeplabcut
 

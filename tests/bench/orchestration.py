@@ -131,7 +131,7 @@ def _fake_previews(_poses: Path, folder: Path, *_: Any) -> dict[str, Path]:
 
 
 def _fake_label(_movie: Path, _poses: Path, target: Path, *_: Any) -> LabeledMovieResult:
-    target.write_bytes(b"labelled movie")
+    target.write_bytes(b"labeled movie")
     return LabeledMovieResult(1, RATE, {})
 
 

@@ -131,7 +131,7 @@ def decode_movie(movie: Path) -> int:
 
 
 def reencode_movie(movie: Path, target: Path) -> None:
-    """Decode every frame and encode it as a labelled movie's, with nothing drawn on it."""
+    """Decode every frame and encode it as a labeled movie's, with nothing drawn on it."""
     rate = FrameClock.from_frame_rate(Fraction(probe_movie(movie).frame_rate))
     found = open_movie(movie).read_paintable_frames()
     with MovieWriter(target, rate) as writer:

@@ -125,7 +125,7 @@ def test_the_annotations_hold_the_filtered_poses(results: Path) -> None:
     assert not poses.equals(raw)
 
 
-def test_the_labelled_movie_is_h264_that_starts_at_once(results: Path) -> None:
+def test_the_labeled_movie_is_h264_that_starts_at_once(results: Path) -> None:
     data = (results / "mouse 1" / "labeled.mp4").read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
     with av.open(io.BytesIO(data), "r") as movie:

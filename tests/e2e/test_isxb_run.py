@@ -41,7 +41,7 @@ def real(movie: str) -> Path:
     return SHARED_FOLDER / "movies" / f"{movie}.isxb"
 
 
-def analysed(movies: list[Path], output: Path, form: AnnotationsFormat) -> Delivered:
+def analyzed(movies: list[Path], output: Path, form: AnnotationsFormat) -> Delivered:
     from flows.pose_estimation import pose_estimation
 
     settings = PoseSettings(crop=CROP, annotations_format=form)
@@ -63,7 +63,7 @@ def series(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> De
         start_ms=LATER_START_MS,
     )
     movies = [later, *(real(SERIES.format(part)) for part in (1, 0))]
-    return analysed(movies, folder / "results", AnnotationsFormat.PARQUET)
+    return analyzed(movies, folder / "results", AnnotationsFormat.PARQUET)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def table(series: Delivered) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> Delivered:
-    return analysed([real(SINGLE)], tmp_path_factory.mktemp("recording"), AnnotationsFormat.CSV)
+    return analyzed([real(SINGLE)], tmp_path_factory.mktemp("recording"), AnnotationsFormat.CSV)
 
 
 class TestSeries:

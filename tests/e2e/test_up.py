@@ -67,7 +67,7 @@ def _post(url: str, body: Any) -> Any:
         return json.load(answer)
 
 
-def test_a_movie_dropped_into_the_inbox_is_analysed(
+def test_a_movie_dropped_into_the_inbox_is_analyzed(
     parts: dict[str, str], folder: Path, tmp_path: Path
 ) -> None:
     movie = cut_movie(MOVIE_FILE, tmp_path / "short.mp4", 8)

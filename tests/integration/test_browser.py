@@ -1,4 +1,4 @@
-"""What users open in a browser: the labelled movie plays and seeks, the report shows pictures."""
+"""What users open in a browser: the labeled movie plays and seeks, the report shows pictures."""
 
 import shutil
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ def grays() -> Iterator[NDArray[np.uint8]]:
 
 @pytest.fixture(scope="module")
 def movie(object_store: StoreSettings, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of a page that shows a labelled movie from an object store, as users do."""
+    """The address of a page that shows a labeled movie from an object store, as users do."""
     file = tmp_path_factory.mktemp("movie") / "m.mp4"
     poses = build_pose_table(np.zeros((FRAMES, 1, 3), np.float32), "scorer", ("nose",))
     write_labeled_movie(grays(), poses, file, PLAIN_STYLE, frame_rate=Fraction(RATE))
@@ -97,7 +97,7 @@ def player(page: Any, movie: str) -> Any:
     return page
 
 
-def test_the_labelled_movie_has_its_size_and_length(player: Any) -> None:
+def test_the_labeled_movie_has_its_size_and_length(player: Any) -> None:
     shown = player.evaluate("(v => [v.videoWidth, v.videoHeight, v.duration])(window.v)")
     assert shown[:2] == [162, 120]
     assert shown[2] == pytest.approx(FRAMES / RATE, abs=1e-3)

@@ -410,7 +410,7 @@ def test_a_queue_can_be_asked_for(bucket: str, deployment: str) -> None:
     assert run.work_queue_name == "bulk"
 
 
-def test_a_neighbour_whose_name_begins_alike_is_another_inbox(bucket: str, deployment: str) -> None:
+def test_a_neighbor_whose_name_begins_alike_is_another_inbox(bucket: str, deployment: str) -> None:
     put(bucket, "inbox2/day1/m1.mp4", b"movie 1")
     put(bucket, "inbox2/request.yaml", REQUEST.encode())
     look(bucket, deployment)

@@ -52,7 +52,7 @@ def test_an_interrupted_run_leaves_nothing_behind(prefect_server: None, place: P
     work = Work()
 
     @stage("Movie", "movie · {movie.name}")
-    def analyse(movie: MovieSource, scratch: Path) -> tuple[None, str]:
+    def analyze(movie: MovieSource, scratch: Path) -> tuple[None, str]:
         check_running(movie.name)
         work.on(movie, scratch)
         return None, "done"
@@ -63,7 +63,7 @@ def test_an_interrupted_run_leaves_nothing_behind(prefect_server: None, place: P
 
         def begun(scratch: Path) -> Iterator[object]:
             for movie in movies():
-                yield analyse.submit(movie, scratch)
+                yield analyze.submit(movie, scratch)
             work.all_begun.wait()
             raise KeyboardInterrupt
 

@@ -24,7 +24,7 @@ def timing(recording: RecordingInfo | None = None) -> Timing:
 
 
 @pytest.fixture
-def analysed(tmp_path: Path) -> AnalyzedMovie:
+def analyzed(tmp_path: Path) -> AnalyzedMovie:
     folder = tmp_path / "made"
     folder.mkdir()
     for name in ("pose_estimates.h5", "trajectory.png", "worst-7.jpg"):

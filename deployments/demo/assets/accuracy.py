@@ -54,7 +54,7 @@ def analyze_demo_movie(work: Path) -> tuple[pd.DataFrame, float]:
 
 
 def summarize_errors(found: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """Summarise errors: a row for each body part, in pixels and shares of the frames."""
+    """Summarize errors: a row for each body part, in pixels and shares of the frames."""
     rows = {}
     for part in BODY_PARTS:
         away = [found[part][axis] - truth[f"{part} {axis}"] for axis in ("x", "y")]
@@ -71,7 +71,7 @@ def summarize_errors(found: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Analyse, compare and print."""
+    """Analyze, compare and print."""
     truth = pd.read_csv(TRUTH_FILE)
     with tempfile.TemporaryDirectory() as work:
         found, seconds = analyze_demo_movie(Path(work).resolve())

@@ -19,35 +19,35 @@ class Arena:
     Attributes:
         picture: What the camera sees without a mouse, (480, 640, 3), 0 to 255.
         brightness: How bright the light is at each place, around 1, (480, 640).
-        centre: Centre of the floor in pixels, (2,).
+        center: Center of the floor in pixels, (2,).
         tilt: Rotation of the box in the picture, radians.
         half: Half a side of the floor, pixels.
-        light: Unit vector towards the lamp, (3,): x right, y down, z to the camera.
+        light: Unit vector toward the lamp, (3,): x right, y down, z to the camera.
     """
 
     picture: Floats
     brightness: Floats
-    centre: Floats
+    center: Floats
     tilt: float
     half: float
     light: Floats
 
     def to_pixels(self, points: Floats) -> Floats:
-        """Turn points on the floor, (..., 2) from its centre, into pixels."""
+        """Turn points on the floor, (..., 2) from its center, into pixels."""
         cos, sin = np.cos(self.tilt), np.sin(self.tilt)
         rotation = np.array([[cos, sin], [-sin, cos]], dtype=np.float32)
-        return points @ rotation + self.centre
+        return points @ rotation + self.center
 
 
 def build_arena(rng: np.random.Generator) -> Arena:
-    """Build an arena: place, lamp, dirt and colours are drawn from `rng`."""
-    centre = np.array([WIDTH / 2, HEIGHT / 2]) + rng.uniform((-14, -3), (14, 3))
+    """Build an arena: place, lamp, dirt and colors are drawn from `rng`."""
+    center = np.array([WIDTH / 2, HEIGHT / 2]) + rng.uniform((-14, -3), (14, 3))
     lamp = rng.uniform(0, 2 * np.pi)
     light = np.array([0.5 * np.cos(lamp), 0.5 * np.sin(lamp), 0.85], dtype=np.float32)
     arena = Arena(
         picture=np.zeros((HEIGHT, WIDTH, 3), dtype=np.float32),
         brightness=np.zeros((HEIGHT, WIDTH), dtype=np.float32),
-        centre=centre.astype(np.float32),
+        center=center.astype(np.float32),
         tilt=float(rng.uniform(-0.02, 0.02)),
         half=float(rng.uniform(200, 206)),
         light=light / np.linalg.norm(light),
@@ -80,10 +80,10 @@ def _compute_walls(arena: Arena, rng: np.random.Generator) -> tuple[Floats, npt.
         0 at the floor's edge and 1 at the walls' upper rim, (960, 1280), and the wall's number.
     """
     x, y = _make_grid()
-    dx, dy = x - arena.centre[0], y - arena.centre[1]
+    dx, dy = x - arena.center[0], y - arena.center[1]
     cos, sin = np.cos(arena.tilt), np.sin(arena.tilt)
     u, v = dx * cos + dy * sin, dy * cos - dx * sin
-    # A camera that is not quite over the centre sees more of one wall than of its opposite.
+    # A camera that is not quite over the center sees more of one wall than of its opposite.
     depth = 24 + rng.uniform(-5, 5, size=2)
     visible = (depth[0], 48 - depth[0], depth[1], 48 - depth[1])
     distances = [d - arena.half for d in (u, -u, v, -v)]
@@ -139,14 +139,14 @@ def _add_dirt(floor: Floats, arena: Arena, rng: np.random.Generator) -> None:
     for _ in range(int(rng.integers(14, 34))):
         _draw_wood_shaving(floor, _choose_spot(arena, rng), rng)
     for _ in range(int(rng.integers(40, 120))):
-        colour = np.full(3, rng.uniform(90, 150)) + np.array([12, 4, -10])
+        color = np.full(3, rng.uniform(90, 150)) + np.array([12, 4, -10])
         _draw_crumb(
-            floor, _choose_spot(arena, rng), rng.uniform((0.3, 0.25), (0.8, 0.5)), colour, rng
+            floor, _choose_spot(arena, rng), rng.uniform((0.3, 0.25), (0.8, 0.5)), color, rng
         )
     for _ in range(int(rng.integers(3, 8))):
-        colour = np.array([62, 50, 40]) * rng.uniform(0.8, 1.2)
+        color = np.array([62, 50, 40]) * rng.uniform(0.8, 1.2)
         _draw_crumb(
-            floor, _choose_spot(arena, rng), rng.uniform((3.0, 1.3), (3.9, 1.7)), colour, rng
+            floor, _choose_spot(arena, rng), rng.uniform((3.0, 1.3), (3.9, 1.7)), color, rng
         )
 
 
@@ -174,8 +174,8 @@ def _draw_stain(floor: Floats, spot: Floats, size: float, rng: np.random.Generat
     """Darken a soft blotch of `size` pixels."""
     mask = np.zeros(floor.shape[:2], dtype=np.float32)
     axes = (int(size * _OVERSAMPLING), int(size * _OVERSAMPLING * rng.uniform(0.4, 0.9)))
-    centre = (int(spot[0]), int(spot[1]))
-    cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+    center = (int(spot[0]), int(spot[1]))
+    cv2.ellipse(mask, center, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
     floor *= 1 - 0.05 * _blur_image(mask, size * 0.5)[..., None] * np.array(
         [0.8, 1.0, 1.5], np.float32
     )
@@ -185,7 +185,7 @@ def _draw_crumb(
     floor: Floats,
     spot: Floats,
     axes: npt.NDArray[np.float64],
-    colour: npt.NDArray[np.float64],
+    color: npt.NDArray[np.float64],
     rng: np.random.Generator,
 ) -> None:
     """Draw one crumb with its contact shadow; half `axes` in pixels."""
@@ -194,7 +194,7 @@ def _draw_crumb(
     angle = float(rng.uniform(0, 180))
     under = [p + 8 * _OVERSAMPLING // 2 for p in at]
     shade = (floor[int(spot[1]), int(spot[0])] * 0.82).tolist()
-    for place, paint in ((under, shade), (at, colour.tolist())):
+    for place, paint in ((under, shade), (at, color.tolist())):
         cv2.ellipse(floor, place, size, angle, 0, 360, paint, -1, cv2.LINE_AA, 3)
 
 

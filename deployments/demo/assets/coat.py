@@ -27,15 +27,15 @@ class Coat:
     """Textures over (along, aside): 3 samples for each hundredth of the body's length.
 
     Attributes:
-        colour: RGB, 0 to 255, (354, 180, 3).
+        color: RGB, 0 to 255, (354, 180, 3).
         cover: 0 where one sees the floor to 1 where one sees the mouse, (354, 180).
-        relief: Surface normal: towards the tail, to the right, up; (354, 180, 3).
+        relief: Surface normal: toward the tail, to the right, up; (354, 180, 3).
         gloss: How much the hairs there shine, (354, 180).
         skin: RGB of paws and tail tip, (3,).
         tail_root: RGB of the tail's hairier root, (3,).
     """
 
-    colour: Floats
+    color: Floats
     cover: Floats
     relief: Floats
     gloss: Floats
@@ -51,13 +51,13 @@ class Coat:
             along: Place along the spine in hundredths, (height, width).
             aside: Distance to the right in the same unit, (height, width).
             tailwards: Unit vector along the spine in the picture, (height, width, 2).
-            light: Unit vector towards the lamp, (3,).
+            light: Unit vector toward the lamp, (3,).
 
         Returns:
             Premultiplied RGB, 0 to 255, and alpha, 0 to 1: (height, width, 4).
         """
         x, y = (aside + _ASIDE) * _SAMPLES, (along - _FIRST) * _SAMPLES
-        colour = _sample_texture(self.colour, x, y)
+        color = _sample_texture(self.color, x, y)
         normal = _sample_texture(self.relief, x, y)
         extra = _sample_texture(np.dstack([self.cover, self.gloss]), x, y)
         east = normal[..., 0] * tailwards[..., 0] + normal[..., 1] * tailwards[..., 1]
@@ -68,7 +68,7 @@ class Coat:
             _compute_diffuse_light(east, south, normal[..., 2], half / np.linalg.norm(half)) ** 14
         )
         glow = extra[..., 1] * shine
-        rgb = colour * (0.42 + 0.72 * lit)[..., None] + glow[..., None] * _GLOSS_COLOR
+        rgb = color * (0.42 + 0.72 * lit)[..., None] + glow[..., None] * _GLOSS_COLOR
         return np.dstack([rgb * extra[..., :1], extra[..., 0]]).astype(np.float32)
 
 
@@ -88,22 +88,22 @@ def _compute_diffuse_light(east: Floats, south: Floats, up: Floats, light: Float
 
 
 def build_coat(rng: np.random.Generator) -> Coat:
-    """Draw a mouse: black to grey-brown."""
+    """Draw a mouse: black to gray-brown."""
     along, aside = _make_coordinates()
     fur = _make_fur(rng, along.shape)
     width = np.interp(along, _OUTLINE[:, 0], _OUTLINE[:, 1]) * rng.uniform(0.95, 1.06)
     ears = [_compute_ear(along, aside, place) for place in (LEFT_EAR, RIGHT_EAR)]
     height = _compute_height(along, aside, width)
-    colour = _compute_fur_color(rng, aside / np.maximum(width, 1), fur)
+    color = _compute_fur_color(rng, aside / np.maximum(width, 1), fur)
     skin = np.array([134, 114, 107]) * rng.uniform(0.85, 1.1)
     gloss = np.maximum(0.0, 30 * (1 + 0.45 * fur))
     cover = np.clip((width - np.abs(aside) + 0.4 * fur) / 1.1 + 0.5, 0, 1)
-    _add_face(colour, gloss, along, aside, skin)
+    _add_face(color, gloss, along, aside, skin)
     for ear in ears:
-        height, cover = _add_ear(colour, gloss, height, cover, ear, skin)
-    _add_whiskers(colour, cover)
+        height, cover = _add_ear(color, gloss, height, cover, ear, skin)
+    _add_whiskers(color, cover)
     relief = _compute_normals(height, fur)
-    arrays = (a.astype(np.float32) for a in (colour, cover, relief, gloss, skin, skin * 0.62))
+    arrays = (a.astype(np.float32) for a in (color, cover, relief, gloss, skin, skin * 0.62))
     return Coat(*arrays)
 
 
@@ -138,7 +138,7 @@ def _compute_height(along: Floats, aside: Floats, width: npt.NDArray[np.float64]
 def _compute_fur_color(
     rng: np.random.Generator, side: npt.NDArray[np.float64], fur: Floats
 ) -> npt.NDArray[np.float64]:
-    """Dark along the back, browner towards the belly: (354, 180, 3)."""
+    """Dark along the back, browner toward the belly: (354, 180, 3)."""
     brown = float(rng.uniform(0, 1)) ** 3
     back = np.array([40, 38, 37]) * (1 - brown) + np.array([84, 75, 65]) * brown
     flank = back * 1.15 + np.array([6, 4, 2])
@@ -169,26 +169,26 @@ def _compute_ear(along: Floats, aside: Floats, place: tuple[float, float]) -> _E
 
 
 def _add_ear(
-    colour: npt.NDArray[np.float64],
+    color: npt.NDArray[np.float64],
     gloss: npt.NDArray[np.float64],
     height: Floats,
     cover: npt.NDArray[np.float64],
     ear: _Ear,
     skin: npt.NDArray[np.float64],
 ) -> tuple[Floats, npt.NDArray[np.float64]]:
-    """Lay an ear over the head; the colours change in place.
+    """Lay an ear over the head; the colors change in place.
 
     Returns:
         The new relief and cover.
     """
-    colour *= (1 - 0.4 * np.exp(-np.maximum(ear.rim - 1, 0) * 5.0))[..., None]
+    color *= (1 - 0.4 * np.exp(-np.maximum(ear.rim - 1, 0) * 5.0))[..., None]
     inside = np.clip((1 - ear.rim) * 5.0 + 0.5, 0, 1)
     # The paint reaches past the edge, or else fur would show around it as a dark line.
     painted = np.clip((1.25 - ear.rim) * 5.0 + 0.5, 0, 1)[..., None]
-    # Light shines through the thin edge; the shell is dark towards its root and its opening.
+    # Light shines through the thin edge; the shell is dark toward its root and its opening.
     shell = 0.70 + 0.028 * ear.out + 0.022 * ear.back + 0.26 * np.minimum(ear.rim, 1.1) ** 5
     tone = skin * np.array([0.84, 0.83, 0.86])
-    colour[:] = colour * (1 - painted) + tone * np.clip(shell, 0.3, 1.15)[..., None] * painted
+    color[:] = color * (1 - painted) + tone * np.clip(shell, 0.3, 1.15)[..., None] * painted
     gloss *= 1 - 0.85 * inside
     leaf = 12 + 0.25 * ear.back + 1.6 * np.minimum(ear.rim, 1) ** 2
     height = height * (1 - inside) + leaf * inside
@@ -196,7 +196,7 @@ def _add_ear(
 
 
 def _add_face(
-    colour: npt.NDArray[np.float64],
+    color: npt.NDArray[np.float64],
     gloss: npt.NDArray[np.float64],
     along: Floats,
     aside: Floats,
@@ -205,16 +205,16 @@ def _add_face(
     """Add nose, muzzle and eyes, in place."""
     nose = np.exp(-((((along - 0.2) / 1.7) ** 2 + (aside / 1.9) ** 2) ** 2))[..., None]
     muzzle = np.exp(-(((along - 5) / 4.5) ** 2 + ((np.abs(aside) - 2.6) / 2.4) ** 2))[..., None]
-    colour[:] = colour * (1 + 0.35 * muzzle) * (1 - nose) + skin * nose
+    color[:] = color * (1 + 0.35 * muzzle) * (1 - nose) + skin * nose
     for side in (-1, 1):
         eye = np.exp(-((((along - 13.2) / 1.7) ** 2 + ((aside - 6.3 * side) / 1.25) ** 2) ** 2))
         glint = np.exp(-(((along - 12.8) / 0.6) ** 2 + ((aside - 6.0 * side) / 0.6) ** 2))
-        colour *= (1 - 0.85 * eye)[..., None]
-        colour += 90 * glint[..., None]
+        color *= (1 - 0.85 * eye)[..., None]
+        color += 90 * glint[..., None]
         gloss *= 1 - eye
 
 
-def _add_whiskers(colour: npt.NDArray[np.float64], cover: npt.NDArray[np.float64]) -> None:
+def _add_whiskers(color: npt.NDArray[np.float64], cover: npt.NDArray[np.float64]) -> None:
     """Add whiskers, mere hints at this distance, in place."""
     layer = np.zeros(cover.shape, dtype=np.float32)
     for side in (-1, 1):
@@ -225,7 +225,7 @@ def _add_whiskers(colour: npt.NDArray[np.float64], cover: npt.NDArray[np.float64
             start, end = (tuple((16 * _SAMPLES * p).astype(int).tolist()) for p in ends)
             cv2.line(layer, start, end, 0.26, 1, cv2.LINE_AA, 4)
     free = layer * (1 - cover)
-    colour += free[..., None] * 60
+    color += free[..., None] * 60
     np.maximum(cover, free, out=cover)
 
 

@@ -32,7 +32,7 @@ def main() -> None:
         make_movie(MOVIE_FILE, TRUTH_FILE)
     with tempfile.TemporaryDirectory() as folder:
         project = Path(folder).resolve()
-        with _print_step("Rendering and labelling training pictures"):
+        with _print_step("Rendering and labeling training pictures"):
             print(f"{training.label_pictures(project)} pictures")
         with _print_step("Training with DeepLabCut"):
             snapshot = training.train_model(project)

@@ -68,7 +68,7 @@ class _Walker:
 
 
 def generate_poses(rng: np.random.Generator, half: float, length: float) -> Iterator[Pose]:
-    """Walk for ever over a square floor, one pose for each frame, from the floor's centre.
+    """Walk for ever over a square floor, one pose for each frame, from the floor's center.
 
     Args:
         rng: The source of every decision.
@@ -145,7 +145,7 @@ def _choose_gaze(walker: _Walker) -> None:
 
 
 def _choose_target(walker: _Walker) -> None:
-    """Mostly go on along the walls, now and then cross the open centre."""
+    """Mostly go on along the walls, now and then cross the open center."""
     rng = walker.rng
     if rng.random() < 0.22:
         walker.target = rng.uniform(-0.55, 0.55, size=2) * walker.half
@@ -167,7 +167,7 @@ def _locate_on_square(position: float) -> npt.NDArray[np.float64]:
 
 
 def _steer_walker(walker: _Walker) -> None:
-    """Turn towards the target and move; sharp turns are slow."""
+    """Turn toward the target and move; sharp turns are slow."""
     offset = walker.target - walker.shoulder
     error = _wrap_angle(math.atan2(offset[1], offset[0]) - walker.heading)
     walker.wander += (
@@ -244,7 +244,7 @@ def _drag_tail(walker: _Walker, spine: Floats) -> None:
 def _compute_tail_bend(
     walker: _Walker, root: tuple[float, float], node: int, direction: float, curl: float
 ) -> float:
-    """The bend at a tail node: towards where the node lay, within what vertebrae allow."""
+    """The bend at a tail node: toward where the node lay, within what vertebrae allow."""
     was_x, was_y = walker.tail[node]
     wanted = math.atan2(was_y - root[1], was_x - root[0])
     # The muscles at the root keep it in line; the thin end is limp.

@@ -73,7 +73,7 @@ def _create_scene(place: np.random.Generator, look: np.random.Generator) -> _Sce
     """Draw an arena and a mouse."""
     length = float(look.uniform(88, 102))
     noise = look.standard_normal((HEIGHT + 64, WIDTH + 64, 3), dtype=np.float32)
-    # Most of a sensor's noise is alike in all colours after demosaicing.
+    # Most of a sensor's noise is alike in all colors after demosaicing.
     noise = 0.75 * noise[..., :1] + 0.4 * noise
     noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), 0.55), dtype=np.float32)
     noise *= look.uniform(1.6, 2.6) / noise.std()
@@ -83,12 +83,12 @@ def _create_scene(place: np.random.Generator, look: np.random.Generator) -> _Sce
 def _project_pose(pose: Pose, arena: Arena) -> Pose:
     """Turn a pose on the floor into one in the picture."""
     spine, tail, paws = (arena.to_pixels(p) for p in (pose.spine, pose.tail, pose.paws))
-    velocity = arena.to_pixels(pose.velocity) - arena.centre
+    velocity = arena.to_pixels(pose.velocity) - arena.center
     return Pose(spine, tail, paws, pose.girth, velocity)
 
 
 def _compute_tangents(spine: Floats) -> Floats:
-    """Unit vectors towards the tail, (41, 2)."""
+    """Unit vectors toward the tail, (41, 2)."""
     along = np.gradient(spine, axis=0)
     return np.asarray(along / np.linalg.norm(along, axis=1, keepdims=True), dtype=np.float32)
 
@@ -186,8 +186,8 @@ def _draw_paws(canvas: Picture, pose: Pose, scene: _Scene) -> None:
         ahead = pose.spine[node - 2] - pose.spine[node + 2]
         axes = (round(5.6 * unit), round(2.1 * unit)) if number > 1 else (round(3 * unit),) * 2
         angle = float(np.degrees(np.arctan2(ahead[1], ahead[0])))
-        colour = [*(scene.coat.skin * 0.95).tolist(), 255]
-        cv2.ellipse(canvas, _to_fixed_point(paw), axes, angle, 0, 360, colour, -1, cv2.LINE_AA, 4)
+        color = [*(scene.coat.skin * 0.95).tolist(), 255]
+        cv2.ellipse(canvas, _to_fixed_point(paw), axes, angle, 0, 360, color, -1, cv2.LINE_AA, 4)
 
 
 def _draw_tail(canvas: Picture, pose: Pose, scene: _Scene) -> None:
@@ -200,10 +200,10 @@ def _draw_tail(canvas: Picture, pose: Pose, scene: _Scene) -> None:
             width = 4.1 - 2.7 * along**0.8 + 1.7 * np.exp(-along / 0.06)
             ends = pose.tail[node : node + 2] + shift * light * (1 - along)
             skin = scene.coat.tail_root * (1 - along) + scene.coat.skin * along
-            colour = [*(skin * shade).tolist(), 255]
+            color = [*(skin * shade).tolist(), 255]
             start, end = _to_fixed_point(ends[0]), _to_fixed_point(ends[1])
             thick = max(1, round(width * share * scene.length / 100 * _LIMB_OVERSAMPLING))
-            cv2.line(canvas, start, end, colour, thick, cv2.LINE_AA, 4)
+            cv2.line(canvas, start, end, color, thick, cv2.LINE_AA, 4)
 
 
 def _draw_body(

@@ -32,20 +32,20 @@ _EPOCH_COUNT = 20
 
 
 def label_pictures(project: Path) -> int:
-    """Render the training mice and label them, as labelling by hand would leave it.
+    """Render the training mice and label them, as labeling by hand would leave it.
 
     Args:
         project: The DeepLabCut project's folder.
 
     Returns:
-        The number of labelled pictures.
+        The number of labeled pictures.
     """
     folder = project / "labeled-data" / _TRAINING_MOVIE
     folder.mkdir(parents=True)
     positions: list[Floats] = []
     movie = project / "videos" / f"{_TRAINING_MOVIE}.mp4"
     movie.parent.mkdir()
-    # Training pictures pass through the same encoder as the movies that are analysed later.
+    # Training pictures pass through the same encoder as the movies that are analyzed later.
     write_movie(movie, _render_training_pictures(positions))
     names = [f"img{number:04d}.png" for number in range(len(positions))]
     for name, picture in zip(names, read_movie(movie), strict=True):
@@ -151,7 +151,7 @@ def _network_changes() -> dict[str, Any]:
 
 
 def train_model(project: Path) -> Path:
-    """Train the network in a project whose pictures are labelled.
+    """Train the network in a project whose pictures are labeled.
 
     Returns:
         The snapshot.

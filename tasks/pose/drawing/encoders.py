@@ -1,4 +1,4 @@
-"""How the labelled movie is encoded: by which encoder, and how finely."""
+"""How the labeled movie is encoded: by which encoder, and how finely."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _X264_OPTIONS = {
-    # Encoding is what a labelled movie takes longest for. Against "veryfast" at factor 20, on two
+    # Encoding is what a labeled movie takes longest for. Against "veryfast" at factor 20, on two
     # real movies: 0.75 ms of processor a frame in place of 2.4 (640×480), the same 48.5 dB, and
     # 2.4 kB a frame in place of 1.5; with a camera's noise 39 dB for 38.6, and 10 to 17 kB for 12.
     "preset": "ultrafast",

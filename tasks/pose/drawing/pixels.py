@@ -140,5 +140,5 @@ def compute_line_pixels(
 
 @lru_cache(_CACHED_LINES)
 def _compute_line_steps(rows: int, columns: int) -> NDArray[np.int32]:
-    """The pixels of a line from (0, 0), shape (2, pixels); towards other sides it is the same."""
+    """The pixels of a line from (0, 0), shape (2, pixels); toward other sides it is the same."""
     return np.array(line_aa(0, 0, rows, columns)[:2], np.int32)

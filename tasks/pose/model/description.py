@@ -20,9 +20,9 @@ class Model(BaseModel):
             ``net_type`` may say another of its kind.
         task: The DeepLabCut project's task.
         date: The DeepLabCut project's date.
-        experimenter: The DeepLabCut project's scorer: the person who labelled.
+        experimenter: The DeepLabCut project's scorer: the person who labeled.
         shuffle: The training shuffle.
-        training_fraction: Share of labelled frames that were used for training, 0–1.
+        training_fraction: Share of labeled frames that were used for training, 0–1.
         snapshot: File name of the snapshot that is used; without endings for TensorFlow, where a
             snapshot is several files.
         snapshots: Names of all snapshots, in DeepLabCut's order.

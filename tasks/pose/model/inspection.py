@@ -109,10 +109,10 @@ def _describe_network(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         network = format_network(known["net_type"], known.get("backbone"))
         yield "network", f"{network}, {_METHOD_LABELS.get(known['method'], known['method'])}"
     if {"task", "date", "experimenter"} <= set(known):
-        labelled = f"labelled by {known['experimenter'] or 'unknown'}"
-        yield "project", f"{known['task']} {known['date']}, {labelled}"
+        labeled = f"labeled by {known['experimenter'] or 'unknown'}"
+        yield "project", f"{known['task']} {known['date']}, {labeled}"
     if "shuffle" in known:
-        share = f"{known['training_fraction']:.0%} of labelled frames"
+        share = f"{known['training_fraction']:.0%} of labeled frames"
         yield "training", f"shuffle {known['shuffle']}, {share}"
     if "snapshot" in known:
         yield "snapshot", _describe_choice(known["snapshot"], known["snapshots"])

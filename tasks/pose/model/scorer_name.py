@@ -18,7 +18,7 @@ _DATASET_PATH = re.compile(
     r"UnaugmentedDataSet_(?P<project>[^/]*)/(?P<rest>[^/]*?)(?P<percent>100|[0-9]{2})"
     r"shuffle(?P<shuffle>[0-9]{1,9})\.mat"
 )
-"""The training set as pose_cfg.yaml names it: task and date, task and person who labelled."""
+"""The training set as pose_cfg.yaml names it: task and date, task and person who labeled."""
 
 _TASK_AND_DATE = re.compile(r"(?P<task>.*?)(?P<date>[A-Z][a-z]{2}[0-9]{1,2})?")
 
@@ -27,7 +27,7 @@ _ITERATION_FOLDER = re.compile(r"iteration-([0-9]{1,9})")
 _MAX_PATH_LENGTH = 4096
 
 DEFAULT_FRACTION = 0.95
-"""Share of labelled frames that DeepLabCut trains on where nothing says otherwise."""
+"""Share of labeled frames that DeepLabCut trains on where nothing says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class ModelFolderName:
     Attributes:
         project: Task and date in one, as DeepLabCut joins them.
         shuffle: The training shuffle.
-        percent: Share of labelled frames that were used for training.
-        experimenter: Who labelled, where that is known.
+        percent: Share of labeled frames that were used for training.
+        experimenter: Who labeled, where that is known.
     """
 
     project: str

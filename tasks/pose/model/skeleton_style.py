@@ -17,7 +17,7 @@ def read_skeleton(
     known = [p for p in pairs if isinstance(p, list) and len(p) == 2]  # noqa: PLR2004
     if others := [p for p in pairs if p not in known]:
         findings.repairs.append(
-            f"config.yaml: skeleton: {format_list(others)} left out; DeepLabCut's labelled movie "
+            f"config.yaml: skeleton: {format_list(others)} left out; DeepLabCut's labeled movie "
             "fails "
             "where an entry is no pair of body parts"
         )

@@ -22,7 +22,7 @@ class FrameLedger(BaseModel):
         decoded: Frames that decode.
         poses: Frames that have a pose.
         annotated: Rows in the annotations table; None until it is written.
-        labeled: Frames of the labelled movie; None until it is written.
+        labeled: Frames of the labeled movie; None until it is written.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,7 +58,7 @@ class FrameLedger(BaseModel):
             f"the container declares {self.declared} frames{but}": declared,
             f"{self.poses} frames have a pose": self.poses,
             f"the annotations have {self.annotated} rows": self.annotated,
-            f"the labelled movie has {self.labeled} frames": self.labeled,
+            f"the labeled movie has {self.labeled} frames": self.labeled,
         }
         return [
             f"{text}, but {self.decoded} decode"
@@ -113,6 +113,6 @@ def filter_window_warnings(frames: int, window_length: int) -> list[str]:
         return []
     warning = (
         f"the movie has {frames} frames, fewer than the filter's window of {window_length}; "
-        "DeepLabCut's median filter then pulls coordinates towards 0: set window_length to 0"
+        "DeepLabCut's median filter then pulls coordinates toward 0: set window_length to 0"
     )
     return [warning]

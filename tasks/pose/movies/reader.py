@@ -1,6 +1,6 @@
 """Probe and read movies of any format: shape, frames, and the time of every frame.
 
-One reader serves every stage, so that the network, the labelled movie and the frame ledger speak
+One reader serves every stage, so that the network, the labeled movie and the frame ledger speak
 of the same frames.
 """
 

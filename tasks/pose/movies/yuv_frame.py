@@ -1,6 +1,6 @@
 """A frame as its decoder gives it: brightness and two color differences, each on a plane.
 
-A labelled movie that is drawn on these planes needs no conversion to RGB and back, which takes
+A labeled movie that is drawn on these planes needs no conversion to RGB and back, which takes
 longer than decoding and encoding, and what is not drawn on stays exactly as it was.
 """
 
@@ -27,7 +27,7 @@ _LUMA_WEIGHTS = {1: (0.2126, 0.0722), 2: (0.299, 0.114), 5: (0.299, 0.114), 6: (
 """
 
 _COLOR_SPACE_TAGS = {1: 1, 2: 6, 5: 5, 6: 6}
-"""What to call each in the labelled movie."""
+"""What to call each in the labeled movie."""
 
 _FULL_RANGE = 2
 

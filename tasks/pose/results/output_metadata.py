@@ -12,7 +12,7 @@ from tasks.pose.model.description import Model
 
 @dataclass(frozen=True)
 class LabeledMovieMetadata:
-    """What the metadata says of one labelled movie.
+    """What the metadata says of one labeled movie.
 
     Attributes:
         width: Columns in pixels.
@@ -32,7 +32,7 @@ def render_output_metadata(model: Model, movies: Sequence[LabeledMovieMetadata])
 
     Args:
         model: The model that ran.
-        movies: The labelled movies, in the request's order.
+        movies: The labeled movies, in the request's order.
 
     Returns:
         JSON text, indented by 4, with the keys of the IDEAS tool.

@@ -22,7 +22,7 @@ class MoviePictures:
 
     Attributes:
         previews: By published name.
-        worst: The labelled worst frames, by frame index.
+        worst: The labeled worst frames, by frame index.
     """
 
     previews: Mapping[str, Path]

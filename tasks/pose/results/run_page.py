@@ -108,7 +108,7 @@ def _format_movie_row(movie: MovieRecord, pictures: list[str], links: ResultLink
     opened = links.by_location.get(labeled.location) if labeled else None
     cells = (
         escape_markdown(movie.name),
-        f"[labelled movie]({opened})" if opened else "",
+        f"[labeled movie]({opened})" if opened else "",
         f"**{movie.quality.verdict.value if movie.quality else 'failed'}**",
         _format_frame_count(movie),
         *(pictures or ["", ""]),
@@ -164,7 +164,7 @@ def _make_thumbnails_by_movie(
 def _choose_pictures(
     files: MoviePictures,
 ) -> tuple[tuple[str, Path | None], tuple[str, Path | None]]:
-    """A labelled frame, the first of the least certain ones, and where the animal has been."""
+    """A labeled frame, the first of the least certain ones, and where the animal has been."""
     index, frame = next(iter(sorted(files.worst.items())), (0, None))
     been = next((path for path in files.previews.values() if path.suffix == ".png"), None)
     return (f"frame {index}", frame), ("trajectory", been)

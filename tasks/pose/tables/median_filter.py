@@ -37,7 +37,7 @@ def apply_median_filter(poses: pd.DataFrame, window_length: int) -> pd.DataFrame
 
     A keypoint that is found in every frame gets DeepLabCut's own numbers. Before the first and
     after the last frame these (scipy's ``medfilt``) assume zeros, so that the outermost frames
-    lean towards the origin; a movie shorter than the window does so throughout.
+    lean toward the origin; a movie shorter than the window does so throughout.
 
     Where a keypoint is missing in some frame, scipy's result depends on where its partial sort
     happens to leave NaN: points that were found get lost, and others come from nothing. Such a

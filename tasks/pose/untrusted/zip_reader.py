@@ -1,6 +1,6 @@
 """Open a zip from a stranger: bounded in members, bytes and ratio, confined to one folder.
 
-People zip their whole project: videos, labelled frames, links. What is never read may be as large
+People zip their whole project: videos, labeled frames, links. What is never read may be as large
 as it likes; it is listed, and its name must not hide anything else.
 """
 
@@ -28,7 +28,7 @@ from tasks.pose.untrusted.zip_structure import ZipSource, check_structure
 
 MAX_MEMBERS = 50_000
 """Members of an archive; a DeepLabCut model has fewer than twenty, its project one for each
-labelled frame. So many are listed in about two seconds and 100 MB."""
+labeled frame. So many are listed in about two seconds and 100 MB."""
 
 MAX_UNPACKED_BYTES = 8 * 2**30
 """Bytes that are unpacked of an archive; the largest networks have snapshots of about 1 GB."""

@@ -433,7 +433,7 @@ class StoppedError(Exception):
 
 
 @pytest.fixture
-def signalled() -> Iterator[RunAfterwards]:
+def signaled() -> Iterator[RunAfterwards]:
     """Stops the main thread by a signal while a request is under way."""
     stopped = threading.Event()
 
@@ -452,9 +452,9 @@ def signalled() -> Iterator[RunAfterwards]:
 
 
 def test_an_upload_that_is_cancelled_leaves_no_parts(
-    bucket: Bucket, proxy: FaultyProxy, large: Path, signalled: RunAfterwards
+    bucket: Bucket, proxy: FaultyProxy, large: Path, signaled: RunAfterwards
 ) -> None:
-    proxy.use_rule(fail_on("PUT", signalled, 1))
+    proxy.use_rule(fail_on("PUT", signaled, 1))
     with pytest.raises(StoppedError):
         STORE.upload(large, bucket.at("large.mp4"))
     assert bucket.keys() == []
@@ -462,10 +462,10 @@ def test_an_upload_that_is_cancelled_leaves_no_parts(
 
 
 def test_a_download_that_is_cancelled_leaves_nothing(
-    bucket: Bucket, proxy: FaultyProxy, scratch: Path, signalled: RunAfterwards
+    bucket: Bucket, proxy: FaultyProxy, scratch: Path, signaled: RunAfterwards
 ) -> None:
     info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
-    proxy.use_rule(fail_on("GET", signalled, 1))
+    proxy.use_rule(fail_on("GET", signaled, 1))
     with pytest.raises(StoppedError):
         STORE.download(info, scratch / "movie.mp4")
     assert_untouched(scratch)

@@ -199,7 +199,7 @@ class TestBatches:
         assert len(found(*movies)) == 10_000
 
 
-class TestJudgement:
+class TestJudgment:
     def test_a_new_movie_waits_until_it_has_been_quiet(self) -> None:
         batch = only(M1)
         assert judge(batch) is Standing.WAITING
@@ -334,7 +334,7 @@ class TestRequests:
         assert held.settings == {"dot_size": 9, "p_cutoff": 0.5}
         assert effective_request(requests, "in/abc/").model == "m"
 
-    def test_may_name_neighbours(self) -> None:
+    def test_may_name_neighbors(self) -> None:
         where = Location.parse("s3://lab/inbox/day1/request.yaml")
         request = parse_request(b"model: ../m.zip\noutput: results/\n", where)
         assert request.model == "s3://lab/inbox/m.zip"

@@ -38,10 +38,10 @@ STAGES = {"found", "poses", "quality", "previews", "labeled"}
 
 
 @pytest.fixture
-def made(analysed: AnalyzedMovie) -> AnalyzedMovie:
+def made(analyzed: AnalyzedMovie) -> AnalyzedMovie:
     """A movie's results, all of them published."""
     outputs = {name: example_output(f"s3://lab/out/m/{name}") for name in PUBLISHED}
-    return replace(analysed, outputs=outputs)
+    return replace(analyzed, outputs=outputs)
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_other_settings_make_what_they_touch(
     assert (reuse.checked is not None) == ("found" in expected)
 
 
-def test_a_labelled_movie_that_has_vanished_is_drawn_again(case: Case) -> None:
+def test_a_labeled_movie_that_has_vanished_is_drawn_again(case: Case) -> None:
     reuse = case.reuse(case.without(LABELED_MOVIE_FILE))
     assert reused(reuse) == STAGES - {"labeled"}
     assert reuse.outputs is None

@@ -28,7 +28,7 @@ def test_one_frame_is_painted_as_all_of_them_are(trail_points: int) -> None:
         np.testing.assert_array_equal(alone, painter.paint_image(frame.copy(), index))
 
 
-def test_a_movie_is_labelled_again_where_a_gpu_s_encoder_fails(
+def test_a_movie_is_labeled_again_where_a_gpu_s_encoder_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one does that has been tried, and then has no room for another movie."""

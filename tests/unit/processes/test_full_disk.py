@@ -98,7 +98,7 @@ def files_in(folder: Path) -> dict[str, str]:
         (annotations(AnnotationsFormat.CSV), "annotations.csv"),
         (drawn, "histogram.svg"),
     ],
-    ids=["poses", "labelled movie", "parquet", "csv", "previews"],
+    ids=["poses", "labeled movie", "parquet", "csv", "previews"],
 )
 def test_whatever_room_there_is_a_file_is_whole_or_the_stage_says_why_not(
     process: StageProcess,

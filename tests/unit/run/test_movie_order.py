@@ -56,13 +56,13 @@ class TestOneFormat:
             (folder / "in" / name).touch()
         assert resolved(folder, "*.mp4")[0] == ["a.mp4", "c.mp4"]
 
-    def test_labelled_movies_of_earlier_runs_are_no_other_format(self, folder: Path) -> None:
+    def test_labeled_movies_of_earlier_runs_are_no_other_format(self, folder: Path) -> None:
         (folder / "out" / "m").mkdir(parents=True)
         (folder / "out" / "m" / "labeled.mp4").touch()
         write_isxb(folder / "out" / "m.isxb", 1)
         names, warnings = resolved(folder, "../out/")
         assert names == ["m.isxb"]
-        assert "labelled movie of an earlier run" in warnings[0]
+        assert "labeled movie of an earlier run" in warnings[0]
 
 
 class TestOrder:

@@ -26,11 +26,11 @@ def names(folder: Path, movies: str, output: str) -> list[str]:
     return [str(movie.info.location).removeprefix(f"{folder}/") for movie in request.movies]
 
 
-def test_labelled_movies_below_the_output_are_left_out(folder: Path) -> None:
+def test_labeled_movies_below_the_output_are_left_out(folder: Path) -> None:
     assert names(folder, "movies/", "movies/out") == ["movies/labeled.mp4", "movies/m1.mp4"]
 
 
-def test_a_movie_that_is_called_so_is_analysed(folder: Path) -> None:
+def test_a_movie_that_is_called_so_is_analyzed(folder: Path) -> None:
     assert names(folder, "movies/labeled.mp4", "movies") == ["movies/labeled.mp4"]
 
 

@@ -103,5 +103,5 @@ class TestCheck:
         check_output_space("m", movie, a_movie(), tmp_path)
         free = shutil.disk_usage(tmp_path).free
         endless = a_movie(declared_frames=free // 1000)
-        with pytest.raises(Retriable, match=r"labelled movie and the poses of m, and [\d,]+ are"):
+        with pytest.raises(Retriable, match=r"labeled movie and the poses of m, and [\d,]+ are"):
             check_output_space("m", movie, endless, tmp_path)

@@ -23,36 +23,36 @@ def there_and_back(outcome: AnalyzedMovie, folder: Path) -> AnalyzedMovie:
     return back
 
 
-def test_results_come_back_with_their_files(analysed: AnalyzedMovie, tmp_path: Path) -> None:
-    back = there_and_back(analysed, tmp_path)
+def test_results_come_back_with_their_files(analyzed: AnalyzedMovie, tmp_path: Path) -> None:
+    back = there_and_back(analyzed, tmp_path)
     for path in (back.poses, *back.previews.values(), *back.labeled.worst.values()):
         assert path.parent == tmp_path / "read"
         assert path.read_bytes() == path.name.encode()
-    assert back.quality == analysed.quality
-    assert back.checked.info == analysed.checked.info
-    assert back.outputs == analysed.outputs
+    assert back.quality == analyzed.quality
+    assert back.checked.info == analyzed.checked.info
+    assert back.outputs == analyzed.outputs
     assert back.labeled.frame_rate == Fraction(30)
-    assert back.found.loaded == analysed.found.loaded
-    assert back.source == analysed.source
+    assert back.found.loaded == analyzed.found.loaded
+    assert back.source == analyzed.source
 
 
-def test_times_come_back_bit_for_bit(analysed: AnalyzedMovie, tmp_path: Path) -> None:
-    back = there_and_back(analysed, tmp_path).found.timing
+def test_times_come_back_bit_for_bit(analyzed: AnalyzedMovie, tmp_path: Path) -> None:
+    back = there_and_back(analyzed, tmp_path).found.timing
     assert back.seconds.dtype == np.float64
     np.testing.assert_array_equal(back.seconds, SECONDS)
     assert back.frame_rate == Fraction(30000, 1001)
     back.seconds[0] = 1  # an array of its own, that can be written to
 
 
-def test_a_recording_comes_back(analysed: AnalyzedMovie, tmp_path: Path) -> None:
+def test_a_recording_comes_back(analyzed: AnalyzedMovie, tmp_path: Path) -> None:
     from dataclasses import replace
 
     counter = np.array([1.0, np.nan, 3.0])
     recording = RecordingInfo(
         Fraction(10, 3), "system", 5, np.array([0, 2, 4]), counter, ((1, 1), (3, 3)), (), "name"
     )
-    found = replace(analysed.found, timing=timing(recording))
-    back = there_and_back(replace(analysed, found=found), tmp_path).found.timing.recording
+    found = replace(analyzed.found, timing=timing(recording))
+    back = there_and_back(replace(analyzed, found=found), tmp_path).found.timing.recording
     assert back is not None
     assert (back.start, back.dropped, back.name) == (Fraction(10, 3), ((1, 1), (3, 3)), "name")
     np.testing.assert_array_equal(back.counter, counter)
@@ -78,8 +78,8 @@ def test_what_is_no_part_is_refused(content: bytes, tmp_path: Path) -> None:
         read_handover(part, tmp_path / "read")
 
 
-def test_a_part_writes_nowhere_but_into_its_folder(analysed: AnalyzedMovie, tmp_path: Path) -> None:
-    write_handover(analysed, tmp_path / "part.zip")
+def test_a_part_writes_nowhere_but_into_its_folder(analyzed: AnalyzedMovie, tmp_path: Path) -> None:
+    write_handover(analyzed, tmp_path / "part.zip")
     with zipfile.ZipFile(tmp_path / "part.zip", "a") as archive:
         archive.writestr("../outside", b"x")
     read_handover(tmp_path / "part.zip", tmp_path / "read")
@@ -87,7 +87,7 @@ def test_a_part_writes_nowhere_but_into_its_folder(analysed: AnalyzedMovie, tmp_
 
 
 def test_whatever_byte_is_damaged_it_is_refused_or_of_no_account(
-    analysed: AnalyzedMovie, tmp_path: Path
+    analyzed: AnalyzedMovie, tmp_path: Path
 ) -> None:
     part = tmp_path / "part.zip"
     write_handover(example_failed_movie(), part)

@@ -49,8 +49,8 @@ def test_a_good_model_is_told_in_a_table(tmp_path: Path) -> None:
     assert values(text) == {
         "engine": "PyTorch",
         "network": "resnet18 (net_type resnet_50), bottom-up",
-        "project": "openfield Oct30, labelled by Pranav",
-        "training": "shuffle 1, 95% of labelled frames",
+        "project": "openfield Oct30, labeled by Pranav",
+        "training": "shuffle 1, 95% of labeled frames",
         "snapshot": SNAPSHOT_NAME,
         "3 body parts": "nose, ear, tail",
         "skeleton": "nose–ear",

@@ -66,13 +66,13 @@ def test_locations_are_plain_to_be_copied() -> None:
     assert "](" not in page
 
 
-def test_links_open_the_report_and_labelled_movies() -> None:
+def test_links_open_the_report_and_labeled_movies() -> None:
     report = f"{OUT}report.html"
     run = example_run(example_movie(), outputs={"report.html": example_output(report)})
     links = ResultLinks({report: "https://store/r?sig", LABELED: "https://store/m?sig"}, 72)
     page = render_run_page(run, OUT, {}, links)
     assert "[Open the report](https://store/r?sig)" in page
-    assert "[labelled movie](https://store/m?sig)" in rows(page)[0]
+    assert "[labeled movie](https://store/m?sig)" in rows(page)[0]
     assert "Links work for 72 hours. New ones: `python -m flows open s3://lab/out/`" in page
 
 

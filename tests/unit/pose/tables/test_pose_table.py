@@ -26,7 +26,7 @@ def poses(frames: int = 4) -> pd.DataFrame:
     return build_pose_table(values, "DLC_Resnet50", PARTS)
 
 
-def test_poses_are_labelled_as_deeplabcut_labels_them() -> None:
+def test_poses_are_labeled_as_deeplabcut_labels_them() -> None:
     table = poses()
     assert table.columns.names == ["scorer", "bodyparts", "coords"]
     assert [tuple(label) for label in table.columns[:4]] == [

@@ -288,14 +288,14 @@ def test_a_flat_bomb_is_refused_before_it_is_unpacked(archive: Path) -> None:
 def test_what_is_never_read_may_be_of_any_size(
     archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An empty table of a labelled video shrinks a thousandfold, and videos are large."""
+    """An empty table of a labeled video shrinks a thousandfold, and videos are large."""
     monkeypatch.setattr(zip_reader, "MAX_UNPACKED_BYTES", 2**20)
     write_members(archive, ("labeled-data/m1/CollectedData_me.h5", bytes(2**24)), ("a.pt", b"x"))
     with open_zip(archive, "m.zip") as files:
         assert files.read(files.members[1], 1) == b"x"
 
 
-def test_a_project_with_thousands_of_labelled_frames_is_read(archive: Path) -> None:
+def test_a_project_with_thousands_of_labeled_frames_is_read(archive: Path) -> None:
     frames = [f"labeled-data/a mouse in the maze/img{index:06}.png" for index in range(10_050)]
     write_entries(archive, ZipEntry(b"a.pt", NOISE), *(ZipEntry(name.encode()) for name in frames))
     assert len(names(archive)) == len(frames) + 1
