@@ -82,9 +82,9 @@ def _build_parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser(
         "inspect",
         help="look into a model",
-        description="Say what a model archive holds, what would be put right and why it cannot be "
-        "used, in seconds and without a GPU. Exit status: 0 it can be used, 1 the store failed, "
-        "2 it cannot be used.",
+        description="Print what a model archive holds, what would be corrected, and everything "
+        "that prevents its use, in seconds and without a GPU. Exit status: 0 it can be used, "
+        "1 the store failed, 2 it cannot be used.",
     )
     _add_inspect_arguments(inspect)
     opened = commands.add_parser(

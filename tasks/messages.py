@@ -1,4 +1,4 @@
-"""Values of a stranger's files in our messages: short, and on one line."""
+"""Format untrusted values for messages: short and on one line."""
 
 import re
 from collections.abc import Iterable

@@ -19,5 +19,5 @@ def print_refusal(error: PoseError) -> int:
 
 def print_interruption() -> int:
     """Say that the run was stopped by its user, and return the exit status."""
-    sys.stderr.write("error: interrupted; what is published without a run.json is unfinished\n")
+    sys.stderr.write("error: interrupted; run the same command again to continue\n")
     return INTERRUPTED

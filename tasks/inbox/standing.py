@@ -128,6 +128,9 @@ def apply_known_run(
         )
         return replace(ended, run=run.id)
     if other := busy.get(batch.output):
-        reason = f"a run for what it was before {other.state_description}, and is waited for"
+        reason = (
+            f"an earlier run writes to the same output ({other.state_description}); "
+            "waiting for it to finish"
+        )
         return replace(batch.with_standing(Standing.WAITING, reason), run=other.id)
     return batch

@@ -1,4 +1,4 @@
-"""What earlier runs found in a movie, kept at the output location, and what of it still holds.
+"""Results of earlier runs, stored at the output location, and which of them are still valid.
 
 Two archives are kept for each movie: its poses as the network gave them, once they are there, and
 all that was made of them, once that is published. Each result goes with the key of what it depends

@@ -148,9 +148,7 @@ def recover_run(client: SyncPrefectClient, run: FlowRun, restarts: int) -> str |
     if not crash.is_crashed():
         return None  # somebody else was quicker
     if is_alive(client, run, crash):
-        state: State[Any] = Running(
-            message="Its heartbeat is back: it was not lost, only not heard."
-        )
+        state: State[Any] = Running(message="Heartbeats have resumed: the run was never lost.")
         # By force, since no rule of Prefect's foresees it.
         client.set_flow_run_state(run.id, state, force=True)
     elif is_released(client, run, crash):

@@ -1,4 +1,4 @@
-"""Requests that must not hold up an end: whoever asks goes on where there is no answer."""
+"""Best-effort requests during shutdown: give up after a few seconds without an answer."""
 
 import contextvars
 import threading

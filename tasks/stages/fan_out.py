@@ -1,4 +1,4 @@
-"""Pieces of work beside each other, of which none begins or goes on once their run ends early."""
+"""Run work in parallel; if the run ends early, cancel what has not started and stop the rest."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import wait

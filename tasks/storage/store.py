@@ -13,7 +13,7 @@ from tasks.storage.local_files import (
 from tasks.storage.location import Location
 
 CHANGED_MESSAGE = (
-    "the object changed while it was being read; let its upload come to an end, then run again"
+    "the object changed while it was being read; wait for the upload to finish, then run again"
 )
 
 

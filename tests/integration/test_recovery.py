@@ -140,7 +140,7 @@ def test_a_run_that_was_only_not_heard_goes_on(client: SyncPrefectClient, run: F
     recover_run(client, run, RESTARTS)
     name, message = now_is(client, run)
     assert name == "Running"
-    assert message.startswith("Its heartbeat is back")
+    assert message.startswith("Heartbeats have resumed")
 
 
 def test_a_run_that_is_not_heard_any_more_is_started_again(

@@ -42,7 +42,7 @@ class Model(BaseModel):
         skeleton_color: A matplotlib color.
         alpha: Opacity of dots in the keypoints-only movie and the previews, 0–1.
         batch_size: Frames at a time that the archive's config.yaml asks for.
-        repairs: What was put right, one sentence each.
+        repairs: What was corrected, one sentence each.
         warnings: What the user should know, one sentence each.
     """
 

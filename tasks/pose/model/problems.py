@@ -28,10 +28,10 @@ class BadModel(BadInput):
 
 @dataclass
 class ModelFindings:
-    """What was put right, what the user should know, and what stands in the way.
+    """What was corrected, what the user should know, and what stands in the way.
 
     Attributes:
-        repairs: What was put right, one sentence each.
+        repairs: What was corrected, one sentence each.
         warnings: What the user should know, one sentence each.
         problems: Why the model cannot be used, one sentence each.
         facts: Values of `tasks.pose.model.description.Model`, as far as they are understood.

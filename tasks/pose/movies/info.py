@@ -14,7 +14,7 @@ MAX_FRAME_RATE = 100_000
 MAX_PIXELS = 2**26
 """Pixels of a frame (8K has half as many); a claim of more is damage, or meant to fill memory."""
 
-DAMAGED_MOVIE_REMEDY = "play it from start to end, or convert it again, and send that file"
+DAMAGED_MOVIE_REMEDY = "check that it plays to the end, or re-encode it, and upload the new file"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What must not hold up an end does not."""
+"""Best-effort requests do not hold up a shutdown."""
 
 import threading
 from contextvars import ContextVar
