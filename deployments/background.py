@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tasks.processes.process_table import read_process_stat
+
 ROOT = Path(__file__).parents[1]
 STATE_FILE = "state.json"
 """File in the folder that says what is up."""
@@ -115,13 +117,11 @@ def read_start_mark(pid: int) -> str | None:
     Returns:
         The machine's boot and the process' start in clock ticks since then; None where it is gone.
     """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
+    stat = read_process_stat(pid)
+    if stat is None:
         return None
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
-    # The name in parentheses may hold anything; the start is the 20th word after it.
-    return f"{boot} {stat.rpartition(')')[2].split()[19]}"
+    return f"{boot} {stat.start}"
 
 
 def _is_alive(pid: int) -> bool:

@@ -26,6 +26,7 @@ from uuid import uuid4
 from deployments.definitions import SERVICE_QUEUE
 from deployments.deploy import MOVIES_QUEUE, POOL_NAME, QUEUE_PRIORITIES, server_url
 from flows.__main__ import PREFECT_SETTINGS
+from tasks.processes.process_table import read_process_stat
 
 ROOT = Path(__file__).parents[1]
 
@@ -276,19 +277,13 @@ _PDEATHSIG, _CHILD_SUBREAPER = 1, 36
 
 def _find_descendants() -> set[int]:
     """Processes that this one started, and that they started."""
-    parents = {int(path.name): _read_parent_pid(path) for path in Path("/proc").glob("[0-9]*")}
+    pids = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
+    parents = {pid: stat.parent for pid in pids if (stat := read_process_stat(pid))}
     found, new = set[int](), {os.getpid()}
     while new:
         new = {pid for pid, parent in parents.items() if parent in new} - found
         found |= new
     return found
-
-
-def _read_parent_pid(process: Path) -> int:
-    with suppress(OSError):
-        # The name in parentheses may hold anything.
-        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
-    return 0
 
 
 def _send_signal(pids: Iterable[int], number: signal.Signals) -> None:

@@ -4,10 +4,16 @@ import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tasks.command_line.exit_status import BAD_INPUT, print_interruption, print_refusal
+from tasks.command_line.exit_status import (
+    BAD_INPUT,
+    print_interruption,
+    print_refusal,
+    remember_interrupts,
+)
 from tasks.pose.settings import MAX_LINK_HOURS, PoseSettings
 from tasks.pose.settings_help import to_argparse_option
 
@@ -172,8 +178,8 @@ def _run_request(options: argparse.Namespace) -> int:
     from tasks.run.estimator import preload_estimator  # noqa: PLC0415 - not for --help, or for a slip
 
     try:
-        with preload_estimator():
-            return _run_flow(options, settings)
+        with remember_interrupts() as raise_if_interrupted, preload_estimator():
+            return _run_flow(options, settings, raise_if_interrupted)
     except KeyboardInterrupt:
         return print_interruption()
     except Exception as error:  # noqa: BLE001 - also Prefect's own troubles: no server, no home
@@ -182,7 +188,9 @@ def _run_request(options: argparse.Namespace) -> int:
         return print_refusal(to_pose_error(error))
 
 
-def _run_flow(options: argparse.Namespace, settings: PoseSettings) -> int:
+def _run_flow(
+    options: argparse.Namespace, settings: PoseSettings, raise_if_interrupted: Callable[[], None]
+) -> int:
     from tasks.processes.fast_imports import pause_garbage_collection  # noqa: PLC0415
 
     with pause_garbage_collection():  # Prefect takes seconds
@@ -192,6 +200,7 @@ def _run_flow(options: argparse.Namespace, settings: PoseSettings) -> int:
     request = (options.model, options.movies, options.output, settings)
     output = terminal.check_request_locations(*request)
     with terminal.exit_on_interrupt(), terminal.show_live_progress():
+        raise_if_interrupted()
         state = pose_estimation(*request, return_state=True)
     return terminal.print_outcome(state, output)
 

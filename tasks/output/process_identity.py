@@ -5,6 +5,8 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
+from tasks.processes.process_table import read_process_stat
+
 
 def identify_this_process() -> str:
     """What tells this process apart from all others, here and elsewhere, now and later."""
@@ -50,9 +52,7 @@ def _has_process(pid: int) -> bool:
 
 def _read_start_time(pid: int) -> str | None:
     """When a process began, in ticks, or that it has ended; None where that may not be known."""
-    with suppress(OSError):
-        # The name in parentheses may hold anything.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        # One that has ended is there until its parent has taken notice.
-        return "ended" if fields[0] == "Z" else fields[19]
-    return None
+    stat = read_process_stat(pid)
+    if stat is None:
+        return None
+    return "ended" if stat.is_zombie else stat.start

@@ -22,6 +22,7 @@ from typing import Any
 from tasks.errors import PoseError
 from tasks.processes.fast_imports import pause_garbage_collection
 from tasks.processes.full_disk import describe_full_disk
+from tasks.processes.process_table import read_process_stat
 
 PROGRESS_INTERVAL_S = 0.2
 """Seconds between two progress messages from a child."""
@@ -112,15 +113,11 @@ def _end_with_parent(parent: int, fd: int) -> None:
         return
     os.close(fd)  # the pipe to the parent is the child's alone
     while os.getppid() == child:
-        if _read_parent_id(child) != parent:
+        stat = read_process_stat(child)
+        if stat is None or stat.parent != parent:
             os.killpg(child, signal.SIGKILL)
         time.sleep(1)
     os._exit(0)
-
-
-def _read_parent_id(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    return int(stat.rpartition(")")[2].split()[1])
 
 
 def _serve_calls(fd: int, parent: int, preload: Sequence[str]) -> None:

@@ -49,7 +49,7 @@ def client(lab_server: dict[str, str]) -> Iterator[SyncPrefectClient]:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing needs time to settle."""
-    for name in ("SETTLES", "SHOWS_LIFE", "UNHEARD"):
+    for name in ("CRASH_SETTLING_TIME", "HEARTBEAT_WAIT", "LOST_AFTER"):
         monkeypatch.setattr(lost_runs, name, timedelta())
     monkeypatch.setattr(restart, "POLL_INTERVAL", 0.1)
 

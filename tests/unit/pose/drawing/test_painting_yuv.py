@@ -128,7 +128,7 @@ def test_a_helper_that_fails_ends_the_movie(
         failed.append(threading.current_thread().name.partition("_")[0])
         raise MemoryError("no room for marks")
 
-    monkeypatch.setattr(YuvPainter, "marks", fail)
+    monkeypatch.setattr(YuvPainter, "compute_marks", fail)
     movie = write_movie(tmp_path / "m.mp4", 40)
     target = tmp_path / "labeled.mp4"
     with pytest.raises(MemoryError, match="no room for marks"):
