@@ -78,6 +78,7 @@ def build_delivered_record(
         codec=info.codec,
         batch_size=found.batch_size,
         path=found.loaded.path,
+        execution=found.loaded.execution,
         precision=_to_precision_record(found.arithmetic),
         resumed=found.resumed or None,
         frame_rate=float(found.timing.frame_rate),

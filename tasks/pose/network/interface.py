@@ -25,6 +25,7 @@ class LoadedModel:
             (prepared by DeepLabCut's own transforms, frame by frame).
         repairs: Settings of the archive that DeepLabCut does not know and that were left out.
         detector: File name of the detector's snapshot that was loaded; top-down models only.
+        execution: How batches go through the network, and why.
     """
 
     scorer: str
@@ -33,6 +34,7 @@ class LoadedModel:
     path: str
     repairs: tuple[str, ...]
     detector: str | None = None
+    execution: str | None = None
 
 
 def _do_nothing(*_: object) -> None:

@@ -111,6 +111,11 @@ class MovieRecord(FrozenRecord):
         description="Which feed its frames took: `device`, normalized there, or `deeplabcut`, "
         "prepared by DeepLabCut's own transforms, frame by frame.",
     )
+    execution: str | None = Field(
+        default=None,
+        description="How batches went through the network: `prepared` (frozen or packed, found to "
+        "give the network's own answers), or `as it is`, with the reason.",
+    )
     precision: PrecisionRecord | None = None
     frame_rate: float | None = None
     constant_frame_rate: bool | None = None

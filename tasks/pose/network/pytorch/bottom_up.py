@@ -36,6 +36,11 @@ class BottomUp:
         return "device" if self._frames.on_device else "deeplabcut"
 
     @property
+    def execution(self) -> str:
+        """How batches go through the network, and why, for the run record."""
+        return self._engine.execution
+
+    @property
     def lanes(self) -> Lanes:
         """How batches go through the network side by side."""
         return self._engine.build_lanes(self._prepare_network)

@@ -1,6 +1,8 @@
 """DeepLabCut's network for poses with its predictor, as fast as its device can run it."""
 
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from tasks.pose.network.interface import Lanes
 from tasks.pose.network.pytorch.device import DeviceFeed
 from tasks.pose.network.pytorch.frozen import NetworkOutputs, freeze_network
+from tasks.pose.network.pytorch.kept_state import has_hooks, leaves_tensors
 from tasks.pose.network.pytorch.reduced_precision import BFLOAT16, ReducedPrecision
 
 FramePrediction = dict[str, NDArray[Any]]
@@ -28,6 +31,9 @@ class DeviceNetwork:
 
     Attributes:
         reduced: How exactly the network computes.
+        keeps_state: Whether the network keeps something of a batch on its modules, or may do so.
+            Such a network runs as it is, one batch at a time: copies and threads would mix batches.
+            a network runs as it is, one batch at a time: copies and threads would mix batches.
     """
 
     def __init__(self, torch: Any, model: Any, feed: DeviceFeed) -> None:
@@ -35,6 +41,9 @@ class DeviceNetwork:
         self._model = model.to(memory_format=torch.channels_last)
         self._torch, self._feed = torch, feed
         self.reduced = ReducedPrecision(torch, self._model, feed.device)
+        self.keeps_state = has_hooks(self._model)
+        self._is_tried = self.keeps_state
+        self._turn = threading.Lock()
         self._ready: Callable[[Any], NetworkOutputs] | None = None
         self._ready_for: tuple[tuple[int, ...], str] = ((), "")
 
@@ -49,13 +58,23 @@ class DeviceNetwork:
     def prepare_for_inputs(self, inputs: Callable[[], Any]) -> None:
         """On a CPU, make the network ready for inputs of this shape, which come again and again.
 
+        Before that, on any device, find out whether the network keeps state.
+
         Args:
             inputs: Makes a batch.
         """
-        if self._feed.device.type != "cpu":
+        on_cpu = self._feed.device.type == "cpu"
+        if self._is_tried and (self.keeps_state or not on_cpu):
+            self.reduced.give_up_bfloat16()
             return
         with self._torch.no_grad():  # what is traced in inference mode cannot be frozen
             batch = self._lay_out(inputs())
+            if not self._is_tried:
+                self.keeps_state = leaves_tensors(self._model, batch[:1])
+                self._is_tried = True
+            if self.keeps_state or not on_cpu:
+                self.reduced.give_up_bfloat16()
+                return
             if self._ready_for != self._input_kind(batch):
                 self._ready = None  # before there is another one: each has weights of its own
                 self._ready = self.reduced.build_bfloat16_network(batch) or freeze_network(
@@ -66,10 +85,24 @@ class DeviceNetwork:
     def predict_heads(self, inputs: Any) -> HeadOutputs:
         """Predict a batch that is on the device, in the calling thread's lane."""
         inputs = self._lay_out(inputs)
-        raw = self._model.get_predictions(self.network_for(inputs)(inputs))
-        values = [value for of_head in raw.values() for value in of_head.values()]
-        here = iter(self._feed.download(values))
+        with self._take_turn():
+            raw = self._model.get_predictions(self.network_for(inputs)(inputs))
+            values = [value for of_head in raw.values() for value in of_head.values()]
+            here = iter(self._feed.download(values))  # waits until a GPU has computed
         return {head: {name: next(here) for name in of_head} for head, of_head in raw.items()}
+
+    @property
+    def execution(self) -> str:
+        """How batches go through the network, and why, for the run record."""
+        if self.keeps_state:
+            return (
+                "as it is, one batch at a time: its modules keep what they compute of a batch, so "
+                "that copies and threads would mix batches"
+            )
+        return "prepared" if self._ready else "as it is"
+
+    def _take_turn(self) -> AbstractContextManager[object]:
+        return self._turn if self.keeps_state else nullcontext()
 
     def network_for(self, inputs: Any) -> Callable[[Any], NetworkOutputs]:
         """What computes a batch: the network that was made ready for such ones, or as it is."""

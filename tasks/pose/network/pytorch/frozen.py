@@ -56,12 +56,18 @@ def freeze_network(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] |
     torch: Any = importlib.import_module("torch")  # seconds, and only an estimator needs it
     with observe_network(model) as seen:
         known = [(inputs, model(inputs))]
+    # A second picture, so that nothing decides that the first one happens to have.
+    other = inputs.flip(-1).contiguous(memory_format=torch.channels_last)
+    known.append((other, model(other)))
     if _is_worth_fusing(model, seen):
-        # A second picture, so that nothing decides that the traced one happens to have.
-        other = inputs.flip(-1).contiguous(memory_format=torch.channels_last)
-        both = [*known, (other, model(other))]
-        if fused := _build_if_equal(partial(_fuse_network, model, *known[0], torch), both, torch):
+        make_fused = partial(_fuse_network, model, *known[0], torch)
+        if fused := _build_if_equal(make_fused, known, torch):
             return fused
+    # One that is packed takes batches of any size: with one of another size nothing is left of the
+    # first.
+    small = inputs[:1].flip(-2) if len(inputs) > 1 else torch.cat([inputs, other])
+    small = small.contiguous(memory_format=torch.channels_last)
+    known.append((small, model(small)))
     makers = (partial(pack_network, model, seen, merges=merges) for merges in (True, False))
     return next((run for make in makers if (run := _build_if_equal(make, known, torch))), None)
 

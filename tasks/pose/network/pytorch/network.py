@@ -72,7 +72,13 @@ class TorchNetwork:
     @property
     def lanes(self) -> Lanes:
         """How batches go through the network side by side."""
-        return self._finder.lanes
+        lanes = self._finder.lanes
+
+        def prepare(batch: NDArray[np.uint8]) -> None:
+            lanes.prepare(batch)
+            self.loaded = replace(self.loaded, execution=self._finder.execution)
+
+        return replace(lanes, prepare=prepare)
 
     def predict(self, batch: NDArray[np.uint8]) -> BatchPredictions:
         """Predict a batch, in halves where the device has too little memory for it.

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from tasks.pose.network.precision_check import (
     compare_points,
 )
 from tasks.pose.network.pytorch.frozen import NetworkOutputs, lower_to_bfloat16, to_float32
+from tasks.pose.network.pytorch.kept_state import has_hooks
 from tasks.pose.settings import Precision
 
 _COMPARED_FRAMES_ON_GPU = 16
@@ -45,6 +47,11 @@ _CPU_WITHOUT_BFLOAT16 = (
 _NETWORK_WITHOUT_BFLOAT16 = (
     "precision: half has no effect on this network, which cannot compute in bfloat16 on a CPU, so "
     "that it ran in full precision; run it on a GPU"
+)
+
+_NETWORK_WITHOUT_HALF = (
+    "precision: half has no effect on this network, whose modules keep what they compute of a "
+    "batch, so that it cannot be copied; it ran in standard precision"
 )
 
 FramePrediction = dict[str, NDArray[Any]]
@@ -78,6 +85,7 @@ class ReducedPrecision:
             self._on_gpu and torch.cuda.get_device_capability(device)[0] >= _MIN_TF32_CAPABILITY
         )
         self._by_groups = any(isinstance(part, torch.nn.GroupNorm) for part in model.modules())
+        self._can_copy = not has_hooks(model)
         self._forward: Callable[..., Any] = model.forward
         self._half: Any = None
         self._is_full = False
@@ -89,16 +97,19 @@ class ReducedPrecision:
 
     def begin_movie(self, precision: Precision) -> None:
         """Begin a movie: from now on the network computes like this."""
-        self._precision, half = precision, precision is Precision.HALF
+        half = precision is Precision.HALF
+        warnings: tuple[str, ...] = ()
+        if half and not self._can_copy:
+            precision, half, warnings = Precision.STANDARD, False, (_NETWORK_WITHOUT_HALF,)
+        self._precision = precision
         if not self._on_gpu:
-            lower = (
-                Arithmetic(BFLOAT16)
-                if has_bfloat16()
-                else Arithmetic(warnings=(_CPU_WITHOUT_BFLOAT16,))
-            )
-            self.arithmetic = lower if half else FULL_PRECISION
+            self.arithmetic = Arithmetic(warnings=warnings)
+            if half and has_bfloat16():
+                self.arithmetic = Arithmetic(BFLOAT16)
+            elif half:
+                self.arithmetic = Arithmetic(warnings=(_CPU_WITHOUT_BFLOAT16,))
             return
-        self.arithmetic = Arithmetic(self._choose_numbers(precision))
+        self.arithmetic = Arithmetic(self._choose_numbers(precision), warnings=warnings)
         self._torch.backends.cudnn.allow_tf32 = precision is not Precision.FULL
         self.memory_format = self._choose_memory_format(precision)
         self._model.to(memory_format=self.memory_format)
@@ -119,8 +130,13 @@ class ReducedPrecision:
             return None
         network = lower_to_bfloat16(self._model, inputs)
         if network is None:
-            self.arithmetic = Arithmetic(warnings=(_NETWORK_WITHOUT_BFLOAT16,))
+            self.give_up_bfloat16()
         return network
+
+    def give_up_bfloat16(self) -> None:
+        """On a CPU, compute the movie that was begun in full precision, and say so."""
+        if self.arithmetic.numbers == BFLOAT16:
+            self.arithmetic = Arithmetic(warnings=(_NETWORK_WITHOUT_BFLOAT16,))
 
     def _choose_numbers(self, precision: Precision) -> NumberType:
         if precision is Precision.HALF:
@@ -170,7 +186,9 @@ class ReducedPrecision:
                 full = predict(part)
             pairs += zip(_body_part_points(reduced), _body_part_points(full), strict=True)
         warns = self._precision is Precision.HALF
-        self.arithmetic = compare_points(numbers, *zip(*pairs, strict=True), warns=warns)
+        compared = compare_points(numbers, *zip(*pairs, strict=True), warns=warns)
+        warnings = (*self.arithmetic.warnings, *compared.warnings)
+        self.arithmetic = replace(compared, warnings=warnings)
 
     @contextmanager
     def _use_full_precision(self) -> Iterator[None]:

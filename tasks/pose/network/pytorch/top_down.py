@@ -66,6 +66,11 @@ class TopDown:
         return "device" if together else "deeplabcut"
 
     @property
+    def execution(self) -> str:
+        """How batches go through the network, and why, for the run record."""
+        return self._engine.execution
+
+    @property
     def lanes(self) -> Lanes:
         """How batches go through both networks side by side."""
         return self._engine.build_lanes(self._prepare_network)
