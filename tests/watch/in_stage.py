@@ -23,7 +23,7 @@ def load_under_watch(project: Path) -> tuple[str, list[str]]:
     """
     _watch.seen, _watch.allowed, _watch.on = [], str(project.resolve()), True
     try:
-        with patch.object(model_loader, "check_fit"):
+        with patch.object(model_loader, "check_snapshot_fits"):
             estimate.preload_model(project, "cpu")
     except BadInput as error:
         return str(error), _watch.seen
