@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from flows.__main__ import PREFECT_SETTINGS
-from tests.full_server import quick_prefect_server
-from tests.servers import start_database
-from tests.stores import StoreSettings, moto_store
+from tests.support.full_server import quick_prefect_server
+from tests.support.servers import start_database
+from tests.support.stores import StoreSettings, moto_store
 
 
 @pytest.fixture(scope="session")

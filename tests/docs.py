@@ -3,7 +3,7 @@
 import re
 
 from tasks.pose.settings_help import render_settings_table
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 README_FILE = ROOT / "README.md"
 _SETTINGS_BLOCK = re.compile(

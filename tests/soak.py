@@ -32,12 +32,12 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskR
 
 from deployments import definitions, deploy
 from tasks.pose.network.device_locks import SLOTS_VARIABLE
-from tests.full_server import quick_prefect_server
 from tests.integration.lab import connect_as_client
-from tests.movie_files import cut_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.servers import run_process, start_database
-from tests.stores import ceph_store, create_s3_client, moto_store
+from tests.support.full_server import quick_prefect_server
+from tests.support.movie_files import cut_movie
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.support.servers import run_process, start_database
+from tests.support.stores import ceph_store, create_s3_client, moto_store
 
 BUCKET = "soak"
 MOVIE_FRAMES = {"m1": 90, "m2": 40}

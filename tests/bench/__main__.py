@@ -27,8 +27,8 @@ from tests.bench.agreement import Agreement, compare_poses
 from tests.bench.inputs import encode_clip, make_network_model
 from tests.bench.measuring import MIB, Cost
 from tests.bench.request import run_request
-from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
-from tests.servers import PrefectServer, run_prefect_server, start_database
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
+from tests.support.servers import PrefectServer, run_prefect_server, start_database
 
 Costs = dict[str, list[Cost]]
 

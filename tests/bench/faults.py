@@ -41,7 +41,7 @@ from tests.integration.storage.faults import (
     ShortenBody,
     run_faulty_proxy,
 )
-from tests.stores import StoreSettings, ceph_store, create_s3_client, moto_store
+from tests.support.stores import StoreSettings, ceph_store, create_s3_client, moto_store
 
 MOVIES_AT_ONCE = 3
 BUCKET = "faults-bench"

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 
 from tasks.pose.movies.reader import open_movie, probe_movie
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 
 def encode_clip(movie: Path, target: Path, frames: int, size: tuple[int, int] | None) -> Path:

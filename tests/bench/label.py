@@ -29,8 +29,8 @@ from tests.bench import ours
 from tests.bench.inputs import encode_clip
 from tests.bench.label_reference import label_with_deeplabcut
 from tests.bench.measuring import Cost, measure_call, measure_with_progress
-from tests.paths import DEMO_MOVIE
-from tests.pose_tables import PLAIN_STYLE, build_pose_table
+from tests.support.paths import DEMO_MOVIE
+from tests.support.pose_tables import PLAIN_STYLE, build_pose_table
 
 RATE = Fraction(30)
 SIDES = ("DeepLabCut", "ours", "limit")

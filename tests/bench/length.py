@@ -24,8 +24,8 @@ from tasks.run.workers import start_run_processes
 from tests.bench import ours
 from tests.bench.inputs import encode_clip
 from tests.bench.measuring import MIB, Cost, measure_call, measure_with_progress
-from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.pose_tables import build_pose_table
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.support.pose_tables import build_pose_table
 
 SIZE = (128, 96)
 PARTS = tuple(f"part {index}" for index in range(8))

@@ -8,8 +8,8 @@ import torch
 from deeplabcut.pose_estimation_pytorch.config.pose import PoseConfig, TestConfig
 from deeplabcut.pose_estimation_pytorch.models import DETECTORS, PoseModel
 
-from tests.model_zips import format_yaml, write_zip
-from tests.torch_models import ModelKind, build_project, calibrate_model, to_plain_values
+from tests.support.model_zips import format_yaml, write_zip
+from tests.support.torch_models import ModelKind, build_project, calibrate_model, to_plain_values
 
 PARTS = ("nose", "left_ear", "right_ear", "body", "tail_base")
 

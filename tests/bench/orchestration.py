@@ -38,7 +38,7 @@ from tasks.pose.tables.quality import Quality, Verdict
 from tasks.processes.stage_process import StageProcess
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
-from tests.paths import DEMO_MODEL
+from tests.support.paths import DEMO_MODEL
 
 LOADED = LoadedModel("scorer", "snapshot-1.pt", "cpu", "device", ())
 RATE = Fraction(30)

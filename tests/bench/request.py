@@ -6,8 +6,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.paths import ROOT
-from tests.servers import PrefectServer
+from tests.support.paths import ROOT
+from tests.support.servers import PrefectServer
 
 SHOWN_CHARACTERS = 4000
 """Characters of what a failed request said."""

@@ -21,10 +21,10 @@ from tasks.run.scratch_folder import SCRATCH_PREFIX
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
-from tests import servers
 from tests.integration.lab import connect_as_client, deploy_without_inbox, wait_until_found
-from tests.meanwhile import call_repeatedly
-from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
+from tests.support import servers
+from tests.support.meanwhile import call_repeatedly
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 
 PATIENCE = 400.0
 SHOWN = 6000

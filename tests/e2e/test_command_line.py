@@ -13,10 +13,10 @@ import boto3
 import pytest
 
 from flows.__main__ import main
-from tests.commands import run_command
-from tests.movie_files import cut_movie, write_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED_FOLDER, needs_shared_data
-from tests.stores import StoreSettings
+from tests.support.commands import run_command
+from tests.support.movie_files import cut_movie, write_movie
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.stores import StoreSettings
 
 BUCKET = "command-line"
 

@@ -14,8 +14,8 @@ import pytest
 
 from tasks.pose.results.run_record import RunRecord
 from tasks.pose.tables.pose_table import H5_KEY
-from tests.paths import DEMO_MODEL, DEMO_MOVIE, DEMO_TRUTH
-from tests.stores import StoreSettings
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, DEMO_TRUTH
+from tests.support.stores import StoreSettings
 
 BUCKET = "demo-run"
 PARTS = ("nose", "left_ear", "right_ear", "body", "tail_base")

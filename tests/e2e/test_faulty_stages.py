@@ -9,11 +9,11 @@ import pytest
 
 from tasks.pose.results.run_record import MovieRecord, ResultStatus, RunRecord
 from tasks.processes.watchdog import PATIENCE_VARIABLE
-from tests.commands import run_command
-from tests.movie_files import cut_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.small_disk import mount_small_disk
-from tests.stage_faults import (
+from tests.support.commands import run_command
+from tests.support.movie_files import cut_movie
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.support.small_disk import mount_small_disk
+from tests.support.stage_faults import (
     ESTIMATION_MODULE,
     FINISHING_MODULE,
     SignalInjector,

@@ -18,9 +18,9 @@ from tests.integration.storage.faults import (
     ShortenBody,
     run_faulty_proxy,
 )
-from tests.movie_files import cut_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.stores import StoreSettings, create_s3_client
+from tests.support.movie_files import cut_movie
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.support.stores import StoreSettings, create_s3_client
 
 BUCKET = "faulty-store"
 PLAIN = "plain"

@@ -14,9 +14,9 @@ import pytest
 from prefect.settings import PREFECT_API_URL
 
 from tasks.pose.results.run_record import RunRecord
-from tests.movie_files import cut_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
-from tests.stores import StoreSettings
+from tests.support.movie_files import cut_movie
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
+from tests.support.stores import StoreSettings
 
 BUCKET = "going-on"
 FRAMES = 150

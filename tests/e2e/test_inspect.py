@@ -8,16 +8,16 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.commands import run_command
-from tests.model_zips import (
+from tests.support.commands import run_command
+from tests.support.model_zips import (
     PROJECT_CONFIG,
     copy_with_changes,
     model_files,
     tensorflow_files,
     write_zip,
 )
-from tests.paths import DEMO_MODEL, ROOT, SHARED_FOLDER, needs_shared_data
-from tests.stores import StoreSettings
+from tests.support.paths import DEMO_MODEL, ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.stores import StoreSettings
 
 BUCKET = "inspect"
 

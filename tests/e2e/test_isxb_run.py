@@ -12,8 +12,8 @@ import pytest
 from tasks.pose.movies.start_times import StartSource
 from tasks.pose.results.run_record import RunRecord
 from tasks.pose.settings import AnnotationsFormat, Crop, PoseSettings
-from tests.isxb_files import FIRST_COUNT, write_isxb
-from tests.paths import SHARED_FOLDER, needs_shared_data
+from tests.support.isxb_files import FIRST_COUNT, write_isxb
+from tests.support.paths import SHARED_FOLDER, needs_shared_data
 
 pytestmark = needs_shared_data
 

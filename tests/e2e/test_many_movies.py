@@ -12,9 +12,9 @@ import pytest
 from tasks.errors import MoviesFailed
 from tasks.pose.results.run_record import ResultStatus, RunRecord
 from tasks.pose.settings import AnnotationsFormat, Crop, PoseSettings
-from tests.movie_files import cut_movie, write_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.stores import StoreSettings
+from tests.support.movie_files import cut_movie, write_movie
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.support.stores import StoreSettings
 
 BUCKET = "many-movies"
 CROP = Crop(left=64, top=32, width=512, height=416)

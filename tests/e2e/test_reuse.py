@@ -10,9 +10,9 @@ import pytest
 
 from tasks.pose.results.run_record import MovieRecord, RunRecord
 from tasks.pose.settings import PoseSettings
-from tests.movie_files import cut_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.stores import StoreSettings
+from tests.support.movie_files import cut_movie
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.support.stores import StoreSettings
 
 BUCKET = "reuse"
 MADE = {"Filter poses", "Judge quality", "Draw previews", "Label movie", "Publish movie"}

@@ -9,7 +9,6 @@ from uuid import UUID
 import pytest
 from prefect.utilities.schema_tools.validation import validate
 
-from tests.commands import run_command
 from tests.integration.storage.faults import (
     AnswerItself,
     Fault,
@@ -17,9 +16,10 @@ from tests.integration.storage.faults import (
     ProxyRequest,
     run_faulty_proxy,
 )
-from tests.movie_files import cut_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE
-from tests.stores import StoreSettings, create_s3_client
+from tests.support.commands import run_command
+from tests.support.movie_files import cut_movie
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.support.stores import StoreSettings, create_s3_client
 
 BUCKET = "secrets"
 KEY, SECRET = "AKIAZEBRA0000QUAGGA0", "zEbRa/sEcReT+kEy/0123456789=abcdefGHIJKL"

@@ -16,9 +16,9 @@ from deployments import definitions, deploy
 from tasks.errors import MoviesFailed
 from tasks.pose.results.run_record import ResultStatus, RunRecord
 from tasks.pose.settings import PoseSettings
-from tests.meanwhile import call_repeatedly
-from tests.movie_files import cut_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
+from tests.support.meanwhile import call_repeatedly
+from tests.support.movie_files import cut_movie
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 
 FRAMES = {"m1": 12, "m2": 9, "m10": 7}
 PLAIN = PoseSettings()

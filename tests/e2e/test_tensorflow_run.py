@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from tasks.pose.tables.pose_table import read_poses
-from tests.movie_files import cut_movie
-from tests.paths import ROOT, SHARED_FOLDER, needs_shared_data
-from tests.tensorflow_models import needs_tensorflow
+from tests.support.movie_files import cut_movie
+from tests.support.paths import ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.tensorflow_models import needs_tensorflow
 
 SCORER = "DLC_mobnet_35_openfieldOct30shuffle1_1200"
 BATCH = 4

@@ -14,9 +14,9 @@ import pytest
 
 from deployments.demo.inputs import MOVIE_FILE
 from tests.integration.test_receiver import notification
-from tests.movie_files import cut_movie
-from tests.paths import ROOT
-from tests.servers import wait_for
+from tests.support.movie_files import cut_movie
+from tests.support.paths import ROOT
+from tests.support.servers import wait_for
 
 BUCKET = "dlcflow-demo"
 

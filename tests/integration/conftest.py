@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths import ROOT
-from tests.servers import (
+from tests.support.paths import ROOT
+from tests.support.servers import (
     PrefectServer,
     TrapProxy,
     run_postgresql,

@@ -21,11 +21,11 @@ from deployments import automations, deploy
 from deployments.definitions import INBOX_VARIABLE
 from deployments.deploy import POOL_NAME
 from tasks import PREFECT_TAG
-from tests import servers
+from tests.support import servers
 
 T = TypeVar("T")
 
-STUB_ENTRYPOINT = "tests.stub_flow.pose_estimation"
+STUB_ENTRYPOINT = "tests.support.stub_flow.pose_estimation"
 
 
 @contextmanager

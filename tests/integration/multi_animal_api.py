@@ -2,9 +2,9 @@
 
 Usage: python -m tests.integration.multi_animal_api MOVIE FOLDER [KIND …]
 
-Writes for each kind of `tests.torch_models`, or for those named, into a folder of that name below
-FOLDER: ``model.zip``, and what `analyze_videos` and `filterpredictions` (window length 5) make of
-the movie with it: ``raw.h5`` and ``filtered.h5``.
+Writes for each kind of `tests.support.torch_models`, or for those named, into a folder of that
+name below FOLDER: ``model.zip``, and what `analyze_videos` and `filterpredictions` (window length
+5) make of the movie with it: ``raw.h5`` and ``filtered.h5``.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
-from tests.torch_models import MODEL_KINDS, make_model
+from tests.support.torch_models import MODEL_KINDS, make_model
 
 
 def main(movie: str, folder: str, *kinds: str) -> None:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tasks.pose.tables.pose_table import build_pose_table
-from tests.pose_tables import PLAIN_STYLE
-from tests.stores import StoreSettings
+from tests.support.pose_tables import PLAIN_STYLE
+from tests.support.stores import StoreSettings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")

@@ -14,7 +14,7 @@ from tasks.pose.settings import PoseSettings
 from tasks.run.model import check_model
 from tasks.run_data import FetchedInput, ReadyModel
 from tasks.stages.artifacts import artifact_key
-from tests.model_zips import Files, model_files, write_zip
+from tests.support.model_zips import Files, model_files, write_zip
 
 
 def fetched(folder: Path, files: Files) -> FetchedInput:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 PROGRAM = """
 import copy, sys, tempfile
@@ -21,9 +21,9 @@ from deeplabcut.pose_estimation_pytorch.models import PoseModel
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.network.batch_lanes import predict_in_lanes
 from tasks.pose.network.pytorch.network import TorchNetwork
-from tests.blob_movies import draw_blobs
-from tests.model_zips import format_yaml, write_zip
-from tests.torch_models import ModelKind, build_project, calibrate_model, to_plain_values
+from tests.support.blob_movies import draw_blobs
+from tests.support.model_zips import format_yaml, write_zip
+from tests.support.torch_models import ModelKind, build_project, calibrate_model, to_plain_values
 
 name, folder = sys.argv[1], Path(sys.argv[2])
 torch.set_num_threads(2)

@@ -22,8 +22,8 @@ from tasks.pose.tables.pose_table import H5_KEY, read_poses
 from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT
 from tasks.processes.stage_process import StageProcess
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
-from tests.movie_files import cut_movie
-from tests.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.movie_files import cut_movie
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED_FOLDER, needs_shared_data
 
 FRAMES = 40
 CROP = Crop(left=61, top=43, width=416, height=388)

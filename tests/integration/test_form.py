@@ -9,7 +9,7 @@ import pytest
 from tasks.pose.settings import PoseSettings, QualityThresholds
 from tests.integration.conftest import Service
 from tests.integration.test_browser import QUIET
-from tests.servers import PrefectServer, wait_for
+from tests.support.servers import PrefectServer, wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")

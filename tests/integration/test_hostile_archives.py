@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.hostile_cases import HostileCase
-from tests.hostile_configs import config_cases, yaml_cases
-from tests.hostile_weights import weights_cases
-from tests.hostile_zips import zip_cases
-from tests.model_zips import PROJECT_CONFIG, format_yaml, model_files, write_zip
-from tests.paths import ROOT
+from tests.support.hostile_cases import HostileCase
+from tests.support.hostile_configs import config_cases, yaml_cases
+from tests.support.hostile_weights import weights_cases
+from tests.support.hostile_zips import zip_cases
+from tests.support.model_zips import PROJECT_CONFIG, format_yaml, model_files, write_zip
+from tests.support.paths import ROOT
 
 ALL = zip_cases() + yaml_cases() + config_cases() + weights_cases()
 CASES = {case.name: case for case in ALL}

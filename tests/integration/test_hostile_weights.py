@@ -17,10 +17,10 @@ from tasks.pose.model.archive import unpack_model
 from tasks.pose.model.torch_schema import KNOWN_KEYS, SectionKeys
 from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT
 from tasks.processes.stage_process import StageProcess
-from tests import torch_child
-from tests.hostile_weights import loader_cases
-from tests.model_zips import copy_with_changes, format_yaml
-from tests.paths import DEMO_MODEL
+from tests.support import torch_child
+from tests.support.hostile_weights import loader_cases
+from tests.support.model_zips import copy_with_changes, format_yaml
+from tests.support.paths import DEMO_MODEL
 from tests.watch import in_stage
 
 

@@ -36,8 +36,8 @@ from tasks.stages.artifacts import artifact_key
 from tasks.stages.stage import Stage
 from tasks.storage import s3_client
 from tasks.storage.location import Location
-from tests.records import example_failed_movie, example_movie, example_run
-from tests.stores import StoreSettings
+from tests.support.records import example_failed_movie, example_movie, example_run
+from tests.support.stores import StoreSettings
 
 MODEL = "s3://{}/models/m.zip"
 REQUEST = "model: ../models/m.zip\noutput: ../results/\nsettings: {dot_size: 3}\n"

@@ -16,7 +16,7 @@ import tasks
 from deployments import worker
 from deployments.definitions import INBOX_VARIABLE, LIGHT_RUN_VARIABLES
 from deployments.deploy import QUEUE_PRIORITIES
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 INFRA = ROOT / "infra"
 POOLS = sorted((INFRA / "work-pools").glob("*.yaml"))

@@ -22,7 +22,7 @@ from matplotlib.animation import FFMpegWriter
 from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.drawing.keypoints_only import KeypointCanvas
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
-from tests.pose_tables import (
+from tests.support.pose_tables import (
     PART_NAMES,
     PLAIN_STYLE,
     SINGLE_ANIMAL,

@@ -40,8 +40,8 @@ from tasks.storage.lookup import store_for
 from tasks.storage.store import ObjectInfo
 from tests.integration.lab import wait_until_found
 from tests.integration.storage.faults import AnswerItself, FaultyProxy, fail_on, run_faulty_proxy
-from tests.records import example_input
-from tests.stores import StoreSettings, create_s3_client
+from tests.support.records import example_input
+from tests.support.stores import StoreSettings, create_s3_client
 from tests.unit.processes import in_child
 
 

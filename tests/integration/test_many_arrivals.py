@@ -28,9 +28,9 @@ from tasks.storage.location import Location
 from tests.integration.test_deploy import INBOX, client
 from tests.integration.test_inbox import start, value
 from tests.integration.test_receiver import notification
-from tests.meanwhile import call_repeatedly
-from tests.servers import wait_for
-from tests.stores import StoreSettings
+from tests.support.meanwhile import call_repeatedly
+from tests.support.servers import wait_for
+from tests.support.stores import StoreSettings
 
 __all__ = ["client"]
 

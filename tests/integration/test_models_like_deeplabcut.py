@@ -14,8 +14,8 @@ import yaml
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.model.description import Model
 from tasks.pose.untrusted.torch_pickle import _ALLOWED_NAMES
-from tests.model_zips import Files, write_zip
-from tests.paths import DEMO_MODEL, ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.model_zips import Files, write_zip
+from tests.support.paths import DEMO_MODEL, ROOT, SHARED_FOLDER, needs_shared_data
 
 NAMES = ("snapshot-010.pt", "snapshot-9.pt", "snapshot-best-005.pt", "snapshot-100.pt")
 DETECTORS = ("snapshot-detector-020.pt", "snapshot-detector-best-010.pt")

@@ -13,8 +13,8 @@ import pytest
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
 from tasks.pose.movies.reader import Image, open_movie, probe_movie
-from tests.movie_files import draw_picture, write_movie
-from tests.paths import DEMO_MOVIE, SHARED_FOLDER, needs_shared_data
+from tests.support.movie_files import draw_picture, write_movie
+from tests.support.paths import DEMO_MOVIE, SHARED_FOLDER, needs_shared_data
 
 SHARED_MOVIES = sorted((SHARED_FOLDER / "movies").glob("*.mp4"))
 

@@ -18,12 +18,12 @@ from tasks.pose.tables.median_filter import apply_median_filter, find_missing_po
 from tasks.pose.tables.pose_table import read_poses
 from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT, thread_limits
 from tasks.processes.stage_process import StageProcess
-from tests import torch_child
-from tests.blob_movies import write_blobs
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.integration.test_estimate_like_deeplabcut import assert_same, table
-from tests.paths import ROOT, SHARED_FOLDER, needs_shared_data
-from tests.torch_models import MODEL_KINDS
+from tests.support import torch_child
+from tests.support.blob_movies import write_blobs
+from tests.support.paths import ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.torch_models import MODEL_KINDS
 
 # Networks this small are slower with more threads, and much slower where others use them too.
 ENVIRONMENT = SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | thread_limits(1)

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from tasks.pose.previews import draw
-from tests.pose_tables import SINGLE_ANIMAL, TWO_ANIMALS, make_scattered_poses
+from tests.support.pose_tables import SINGLE_ANIMAL, TWO_ANIMALS, make_scattered_poses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

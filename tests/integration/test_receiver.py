@@ -20,9 +20,9 @@ from deployments import receiver
 from deployments.debounce import MAX_WAITING, Debouncer
 from deployments.definitions import INBOX_VARIABLE
 from tasks.storage.location import Location
-from tests import servers
-from tests.paths import ROOT
-from tests.stores import StoreSettings, find_free_port
+from tests.support import servers
+from tests.support.paths import ROOT
+from tests.support.stores import StoreSettings, find_free_port
 
 
 def notification(bucket: str, *keys: str) -> dict[str, Any]:

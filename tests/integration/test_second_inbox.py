@@ -12,7 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
 from deployments import definitions, deploy
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 SECOND = "s3://other/inbox/"
 

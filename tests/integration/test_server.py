@@ -17,9 +17,9 @@ from deployments import definitions
 from deployments.server import build_security_headers
 from tests.integration.conftest import INBOX, Service
 from tests.integration.test_receiver import notification
-from tests.paths import ROOT
-from tests.servers import PrefectServer, is_answering, run_process, wait_for
-from tests.stores import find_free_port
+from tests.support.paths import ROOT
+from tests.support.servers import PrefectServer, is_answering, run_process, wait_for
+from tests.support.stores import find_free_port
 
 RUNS = 6
 
@@ -123,7 +123,7 @@ def test_two_workers_do_each_run_once(two_workers: PrefectServer, tmp_path: Path
     deployment = {
         "name": "once",
         "flow_id": flow,
-        "entrypoint": "tests.service_flow.record_process",
+        "entrypoint": "tests.support.service_flow.record_process",
         "pull_steps": [],
         "work_pool_name": "gpu",
         "work_queue_name": "bulk",

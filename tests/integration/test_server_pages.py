@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.conftest import Service
 from tests.integration.test_browser import QUIET
-from tests.servers import PrefectServer, TrapProxy, run_trap_proxy
+from tests.support.servers import PrefectServer, TrapProxy, run_trap_proxy
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")

@@ -29,7 +29,7 @@ from tasks.spread.request_run import (
 )
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
-from tests.records import example_failed_movie
+from tests.support.records import example_failed_movie
 
 MODEL = InputObject(location="/m.zip", size=1, etag="e", version=None, sha256=None)
 

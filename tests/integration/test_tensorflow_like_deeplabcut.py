@@ -21,11 +21,11 @@ from tasks.processes.environment import (
     thread_limits,
 )
 from tasks.processes.stage_process import StageProcess
-from tests import tensorflow_models
 from tests.integration import deeplabcut_api
-from tests.movie_files import write_movie
-from tests.paths import SHARED_FOLDER, needs_shared_data
-from tests.tensorflow_models import needs_tensorflow
+from tests.support import tensorflow_models
+from tests.support.movie_files import write_movie
+from tests.support.paths import SHARED_FOLDER, needs_shared_data
+from tests.support.tensorflow_models import needs_tensorflow
 
 pytestmark = needs_tensorflow
 

@@ -10,7 +10,7 @@ import pytest
 from tasks.pose.tables.tracking import BatchPredictions, TrackingSettings
 from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT, thread_limits
 from tasks.processes.stage_process import StageProcess
-from tests import torch_child
+from tests.support import torch_child
 
 PARTS = ("nose", "left", "tail")
 INFERENCE = {

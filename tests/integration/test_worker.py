@@ -21,7 +21,7 @@ from tests.integration.lab import (
     state_names,
     wait_until_found,
 )
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 LONG = 300.0
 """Seconds that a run takes which is not to end by itself."""

@@ -14,7 +14,7 @@ from tasks.pose.network.interface import LoadedModel
 from tasks.run_data import AnalyzedMovie, CheckedMovie, FetchedInput, MovieSource
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
-from tests.records import example_input, example_output, example_quality
+from tests.support.records import example_input, example_output, example_quality
 
 SECONDS = np.cumsum(np.random.default_rng(1).random(50))
 

@@ -3,7 +3,7 @@
 import re
 
 from tests.docs import README_FILE, insert_settings_table
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 TEXT = README_FILE.read_text(encoding="utf-8")
 

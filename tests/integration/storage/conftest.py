@@ -10,7 +10,7 @@ import pytest
 
 from tasks.storage.location import Location
 from tests.integration.storage.faults import FaultyProxy, run_faulty_proxy
-from tests.stores import StoreSettings, ceph_store, create_s3_client, moto_store
+from tests.support.stores import StoreSettings, ceph_store, create_s3_client, moto_store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -25,7 +25,7 @@ from tests.integration.storage.faults import (
     ResetConnection,
     fail_on,
 )
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 RACERS = 10
 

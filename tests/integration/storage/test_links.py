@@ -13,7 +13,7 @@ from tasks.output.links import create_links
 from tasks.storage.location import Location
 from tasks.storage.lookup import store_for
 from tests.integration.storage.conftest import Bucket
-from tests.records import example_movie, example_output, example_run
+from tests.support.records import example_movie, example_output, example_run
 
 
 def opened(address: str) -> Any:

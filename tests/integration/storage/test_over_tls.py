@@ -29,7 +29,7 @@ from tests.integration.storage.test_s3 import (  # noqa: F401
 from tests.integration.storage.test_s3_faults import (  # noqa: F401
     test_any_number_of_unfinished_uploads_is_aborted,
 )
-from tests.stores import ceph_store, create_s3_client
+from tests.support.stores import ceph_store, create_s3_client
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from tasks.storage.lookup import expand_location, store_for
 from tasks.storage.multipart import PartBody
 from tasks.storage.s3_store import S3Store
 from tests.integration.storage.conftest import Bucket, names_in
-from tests.paths import ROOT
-from tests.stores import PAGE_SIZE, add_ceph_user
+from tests.support.paths import ROOT
+from tests.support.stores import PAGE_SIZE, add_ceph_user
 
 AWKWARD_KEYS = [
     "plain.mp4",

@@ -37,8 +37,8 @@ from tests.integration.storage.faults import (
     fail_on,
     run_faulty_proxy,
 )
-from tests.paths import ROOT
-from tests.stores import PAGE_SIZE
+from tests.support.paths import ROOT
+from tests.support.stores import PAGE_SIZE
 
 MULTIPART = (16 << 20) + 1
 STORE = S3Store()

@@ -11,7 +11,7 @@ import pytest
 
 from flows.__main__ import _build_parser, _collect_settings, main
 from tasks.pose.settings import Crop, PoseSettings, QualityThresholds
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 REQUEST = ["run", "--model", "m.zip", "--movies", "a.mp4", "b/", "--output", "out"]
 

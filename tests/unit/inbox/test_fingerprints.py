@@ -16,7 +16,7 @@ from tasks.pose.results.run_record import RunRecord
 from tasks.pose.settings import PoseSettings
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
-from tests.records import example_failed_movie, example_movie, example_run
+from tests.support.records import example_failed_movie, example_movie, example_run
 
 
 def listed(location: str, size: int = 2_500_000, etag: str = '"e"') -> ObjectInfo:

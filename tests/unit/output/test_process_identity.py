@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.output.process_identity import has_ended, identify_this_process
-from tests.commands import start_waiting_process
+from tests.support.commands import start_waiting_process
 
 NOTE = (
     "import sys; from tasks.output.process_identity import identify_this_process; "

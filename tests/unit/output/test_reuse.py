@@ -30,7 +30,7 @@ from tasks.pose.results.run_record import OutputFile, RequestRecord
 from tasks.pose.settings import PoseSettings
 from tasks.run_data import AnalyzedMovie, FetchedInput, MovieSource, ReadyModel, ResolvedRequest
 from tasks.storage.location import Location
-from tests.records import example_input, example_model, example_output
+from tests.support.records import example_input, example_model, example_output
 
 MOVIE = "s3://lab/in/m.mp4"
 PUBLISHED = (POSES_FILE, RAW_POSES_FILE, LABELED_MOVIE_FILE, "trajectory.png")

@@ -12,7 +12,7 @@ from tasks.pose import cache_keys as module
 from tasks.pose.cache_keys import StageKeys, compute_network_digest, compute_stage_keys
 from tasks.pose.finishing import build_label_style
 from tasks.pose.settings import PoseSettings
-from tests.records import DIGEST, example_model
+from tests.support.records import DIGEST, example_model
 
 ALL = set(StageKeys.__dataclass_fields__)
 AFTER_POSES = ALL - {"estimate"}

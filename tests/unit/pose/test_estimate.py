@@ -25,9 +25,9 @@ from tasks.pose.network.precision_check import FULL_PRECISION
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.tables.pose_table import build_pose_table, read_poses
 from tasks.processes.bottleneck import EstimationProgress
-from tests.isxb_files import write_isxb
-from tests.movie_files import write_movie
-from tests.paths import ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.isxb_files import write_isxb
+from tests.support.movie_files import write_movie
+from tests.support.paths import ROOT, SHARED_FOLDER, needs_shared_data
 
 
 class TestCroppedEdges:

@@ -14,8 +14,13 @@ from tasks.pose.finishing import _paint_frame, label_movie_file
 from tasks.pose.movies.reader import probe_movie
 from tasks.pose.movies.timing import constant_timing
 from tasks.pose.tables.pose_table import write_poses
-from tests.movie_files import write_movie
-from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_noise_frames, make_scattered_poses
+from tests.support.movie_files import write_movie
+from tests.support.pose_tables import (
+    PLAIN_STYLE,
+    SINGLE_ANIMAL,
+    make_noise_frames,
+    make_scattered_poses,
+)
 
 
 @pytest.mark.parametrize("trail_points", [0, 1, 4, 100])

@@ -18,10 +18,10 @@ from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.pose.tables.pose_table import write_poses
 from tasks.processes.full_disk import describe_full_disk, explain_full_disk
 from tasks.processes.stage_process import StageProcess
-from tests.movie_files import write_movie
-from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
-from tests.records import example_model
-from tests.small_disk import mount_small_disk, resize_disk
+from tests.support.movie_files import write_movie
+from tests.support.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
+from tests.support.records import example_model
+from tests.support.small_disk import mount_small_disk, resize_disk
 from tests.unit.processes import in_child
 
 FRAMES = 400

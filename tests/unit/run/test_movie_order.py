@@ -8,8 +8,8 @@ from tasks.errors import BadInput
 from tasks.pose.settings import PoseSettings
 from tasks.run import movie_order
 from tasks.run.request import resolve_locations
-from tests.isxb_files import write_isxb
-from tests.paths import SHARED_FOLDER, needs_shared_data
+from tests.support.isxb_files import write_isxb
+from tests.support.paths import SHARED_FOLDER, needs_shared_data
 
 
 @pytest.fixture

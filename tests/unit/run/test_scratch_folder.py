@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tasks.run.scratch_folder import SCRATCH_PREFIX, create_scratch_folder, remove_abandoned_folders
-from tests.commands import start_waiting_process
-from tests.paths import ROOT
+from tests.support.commands import start_waiting_process
+from tests.support.paths import ROOT
 
 HOLD = """
 import sys

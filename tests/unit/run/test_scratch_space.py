@@ -21,7 +21,7 @@ from tasks.run.scratch_space import (
 from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
-from tests.small_disk import mount_small_disk
+from tests.support.small_disk import mount_small_disk
 
 MB = 1_000_000
 

@@ -12,7 +12,7 @@ from tasks.errors import StageFailed
 from tasks.pose.movies.timing import RecordingInfo
 from tasks.run_data import AnalyzedMovie
 from tasks.spread.handover import read_handover, write_handover
-from tests.records import example_failed_movie
+from tests.support.records import example_failed_movie
 from tests.unit.conftest import SECONDS, timing
 
 

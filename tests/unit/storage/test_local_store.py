@@ -15,7 +15,7 @@ from tasks.storage.local_files import is_partial, open_replacement, partial_targ
 from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
 from tasks.storage.lookup import expand_location, store_for
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 STORE = LocalStore()
 

@@ -16,7 +16,7 @@ from tasks.pose.drawing.disks import iterate_disk_pixels
 from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.drawing.keypoints_only import KeypointCanvas
 from tasks.pose.tables.keypoints import Keypoints
-from tests.pose_tables import (
+from tests.support.pose_tables import (
     PLAIN_STYLE,
     SINGLE_ANIMAL,
     TWO_ANIMALS,

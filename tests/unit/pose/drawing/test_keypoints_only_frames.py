@@ -8,7 +8,12 @@ from av.video.reformatter import Colorspace
 
 from tasks.pose.drawing.keypoints_only import KeypointCanvas
 from tasks.pose.drawing.keypoints_only_frames import draw_keypoint_frames
-from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, build_pose_table, make_scattered_poses
+from tests.support.pose_tables import (
+    PLAIN_STYLE,
+    SINGLE_ANIMAL,
+    build_pose_table,
+    make_scattered_poses,
+)
 
 FRAMES = 30
 STYLE = replace(PLAIN_STYLE, keypoints_only=True, draw_skeleton=True, trail_points=3)

@@ -18,8 +18,13 @@ from av.video.frame import PictureType
 from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tasks.pose.drawing.movie_writer import FrameClock, MovieWriter
-from tests.paths import ROOT
-from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_noise_frames, make_scattered_poses
+from tests.support.paths import ROOT
+from tests.support.pose_tables import (
+    PLAIN_STYLE,
+    SINGLE_ANIMAL,
+    make_noise_frames,
+    make_scattered_poses,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,8 +19,8 @@ from tasks.pose.drawing.yuv_painter import YuvPainter
 from tasks.pose.movies.reader import open_movie
 from tasks.pose.movies.yuv_frame import YuvFrame
 from tasks.processes.prefetch import thread_pool
-from tests.movie_files import write_movie
-from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
+from tests.support.movie_files import write_movie
+from tests.support.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,8 +8,8 @@ import pytest
 
 from tasks.pose.drawing.frame_painter import FramePainter
 from tasks.pose.movies.reader import open_movie
-from tests.movie_files import write_movie
-from tests.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
+from tests.support.movie_files import write_movie
+from tests.support.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
 
 if TYPE_CHECKING:
     from pathlib import Path

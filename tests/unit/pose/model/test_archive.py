@@ -11,8 +11,8 @@ import pytest
 from tasks.errors import BadInput
 from tasks.pose.model.description import Model
 from tasks.pose.untrusted import zip_reader
-from tests.archive_bench import ArchiveSandbox, without_files
-from tests.model_zips import (
+from tests.support.archive_sandbox import ArchiveSandbox, without_files
+from tests.support.model_zips import (
     MODEL_FOLDER,
     NETWORK_CONFIG,
     POSE_CONFIG,

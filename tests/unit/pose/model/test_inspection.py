@@ -12,7 +12,7 @@ import pytest
 from tasks.pose.model.description import format_network
 from tasks.pose.model.inspection import Inspection, as_json, as_markdown, as_text, inspect_archive
 from tasks.pose.model.problems import BadModel
-from tests.model_zips import (
+from tests.support.model_zips import (
     MULTI_ANIMAL_PROJECT,
     NETWORK_CONFIG,
     PROJECT_CONFIG,

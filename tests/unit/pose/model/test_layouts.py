@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tasks.pose.model.archive import unpack_model
-from tests.archive_bench import ArchiveSandbox, without_files
-from tests.model_zips import (
+from tests.support.archive_sandbox import ArchiveSandbox, without_files
+from tests.support.model_zips import (
     ANIMAL_NAMES,
     MODEL_FOLDER,
     MULTI_ANIMAL_NETWORK,

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tasks.pose.model.inspection import inspect_archive
-from tests.model_zips import (
+from tests.support.model_zips import (
     NETWORK_CONFIG,
     PROJECT_CONFIG,
     TOP_DOWN_NETWORK,
@@ -16,7 +16,7 @@ from tests.model_zips import (
     model_files,
     write_zip,
 )
-from tests.paths import DEMO_MODEL
+from tests.support.paths import DEMO_MODEL
 
 
 def found(folder: Path, network: dict[str, Any], *snapshots: str) -> tuple[list[str], list[str]]:

@@ -27,7 +27,7 @@ from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
 from tasks.pose.movies.start_times import compute_duration
 from tasks.pose.movies.stored_frames import StoredFrames
 from tasks.pose.movies.timing import Timing, format_frame_ranges, group_into_ranges
-from tests.movie_files import draw_picture, write_movie
+from tests.support.movie_files import draw_picture, write_movie
 
 NTSC = Fraction(30000, 1001)
 MILLISECOND = Fraction(1, 1000)

@@ -20,7 +20,7 @@ from tasks.pose.movies.isxb_format import (
     parse_samples,
     parse_session,
 )
-from tests.isxb_files import START_MS, SYSTEM_NAME, write_isxb
+from tests.support.isxb_files import START_MS, SYSTEM_NAME, write_isxb
 
 NAME = "m.isxb"
 NOTHING = FileSection(0, 0)

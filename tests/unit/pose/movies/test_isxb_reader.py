@@ -16,7 +16,7 @@ import pytest
 from tasks.errors import BadInput
 from tasks.pose.movies import isx_decoder
 from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
-from tests.isxb_files import (
+from tests.support.isxb_files import (
     FIRST_COUNT,
     HEADER,
     START_MS,
@@ -26,7 +26,7 @@ from tests.isxb_files import (
     encode_jpegs,
     write_isxb,
 )
-from tests.paths import ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.paths import ROOT, SHARED_FOLDER, needs_shared_data
 
 DROPPED = [3, 6, 7]
 KEPT = [0, 1, 2, 4, 5, 8, 9, 10]

@@ -17,8 +17,8 @@ from tasks.pose.movies.frame_ledger import FrameLedger, create_ledger, lost_fram
 from tasks.pose.movies.mp4_boxes import find_break, read_boxes
 from tasks.pose.movies.reader import MovieReader, open_movie, probe_movie
 from tasks.pose.movies.start_times import compute_duration
-from tests.avi_files import read_packets, write_avi
-from tests.movie_files import draw_picture, write_movie
+from tests.support.avi_files import read_packets, write_avi
+from tests.support.movie_files import draw_picture, write_movie
 
 INTRA = ("mjpeg", "yuvj420p")
 """A codec whose every frame stands for itself."""

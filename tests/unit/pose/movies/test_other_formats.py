@@ -10,8 +10,8 @@ import pytest
 from tasks.errors import BadInput
 from tasks.pose.movies.other_formats import recognize_format
 from tasks.pose.movies.reader import open_movie, probe_movie
-from tests.avi_files import read_packets
-from tests.movie_files import write_movie
+from tests.support.avi_files import read_packets
+from tests.support.movie_files import write_movie
 
 
 def write_as(path: Path, form: str, codec: str, options: dict[str, str], rate: int = 30) -> Path:

@@ -15,7 +15,7 @@ from tasks.pose.network.device_locks import (
     find_idle_device,
     lease_device,
 )
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 FIRST, SECOND = Device("cuda:0", "gpu-first"), Device("cuda:1", "gpu-second")
 HOLD = """

@@ -16,7 +16,7 @@ from tasks.pose.model.tensorflow_config import is_tensorflow_installed
 from tasks.pose.network.interface import LoadedModel
 from tasks.pose.network.loader import load_network
 from tasks.pose.network.tensorflow_network import TensorFlowNetwork
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 SIZE = 3
 

@@ -13,7 +13,7 @@ from matplotlib import image
 
 from tasks.pose.previews import draw as draw_module
 from tasks.pose.previews.draw import draw_previews
-from tests.pose_tables import (
+from tests.support.pose_tables import (
     PART_NAMES,
     SINGLE_ANIMAL,
     TWO_ANIMALS,

@@ -12,8 +12,8 @@ from tasks.pose.results.output_metadata import (
     render_output_metadata,
     snapshot_number,
 )
-from tests.paths import SHARED_FOLDER, needs_shared_data
-from tests.records import example_model
+from tests.support.paths import SHARED_FOLDER, needs_shared_data
+from tests.support.records import example_model
 
 MOVIE = LabeledMovieMetadata(1280, 1024, 20, Fraction(1_000_000, 50_050))
 

@@ -13,7 +13,7 @@ from tasks.pose.results.report import MoviePictures, render_report
 from tasks.pose.results.run_record import MovieRecord, RunRecord, StageTime
 from tasks.pose.settings import Crop, PoseSettings
 from tasks.pose.tables.quality import Verdict
-from tests.records import (
+from tests.support.records import (
     example_failed_movie,
     example_model,
     example_movie,

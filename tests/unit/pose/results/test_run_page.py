@@ -10,7 +10,7 @@ from tasks.pose.results import run_page
 from tasks.pose.results.report import MoviePictures
 from tasks.pose.results.run_page import ResultLinks, render_run_page
 from tasks.pose.tables.quality import Verdict
-from tests.records import (
+from tests.support.records import (
     example_failed_movie,
     example_movie,
     example_output,

@@ -18,7 +18,13 @@ from tasks.pose.results.run_record import (
     utc_now,
 )
 from tasks.pose.tables.quality import Verdict
-from tests.records import DIGEST, example_failed_movie, example_movie, example_quality, example_run
+from tests.support.records import (
+    DIGEST,
+    example_failed_movie,
+    example_movie,
+    example_quality,
+    example_run,
+)
 
 GOOD, BAD = example_movie(), example_failed_movie()
 

@@ -16,8 +16,8 @@ from tasks.pose.settings import AnnotationsFormat
 from tasks.pose.tables import annotations
 from tasks.pose.tables.annotations import MoviePoses, column_name, write_annotations
 from tasks.pose.tables.pose_table import read_poses_in_parts, write_poses
-from tests.paths import SHARED_FOLDER, needs_shared_data
-from tests.pose_tables import SINGLE_ANIMAL, TWO_ANIMALS, make_scattered_poses
+from tests.support.paths import SHARED_FOLDER, needs_shared_data
+from tests.support.pose_tables import SINGLE_ANIMAL, TWO_ANIMALS, make_scattered_poses
 
 NTSC = Fraction(30000, 1001)
 COUNTS = ["Frame number", "Movie number", "Local frame number"]

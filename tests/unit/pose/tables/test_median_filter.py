@@ -10,8 +10,13 @@ import pytest
 
 from tasks.pose.tables.median_filter import apply_median_filter, filter_pose_file
 from tasks.pose.tables.pose_table import read_poses, write_poses
-from tests.paths import SHARED_FOLDER, needs_shared_data
-from tests.pose_tables import SINGLE_ANIMAL, TWO_ANIMALS, build_pose_table, make_scattered_poses
+from tests.support.paths import SHARED_FOLDER, needs_shared_data
+from tests.support.pose_tables import (
+    SINGLE_ANIMAL,
+    TWO_ANIMALS,
+    build_pose_table,
+    make_scattered_poses,
+)
 
 
 def keypoints_of(table: pd.DataFrame) -> Any:

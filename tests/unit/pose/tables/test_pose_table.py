@@ -16,7 +16,7 @@ from tasks.pose.tables.pose_table import (
     read_poses,
     write_poses,
 )
-from tests.paths import SHARED_FOLDER, needs_shared_data
+from tests.support.paths import SHARED_FOLDER, needs_shared_data
 
 PARTS = ("nose", "left ear")
 

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.pose.settings import QualityThresholds
 from tasks.pose.tables.quality import Quality, Verdict, assess_poses
-from tests.pose_tables import TWO_ANIMALS, build_pose_table
+from tests.support.pose_tables import TWO_ANIMALS, build_pose_table
 
 SIZE = (100, 100)
 FRAMES = 1000

@@ -14,8 +14,8 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose.untrusted.torch_pickle import MAX_PICKLE, check_weights
-from tests.model_zips import pack_weights
-from tests.paths import DEMO_MODEL, SHARED_FOLDER
+from tests.support.model_zips import pack_weights
+from tests.support.paths import DEMO_MODEL, SHARED_FOLDER
 
 
 class Calls:

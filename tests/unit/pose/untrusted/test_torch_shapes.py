@@ -11,9 +11,9 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose.untrusted.torch_shapes import Shapes, read_weight_shapes
-from tests.hostile_weights import build_oversized_tensor
-from tests.model_zips import pack_weights
-from tests.paths import DEMO_MODEL, SHARED_FOLDER, needs_shared_data
+from tests.support.hostile_weights import build_oversized_tensor
+from tests.support.model_zips import pack_weights
+from tests.support.paths import DEMO_MODEL, SHARED_FOLDER, needs_shared_data
 
 
 def shapes_of(folder: Path, data: bytes) -> Shapes:

@@ -15,8 +15,8 @@ from tasks.pose.untrusted import zip_reader
 from tasks.pose.untrusted.zip_names import MAX_DEPTH, MAX_PART_LENGTH
 from tasks.pose.untrusted.zip_reader import MAX_MEMBERS, open_zip
 from tasks.pose.untrusted.zip_structure import MAX_DIRECTORY_BYTES
-from tests.model_zips import write_zip
-from tests.raw_zips import (
+from tests.support.model_zips import write_zip
+from tests.support.raw_zips import (
     DEFLATED,
     DESCRIPTOR,
     ENCRYPTED,

@@ -6,9 +6,9 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from tests.hostile_cases import HostileCase, make_case_with_files
-from tests.model_zips import SNAPSHOT_NAME, TRAIN_FOLDER, pack_weights
-from tests.raw_zips import DEFLATED, STORED, ZipEntry, build_zip
+from tests.support.hostile_cases import HostileCase, make_case_with_files
+from tests.support.model_zips import SNAPSHOT_NAME, TRAIN_FOLDER, pack_weights
+from tests.support.raw_zips import DEFLATED, STORED, ZipEntry, build_zip
 
 MARKER_NAME = "owned"
 

@@ -40,7 +40,7 @@ rgw_max_listing_results = {PAGE_SIZE}
 mon_data_avail_crit = -1
 """
 _session = boto3.Session()  # making one takes much longer than making a client
-_DEFAULT_SCRIPT = Path(__file__).parents[2] / "shared" / "tools" / "object-store.sh"
+_DEFAULT_SCRIPT = Path(__file__).parents[3] / "shared" / "tools" / "object-store.sh"
 
 
 @contextmanager

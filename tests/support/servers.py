@@ -24,8 +24,8 @@ from typing import Any, TypeVar
 import pytest
 from _pytest.outcomes import Skipped
 
-from tests.paths import ROOT
-from tests.stores import find_free_port
+from tests.support.paths import ROOT
+from tests.support.stores import find_free_port
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.meanwhile import call_repeatedly
+from tests.support.meanwhile import call_repeatedly
 
 ESTIMATION_MODULE, FINISHING_MODULE = "tasks.pose.estimate", "tasks.pose.finishing"
 """A module that the one kind of stage process loads ahead, and the other does not."""

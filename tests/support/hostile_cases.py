@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tests.model_zips import Files, model_files, write_zip
+from tests.support.model_zips import Files, model_files, write_zip
 
 Outcome = Literal["refused", "repaired", "opened"]
 

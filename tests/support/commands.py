@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from tests.paths import ROOT
+from tests.support.paths import ROOT
 
 
 def run_command(*words: object, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.blob_movies import draw_blobs
-from tests.model_zips import Files, format_yaml, write_zip
+from tests.support.blob_movies import draw_blobs
+from tests.support.model_zips import Files, format_yaml, write_zip
 
 PARTS = ("nose", "left", "tail")
 BACKBONE = {"type": "ResNet", "model_name": "resnet10t", "output_stride": 16}

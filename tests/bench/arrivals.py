@@ -1,8 +1,8 @@
 """Movies arrive by the hundred: what becomes of them, and how soon. Run by hand.
 
-    python -m tests.arrivals_bench                  500 in a minute, told twice, late, 10 % never
-    python -m tests.arrivals_bench --ceph FOLDER    the same, told by the Ceph in FOLDER itself
-    python -m tests.arrivals_bench --movies 1       one, until its run is Running
+    python -m tests.bench.arrivals                  500 in a minute, told twice, late, 10 % never
+    python -m tests.bench.arrivals --ceph FOLDER    the same, told by the Ceph in FOLDER itself
+    python -m tests.bench.arrivals --movies 1       one, until its run is Running
 
 A real server, worker and receiver; runs of pose-estimation stay scheduled, but for a single one.
 """
@@ -31,8 +31,8 @@ from deployments.background import ServiceParts
 from deployments.up import stop_service
 from flows.__main__ import PREFECT_SETTINGS
 from tests.integration.test_receiver import notification
-from tests.paths import ROOT
-from tests.stores import find_free_port, moto_store
+from tests.support.paths import ROOT
+from tests.support.stores import find_free_port, moto_store
 
 BUCKET = f"lab-{os.getpid()}"
 INBOX = f"s3://{BUCKET}/inbox/"
@@ -41,7 +41,7 @@ GIVE_UP_SECONDS = 300.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.arrivals_bench", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.arrivals", description=__doc__)
     parser.add_argument("--movies", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--ceph", type=Path, help="folder of a Ceph that object-store.sh started")

@@ -9,7 +9,7 @@ import yaml
 from tasks.errors import BadInput
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.model.description import Model
-from tests.model_zips import Files, write_zip
+from tests.support.model_zips import Files, write_zip
 
 
 class ArchiveSandbox:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from tests.hostile_cases import HostileCase, Outcome
-from tests.model_zips import MODEL_FOLDER, SNAPSHOT_NAME, TRAIN_FOLDER, WEIGHTS, model_files
-from tests.raw_zips import (
+from tests.support.hostile_cases import HostileCase, Outcome
+from tests.support.model_zips import MODEL_FOLDER, SNAPSHOT_NAME, TRAIN_FOLDER, WEIGHTS, model_files
+from tests.support.raw_zips import (
     BZIP2,
     DEFERRED_32,
     DEFLATE64,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DEMO_FOLDER = ROOT / "deployments" / "demo"
 DEMO_MODEL = DEMO_FOLDER / "mouse-openfield-model.zip"
 DEMO_MOVIE = DEMO_FOLDER / "mouse-openfield.mp4"

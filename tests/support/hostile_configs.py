@@ -4,8 +4,8 @@ import datetime as dt
 from itertools import pairwise
 from typing import Any
 
-from tests.hostile_cases import HostileCase, Outcome, make_case, make_case_with_files
-from tests.model_zips import (
+from tests.support.hostile_cases import HostileCase, Outcome, make_case, make_case_with_files
+from tests.support.model_zips import (
     MODEL_FOLDER,
     NETWORK_CONFIG,
     PROJECT_CONFIG,

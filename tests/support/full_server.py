@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.__main__ import PREFECT_SETTINGS
-from tests.servers import run_prefect_server
+from tests.support.servers import run_prefect_server
 
 PASSWORD = "lab:secret"
 
