@@ -1,1 +1,1 @@
-"""How the product is deployed and tried."""
+"""Deployment of the product, and a demo to try it."""

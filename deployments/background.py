@@ -112,7 +112,7 @@ def _wait_until_answering(url: str, name: str, pid: int) -> None:
 
 
 def read_start_mark(pid: int) -> str | None:
-    """When a process began, by which it is told from another of the same number.
+    """Return the start time of a process, which tells it from a later one with the same number.
 
     Returns:
         The machine's boot and the process' start in clock ticks since then; None where it is gone.

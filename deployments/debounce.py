@@ -63,12 +63,12 @@ class Debouncer(Generic[T]):
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits that no more should come now."""
+        """Return whether so much is waiting that no more should come now."""
         return len(self._waiting) >= MAX_WAITING
 
     @property
     def is_failing(self) -> bool:
-        """Whether the last try to hand on has failed, so that what waits is to be tried again."""
+        """Return whether the last delivery failed, so that what is waiting has to be sent again."""
         return self._failures > 0
 
     def add(self, things: Iterable[T], done: Callable[[], object] | None = None) -> None:

@@ -160,7 +160,7 @@ def _fill_in_variables(entry: DeploymentEntry, values: dict[str, str]) -> Deploy
 def _needs_update(
     client: "SyncPrefectClient", entry: DeploymentEntry, found: "DeploymentResponse | None"
 ) -> bool:
-    """Whether the server has a deployment otherwise than the file, as far as it can be told."""
+    """Return whether the server's deployment differs from the file, as far as can be seen."""
     return (
         found is None
         or not entry.keys() <= _COMPARED_FIELDS
@@ -211,7 +211,7 @@ def _list_schedules(entry: DeploymentEntry) -> list[dict[str, Any]]:
 
 
 def _has_schedule(plan: dict[str, Any], found: "DeploymentResponse") -> bool:
-    """Whether the server has a schedule as the file has it; somebody may have paused it there."""
+    """Return whether the server has the file's schedule; it may be paused there."""
     for one in found.schedules:
         if one.slug == plan["slug"]:
             interval = getattr(one.schedule, "interval", None)

@@ -158,7 +158,7 @@ def _acknowledge_messages(queue: Any, receipts: Sequence[str]) -> None:
 
 
 def _parse_notification(body: bytes | str) -> list[Location]:
-    """What a notification tells; nothing where it cannot be read: it would be sent for ever."""
+    """Parse a notification; return nothing for an unreadable one, which would be sent forever."""
     try:
         return parse_notification(body)
     except ValueError as error:
@@ -208,7 +208,7 @@ def create_application(gatherer: ArrivalDebouncer) -> "FastAPI":
 
 
 def _has_valid_token(request: "Request") -> bool:
-    """Whether whoever sends a notification knows the token, where there is one."""
+    """Return whether a notification carries the token, if one is set."""
     token = os.environ.get(TOKEN_VARIABLE)
     header = request.headers.get("authorization", "").removeprefix("Bearer ")
     sent = header or request.query_params.get("token", "")

@@ -122,7 +122,7 @@ def drop_movies(folder: Path, movies: Sequence[Path]) -> int:
 
 
 def _explain_refused_drop(folder: Path, movies: Sequence[Path]) -> str:
-    """Why nothing can be dropped; empty where it can."""
+    """Explain why nothing can be dropped; return an empty string if it can."""
     if not (folder / STATE_FILE).exists() or not (folder / SETTINGS_FILE).exists():
         return "nothing is up; `make up` first"
     if not _read_settings(folder).get(INBOX_VARIABLE):
@@ -134,7 +134,7 @@ def _explain_refused_drop(folder: Path, movies: Sequence[Path]) -> str:
 
 
 def _upload_to_inbox(movie: Path, inbox: str) -> str:
-    """Where in the inbox a movie lies now.
+    """Upload a movie to the inbox and return its location there.
 
     Raises:
         PoseError: The store does not take it.
@@ -149,19 +149,19 @@ def _upload_to_inbox(movie: Path, inbox: str) -> str:
 
 
 def _describe_run_start(folder: Path) -> str:
-    """When a run appears: a store of one's own tells of arrivals where it has been set up to."""
+    """Describe when the run will start: at once only if the store sends notifications."""
     embedded = "store" in json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
     return "within seconds" if embedded else "within ten minutes, or seconds where the store tells"
 
 
 def _read_settings(folder: Path) -> dict[str, str]:
-    """What programs find in their environment to use the service that is up."""
+    """Return the environment variables with which programs use the running service."""
     words = shlex.split((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
 def _build_environment(folder: Path) -> tuple[dict[str, str], str | None]:
-    """What every part gets, and the address of the embedded store where there is to be one."""
+    """Build the environment of every part, with the embedded store's address if there is one."""
     port = find_free_port(UI_PORT)
     api = f"http://127.0.0.1:{port}/api"
     environment = (

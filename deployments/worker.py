@@ -114,7 +114,7 @@ class WorkerProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it runs."""
+        """Return whether the process is running."""
         return self.process is not None and self.process.poll() is None
 
     def start(self) -> None:
@@ -247,7 +247,7 @@ def _create_worker(
 
 
 def _build_environment() -> dict[str, str]:
-    """What the workers get, and with them their runs."""
+    """Build the environment of the workers and of their runs."""
     ours = PREFECT_SETTINGS | {
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),

@@ -1,1 +1,1 @@
-"""What runs, in which order."""
+"""The flows: the order in which stages run."""

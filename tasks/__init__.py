@@ -1,4 +1,4 @@
-"""What a run is made of: Prefect tasks here, pure domain and pure storage below."""
+"""The parts of a run: Prefect tasks, and below them pure domain and pure storage."""
 
 __version__ = "0.1.0"
 

@@ -31,7 +31,7 @@ def _shorten_text(text: str) -> str:
 
 
 def format_error(error: BaseException) -> str:
-    """What a library's error says: on one line, and not at length."""
+    """Format a library's error: short and on one line."""
     return " ".join(str(error).split())[:400]
 
 

@@ -1,4 +1,4 @@
-"""What a run knows, step by step: its request, its movies, and what was made of each."""
+"""Data of a run, step by step: its request, its movies, and their results."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -104,7 +104,7 @@ class CheckedMovie:
 
     @property
     def is_cropped(self) -> bool:
-        """Whether only a part of the frame goes to the network."""
+        """Return whether only a part of the frame goes to the network."""
         return self.edges != (0, self.info.width, 0, self.info.height)
 
     @property
@@ -115,7 +115,7 @@ class CheckedMovie:
 
     @property
     def patience(self) -> Patience:
-        """How long work on the whole movie may say nothing."""
+        """Limits on the silence of work on the whole movie."""
         return Patience(self.name, self.info.declared_frames or self.size // MIN_FRAME_BYTES)
 
 
@@ -159,7 +159,7 @@ class AnalyzedMovie:
 
 
 def _describe_reuse(seconds: StageSeconds) -> str:
-    """What of a movie is an earlier run's, in a word or two."""
+    """Describe in a word or two which of a movie's results are an earlier run's."""
     made = [name for name, s in seconds.items() if s is not None]
     if seconds.get(ESTIMATE_STAGE, 0.0) is not None:
         return ""
@@ -185,7 +185,7 @@ MovieOutcome = AnalyzedMovie | MovieRecord
 
 @dataclass(frozen=True)
 class RunDetails:
-    """What the run record tells beside the movies.
+    """Details of the run record other than the movies.
 
     Attributes:
         request: The request.

@@ -1,4 +1,4 @@
-"""Where the demo's model and movie are, and where its results go."""
+"""Locations of the demo's model, movie, and results."""
 
 from pathlib import Path
 

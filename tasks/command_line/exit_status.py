@@ -1,4 +1,4 @@
-"""How a command ends: its exit status, and what it says where nothing was done.
+"""Exit statuses of commands, and the messages of commands that did nothing.
 
 Nothing here loads Prefect: it may end while that is loaded.
 """

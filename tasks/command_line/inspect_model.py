@@ -45,7 +45,7 @@ def inspect_model_at(text: str) -> Inspection:
 
 
 def report_inspection(text: str, *, as_object: bool) -> tuple[int, str, list[str]]:
-    """What `python -m flows inspect` says.
+    """Print the report of `python -m flows inspect`.
 
     Args:
         text: The archive's location.

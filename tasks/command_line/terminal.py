@@ -1,4 +1,4 @@
-"""What the command line shows: an early check, live progress, and how the run ended."""
+"""Terminal output of a run: an early check, live progress, and the outcome."""
 
 import logging
 import os

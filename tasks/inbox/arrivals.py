@@ -53,7 +53,7 @@ def emit_arrival_events(inboxes: Iterable[Location], arrived: Sequence[Location]
 
 
 def is_relevant_arrival(inbox: Location, location: Location) -> bool:
-    """Whether an object's arrival may make something due in an inbox."""
+    """Return whether an object's arrival may make something in an inbox due."""
     if not str(location).startswith(str(inbox)) or location.name.startswith("."):
         return False
     return location.name == REQUEST_FILE or location.suffix.lower() in MOVIE_SUFFIXES

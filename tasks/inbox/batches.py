@@ -1,4 +1,4 @@
-"""What lies in an inbox, what is asked for it, and what is due: no Prefect, no network.
+"""The contents of an inbox, its requests, and which batches are due; no Prefect, no network.
 
 An inbox is a prefix or folder that movies are dropped into. A `request.yaml` in one of its folders
 says what to do with the movies there and in the folders below, which may say it differently.
@@ -27,7 +27,7 @@ from tasks.storage.store import ObjectInfo
 
 
 class Standing(StrEnum):
-    """Where a batch of movies stands."""
+    """State of a batch of movies."""
 
     DUE = "due"
     STARTED = "started"
@@ -100,7 +100,7 @@ class MovieGroup:
 
 @dataclass(frozen=True)
 class InboxContents:
-    """What one look at an inbox finds.
+    """The result of listing an inbox.
 
     Attributes:
         inbox: The inbox.
@@ -213,7 +213,7 @@ def _path_below_inbox(inbox: Location, folder: str) -> str:
 
 
 def _find_folder_refusal(contents: InboxContents, folder: str, request: FolderRequest) -> str:
-    """Why nothing in a folder can be started; empty where it can."""
+    """Explain why nothing in a folder can be started; return an empty string if it can."""
     for above in folder_and_ancestors(folder):
         if above in contents.refused:
             return contents.refused[above]
@@ -228,7 +228,7 @@ def _find_folder_refusal(contents: InboxContents, folder: str, request: FolderRe
 
 
 def _find_group_refusal(contents: InboxContents, batch: MovieGroup, place: str) -> str:
-    """Why a batch cannot be started that its folder's request fits; empty where it can."""
+    """Explain why a batch with a valid request cannot be started; empty if it can."""
     if empty := [movie for movie in batch.movies if not movie.size]:
         return f"{empty[0].location.name} is empty (0 bytes); copy it again"
     try:
@@ -291,6 +291,6 @@ def _refuse_shared_outputs(found: list[MovieGroup]) -> list[MovieGroup]:
 
 
 def summarize_groups(found: Iterable[MovieGroup]) -> str:
-    """How many batches stand where."""
+    """Count the batches in each state."""
     counts = Counter(batch.standing for batch in found)
     return ", ".join(f"{counts[s]} {s}" for s in Standing if counts[s]) or "no movies"

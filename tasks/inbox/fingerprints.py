@@ -1,4 +1,4 @@
-"""What results were made from, so that whether they are current needs no clock."""
+"""Fingerprints of the inputs of results: they show without a clock which results are current."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ ResultOrigin = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class RecordSummary:
-    """What a run record says, in short.
+    """Summary of a run record.
 
     Attributes:
         movies: Digest of the movies.
@@ -44,12 +44,12 @@ def compute_digest(*values: object) -> str:
 
 
 def compute_movies_digest(movies: Iterable[ObjectInfo]) -> str:
-    """What the movies are: where, how large, with what content."""
+    """Compute a digest of the movies' locations, sizes, and contents."""
     return compute_digest(sorted((str(m.location), _strip_quotes(m.etag), m.size) for m in movies))
 
 
 def compute_source_digest(movies: str, model: ObjectInfo | None, settings: PoseSettings) -> str:
-    """What a result is made from; where the model lies plays no part.
+    """Compute a digest of a result's inputs; the model's location plays no part.
 
     Args:
         movies: Digest of the movies.
@@ -98,7 +98,7 @@ def _etag_and_size(record: dict[str, Any]) -> tuple[str | None, int]:
 
 
 def _describe_problem(record: dict[str, Any]) -> str:
-    """Why a run's result is not complete."""
+    """Describe why a run's result is not complete."""
     if record["status"] == ResultStatus.COMPLETE:
         return ""
     failed = [movie for movie in record["movies"] if movie["status"] == ResultStatus.FAILED]

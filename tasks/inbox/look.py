@@ -45,7 +45,7 @@ PARALLEL_REQUESTS = 16
 
 @dataclass(frozen=True)
 class LookResult:
-    """What a look found.
+    """The findings of a look at the inbox.
 
     Attributes:
         batches: Every batch, and where it stands.
@@ -184,7 +184,7 @@ def _read_contents(
 
 
 def _read_folder_request(info: ObjectInfo) -> FolderRequest | str:
-    """What a `request.yaml` says, or why it cannot be used."""
+    """Read a `request.yaml`, or explain why it cannot be used."""
     try:
         with convert_store_errors():
             data = store_for(info.location).read(info.location, MAX_REQUEST_BYTES)
@@ -259,7 +259,7 @@ def _stat_run_record(text: str) -> ObjectInfo | str | None:
 def _read_results(
     records: RecordsByLocation, memory: InboxMemory
 ) -> tuple[dict[str, ResultOrigin], dict[str, RecordSummary]]:
-    """What records say; those that were read before are not read again.
+    """Read the run records that have not been read before.
 
     Returns:
         What to remember, and the results by the records' locations.

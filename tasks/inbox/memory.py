@@ -1,4 +1,4 @@
-"""What looks at an inbox remember: a file in it, which may be lost or spoilt without harm."""
+"""The memory of looks at an inbox: a file in it, which may be lost or damaged without harm."""
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -12,7 +12,7 @@ MAX_MEMORY_BYTES = 2**27
 
 
 class InboxMemory(BaseModel):
-    """What earlier looks found.
+    """The findings of earlier looks.
 
     Attributes:
         seen: When each group of movies was first found as it is, in seconds since 1970, by its

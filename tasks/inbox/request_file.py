@@ -17,7 +17,7 @@ REQUEST_FILE = "request.yaml"
 
 
 class FolderRequest(BaseModel):
-    """What a `request.yaml` says; what it leaves out is that of the folder above."""
+    """The contents of a `request.yaml`; the folder above supplies what it leaves out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,7 +33,7 @@ class FolderRequest(BaseModel):
 
     @classmethod
     def from_form(cls, model: str | None, output: str | None, settings: PoseSettings) -> Self:
-        """What a form says, without the settings that are left at their defaults."""
+        """Build a request from a form's values, without settings left at their defaults."""
         changed = settings.model_dump(mode="json", exclude_defaults=True)
         return cls(model=model, output=output, settings=changed)
 
@@ -124,6 +124,6 @@ def folder_and_ancestors(folder: str) -> list[str]:
 
 
 def effective_request(requests: Mapping[str, FolderRequest], folder: str) -> FolderRequest:
-    """What holds in a folder: its own request over those of the folders above."""
+    """Merge a folder's request with those of the folders above it."""
     above = [requests[f] for f in folder_and_ancestors(folder) if f in requests]
     return reduce(lambda held, request: request.inherit_from(held), above, FolderRequest())

@@ -1,4 +1,4 @@
-"""Where each group of movies in the inbox stands, judged by its earlier runs."""
+"""The state of each group of movies in the inbox, judged by its earlier runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from tasks.storage.location import Location
 
 @dataclass(frozen=True)
 class LookContext:
-    """What is known of batches beside what lies in the inbox.
+    """Facts about batches other than the inbox's contents.
 
     Attributes:
         results: What run records say, by their locations.
@@ -49,7 +49,7 @@ RETRY_HINT = f"to try again, write its {REQUEST_FILE} again"
 
 
 def _is_requested_again(batch: MovieGroup, result: RecordSummary) -> bool:
-    """Whether the request was written after the result; in the same second it was not."""
+    """Return whether the request is newer than the result; the same second does not count."""
     asked = batch.asked and batch.asked.modified
     return bool(asked and result.written and asked > result.written)
 
@@ -91,12 +91,12 @@ class InboxRun:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether it may still write results."""
+        """Return whether the run may still write results."""
         return self.state not in FINAL_STATE_TYPES or self.comes_back
 
     @property
     def state_description(self) -> str:
-        """How far it is, while it is under way."""
+        """Describe the progress of a run that is under way."""
         crashed = "has crashed, and is started again by itself"
         return crashed if self.comes_back else f"is {self.state.lower()}"
 

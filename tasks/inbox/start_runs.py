@@ -154,7 +154,7 @@ def _start_if_due(client: "SyncPrefectClient", deployment: UUID, batch: MovieGro
 
 
 def _run_name(batch: MovieGroup) -> str:
-    """What a run is called while it waits: what it calls itself when it begins."""
+    """Return the name of a waiting run, the one it takes when it begins."""
     return format_request_name([str(movie.location) for movie in batch.movies], batch.model)
 
 

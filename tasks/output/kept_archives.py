@@ -74,7 +74,7 @@ RESULTS_ADAPTER: TypeAdapter[KeptResults] = TypeAdapter(KeptResults)
 
 @dataclass(frozen=True)
 class HiddenListing:
-    """What earlier runs have left of a request's movies, as listings told when it began.
+    """Listing of earlier runs' leftovers for a request's movies, taken when the run began.
 
     Asked for once: of two hundred new movies, none has to be looked for.
 
@@ -88,14 +88,14 @@ class HiddenListing:
 
     @property
     def has_all_poses(self) -> bool:
-        """Whether poses of every movie are kept, so that perhaps no network is needed."""
+        """Return whether poses of every movie are stored, so that no network may be needed."""
         return self.names is not None and all(
             str(_archive_location(self.request, movie.name, ESTIMATE_ARCHIVE)) in self.names
             for movie in self.request.movies
         )
 
     def can_contain(self, place: Location) -> bool:
-        """Whether there may be this object, or something below this prefix."""
+        """Return whether this object, or something below this prefix, may exist."""
         if self.names is None or not place.is_prefix:
             return self.names is None or str(place) in self.names
         return any(name.startswith(str(place)) for name in self.names)
@@ -161,7 +161,7 @@ def _archive_location(request: ResolvedRequest, movie: str, name: str) -> Locati
 def read_archive(
     kind: TypeAdapter[T], names: HiddenListing, movie: MovieSource, path: Path
 ) -> T | None:
-    """What an archive tells; None where there is none that this version can read."""
+    """Read an archive; return None if there is none that this version can read."""
     source = _archive_location(names.request, movie.name, path.name)
     if not names.can_contain(source) or download_if_present(source, path) is None:
         return None

@@ -85,7 +85,7 @@ def abort_unfinished_uploads(request: ResolvedRequest, age: timedelta) -> None:
 
 
 def is_own_output(request: ResolvedRequest, location: Location) -> bool:
-    """Whether nobody but a run of this request's output location writes to a location.
+    """Return whether only runs with this request's output location write to a location.
 
     Below it may lie anything: movies that somebody is just uploading, the output locations of other
     requests, their scratch folders. Claims are those of runs that wait, too.

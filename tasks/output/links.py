@@ -50,7 +50,7 @@ def sign_link(location: Location, hours: int) -> str | None:
 
 
 def find_addresses(text: str, hours: int) -> list[tuple[str, str]]:
-    """What ``python -m flows open`` tells.
+    """Find the addresses that ``python -m flows open`` prints.
 
     Args:
         text: Where a run's results are, its run.json, or any one object.

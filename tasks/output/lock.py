@@ -116,7 +116,7 @@ class OutputLock:
 
     @property
     def is_restarted_elsewhere(self) -> bool:
-        """Whether this run was taken for dead and has been started again, elsewhere."""
+        """Return whether this run was taken for dead and started again elsewhere."""
         if self._claim is None or not self._claim.lost:
             return False
         if (successor := self._claim.successor) is not None:
@@ -256,7 +256,7 @@ def check_lock(*, ask: bool = True) -> None:
 
 
 def has_output_lock() -> bool:
-    """Whether this run has a lock on its output location, so that no other one writes there."""
+    """Return whether this run holds a lock on its output location."""
     writer = _current_lock.get()
     return isinstance(writer, OutputLock) and writer.claims_location is not None
 
@@ -268,7 +268,7 @@ def claims_folder() -> Location | None:
 
 
 def _count_starts(run: str) -> int | None:
-    """How often a run has been started; one that has ended counts as started once more."""
+    """Count a run's starts; one that has ended counts as started once more."""
     with suppress(Exception), get_client(sync_client=True) as client:
         found = client.read_flow_run(UUID(run))
         return found.run_count + bool(found.state and found.state.is_final())

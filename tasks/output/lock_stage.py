@@ -45,7 +45,7 @@ def lock_output(
 
 
 class _WaitReport:
-    """What is told of a wait for other runs."""
+    """Report of a wait for other runs."""
 
     def __init__(self, output: Location, workers: RunProcesses) -> None:
         self._output, self._workers = output, workers
@@ -67,7 +67,7 @@ class _WaitReport:
 
     @property
     def short_summary(self) -> str:
-        """How long it waited, and for whom."""
+        """Summarize how long the run waited, and for which runs."""
         if not self._holders:
             return f"no other run writes to {self._output}"
         others = "; ".join(str(holder) for holder in self._holders.values())

@@ -1,4 +1,4 @@
-"""Whether a process of this machine is still there, when all that is left of it is a note."""
+"""Identity of a process of this machine, by which a note of it shows whether it still runs."""
 
 import os
 import platform
@@ -9,13 +9,13 @@ from tasks.processes.process_table import read_process_stat
 
 
 def identify_this_process() -> str:
-    """What tells this process apart from all others, here and elsewhere, now and later."""
+    """Identify this process among all others on all machines, past and future."""
     pid = os.getpid()
     return " ".join((_machine_identity(), str(pid), _read_start_time(pid) or ""))
 
 
 def has_ended(noted: str) -> bool:
-    """Whether the process that a note is of ran here, and has ended; False where that is not known.
+    """Return whether a noted process ran here and has ended; False if that is unknown.
 
     Args:
         noted: What `identify_this_process` returned there.
@@ -51,7 +51,7 @@ def _has_process(pid: int) -> bool:
 
 
 def _read_start_time(pid: int) -> str | None:
-    """When a process began, in ticks, or that it has ended; None where that may not be known."""
+    """Return a process's start in ticks, or that it has ended; None if it may not be read."""
     stat = read_process_stat(pid)
     if stat is None:
         return None

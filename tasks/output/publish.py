@@ -94,7 +94,7 @@ def withdraw_record(
 
 
 def _earlier_record_location(output: Location) -> Location:
-    """Where the record of the last run that came to its end waits for the next one's."""
+    """Return where the last complete run's record waits for the next one's."""
     return hidden_location(output, "earlier.json")
 
 
@@ -133,7 +133,7 @@ def publish_movie(
 
 
 def _is_published(path: Path, published: OutputFile | None) -> bool:
-    """Whether a file is published; one that an earlier run made is not in the scratch folder."""
+    """Return whether a file is published; an earlier run's file is not in the scratch folder."""
     if published is None:
         return False
     return not path.exists() or compute_sha256(path) == published.sha256

@@ -153,7 +153,7 @@ def to_input_record(source: MovieSource) -> InputObject:
 
 
 def collect_outcomes(request: ResolvedRequest, states: Sequence[Any]) -> list[MovieOutcome]:
-    """What was found in each movie, or why it failed.
+    """Collect each movie's results, or the reason for its failure.
 
     Args:
         request: The request.

@@ -46,7 +46,7 @@ from tasks.storage.user_errors import convert_store_errors
 
 @dataclass(frozen=True)
 class EarlierResults:
-    """What is kept of a movie.
+    """Stored results of a movie.
 
     Attributes:
         results: What was made of it, with its files' places in the scratch folder.
@@ -64,7 +64,7 @@ class EarlierResults:
 
 @dataclass(frozen=True)
 class Reuse:
-    """What a movie's past saves; None where the stage has to run.
+    """Results of earlier runs that replace stages; None for a stage that has to run.
 
     Attributes:
         keys: What each stage's result depends on now.
@@ -118,7 +118,7 @@ def find_reuse(
     request: ResolvedRequest,
     ready: ReadyModel,
 ) -> Reuse:
-    """What of a movie's past still holds.
+    """Find the earlier results of a movie that are still valid.
 
     Args:
         past: What is kept.
@@ -180,7 +180,7 @@ def restore_files(past: EarlierResults, reuse: Reuse, folder: Path) -> None:
 def checkpoint_store_for(
     movie: MovieSource, reuse: Reuse, names: HiddenListing, folder: Path
 ) -> CheckpointStore:
-    """Where an estimation that does not come to its end leaves what it has found."""
+    """Return the place where an unfinished estimation leaves its predictions."""
     everything = hidden_location(names.request.output, CHECKPOINTS_FOLDER, f"{movie.name}/")
     own = everything.child(f"{reuse.keys.estimate[:16]}/")
     there = names.can_contain(everything)
@@ -200,7 +200,7 @@ def _read_earlier_results(movie: MovieSource, names: HiddenListing, folder: Path
 
 
 def _is_intact(output: OutputFile, where: Location) -> bool:
-    """Whether a published file is still what was published."""
+    """Return whether a published file is unchanged since it was published."""
     if output.location != str(where):
         return False  # all of it was copied from elsewhere
     try:

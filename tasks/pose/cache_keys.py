@@ -1,4 +1,4 @@
-"""What each stage's answer depends on, as a key: same key, same answer.
+"""Cache keys of the stages: equal keys mean equal answers.
 
 A key is made of the content of the movie and of the model, of the settings that touch the stage,
 and of the code that answers: the sources of the stage's module and of all that it imports, and the
@@ -212,5 +212,5 @@ _INDENTATION_TOKENS = {tokenize.INDENT: "indent", tokenize.DEDENT: "dedent"}
 
 
 def _is_docstring(words: list[str]) -> bool:
-    """Whether a statement is a docstring: text alone, perhaps the first of its block."""
+    """Return whether a statement is text alone, such as a docstring."""
     return words[-1].endswith(('"', "'")) and set(words[:-1]) <= set(_INDENTATION_TOKENS.values())

@@ -47,7 +47,7 @@ _MAX_CONVERTERS = 4
 
 @dataclass(frozen=True)
 class Estimate:
-    """What estimation found in a movie.
+    """Result of estimation for one movie.
 
     Attributes:
         frames: Number of poses, one for each decodable frame.
@@ -189,7 +189,7 @@ def _predict_batches(
     kept: CheckpointWriter,
     progress: Callable[[EstimationProgress], None],
 ) -> list[BatchPrediction]:
-    """What the network finds in each batch, with the number of its frames; it is kept, too.
+    """Predict and store batch after batch; yield predictions with their frame numbers.
 
     Where an earlier try has found something, the first batch is known, and left out.
     """
@@ -219,7 +219,7 @@ def _build_table(network: Network, predictions: list[Any]) -> tuple[pd.DataFrame
 
 
 def converter_thread_count() -> int:
-    """How many pictures are converted at a time: a processor in four has that to do."""
+    """Return how many threads convert pictures: one for every four processors."""
     return min(_MAX_CONVERTERS, max(1, count_usable_cpus() // _MAX_CONVERTERS))
 
 
@@ -227,7 +227,7 @@ def converter_thread_count() -> int:
 
 
 def compute_crop_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
-    """Where DeepLabCut really cuts: it goes through fractions of the frame and rounds down.
+    """Compute the edges where DeepLabCut cuts: it goes through fractions and rounds down.
 
     Args:
         crop: The rectangle that was asked for.

@@ -20,21 +20,21 @@ would keep with the run: an address that works without a login has its signature
 
 
 class AnnotationsFormat(StrEnum):
-    """How the annotations table is written."""
+    """File format of the annotations table."""
 
     PARQUET = "parquet"
     CSV = "csv"
 
 
 class ColorBy(StrEnum):
-    """What has a color of its own in the labeled movie."""
+    """Things that get different colors in the labeled movie."""
 
     BODYPART = "bodypart"
     INDIVIDUAL = "individual"
 
 
 class Precision(StrEnum):
-    """How exactly the network computes."""
+    """Precision of the network's arithmetic."""
 
     STANDARD = "standard"
     FULL = "full"
@@ -110,7 +110,7 @@ def _offer_color_maps(schema: dict[str, Any]) -> None:
 
 
 class PoseSettings(BaseModel):
-    """What a request can choose; defaults are those of the IDEAS tool, where it has the setting.
+    """Settings of a request; defaults are those of the IDEAS tool, where it has the setting.
 
     The same fields make the form in the Prefect UI, the flags of ``python -m flows run`` and the
     table in the README.
@@ -258,7 +258,7 @@ class PoseSettings(BaseModel):
 
     @property
     def has_median_filter(self) -> bool:
-        """Whether the median filter changes anything: windows 0 and 1 do not."""
+        """Return whether the median filter changes anything: windows 0 and 1 do not."""
         return self.window_length > 1
 
 

@@ -38,7 +38,7 @@ def _format_default(field: FieldInfo) -> str:
 
 
 def _format_range(field: FieldInfo) -> str:
-    """What a field accepts, in words: choices, or bounds."""
+    """Format the choices or bounds of a field."""
     kind = next(_union_members(field.annotation))
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return ", ".join(kind)

@@ -1,4 +1,4 @@
-"""How far a piece of work is, and what it waits for."""
+"""Progress of a piece of work, and its bottleneck."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ BOTTLENECK_SHARE = 0.5
 
 @dataclass(frozen=True)
 class EstimationProgress:
-    """How far an estimation is.
+    """Progress of an estimation.
 
     Attributes:
         done: Frames that have a pose.
@@ -53,6 +53,6 @@ class WaitTimer:
 
     @property
     def bottleneck(self) -> str:
-        """What bounds the loop so far."""
+        """Name what has slowed the loop most so far."""
         elapsed = time.monotonic() - self._started
         return "decoding" if self._waited > BOTTLENECK_SHARE * elapsed else "the network"

@@ -23,7 +23,7 @@ OFFLINE_ENVIRONMENT = {
 
 
 def count_usable_cpus() -> int:
-    """How many processors this process may really use: its affinity, and its container's quota."""
+    """Count the processors this process may use, by its affinity and its container's quota."""
     cpus = len(os.sched_getaffinity(0))
     with suppress(OSError, ValueError):
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()

@@ -38,7 +38,7 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
 
 
 def describe_full_disk(error: BaseException, folder: Path) -> Retriable | None:
-    """What to tell of an error that came of a full disk.
+    """Describe the full disk that caused an error.
 
     Args:
         error: Whatever was raised; HDF5 tells of a full disk in words of its own.
@@ -67,7 +67,7 @@ def _free_bytes(folder: Path) -> int:
 
 
 def describe_any_full_disk(error: OSError, scratch: Path) -> Retriable | None:
-    """What to tell of an error that came of a full disk, perhaps not of the scratch folder's.
+    """Describe the full disk, perhaps not the scratch folder's, that caused an error.
 
     Args:
         error: Whatever was raised.
@@ -95,5 +95,5 @@ def _error_chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _is_file_error(error: BaseException) -> bool:
-    """Whether it is of a kind that comes of files; a wrong argument is wrong on a full disk too."""
+    """Return whether files cause such errors; a wrong argument is wrong on a full disk, too."""
     return any(isinstance(each, (OSError, RuntimeError)) for each in _error_chain(error))

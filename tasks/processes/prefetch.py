@@ -16,7 +16,7 @@ _END_OF_ITEMS = object()
 
 
 class _Failure:
-    """What ended the work early."""
+    """Exception that ended the work early."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error

@@ -1,4 +1,4 @@
-"""How long a stage may be silent, and what ends a process that is silent for longer."""
+"""Limits on a stage's silence, and the watchdog that ends a process that exceeds them."""
 
 import os
 import threading
@@ -31,7 +31,7 @@ TICK_S = 0.5
 
 @dataclass(frozen=True)
 class Patience:
-    """How long one call may stay silent.
+    """Limits on the silence of one call.
 
     Attributes:
         what: The movie, as messages call it; empty where it is about none.

@@ -1,4 +1,4 @@
-"""What the Prefect server knows of runs whose process, worker or machine may be gone."""
+"""Evidence on the Prefect server that a run's process, worker, or machine is gone."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -103,33 +103,33 @@ def _is_lost(client: SyncPrefectClient, run: FlowRun) -> bool:
 
 
 def _can_wait_for_gpu(run: FlowRun) -> bool:
-    """Whether a run has a job that may wait for a GPU, for days, whoever made it."""
+    """Return whether a run has a job that may wait for a GPU for days."""
     if _is_held(run) or not run.infrastructure_pid:
         return False
     return run.state_type == StateType.PENDING or run.start_time is None
 
 
 def _is_held(run: FlowRun) -> bool:
-    """Whether the worker that took a run holds it until it ends."""
+    """Return whether the worker that took a run holds it until it ends."""
     return run.labels.get(_WORKER_TYPE_LABEL) in _HOLDING_WORKER_TYPES
 
 
 def _is_silent(client: SyncPrefectClient, run: FlowRun, time: timedelta) -> bool:
-    """Whether a run has been in its state for some time, and gave no sign of life in it."""
+    """Return whether a run has long been in its state without a sign of life."""
     return state_age(run) > time and not _has_event_since(
         client, _HEARTBEAT_EVENT, run, now("UTC") - time
     )
 
 
 def is_alive(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> bool:
-    """Whether a run that the server took for lost has given a sign since."""
+    """Return whether a run that the server took for lost has since sent a sign of life."""
     return _has_missed_heartbeats(crash) and _has_event_since(
         client, _HEARTBEAT_EVENT, run, crash.timestamp
     )
 
 
 def is_released(client: SyncPrefectClient, run: FlowRun, crash: State[Any]) -> bool:
-    """Whether nobody holds a crashed run any more, so that it can be started again.
+    """Return whether no worker holds a crashed run, so that it can be started again.
 
     A worker reports a crash some time before it has let go of the run: seconds, or half a minute on
     a busy machine (measured). Started again before that, the run would be reported as crashed once
@@ -156,7 +156,7 @@ def _has_missed_heartbeats(crash: State[Any]) -> bool:
 
 
 def _has_event_since(client: SyncPrefectClient, event: str, run: FlowRun, since: datetime) -> bool:
-    """Whether the server has received an event about a run since then.
+    """Return whether the server has received an event about a run since a time.
 
     It is asked for what it received when: the clocks of two machines may differ.
     """
@@ -174,7 +174,7 @@ def _has_event_since(client: SyncPrefectClient, event: str, run: FlowRun, since:
 
 
 def _has_online_worker(client: SyncPrefectClient, run: FlowRun) -> bool:
-    """Whether the worker that took a run is there."""
+    """Return whether the worker that took a run is online."""
     if not run.work_pool_name:
         return False
     online = WorkerFilter(status=WorkerFilterStatus(any_=[WorkerStatus.ONLINE]))

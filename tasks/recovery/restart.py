@@ -1,4 +1,4 @@
-"""How runs are started again whose process, worker or machine was lost.
+"""Restarts of runs whose process, worker, or machine was lost.
 
 Prefect marks such a run Crashed: its worker says so, or its heartbeat stopped. It is the same run
 when it is started again, from the start, and repeats nothing that harms: outputs are replaced as a
@@ -103,7 +103,7 @@ def delete_late_recoveries() -> None:
 
 
 def is_recovery_running() -> bool:
-    """Whether an earlier look is under way: it goes on until all crashes are decided."""
+    """Return whether an earlier look still runs: it goes on until all crashes are decided."""
     with get_client(sync_client=True) as client:
         looks = client.read_flow_runs(
             flow_filter=FlowFilter.model_validate({"name": {"any_": [RECOVERY_FLOW]}}),
@@ -124,7 +124,7 @@ def _delete_runs(client: SyncPrefectClient, runs: dict[str, Any]) -> list[str]:
 
 
 def summarize_actions(done: Sequence[str]) -> str:
-    """What was done, short enough for a state's message."""
+    """Summarize the actions taken, short enough for a state's message."""
     more = [f"And {len(done) - _MAX_REPORTED_RUNS} more."] if len(done) > _MAX_REPORTED_RUNS else []
     return " ".join([*done[:_MAX_REPORTED_RUNS], *more]) or "No run had crashed."
 
@@ -162,7 +162,7 @@ def recover_run(client: SyncPrefectClient, run: FlowRun, restarts: int) -> str |
 
 
 def _next_state(states: Sequence[State[Any]], restarts: int) -> State[Any]:
-    """What a run that is lost becomes, by its history."""
+    """Choose the next state of a lost run by its history."""
     crash, made = states[-1], count_restarts(states)
     if made < restarts:
         return AwaitingRetry(
@@ -178,7 +178,7 @@ def _next_state(states: Sequence[State[Any]], restarts: int) -> State[Any]:
 
 
 def count_restarts(states: Iterable[State[Any]]) -> int:
-    """How many times recovery started a run since somebody last started it by hand."""
+    """Count recovery's restarts of a run since a person last started it."""
     count = 0
     for state in states:
         if state.is_scheduled() and state.name == "AwaitingRetry":

@@ -75,7 +75,7 @@ def _find_movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInf
 
 
 def _is_own_labeled_movie(location: Location, output: Location) -> bool:
-    """Whether a prefix that holds movies and results names our own labeled movie."""
+    """Return whether a name below a prefix is that of our own labeled movie."""
     folder = f"{str(output).rstrip('/')}/"
     below = str(location).removeprefix(folder)
     return str(location).startswith(folder) and below.split("/")[1:] == [LABELED_MOVIE_FILE]
@@ -95,7 +95,7 @@ def _find_entry_movies(text: str) -> list[ObjectInfo]:
 
 
 def _is_movie(location: Location, *, alone: bool) -> bool:
-    """Whether a name is a movie's; hidden files (macOS leaves ``._m1.mp4``) only when asked for."""
+    """Return whether a name is a movie's; hidden files (macOS: ``._m1.mp4``) only on request."""
     hidden = location.name.startswith(".") and not alone
     return location.suffix.lower() in MOVIE_SUFFIXES and not hidden
 

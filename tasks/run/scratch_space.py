@@ -1,4 +1,4 @@
-"""Whether a run will fit its scratch folder, asked before it begins and again for each movie.
+"""Check that a run fits its scratch folder, before it begins and for each movie.
 
 What is not known yet is estimated from what was measured on real movies; a disk that becomes full
 all the same is told as such by the stage that finds out.

@@ -20,7 +20,7 @@ _OUTCOME_ADAPTER: TypeAdapter[MovieOutcome] = TypeAdapter(
 
 
 class MoviePlace(BaseModel):
-    """Where a movie stands in its request; the request's own run fills this in.
+    """Place of a movie in its request, filled in by the request's run.
 
     Attributes:
         number: The movie's place in the request, counted from 0.

@@ -51,7 +51,7 @@ _RUNS_PER_PAGE = 200
 
 
 def is_spread_request(request: ResolvedRequest) -> bool:
-    """Whether a request's movies get runs of their own."""
+    """Return whether each movie of a request gets a separate run."""
     least = request.given.settings.spread_from
     return bool(least) and len(request.movies) >= least
 
@@ -96,7 +96,7 @@ class SpreadMovie:
 
     @property
     def handover_location(self) -> Location:
-        """Where the present run puts what it found."""
+        """Location to which the present run hands over its outcome."""
         return self.folder.child(f"{self.movie.number}-{self.number}.zip")
 
 
@@ -215,7 +215,7 @@ _DELETED_STATE: State[Any] = Crashed(message="somebody has deleted it")
 
 
 def _read_states(runs: Sequence[UUID]) -> dict[UUID, State[Any] | None]:
-    """How runs stand."""
+    """Read the states of runs."""
     found: dict[UUID, State[Any] | None] = {}
     with get_client(sync_client=True) as client:
         for begin in range(0, len(runs), _RUNS_PER_PAGE):
@@ -252,7 +252,7 @@ def _can_retry(failed: MovieRecord, errand: SpreadMovie) -> bool:
 
 
 def _read_outcome(errand: SpreadMovie, state: State[Any], spread: SpreadRequest) -> MovieOutcome:
-    """What a run has handed over; where that is nothing, how it ended."""
+    """Read the outcome that a run handed over; if there is none, its final state."""
     try:
         found = _find_handover(errand)
         if found is None:
@@ -298,7 +298,7 @@ def _end_runs_on_failure(spread: SpreadRequest) -> Iterator[None]:
 
 
 def _is_run_cancelled(run: FlowRun) -> bool:
-    """Whether somebody cancels a run; else its worker ends, and another one takes it up."""
+    """Return whether a person cancels a run; else its worker ends, and another takes it."""
     with suppress(Exception), get_client(sync_client=True) as client:
         return is_cancelled(client, run.id)
     return False

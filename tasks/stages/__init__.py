@@ -1,1 +1,1 @@
-"""How a function becomes a Prefect task: retries, names, progress, and pages in the UI."""
+"""The making of a Prefect task from a function: retries, names, progress, and UI pages."""

@@ -1,4 +1,4 @@
-"""What a cancelled run's last state says: when it was cancelled, by whom, when its work had ended.
+"""Explanations of cancellations: when, by whom, and when the work had ended.
 
 Prefect's open server has one shared login and no users. What it knows is the run's own history.
 """
@@ -63,7 +63,7 @@ def _record_run_end(run: UUID, ended: datetime) -> None:
 
 
 def is_cancelled(client: SyncPrefectClient, run: UUID) -> bool:
-    """Whether somebody cancels a run, or has cancelled it."""
+    """Return whether a run is cancelled or being cancelled."""
     state = client.read_flow_run(run).state
     return state is not None and (state.is_cancelling() or state.is_cancelled())
 
@@ -80,7 +80,7 @@ def read_state_history(client: SyncPrefectClient, run: UUID) -> list[State[Any]]
 
 
 def describe_cancellation(states: Sequence[State[Any]], ended: datetime | None) -> str:
-    """Who cancelled a run, when, and how soon its work had ended.
+    """Describe who cancelled a run, when, and how soon its work had ended.
 
     Args:
         states: The run's history, first to last; the last one says that it is cancelled.
@@ -108,7 +108,7 @@ def describe_cancel_request(asked: State[Any]) -> str:
 
 
 def has_no_explanation(state: State[Any]) -> bool:
-    """Whether a state has no message, or one of Prefect's own that says neither who nor when."""
+    """Return whether a state's message is missing or says neither who nor when."""
     return not state.message or state.message.startswith(_PREFECT_MESSAGES)
 
 

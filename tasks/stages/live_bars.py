@@ -69,7 +69,7 @@ class MovieBar:
 
     @property
     def description(self) -> str:
-        """What stands beside the bar."""
+        """Text next to the bar."""
         return f"**{escape_markdown(self.name)}** · {escape_markdown(self.text)}"
 
 

@@ -23,7 +23,7 @@ _FIRST_LOG_DELAY = 5.0
 
 @dataclass(frozen=True)
 class ProgressUpdate:
-    """How far a piece of work is.
+    """Progress of a piece of work.
 
     Attributes:
         what: The work, such as ``estimate · mouse1``.

@@ -1,4 +1,4 @@
-"""What is worth another try, and how a stage of ours becomes a task that tells its story."""
+"""Stages: functions as Prefect tasks, with retries of what can succeed at another try."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How long each stage of a run takes."""
+"""Times that each stage of a run takes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

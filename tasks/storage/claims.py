@@ -46,7 +46,7 @@ _MAX_CLAIM_BYTES = 1 << 16
 
 
 class ClaimStore(Protocol):
-    """What claims need of an `ObjectStore`; it says what each of these does."""
+    """The part of `ObjectStore` that claims need."""
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]: ...  # noqa: D102
     def read(self, location: Location, limit: int) -> bytes: ...  # noqa: D102
@@ -57,7 +57,7 @@ class ClaimStore(Protocol):
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has a claim.
+    """The holder of a claim.
 
     Attributes:
         id: The run: what has the same id may take the claim over at once.
@@ -90,7 +90,7 @@ _Fingerprint = frozenset[tuple[str, str | None]]
 
 @dataclass(frozen=True)
 class _ClaimObjects:
-    """What lies under one number."""
+    """Objects with the same number."""
 
     objects: tuple[ObjectInfo, ...]
 
@@ -101,7 +101,7 @@ class _ClaimObjects:
 
     @property
     def fingerprint(self) -> _Fingerprint:
-        """What all this looks like."""
+        """Return a fingerprint of all these objects."""
         return frozenset((info.location.key, info.etag) for info in self.objects)
 
 
@@ -206,7 +206,7 @@ class Claim:
             self._pause(POLL_INTERVAL)
 
     def _list_claims(self) -> dict[int, _ClaimObjects]:
-        """What there is, by number; notes since when each has been seen as it is."""
+        """List the claims by number, and note since when each has been seen unchanged."""
         objects: dict[int, list[ObjectInfo]] = {}
         for info in self._store.list(self._folder):
             number = info.location.name.partition(".")[0]
@@ -224,7 +224,7 @@ class Claim:
         self._looked = now
 
     def _is_gone(self, found: _ClaimObjects) -> bool:
-        """Whether nobody has a claim any more, or only this run's own earlier start."""
+        """Return whether only this run's own earlier start, or nobody, still has a claim."""
         if (
             found.claim_object is None
             or self._looked - self._unchanged_since[found.fingerprint] >= STALE_AFTER
@@ -236,7 +236,7 @@ class Claim:
         )
 
     def _holder_of(self, found: _ClaimObjects) -> Holder | None:
-        """Whose claim it is; None where it has just been given up."""
+        """Return the holder of a claim; None if it has just been given up."""
         return (
             None
             if found.claim_object is None
@@ -288,7 +288,7 @@ class Claim:
                 self._store.remove(info.location)
 
     def _wait_for_decision(self) -> dict[int, _ClaimObjects]:
-        """What there is, once whoever came later has gone again, or has removed this claim."""
+        """Wait until later claims are gone or this one is removed; return what is left."""
         until = self._clock() + STALE_AFTER
         found = self._list_claims()
         while self._later_claims(found) and self._has_own_claim(found) and self._clock() < until:
@@ -319,7 +319,7 @@ def is_held_by(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Whether a run's claim stands, as those see it who work for that run and have none.
+    """Return whether a run's claim is valid, for those who work for that run without one.
 
     Where somebody came later, it is waited until that is decided, as in `Claim.holds`.
 
@@ -348,7 +348,7 @@ def _read_holder_ids(store: ClaimStore, folder: Location) -> list[str]:
 
 
 def _read_holder(store: ClaimStore, location: Location) -> Holder | None:
-    """Whose claim lies there; None where it has just been given up."""
+    """Read the holder of a claim; None if it has just been given up."""
     try:
         return Holder(**json.loads(store.read(location, _MAX_CLAIM_BYTES)))
     except FileNotFoundError:

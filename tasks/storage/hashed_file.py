@@ -80,7 +80,7 @@ class HashedFile:
         return start
 
     def _next_end(self, hashed: int) -> int:
-        """Where what is there without a gap ends; no further than before where no more comes."""
+        """Return where contiguous data end; no further than before if no more arrives."""
         with self._changed:
             self._changed.wait_for(lambda: self._whole > hashed or self._closed)
             return self._whole

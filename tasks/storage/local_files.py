@@ -90,7 +90,7 @@ _MAX_EMBEDDED_NAME_BYTES = 200
 
 
 def partial_target(partial: Path) -> Path:
-    """What a file was to become that is being written by `open_replacement`.
+    """Return the final path of a file that `open_replacement` is writing.
 
     Args:
         partial: Its temporary name.
@@ -103,7 +103,7 @@ def partial_target(partial: Path) -> Path:
 
 
 def is_partial(name: str) -> bool:
-    """Whether a file of this name is still being written by `open_replacement`."""
+    """Return whether a file of this name is still being written by `open_replacement`."""
     return name.startswith(".") and name.endswith(PARTIAL_SUFFIX)
 
 

@@ -1,4 +1,4 @@
-"""Where an object is: ``s3://bucket/key`` or a local path, parsed once."""
+"""Locations of objects: ``s3://bucket/key`` or a local path, parsed once."""
 
 import os
 import posixpath
@@ -58,18 +58,18 @@ class Location:
 
     @property
     def is_local(self) -> bool:
-        """Whether this is a path of the local file system."""
+        """Return whether this is a path of the local file system."""
         return not self.bucket
 
     @property
     def is_prefix(self) -> bool:
-        """Whether this names a place for objects rather than one object."""
+        """Return whether this names a place for objects rather than one object."""
         ends = self.key.endswith("/") or not self.key
         return ends or (self.is_local and Path(self.key).is_dir())
 
     @property
     def has_glob(self) -> bool:
-        """Whether the key has characters that a pattern gives a meaning to."""
+        """Return whether the key has pattern characters."""
         return not set("*?[").isdisjoint(self.key)
 
     @property

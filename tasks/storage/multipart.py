@@ -105,7 +105,7 @@ def _hash_part(file: BinaryIO, part: Part, ended: threading.Event) -> str:
 
 
 def _read_chunks(file: BinaryIO, part: Part) -> Iterator[memoryview]:
-    """What a file holds of a part; each piece is overwritten by the next one."""
+    """Read a part of a file in chunks; each chunk overwrites the one before."""
     buffer, place = memoryview(bytearray(_CHUNK_BYTES)), part.start
     while place < part.stop:
         count = os.preadv(file.fileno(), [buffer[: part.stop - place]], place)
@@ -120,7 +120,7 @@ class StopTransfer(BaseException):
 
 
 class UploadState:
-    """What the parts of one upload have in common: how much has gone, and whether it goes on.
+    """Shared state of the parts of one upload: bytes sent, and whether it goes on.
 
     Args:
         progress: Called with the bytes since the last call, from one thread at a time.
@@ -194,7 +194,7 @@ class PartBody:
         return data
 
     def tell(self) -> int:
-        """Where the next call reads, counted from the part's start."""
+        """Return the position of the next read, counted from the part's start."""
         return self._place
 
     def seek(self, place: int, whence: int = os.SEEK_SET) -> int:

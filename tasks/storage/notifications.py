@@ -1,4 +1,4 @@
-"""What object stores tell when an object arrives: S3's event messages, and what wraps them.
+"""Notifications of object stores about arrivals: S3's event messages, and their wrappers.
 
 The message's form is Amazon's ("Event message structure" in the S3 user guide); MinIO and Ceph send
 the same. It comes as it is over HTTP, as a message's body in SQS, and wrapped once more where SNS
@@ -56,7 +56,7 @@ def _parse_message(body: bytes | str) -> dict[str, Any]:
 
 
 def _find_written_records(message: dict[str, Any]) -> Iterable[Any]:
-    """What a message tells of written objects, in the form that S3 itself sends."""
+    """Find the written objects in a message of the form that S3 sends."""
     if isinstance(message.get("Message"), str) and "Records" not in message:
         message = _parse_message(message["Message"])  # SNS wraps the text of a message in its own
     if message.get("detail-type") == "Object Created":

@@ -24,13 +24,13 @@ def normalize_double_stars(pattern: str) -> str:
 
 
 def literal_folder(pattern: str) -> str:
-    """What comes before the first part of a pattern that has special characters."""
+    """Return the part of a pattern before its first special characters."""
     plain = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
     return plain[: plain.rfind("/") + 1]
 
 
 def is_match(key: str, pattern: str) -> bool:
-    """Whether a key fits a pattern, as ``glob`` with ``recursive=True`` would say of a file."""
+    """Return whether a key fits a pattern, as ``glob`` with ``recursive=True`` matches files."""
     return _is_match_by_parts(key.split("/"), pattern.split("/"))
 
 

@@ -57,7 +57,7 @@ AUTH_TYPE_MAPS[_KNOWN_DIGEST_AUTH] = _KnownDigestSigner
 
 
 def _choose_signer(signature_version: str, context: Mapping[str, Any], **_: object) -> str | None:
-    """How an upload is signed; None leaves what is signed in another way to botocore."""
+    """Choose the signature of an upload; None leaves other requests to botocore."""
     usual = context.get("auth_type") or signature_version
     return _KNOWN_DIGEST_AUTH if usual == "s3v4" else None
 
@@ -91,7 +91,7 @@ def _new_session(
     pid: int,  # noqa: ARG001 - what belongs to another process is not used
     settings: frozenset[tuple[str, str]],  # noqa: ARG001 - nor what has other settings
 ) -> tuple[botocore.session.Session, boto3.Session]:
-    """What is configured and whose credentials they are; boto3's takes botocore's only once."""
+    """Create a session with configuration and credentials; botocore's session serves once."""
     core = botocore.session.get_session()
     return core, boto3.Session(botocore_session=core)
 

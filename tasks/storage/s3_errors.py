@@ -1,4 +1,4 @@
-"""What the errors of an S3 store mean, in one table. Knows no client library."""
+"""Meanings of an S3 store's errors, in one table. Knows no client library."""
 
 import errno
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -163,7 +163,7 @@ def explain_error(
 
 
 def _lookup_keys(error: Exception) -> Iterator[int | str]:
-    """What to look up, in the order in which it decides."""
+    """Return the keys to look up, in the order of precedence."""
     if status := _http_status(error):
         yield status if status in ERROR_MEANINGS else status // 100 * 100
         yield _error_body(error).get("Code", "")

@@ -172,7 +172,7 @@ class _PartFetcher:
                 return
 
     def _read_pieces(self, start: int, stop: int) -> Iterator[bytes]:
-        """What the store sends of a part, checked to be of the right version."""
+        """Read the store's pieces of a part, checked to be of the right version."""
         where: Any = {"Bucket": self._source.location.bucket, "Key": self._source.location.key}
         if self._source.etag:
             where["IfMatch"] = self._source.etag

@@ -1,4 +1,4 @@
-"""What an object store does, its form for local folders, and how a request finds its objects."""
+"""Interface of object stores."""
 
 import errno
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ CHANGED_MESSAGE = (
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a store says of an object.
+    """A store's description of an object.
 
     Attributes:
         location: Where it is.

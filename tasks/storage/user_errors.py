@@ -25,7 +25,7 @@ def convert_store_errors() -> Iterator[None]:
 
 
 def _is_bad_input(error: OSError) -> bool:
-    """Whether the request must change; networks and network file systems fail in all other ways."""
+    """Return whether the request must change; networks fail in all other ways."""
     return isinstance(error, _ABSENT_OR_FORBIDDEN) or error.errno in _PERMANENT_ERRNOS
 
 

@@ -1,1 +1,1 @@
-"""How the demo's model and movie are made: a rendered mouse, and a network trained on it."""
+"""The making of the demo's model and movie: a rendered mouse, and a network trained on it."""

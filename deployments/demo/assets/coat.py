@@ -1,4 +1,4 @@
-"""What the mouse looks like: fur, ears, eyes and relief of a straight body, as a texture."""
+"""The mouse's looks: fur, ears, eyes, and relief of a straight body, as a texture."""
 
 from dataclasses import dataclass
 

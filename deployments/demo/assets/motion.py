@@ -1,4 +1,4 @@
-"""How the mouse moves: runs along the walls, pauses, looks around, and its body follows."""
+"""The mouse's motion: it runs along the walls, pauses, looks around, and its body follows."""
 
 import math
 from collections.abc import Iterator

@@ -94,7 +94,7 @@ def _compute_tangents(spine: Floats) -> Floats:
 
 
 def _compute_body_parts(pose: Pose, length: float) -> Floats:
-    """Where the body parts are: (5, 2)."""
+    """Compute the positions of the body parts, shape (5, 2)."""
     places = np.array(_BODY_PART_PLACES, dtype=np.float32)
     tangents, nodes = _compute_tangents(pose.spine), np.linspace(0, 100, SPINE_NODES)
     at = np.stack([np.interp(places[:, 0], nodes, pose.spine[:, k]) for k in (0, 1)], axis=1)
@@ -150,7 +150,7 @@ def _blur_motion(layer: Floats, velocity: Floats) -> Floats:
 
 
 def _compute_shadow(alpha: Floats, light: Floats) -> Floats:
-    """How much light is left around the mouse: a contact shadow and a cast one, as `alpha`."""
+    """Compute the light left around the mouse (a contact and a cast shadow), as `alpha`."""
     near = cv2.GaussianBlur(alpha, (0, 0), 1.7)
     far = cv2.GaussianBlur(alpha, (0, 0), 6.0)
     shift = -13.0 * light[:2] / light[2]

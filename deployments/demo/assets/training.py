@@ -115,7 +115,7 @@ def build_project_config(project: PurePath) -> dict[str, Any]:
 
 
 def _network_changes() -> dict[str, Any]:
-    """What we change in the network that DeepLabCut proposes, by dotted key.
+    """Return our changes to the network that DeepLabCut proposes, by dotted key.
 
     The backbone is the smallest ResNet there is: half a million weights, learned from nothing.
     """

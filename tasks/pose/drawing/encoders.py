@@ -1,4 +1,4 @@
-"""How the labeled movie is encoded: by which encoder, and how finely."""
+"""Encoding of the labeled movie: the choice of encoder, and its quality."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ _TEST_PICTURES = 3
 
 @cache
 def _can_nvenc_encode(width: int, height: int) -> bool:
-    """Whether a GPU here really encodes pictures of a size.
+    """Return whether a GPU here really encodes pictures of a size.
 
     Many GPUs have no such unit, drivers in containers often come without it, and each kind has its
     own smallest and largest picture: only trying tells. What fails, fails within milliseconds
@@ -104,7 +104,7 @@ def _can_nvenc_encode(width: int, height: int) -> bool:
 
 
 def _count_encoded_pictures(name: str, options: Mapping[str, str], width: int, height: int) -> int:
-    """How many pictures come out of an encoder that a few gray ones go into."""
+    """Count the pictures that an encoder returns for a few gray ones."""
     gray = np.full((height * 3 // 2, width), 128, np.uint8)
     frame: Any = av.VideoFrame.from_ndarray(gray, format="yuv420p")
     context: Any = av.CodecContext.create(name, "w")

@@ -34,7 +34,7 @@ _MAX_FRAMES_PER_GROUP = 32
 
 @dataclass(frozen=True)
 class LabelStyle:
-    """How poses are drawn; each name is that of DeepLabCut's own parameter, spelled out.
+    """Style of drawn poses; each name is that of DeepLabCut's own parameter, spelled out.
 
     Attributes:
         p_cutoff: A point is drawn where its likelihood is above this.
@@ -69,7 +69,7 @@ class LabelStyle:
         )
 
     def color_indices(self, keypoints: Keypoints) -> tuple[list[int], int]:
-        """Which color each keypoint has, and how many colors there are."""
+        """Return each keypoint's color index, and the number of colors."""
         by_part = self.color_by == "bodypart"
         names = keypoints.part_names if by_part else keypoints.individual_names
         of_keypoint = keypoints.parts if by_part else keypoints.individuals
@@ -160,7 +160,7 @@ class FramePainter:
         return range(first, min(first + together, len(self._keypoints.xy)))
 
     def _compute_pixels(self, frames: range, shape: tuple[int, ...]) -> ColoredPixels:
-        """What is drawn on some frames: skeletons below, dots on top, numbered from the first."""
+        """Compute the pixels drawn on some frames, skeletons below dots; the first is number 0."""
         of_disk, centers, colors = self._compute_disks(frames)
         drawn = self._compute_skeleton_pixels(frames, shape)
         for disk, rows, columns in iterate_disk_pixels(centers, self._style.dot_size, shape):
@@ -197,7 +197,7 @@ T = TypeVar("T")
 
 
 class _FrameGroupCache(Generic[T]):
-    """What was worked out for some frames that follow each other, and is being for the next ones.
+    """Cache of a few consecutive frames' pixels, computed one group ahead.
 
     Args:
         helpers: Threads that work out what is next; None to do so when it is asked for.
@@ -217,7 +217,7 @@ class _FrameGroupCache(Generic[T]):
         together: Callable[[int], range],
         work_out: Callable[[range], list[T]],
     ) -> T:
-        """What there is for a frame, or is worked out now for it and those after it.
+        """Return a frame's pixels, computing those of its whole group if needed.
 
         Args:
             kind: What else it depends on.

@@ -96,7 +96,7 @@ class KeypointCanvas:
         return self._compute_region(points)
 
     def take_region(self, region: Region) -> np.ndarray:
-        """What is drawn in a region, RGB and full opacity; it is black again afterwards."""
+        """Return the drawing in a region, RGB and fully opaque, and make the region black again."""
         picture = self._buffer[region].copy()
         self._buffer[region] = self._ground[region]
         return picture

@@ -40,7 +40,7 @@ _MAX_ENCODER_THREADS = 16
 
 @dataclass(frozen=True)
 class FrameClock:
-    """When each picture is shown.
+    """Presentation times of the pictures.
 
     Attributes:
         time_base: Seconds in a tick.

@@ -1,4 +1,4 @@
-"""Which pixels of many frames get which color, worked out for all of them together.
+"""Pixels and colors of many frames, computed for all of them together.
 
 What numpy needs for each call is then little, whatever is drawn on each frame.
 """

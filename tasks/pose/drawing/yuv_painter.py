@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class PlaneMarks(NamedTuple):
-    """What is drawn on one frame, as it is on planes.
+    """Marks on the planes of one frame.
 
     Attributes:
         pixels: Place of each pixel that is covered, on the plane of brightness.
@@ -117,7 +117,7 @@ class YuvPainter:
         lines: tuple[int, ...],
         colors: ColorEncoding,
     ) -> list[PlaneMarks]:
-        """What colored pixels are on the planes of frames; may be called in any thread.
+        """Convert colored pixels to marks on the planes of frames; safe in any thread.
 
         Args:
             pixels: Each once, those of all frames.

@@ -1,1 +1,1 @@
-"""What a model archive holds, and the DeepLabCut project that runs it."""
+"""Contents of a model archive, and the DeepLabCut project that runs the model."""

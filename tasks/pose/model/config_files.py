@@ -21,7 +21,7 @@ _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 
 @dataclass(frozen=True)
 class ConfigFiles:
-    """What an archive says of its model.
+    """Configuration files of an archive's model.
 
     Attributes:
         layout: Where it lies.
@@ -202,7 +202,7 @@ def _joint_names(pose: dict[str, Any]) -> Any:
 
 
 def _tensorflow_dataset_type(pose: dict[str, Any], network: dict[str, Any]) -> Any:
-    """What a TensorFlow model was trained on; DeepLabCut 3 writes the same word for all."""
+    """Return the data set type of a TensorFlow model; DeepLabCut 3 writes one word for all."""
     return None if network else pose.get("dataset_type")
 
 

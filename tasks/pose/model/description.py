@@ -1,4 +1,4 @@
-"""What is known of a model before it runs."""
+"""Description of a model before it runs."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from tasks.errors import BadInput
 
 
 class Model(BaseModel):
-    """What is known of a model before it runs; it goes into the run record as it is.
+    """Facts known of a model before it runs; the run record holds it as it is.
 
     Attributes:
         name: The archive's file name.

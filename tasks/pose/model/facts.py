@@ -50,7 +50,7 @@ ChosenSnapshots = dict[str, Snapshot]
 
 
 def engine_and_snapshots(layout: Layout) -> dict[str, Any]:
-    """What the layout alone tells: values of `tasks.pose.model.description.Model`."""
+    """Return the facts that the layout shows, as values of `description.Model`."""
     return {
         "engine": layout.engine,
         "snapshots": tuple(snapshot.name for snapshot in layout.snapshots),
@@ -94,7 +94,7 @@ def read_facts(
 
 
 def _snapshot_facts(chosen: ChosenSnapshots, layout: Layout) -> dict[str, Any]:
-    """Which snapshots are used, as far as that is known."""
+    """Return which snapshots are used, as far as that is known."""
     names: dict[str, Any] = {"snapshot": chosen["pose"].name} if "pose" in chosen else {}
     if "detector" in chosen:
         names["detector"] = chosen["detector"].name
@@ -192,7 +192,7 @@ def _head_configs(network: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_method(network: dict[str, Any], name: str, findings: ModelFindings) -> str:
-    """How the network finds animals; conditional top-down needs another model's poses."""
+    """Read how the network finds animals; conditional top-down needs another model's poses."""
     method = format_value(network.get("method") or "bu").lower()
     if method == "ctd":
         findings.problems.append(
@@ -273,7 +273,7 @@ def _note_ignored_settings(sources: ConfigFiles, findings: ModelFindings) -> Non
 def _choose_track_method(
     project: dict[str, Any], facts: dict[str, Any], findings: ModelFindings
 ) -> str:
-    """What animals are followed by; empty for a single animal."""
+    """Choose the tracking method; empty for a single animal."""
     if not facts["multi_animal"]:
         return ""
     given, count = project.get("default_track_method"), len(facts["body_parts"])

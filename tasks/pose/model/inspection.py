@@ -22,7 +22,7 @@ _MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Inspection:
-    """What an archive was found to be.
+    """Result of inspecting an archive.
 
     Attributes:
         name: The archive's name.
@@ -45,7 +45,7 @@ class Inspection:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it can be run here."""
+        """Return whether the model can run here."""
         return self.model is not None and not self.problems
 
     def require_model(self) -> Model:
@@ -85,7 +85,7 @@ def inspect_archive(
 
 
 def find_engine_problems(model: Model) -> Iterator[str]:
-    """Why this environment cannot run a model of this engine; nothing is loaded to tell."""
+    """Explain why this environment cannot run models of an engine, without loading it."""
     if model.engine == "tensorflow" and not is_tensorflow_installed():
         yield f"{model.name}: {TENSORFLOW_NOT_INSTALLED}"
 
@@ -94,7 +94,7 @@ def find_engine_problems(model: Model) -> Iterator[str]:
 
 
 def describe_facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What people want to know of a model: names and values, in order.
+    """Describe a model for people: names and values, in order.
 
     Args:
         known: Values of `tasks.pose.model.description.Model`; what is missing has no row.

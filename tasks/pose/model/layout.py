@@ -47,7 +47,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where an archive's model lies, and what it is.
+    """Location and kind of an archive's model.
 
     Attributes:
         folder: The folder that holds the snapshots.

@@ -1,4 +1,4 @@
-"""What is found on the way through a model archive: repairs, warnings and problems."""
+"""Findings about a model archive: repairs, warnings, and problems."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ class BadModel(BadInput):
 
 @dataclass
 class ModelFindings:
-    """What was corrected, what the user should know, and what stands in the way.
+    """Corrections made, warnings for the user, and problems that prevent use.
 
     Attributes:
         repairs: What was corrected, one sentence each.

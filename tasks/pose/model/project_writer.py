@@ -18,7 +18,7 @@ _ENGINE_FOLDERS = {"pytorch": "dlc-models-pytorch", "tensorflow": "dlc-models"}
 
 
 def relative_model_folder(facts: dict[str, Any]) -> str:
-    """Where DeepLabCut looks for a model, below the project's folder."""
+    """Return where DeepLabCut looks for a model, relative to the project's folder."""
     percent = int(100 * facts["training_fraction"])
     leaf = f"{facts['task']}{facts['date']}-trainset{percent}shuffle{facts['shuffle']}"
     return f"{_ENGINE_FOLDERS[facts['engine']]}/iteration-0/{leaf}"
@@ -112,7 +112,7 @@ def _torch_test_config(facts: dict[str, Any]) -> dict[str, Any]:
 def _write_tensorflow_configs(
     project: Path, folder: Path, facts: dict[str, Any], sources: ConfigFiles
 ) -> None:
-    """What DeepLabCut builds the graph from (test), and takes the scorer's name from (train)."""
+    """Write the files of which DeepLabCut builds the graph (test) and the scorer (train)."""
     ours = _joint_settings(facts) | {"dataset_type": "imgaug", "batch_size": facts["batch_size"]}
     snapshot = folder / "train" / facts["snapshot"]
     paths = {"project_path": str(project), "init_weights": str(snapshot), "scoremap_dir": "test"}

@@ -1,4 +1,4 @@
-"""What a model is called: task, date, shuffle and training fraction make its scorer's name."""
+"""Scorer names of models: task, date, shuffle, and training fraction."""
 
 import re
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ DEFAULT_FRACTION = 0.95
 
 @dataclass(frozen=True)
 class ModelFolderName:
-    """What the name of a model's folder says.
+    """Parts of the name of a model's folder.
 
     Attributes:
         project: Task and date in one, as DeepLabCut joins them.
@@ -62,7 +62,7 @@ class ModelFolderName:
 def find_folder_name(
     folder: PurePosixPath, network: dict[str, Any], pose: dict[str, Any], findings: ModelFindings
 ) -> ModelFolderName | None:
-    """What DeepLabCut called the model's folder.
+    """Find DeepLabCut's name for the model's folder.
 
     Args:
         folder: The folder of the snapshots in the archive.

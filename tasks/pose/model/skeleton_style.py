@@ -1,4 +1,4 @@
-"""How config.yaml has poses drawn: skeleton, its color, opacity."""
+"""Drawing options in config.yaml: the skeleton, its color, and opacity."""
 
 from typing import Any
 

@@ -31,7 +31,7 @@ _MAX_NUMBER = 1e6
 
 
 def is_tensorflow_installed() -> bool:
-    """Whether this environment has TensorFlow; nothing is loaded to tell."""
+    """Return whether this environment has TensorFlow, without loading it."""
     return importlib.util.find_spec("tensorflow") is not None
 
 

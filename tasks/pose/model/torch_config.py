@@ -136,7 +136,7 @@ def _check_head(
 
 
 def _head_output_counts(head: dict[str, Any]) -> Iterator[int]:
-    """How many body parts (or animals) a head was made for, wherever it says so."""
+    """Return the number of body parts (or animals) everywhere a head states it."""
     target = get_section(head, "target_generator")
     several = target.get("generators")
     for generator in (target, *(several if isinstance(several, list) else ())):
@@ -217,7 +217,7 @@ def note_replaced_switches(network: dict[str, Any], findings: ModelFindings) -> 
 
 
 def _needs_download(value: Any) -> bool:
-    """Whether a backbone or a detector asks for weights from elsewhere."""
+    """Return whether a backbone or a detector asks for weights from elsewhere."""
     if isinstance(value, dict):
         on = any(value.get(key) not in (None, False) for key in _PRETRAINED_SWITCHES)
         return on or _needs_download(list(value.values()))
@@ -257,7 +257,7 @@ def build_torch_config(
 
 
 def _has_random_padding(network: dict[str, Any]) -> bool:
-    """Whether frames are padded where DeepLabCut's default, chance, puts them."""
+    """Return whether frames are padded at random places, DeepLabCut's default."""
     padding = get_section(network, *_PADDING_PATH)
     return bool(padding) and padding.get("position") in (None, "random")
 

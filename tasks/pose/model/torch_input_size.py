@@ -1,4 +1,4 @@
-"""How large pytorch_config.yaml may make the network's input: memory grows with each pixel."""
+"""Bounds on the network's input size in pytorch_config.yaml: memory grows with each pixel."""
 
 import math
 from typing import Any

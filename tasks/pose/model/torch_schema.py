@@ -1,4 +1,4 @@
-"""What DeepLabCut knows of pytorch_config.yaml, told without loading DeepLabCut.
+"""DeepLabCut's schema of pytorch_config.yaml, known without loading DeepLabCut.
 
 Its own schema (``deeplabcut.pose_estimation_pytorch.config``) takes seconds to import, with torch,
 so that its keys are written down here; a test compares them. Networks are looked up in the source

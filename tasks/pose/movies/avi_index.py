@@ -1,4 +1,4 @@
-"""What an AVI file lists of its pictures: the size of each, and the places that are empty."""
+"""The picture index of an AVI file: the size of each picture, and the empty places."""
 
 import os
 import struct
@@ -76,7 +76,7 @@ class AviIndex:
 
     @property
     def declared_frames(self) -> int:
-        """How many frames the file lists, those included that were dropped."""
+        """Count the frames that the file lists, dropped ones included."""
         return len(self.pictures) + len(self.dropped) + self.missing // self.step
 
     @property
@@ -132,7 +132,7 @@ class _Chunk:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it ends within what it is in; a list of no size was not finished."""
+        """Return whether it ends within its parent; a list without a size was not finished."""
         enough = 4 if self.kind in {b"RIFF", b"LIST"} else 0
         return self.size >= enough and self.start + self.size <= self.limit
 

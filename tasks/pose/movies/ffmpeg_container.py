@@ -98,7 +98,7 @@ def count_shown_frames(stream: Any) -> int:
 
 
 def has_frame_times(stream: Any) -> bool:
-    """Whether the container stores when each frame is shown, and which ones are hidden."""
+    """Return whether the container stores presentation times and hidden frames."""
     return "mp4" in stream.container.format.name
 
 

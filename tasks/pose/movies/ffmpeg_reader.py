@@ -155,7 +155,7 @@ class FFmpegReader:
     def _list_frames(
         self, stream: Any, index: AviIndex | None
     ) -> tuple[ListedFrames | None, list[str]]:
-        """What the file lists, once it has been read, and a sentence where it breaks off."""
+        """List the file's frames after it has been read, with a sentence if it breaks off."""
         if self._dated:
             broken = find_break(self.path)
             period = 1 / (self._rates[0] * self._time_base)
@@ -168,7 +168,7 @@ class FFmpegReader:
 
     @property
     def frame_count(self) -> int:
-        """How many frames have been read so far."""
+        """Number of frames read so far."""
         return len(self._stamps)
 
     def compute_timing(self) -> Timing:

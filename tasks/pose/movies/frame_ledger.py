@@ -36,18 +36,18 @@ class FrameLedger(BaseModel):
 
     @property
     def dropped_frame_count(self) -> int:
-        """How many frames the recorder dropped; they are declared, and are in no result."""
+        """Number of frames that the recorder dropped: declared, but in no result."""
         return sum(last - first + 1 for first, last in self.dropped)
 
     @property
     def lost_frame_count(self) -> int:
-        """How many frames are declared, not dropped, and yet cannot be decoded."""
+        """Number of frames that are declared and not dropped, yet cannot be decoded."""
         declared = self.decoded if self.declared is None else self.declared
         return max(0, declared - self.dropped_frame_count - self.decoded)
 
     @property
     def is_complete(self) -> bool:
-        """Whether every decodable frame is in every result."""
+        """Return whether every decodable frame is in every result."""
         return self.decoded == self.poses == self.annotated == self.labeled
 
     def list_disagreements(self) -> list[str]:

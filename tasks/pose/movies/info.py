@@ -1,4 +1,4 @@
-"""What is known of a movie before it is read, and the limits on what it may claim."""
+"""Facts about a movie before it is read, and limits on what it may claim."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,7 +19,7 @@ DAMAGED_MOVIE_REMEDY = "check that it plays to the end, or re-encode it, and upl
 
 @dataclass(frozen=True)
 class MovieInfo:
-    """What a movie's container and its first frame say.
+    """Facts from a movie's container and its first frame.
 
     Attributes:
         width: Columns of a frame as it is shown, in pixels.

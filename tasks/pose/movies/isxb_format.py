@@ -1,4 +1,4 @@
-"""What an .isxb file of the nVision recorder says of itself, read without decoding a picture.
+"""The header of an nVision .isxb recording, read without decoding a picture.
 
 Twelve 64-bit numbers; the pictures, as JPEGs one after the other; a JSON text with a sample for
 each picture; a JSON text on the session. Source: Inscopix' isxcore, ``isxNVisionMovieFile.h``.
@@ -42,7 +42,7 @@ class FileSection:
 
 @dataclass(frozen=True)
 class RecordingHeader:
-    """Where everything is in a file, and how much there is of it.
+    """Offsets and sizes of the parts of a file.
 
     Attributes:
         start: When the recording began, in seconds since 1970.
@@ -63,7 +63,7 @@ class RecordingHeader:
 
 @dataclass(frozen=True)
 class RecordingSession:
-    """How a recording was made.
+    """Recording settings.
 
     Attributes:
         start: When this file's part of it began, in seconds since 1970.
@@ -182,7 +182,7 @@ def parse_session(data: bytes, header: RecordingHeader, name: str) -> RecordingS
 
 
 def _parse_start(session: Any, header: RecordingHeader, name: str) -> Fraction:
-    """When a file's part of a recording began; the header knows it to the millisecond only."""
+    """Parse the start of a file's part of a recording; the header has milliseconds only."""
     told = _get_nested(session, "timingInfo", "start", "secsSinceEpoch")
     if told is None:
         return header.start
@@ -215,7 +215,7 @@ def _parse_frame_size(session: Any, camera: str) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class FrameSamples:
-    """What the recorder noted for each picture.
+    """The recorder's notes on each picture.
 
     Attributes:
         counter: Microseconds of the recorder's counter; empty where it is not known for all.
@@ -264,7 +264,7 @@ def _parse_json(data: bytes, what: str, name: str) -> Any:
 
 
 def _get_nested(value: Any, *keys: str) -> Any:
-    """What lies below keys; None where there is nothing."""
+    """Return the value below nested keys; None if there is none."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value

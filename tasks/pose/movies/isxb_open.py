@@ -160,7 +160,7 @@ def _build_open_recording(
 def _find_picture_indices(
     timing: Any, length: int, dropped: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """What isx calls the frames that have a picture."""
+    """Return isx's indices of the frames that have a picture."""
     present = np.ones(length, dtype=bool)
     present[dropped] = False
     present[_positions_below(timing.blank, length)] = False

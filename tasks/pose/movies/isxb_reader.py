@@ -80,7 +80,7 @@ class RecordingReader:
 
     @property
     def frame_count(self) -> int:
-        """How many frames have been read so far."""
+        """Number of frames read so far."""
         return len(self._read)
 
     def compute_timing(self) -> Timing:

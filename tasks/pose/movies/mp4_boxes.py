@@ -1,4 +1,4 @@
-"""What an MP4 file says in its boxes and FFmpeg does not tell: how it is turned, where it ends."""
+"""MP4 boxes that FFmpeg does not report: orientation, and where the file ends."""
 
 import math
 import os
@@ -65,7 +65,7 @@ def read_boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
 
 @dataclass(frozen=True)
 class Break:
-    """Where an MP4 file breaks off.
+    """Place where an MP4 file breaks off.
 
     Attributes:
         path: The file.
@@ -81,7 +81,7 @@ class Break:
 
     @property
     def hides_the_rest(self) -> bool:
-        """Whether it is a fragment's header, with which FFmpeg reads no other fragment either."""
+        """Return whether a fragment's header is cut: then FFmpeg reads no other fragment."""
         return self.kind == b"moof"
 
     @property

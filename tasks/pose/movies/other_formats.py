@@ -96,7 +96,7 @@ def _describe_stream(stream: _Stream, path: Path, name: str) -> str:
 
 
 def _look_into(stream: _Stream, path: Path) -> tuple[bool, Fraction | None]:
-    """Whether frames are shown in another order than stored, and the rate that is written there."""
+    """Read whether frames are shown in another order than stored, and the stored rate."""
     import av  # noqa: PLC0415
 
     try:

@@ -63,7 +63,7 @@ class MovieReader(Protocol):
 
     @property
     def frame_count(self) -> int:
-        """How many frames have been read so far."""
+        """Number of frames read so far."""
 
     def compute_timing(self) -> Timing:
         """The time of every frame read so far."""
@@ -104,5 +104,5 @@ def open_movie(path: Path) -> MovieReader:
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a movie comes from the nVision recorder, by what its name ends in."""
+    """Return whether a movie comes from the nVision recorder, by its name's ending."""
     return path.suffix.lower() == RECORDING_SUFFIX

@@ -17,7 +17,7 @@ def error_reason(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class PictureGeometry:
-    """How a movie's decoded frames become the pictures that OpenCV gives.
+    """Geometry by which decoded frames become the pictures that OpenCV gives.
 
     Attributes:
         degrees: By how much they are turned, counterclockwise, as the container says once for all
@@ -34,7 +34,7 @@ class PictureGeometry:
 
     @property
     def quarter_turns(self) -> int:
-        """How many quarter turns, 0 to 3."""
+        """Number of quarter turns, 0 to 3."""
         turns, rest = divmod(self.degrees, 90)
         return 0 if rest else turns % 4
 
@@ -49,7 +49,7 @@ class PictureGeometry:
         return more if self.crops and frame.height == self.height and 0 < more < _ALIGNMENT else 0
 
     def keeps_frames(self, frame: Any) -> bool:
-        """Whether the picture is the frame as it is."""
+        """Return whether the picture is the frame as it is."""
         return not (self.quarter_turns or self.uncropped_columns(frame))
 
     def turned_shape(self, frame: Any) -> tuple[int, int]:
@@ -135,7 +135,7 @@ _ORDER_INDEPENDENT_FORMATS = {
 
 
 def sdr_options(frame: Any) -> dict[str, int]:
-    """What HDR and wide colors become, which swscale decides for OpenCV but PyAV must be told."""
+    """Return the options for HDR and wide colors that swscale sets for OpenCV but not PyAV."""
     from av.video.reformatter import ColorPrimaries, ColorTrc  # noqa: PLC0415
 
     curve, gamut = frame.color_trc, frame.color_primaries

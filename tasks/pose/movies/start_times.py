@@ -1,4 +1,4 @@
-"""Where the movies of a request stand in time: one after the other, with the known gaps."""
+"""Start times of a request's movies: one after the other, with the known gaps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tasks.pose.movies.timing import RecordingInfo, Timing
 
 
 class StartSource(StrEnum):
-    """What tells when a movie started."""
+    """Source of a movie's start time."""
 
     FIRST = "first movie"
     COUNTER = "hardware counter"
@@ -19,7 +19,7 @@ class StartSource(StrEnum):
 
 @dataclass(frozen=True)
 class MovieStart:
-    """Where a movie begins.
+    """Start of a movie.
 
     Attributes:
         frame: Number of frames in the movies before it, dropped ones included.
@@ -126,12 +126,12 @@ def _recording_start_difference(before: Timing, timing: Timing) -> Fraction:
 
 
 def _first_frame_time(timing: Timing, recording: RecordingInfo) -> Fraction:
-    """When the first frame that there is was taken, in seconds since 1970."""
+    """Return when the first existing frame was taken, in seconds since 1970."""
     return recording.start + int(recording.positions[0]) / timing.frame_rate
 
 
 def count_positions(timing: Timing) -> int:
-    """How many frames a movie has, those included that its recorder dropped."""
+    """Count a movie's frames, including those that its recorder dropped."""
     return timing.recording.length if timing.recording else len(timing.seconds)
 
 

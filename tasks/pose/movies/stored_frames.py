@@ -1,4 +1,4 @@
-"""What a movie's file holds and lists, beside the frames that can be decoded."""
+"""Frames that a movie's file holds and lists, decodable or not."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _LARGEST_PLACEHOLDER = 19
 
 @dataclass
 class StoredFrames:
-    """What is read from a file, whether it can be decoded or not.
+    """Frames and times read from a file without decoding it.
 
     Attributes:
         due: Presentation time of each stored frame that is to be shown, in ticks.
@@ -76,7 +76,7 @@ class StoredFrames:
 
 @dataclass(frozen=True)
 class ListedFrames:
-    """What a file lists, known once it has been read to its end.
+    """Frames that a file lists, known once it has been read to its end.
 
     Attributes:
         count: Frames, those included that the recorder dropped.

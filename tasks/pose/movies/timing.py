@@ -1,4 +1,4 @@
-"""When a movie's frames were shown, and where they stand in their recording."""
+"""Presentation times of a movie's frames, and their places in the recording."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ _Ticks = NDArray[np.int64] | NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RecordingInfo:
-    """What an .isxb recording says of its frames, beside the pictures.
+    """Facts about the frames of an .isxb recording other than the pictures.
 
     Attributes:
         start: When the recording began, in seconds since 1970 (UTC).
@@ -41,13 +41,13 @@ class RecordingInfo:
 
     @property
     def has_counter(self) -> bool:
-        """Whether the counter tells when each frame was taken."""
+        """Return whether the counter shows when each frame was taken."""
         return is_strictly_increasing(self.counter)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """When a movie's frames were shown.
+    """Presentation times of a movie's frames.
 
     Attributes:
         seconds: Time of each frame since the movie's first one, which may be one that can't be
@@ -230,12 +230,12 @@ def _measure_spread(ticks: _Ticks, period: Fraction) -> float:
 
 
 def is_strictly_increasing(counter: NDArray[np.float64]) -> bool:
-    """Whether each value is known and above the one before."""
+    """Return whether each value is known and above the one before."""
     return bool(np.isfinite(counter).all() and (np.diff(counter) > 0).all())
 
 
 def find_lost_frames(timing: Timing) -> NDArray[np.int64]:
-    """Which frames are missing in a movie that would have a constant rate.
+    """Find the frames missing from a movie of constant rate.
 
     Returns:
         Their numbers, counted from the movie's first frame; none where times do not tell.

@@ -34,7 +34,7 @@ _FULL_RANGE = 2
 
 @dataclass(frozen=True)
 class ColorEncoding:
-    """How numbers on planes mean colors, in FFmpeg's numbering.
+    """Color encoding of the planes, in FFmpeg's numbering.
 
     Attributes:
         space: The color space: which numbers make which red, green and blue.
@@ -84,7 +84,7 @@ class YuvFrame:
 
     @property
     def color_space_tag(self) -> int:
-        """What to call the color space; a browser would guess the unspecified by the size."""
+        """Return the color space's tag; a browser would guess an unspecified one by the size."""
         return _COLOR_SPACE_TAGS[self.colors.space]
 
     @property

@@ -1,4 +1,4 @@
-"""What the network has found so far, in files: an estimation that ends early goes on from there.
+"""Predictions in files, from which an interrupted estimation continues.
 
 A file holds the predictions of frames in a row. Its name tells which, how many frames went to the
 network at a time, and on what kind of device: another would change the answer's last digits.
@@ -36,7 +36,7 @@ BatchPrediction = tuple[int, Any]
 
 @dataclass(frozen=True)
 class PartialPredictions:
-    """What was found before.
+    """Predictions of an earlier, interrupted estimation.
 
     Attributes:
         frames: Frames from the movie's first one on whose poses are known.
@@ -123,7 +123,7 @@ def read_checkpoints(folder: Path, kind: str) -> PartialPredictions:
 
 
 def is_checkpoint(name: str) -> bool:
-    """Whether a file of this name is a checkpoint."""
+    """Return whether a file of this name is a checkpoint."""
     return _FILE_NAME.fullmatch(name) is not None
 
 

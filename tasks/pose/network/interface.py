@@ -1,4 +1,4 @@
-"""What estimation asks of a network, whatever the engine that trained it."""
+"""Interface between estimation and a network of any engine."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def allocate_batch(shape: tuple[int, ...]) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class Lanes:
-    """How batches go through a network side by side, each in a thread of its own.
+    """Parallel lanes of batches through a network, each in a separate thread.
 
     Attributes:
         count: How many are on their way at a time; one goes through in the caller's thread.
@@ -74,11 +74,11 @@ class Network(Protocol):
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """How the movie that was begun is computed."""
+        """Number format in which the current movie is computed."""
 
     @property
     def lanes(self) -> Lanes:
-        """How batches of the movie that was begun go through side by side."""
+        """Lanes for the batches of the current movie."""
 
     def begin_movie(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
         """Begin a movie with its first frame: how many of this size go to the network at a time."""

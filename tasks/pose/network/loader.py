@@ -29,5 +29,5 @@ def load_network(project: Path, device: str | None) -> Network:
 
 
 def is_torch_project(project: Path) -> bool:
-    """Whether a project's model is one of PyTorch."""
+    """Return whether a project's model is a PyTorch model."""
     return (project / "dlc-models-pytorch").is_dir()

@@ -1,4 +1,4 @@
-"""How exactly a network computed, and how far that moved its points."""
+"""Precision of a network's arithmetic, and the distance that it moved points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ def compare_points(
 def _point_distances(
     reduced: NDArray[np.float32], full: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """How far each confident point of a frame was moved; animals may have another order."""
+    """Compute the distances that a frame's confident points moved; animals may change order."""
     if not full.size:
         return np.empty(0)
     apart = np.abs(reduced[None, :, :, :2].astype(np.float64) - full[:, None, :, :2]).max(axis=3)

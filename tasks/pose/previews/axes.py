@@ -1,4 +1,4 @@
-"""What the preview figures share: their subject, their axes, and the bar that names the colors."""
+"""Shared parts of the preview figures: subject, axes, and color bar."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class BodyPartTrace:
 
 @dataclass(frozen=True)
 class FigureSubject:
-    """What one set of figures is about.
+    """Subject of one set of figures.
 
     Attributes:
         name: The individual; empty for a single animal.

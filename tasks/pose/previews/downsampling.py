@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Envelope:
-    """What a value did in each of many equal spans of time; NaN where it was always missing.
+    """Range of a value in each of many equal spans of time; NaN where it is missing.
 
     Attributes:
         time: (spans,), the first time in each span.

@@ -146,7 +146,7 @@ def _render_png(figure: Figure, dpi: int) -> bytes:
 
 
 def _build_file_suffixes(individuals: Sequence[str]) -> dict[str, str]:
-    """What to append to file names for each individual: plain letters, each different.
+    """Build file name suffixes for individuals: plain letters, each different.
 
     They differ without regard to case too, for those who download them to a Mac or to Windows.
     """

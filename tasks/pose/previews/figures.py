@@ -41,7 +41,7 @@ _CELLS_PER_SIDE = 1000
 
 
 def draw_trajectory(subject: FigureSubject) -> Figure:
-    """Where each body part was, as seen by the camera."""
+    """Draw the path of each body part, as seen by the camera."""
     width, height = _field_of_view_size(subject)
     figure, axes = create_axes(subject, 8, float(np.clip(6.4 * height / width, 3, 12)))
     axes.set_xlabel("X position in pixels")
@@ -72,7 +72,7 @@ def draw_coordinates(subject: FigureSubject) -> Figure:
 
 
 def draw_likelihood(subject: FigureSubject) -> Figure:
-    """How sure the network was of each body part over time."""
+    """Draw each body part's likelihood over time."""
     figure, axes = create_axes(subject, 10, 3)
     set_up_time_axis(axes, subject)
     axes.set_ylabel("Likelihood\n(dotted: the cutoff)")
@@ -85,7 +85,7 @@ def draw_likelihood(subject: FigureSubject) -> Figure:
 
 
 def draw_histogram(subject: FigureSubject) -> Figure:
-    """How far each body part moved from one frame to the next, in either direction.
+    """Draw the histogram of body part steps between frames, in either direction.
 
     Counts are on a logarithmic scale: the few jumps, which are what one looks for, would vanish
     beside the many small steps.

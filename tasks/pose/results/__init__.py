@@ -1,1 +1,1 @@
-"""What a run delivers: the run record, the report, pages, and published names."""
+"""Results of a run: the run record, the report, pages, and published names."""

@@ -12,7 +12,7 @@ from tasks.pose.model.description import Model
 
 @dataclass(frozen=True)
 class LabeledMovieMetadata:
-    """What the metadata says of one labeled movie.
+    """Metadata of one labeled movie.
 
     Attributes:
         width: Columns in pixels.

@@ -33,7 +33,7 @@ class FrozenRecord(BaseModel):
 
 
 class ResultStatus(StrEnum):
-    """How a run, or one of its movies, ended."""
+    """Final status of a run or of one of its movies."""
 
     COMPLETE = "complete"
     PARTIAL = "partial"
@@ -74,7 +74,7 @@ class StageTime(FrozenRecord):
 
 
 class PrecisionRecord(FrozenRecord):
-    """How exactly the network computed, and how far that moved points."""
+    """Precision of the network's arithmetic, and the distance that it moved points."""
 
     numbers: NumberType = Field(
         description="What it computed with; tfloat32 is float32 rounded to 10 binary digits on "
@@ -137,7 +137,7 @@ class MovieRecord(FrozenRecord):
 
 
 class RequestRecord(FrozenRecord):
-    """What was asked for."""
+    """The request."""
 
     model: str
     movies: tuple[str, ...]
@@ -146,7 +146,7 @@ class RequestRecord(FrozenRecord):
 
 
 class EstimatorRecord(FrozenRecord):
-    """What ran the network."""
+    """Hardware and software that ran the network."""
 
     scorer: str
     device: str

@@ -18,7 +18,7 @@ WORST_FRAME_COUNT = 3
 
 
 class Verdict(StrEnum):
-    """What a person should do with a movie's poses."""
+    """Advice on what a person should do with a movie's poses."""
 
     PASS = "pass"  # noqa: S105 - not a password
     LOOK = "look"
@@ -188,7 +188,7 @@ def _compute_share(mask: NDArray[np.bool_]) -> float:
 def _find_reasons(
     parts: tuple[BodyPartQuality, ...], thresholds: QualityThresholds
 ) -> list[tuple[float, str]]:
-    """What asks for a look: severity (1 and above fails), and a sentence."""
+    """Find reasons for a look: severity (1 and above fails), and a sentence."""
     checks = (
         ("below_cutoff", "low", "under the cutoff in {share} of frames"),
         ("jumps", "jumps", "jumps in {share} of steps"),

@@ -31,7 +31,7 @@ MIN_STITCHABLE_LENGTH = 3
 
 @dataclass(frozen=True)
 class TrackingSettings:
-    """How a model's animals are tracked.
+    """Settings by which a model's animals are tracked.
 
     Attributes:
         scorer: The name for the first column level.
@@ -141,7 +141,7 @@ class FrameAssemblies:
         return len(self._poses)
 
     def __getitem__(self, key: str) -> dict[int, NDArray[np.float64]]:
-        """What the tracker reads as ``single``: the arena's body parts, by frame."""
+        """Return the arena's body parts by frame, which the tracker reads as ``single``."""
         return {} if self.arena is None else dict(enumerate(self.arena))
 
     def get(self, frame: int) -> NDArray[np.float64]:

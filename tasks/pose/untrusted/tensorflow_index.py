@@ -1,4 +1,4 @@
-"""Whether a TensorFlow snapshot's index is one, told without TensorFlow.
+"""Check of a TensorFlow snapshot's index without TensorFlow.
 
 The index is a table of the tensors in the ``.data`` file (LevelDB's format); neither file can hold
 code. The graph of the ``.meta`` file could, and is never used.

@@ -1,4 +1,4 @@
-"""What a PyTorch snapshot would build when it is loaded, told without loading it.
+"""Objects that a PyTorch snapshot would build, found without loading it.
 
 A snapshot is a pickle, and a pickle can name any function to call. DeepLabCut loads snapshots with
 PyTorch's safe reader (``weights_only=True``), which refuses all but tensors; to know that before a
@@ -102,7 +102,7 @@ def allow_numpy_scalars() -> None:
 
 
 class NotASnapshot(Exception):  # noqa: N818 - its text ends a sentence
-    """What was found instead."""
+    """Description of a file that is not a snapshot."""
 
 
 def iterate_pickles(path: Path, shown: str) -> Iterator[bytes | io.BytesIO]:

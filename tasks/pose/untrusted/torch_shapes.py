@@ -81,7 +81,7 @@ def _find_model_state(found: Any) -> Shapes:
 
 
 def _replay_pickle(pickle: bytes | io.BytesIO) -> Any:
-    """What a pickle builds, as far as it is of mappings and tensors."""
+    """Replay a pickle's mappings and tensors."""
     stack: list[Any] = []
     memo: dict[Any, Any] = {}
     try:
@@ -114,7 +114,7 @@ def _follow_step(step: pickletools.OpcodeInfo, argument: Any, stack: list[Any], 
 
 
 def _pop_arguments(stack: list[Any], count: int, to_mark: bool) -> list[Any]:
-    """What a step takes off the stack: some values, or all above the last mark."""
+    """Pop a step's arguments: a number of values, or all above the last mark."""
     if not to_mark:
         return [stack.pop() for _ in range(count)][::-1]
     above: list[Any] = []
@@ -142,7 +142,7 @@ def _build_value(name: str, argument: Any, taken: list[Any]) -> Any:
 
 
 def _emulate_call(function: Any, arguments: Any) -> Any:
-    """What a call gives, where it is one that tensors are made with."""
+    """Emulate a call that makes tensors."""
     called = function.name if isinstance(function, _GlobalName) else ""
     if called in _MAPPING_TYPES:
         return _Mapping()

@@ -122,7 +122,7 @@ def load_mapping(text: str, name: str) -> dict[str, Any]:
 
 
 def _format_parser_error(error: Exception) -> str:
-    """What a parser says, on one line, with nothing in it that turns or breaks the line."""
+    """Format a parser's error: one line, without characters that turn or break it."""
     text = " ".join(str(error).split())[:_MAX_ERROR_LENGTH]
     return text if text.isprintable() else ascii(text)
 

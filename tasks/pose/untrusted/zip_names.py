@@ -50,7 +50,7 @@ def to_safe_path(filename: str, archive: str) -> PurePosixPath:
 
 
 def _is_garbling(sign: str) -> bool:
-    """Whether a character breaks a line of a message, or turns around what follows it."""
+    """Return whether a character breaks a line of a message, or reverses the text after it."""
     category = unicodedata.category(sign)
     return category in _CONTROL_CATEGORIES or unicodedata.bidirectional(sign) in _DIRECTION_MARKS
 
@@ -79,7 +79,7 @@ def as_portable_key(path: PurePosixPath) -> str:
 
 
 def is_clutter(path: PurePosixPath) -> bool:
-    """Whether a file is what macOS adds to zips, or what must never be unpickled."""
+    """Return whether a file was added by macOS, or must never be unpickled."""
     return (
         "__MACOSX" in path.parts
         or path.name.startswith("._")

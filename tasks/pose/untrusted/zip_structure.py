@@ -1,4 +1,4 @@
-"""Whether a zip tells one story: its end, its directory and its members' own headers agree.
+"""Check that a zip's end, its directory, and its members' own headers agree.
 
 Programs differ in which of them they believe, and an archive that tells each another story is
 damaged or made to deceive. Layouts are those of PKWARE's APPNOTE.TXT 6.3.10, sections 4.3 and 4.5.
@@ -118,7 +118,7 @@ def _check_end(file: BinaryIO, members: int, comment: int, name: str) -> None:
 
 
 def _member_span(file: BinaryIO, info: ZipInfo, name: str) -> tuple[int, int]:
-    """Where a member's header begins and its data end."""
+    """Return where a member's header begins and its data end."""
     try:
         file.seek(info.header_offset)
         signature, flags, method, crc, packed, size, letters, extra = _LOCAL_HEADER.unpack(

@@ -32,26 +32,26 @@ class BottomUp:
 
     @property
     def frame_preparer(self) -> str:
-        """Who prepares frames; see `tasks.pose.network.interface.LoadedModel`."""
+        """Preparer of frames; see `tasks.pose.network.interface.LoadedModel`."""
         return "device" if self._frames.on_device else "deeplabcut"
 
     @property
     def execution(self) -> str:
-        """How batches go through the network, and why, for the run record."""
+        """Execution of batches, and the reason for it, for the run record."""
         return self._engine.execution
 
     @property
     def lanes(self) -> Lanes:
-        """How batches go through the network side by side."""
+        """Lanes of batches through the network."""
         return self._engine.build_lanes(self._prepare_network)
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """How the movie that was begun is computed."""
+        """Number format in which the current movie is computed."""
         return self._engine.reduced.arithmetic
 
     def begin_movie(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
-        """How many frames of this size go to the network at a time, as large as it sees them."""
+        """Prepare for frames of a size, as the network sees them; return the batch size."""
         self._engine.reduced.begin_movie(precision)
         most = self._pixels_at_once // self._frames.begin_movie(frame)
         return self.feed.choose_batch_size(most, lambda: self.predict(frame[None]))

@@ -1,4 +1,4 @@
-"""How batches reach a device and answers come back: several are on their way at a time.
+"""Transfer of batches to a device and of answers back, several at a time.
 
 A lane is a thread that takes one batch after the other through the network. On a CPU each lane has
 processors of its own: threads that share one layer must wait for each other at its end, at every
@@ -64,7 +64,7 @@ class DeviceFeed:
             yield
 
     def choose_batch_size(self, most: int, run_one: Callable[[], object]) -> int:
-        """How many frames make a batch: on a GPU, as many as all lanes have memory for.
+        """Choose the batch size: on a GPU, the largest that all lanes have memory for.
 
         Args:
             most: How many frames are enough.
@@ -130,7 +130,7 @@ class DeviceFeed:
 
 
 def largest_batch(most: int, free: int, each: int) -> int:
-    """How many frames of a batch fit into memory, with some of it left for what others take.
+    """Return the most frames that fit into memory, with some left for other programs.
 
     Args:
         most: How many frames are enough.

@@ -48,7 +48,7 @@ class DeviceNetwork:
         self._ready_for: tuple[tuple[int, ...], str] = ((), "")
 
     def build_lanes(self, prepare: Callable[[NDArray[np.uint8]], None]) -> Lanes:
-        """How batches go through the network side by side.
+        """Build the lanes of batches through the network.
 
         Args:
             prepare: Called with a movie's first batch; see `Lanes`.
@@ -93,7 +93,7 @@ class DeviceNetwork:
 
     @property
     def execution(self) -> str:
-        """How batches go through the network, and why, for the run record."""
+        """Execution of batches, and the reason for it, for the run record."""
         if self.keeps_state:
             return (
                 "as it is, one batch at a time: its modules keep what they compute of a batch, so "
@@ -105,12 +105,12 @@ class DeviceNetwork:
         return self._turn if self.keeps_state else nullcontext()
 
     def network_for(self, inputs: Any) -> Callable[[Any], NetworkOutputs]:
-        """What computes a batch: the network that was made ready for such ones, or as it is."""
+        """Return the network prepared for such a batch, or else the original one."""
         ready = self._ready if self._ready_for == self._input_kind(inputs) else None
         return ready or self._model
 
     def _input_kind(self, inputs: Any) -> tuple[tuple[int, ...], str]:
-        """What a network is made ready for: a shape, of which one of few digits takes any."""
+        """Return the kind of input that networks are prepared for; few digits take any shape."""
         numbers = self.reduced.current_numbers
         return () if numbers == BFLOAT16 else tuple(inputs.shape), numbers
 
@@ -119,5 +119,5 @@ class DeviceNetwork:
 
 
 def select_picture(heads: HeadOutputs, index: int) -> HeadOutputs:
-    """What the predictors give for one picture, as DeepLabCut's postprocessor takes it."""
+    """Select the predictors' output for one picture, as DeepLabCut's postprocessor takes it."""
     return {head: {k: v[index] for k, v in values.items()} for head, values in heads.items()}

@@ -122,7 +122,7 @@ def _lower_part(part: Any, torch: Any) -> Any:
 
 
 def to_float32(values: Any) -> Any:
-    """What a network of fewer digits gives, tensors in whatever they lie, for what needs more."""
+    """Convert a reduced-precision network's output tensors, however nested, to float32."""
     if isinstance(values, dict):
         return {name: to_float32(value) for name, value in values.items()}
     if isinstance(values, (tuple, list)):
@@ -135,7 +135,7 @@ def _build_if_equal(
     pairs: list[tuple[Any, NetworkOutputs]],
     torch: Any,
 ) -> Callable[[Any], NetworkOutputs] | None:
-    """What is made, if it gives what is expected."""
+    """Build a network and return it only if its output is as expected."""
     try:
         run = make()
         right = run is not None and all(_is_close(run(one), other, torch) for one, other in pairs)
@@ -168,7 +168,7 @@ def _is_worth_fusing(model: Any, seen: NetworkObservations) -> bool:
 
 
 def _has_unmerged(network: Any) -> bool:
-    """Whether a convolution's result still goes to batch normalization, as it goes elsewhere, too.
+    """Return whether a convolution feeds batch normalization and something else, too.
 
     Where both results are then added, oneDNN's graph compiler takes all memory that there is
     (measured with PyTorch 2.10).

@@ -13,7 +13,7 @@ _HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 
 
 def has_hooks(model: Any) -> bool:
-    """Whether functions are called around the forward of any of a network's modules.
+    """Return whether any module of a network has forward hooks.
 
     Args:
         model: A PyTorch module.
@@ -22,7 +22,7 @@ def has_hooks(model: Any) -> bool:
 
 
 def leaves_tensors(model: Any, inputs: Any) -> bool:
-    """Whether a network's modules hold other tensors after each batch than before it.
+    """Return whether a batch changes the tensors that a network's modules hold.
 
     Parameters are left out; buffers count, and tensors in lists and mappings too. What is computed
     once, at the first batch, and stays is no state of a batch.

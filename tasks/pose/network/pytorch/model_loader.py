@@ -107,7 +107,7 @@ def load_torch_model(project: Path, device: str | None) -> TorchModel:
 
 
 def _network_builders(config: Any) -> list[Callable[[], Any]]:
-    """What builds the networks for poses and, in a top-down model, of the detector."""
+    """Return builders of the pose network and, in a top-down model, of the detector."""
     from deeplabcut.pose_estimation_pytorch.models import DETECTORS, PoseModel  # noqa: PLC0415
 
     return [
@@ -186,7 +186,7 @@ def _force_weights_only(config: Any) -> Any:
 
 
 def _inference_settings(config: Any) -> Any:
-    """How runners run: in this thread, one batch after the other, as the network was trained.
+    """Return the runners' settings: one thread, one batch at a time, as the network was trained.
 
     DeepLabCut's own threads hand over frames without a lock, and lose those at a movie's end in
     which no animal is found.

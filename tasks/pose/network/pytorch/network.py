@@ -59,19 +59,19 @@ class TorchNetwork:
         self.loaded = _describe_loaded(model, self._finder.frame_preparer)
 
     def begin_movie(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
-        """How many frames of this size go to the network at a time."""
+        """Prepare for frames of a size; return the batch size."""
         self._most = self._finder.begin_movie(frame, precision)
         self.loaded = replace(self.loaded, path=self._finder.frame_preparer)
         return self._most
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """How the movie that was begun is computed."""
+        """Number format in which the current movie is computed."""
         return self._finder.arithmetic
 
     @property
     def lanes(self) -> Lanes:
-        """How batches go through the network side by side."""
+        """Lanes of batches through the network."""
         lanes = self._finder.lanes
 
         def prepare(batch: NDArray[np.uint8]) -> None:

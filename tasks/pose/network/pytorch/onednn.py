@@ -19,7 +19,7 @@ from typing import Any
 
 @dataclass
 class NetworkObservations:
-    """What a network did with its pictures.
+    """Observations of a network while it computes a batch.
 
     Attributes:
         sizes: The shape of what each convolution was given last.
@@ -50,7 +50,7 @@ class NetworkObservations:
 
 
 def _write_count(tensor: Any) -> int:
-    """How often a tensor was written to: an activation may have changed it in its place."""
+    """Count the writes to a tensor; an activation may change it in place."""
     count: int = tensor._version  # noqa: SLF001 - there is no other way to know
     return count
 
@@ -136,13 +136,13 @@ def _replace_part(network: Any, names: list[str], part: Any) -> None:
 
 
 def is_batch_norm(part: Any) -> bool:
-    """Whether it is batch normalization and nothing else: kinds made from it may do more."""
+    """Return whether a module is plain batch normalization; subclasses may do more."""
     nn: Any = importlib.import_module("torch").nn
     return type(part) in (nn.BatchNorm2d, nn.SyncBatchNorm)
 
 
 def _is_plain_convolution(part: Any) -> bool:
-    """Whether it is a convolution and nothing else, padded with so many zeros."""
+    """Return whether a module is a plain convolution padded with this many zeros."""
     nn: Any = importlib.import_module("torch").nn
     plain = type(part) is nn.Conv2d and part.padding_mode == "zeros"
     return plain and not isinstance(part.padding, str)

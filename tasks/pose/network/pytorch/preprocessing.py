@@ -18,7 +18,7 @@ _PADDING_STEP = "PadIfNeeded"
 
 
 class _Preprocessor:
-    """What one of DeepLabCut's runners does to pictures, as one step on the device if it can be.
+    """Preprocessing of one of DeepLabCut's runners, as one step on the device if possible.
 
     Args:
         torch: The module.
@@ -45,7 +45,7 @@ class _Preprocessor:
         return self._normalize(batch)
 
     def _needs_only_normalization(self, picture: Image) -> bool:
-        """Whether a picture needs nothing but normalization; else DeepLabCut pads it somewhere."""
+        """Return whether a picture needs normalization only; else DeepLabCut pads it."""
         return self._normalize is not None and all(
             pad(image=picture)["image"].shape == picture.shape for pad in self._paddings
         )
@@ -68,7 +68,7 @@ class FramePreprocessor(_Preprocessor):
         return int(max(rows * columns, inputs.shape[-2] * inputs.shape[-1]))
 
     def prepare_inputs(self, batch: Batch) -> tuple[Any, list[PictureContext]]:
-        """What the network sees of a batch of RGB frames, shape (frames, height, width, 3).
+        """Convert RGB frames, shape (frames, height, width, 3), to the network's input.
 
         Returns:
             On the device, float32, shape (frames, 3, height, width); and what belongs to each.
@@ -125,7 +125,7 @@ class AnimalPreprocessor(_Preprocessor):
         return pictures, context
 
     def prepare_inputs(self, pictures: Sequence[Any]) -> Any:
-        """What the network sees of pictures: on the device, shape (pictures, 3, height, width)."""
+        """Convert pictures to the input on the device, shape (pictures, 3, height, width)."""
         if not self.on_device:
             return self._torch.stack(list(pictures)).to(self._feed.device)
         memory = self._feed.allocate_batch((len(pictures), *pictures[0].shape))

@@ -1,4 +1,4 @@
-"""How exactly a network computes: what a request chooses, and never unmeasured."""
+"""Reduced precision of a network: chosen by the request, and always measured."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -117,7 +117,7 @@ class ReducedPrecision:
 
     @property
     def current_numbers(self) -> NumberType:
-        """What the network computes with now."""
+        """Number format in which the network computes now."""
         return FULL_PRECISION.numbers if self._is_full else self.arithmetic.numbers
 
     def build_bfloat16_network(self, inputs: Any) -> Callable[[Any], NetworkOutputs] | None:
@@ -144,7 +144,7 @@ class ReducedPrecision:
         return "tfloat32" if precision is Precision.STANDARD and self._has_tf32 else "float32"
 
     def _choose_memory_format(self, precision: Precision) -> Any:
-        """How DeepLabCut has pictures lie in memory, or what tensor cores want.
+        """Choose the memory format of pictures: DeepLabCut's, or the tensor cores'.
 
         Both give the same but for rounding; in DeepLabCut's layout even TF32 rounds as it does
         there: on an H200 a ResNet-50's points were within 0.0001 pixels of `analyze_videos`, those
@@ -214,7 +214,7 @@ def _body_part_points(found: list[FramePrediction]) -> Iterator[NDArray[Any]]:
 
 @cache
 def has_bfloat16() -> bool:
-    """Whether this processor computes with bfloat16, as Linux tells."""
+    """Return whether this processor computes with bfloat16, according to Linux."""
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
         flags = next((line for line in lines if line.startswith("flags")), "")

@@ -1,4 +1,4 @@
-"""Whether a snapshot fits a network, told before either takes memory."""
+"""Check that a snapshot fits a network before either takes memory."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -61,27 +61,27 @@ class TopDown:
 
     @property
     def frame_preparer(self) -> str:
-        """Who prepares frames and animals; see `tasks.pose.network.interface.LoadedModel`."""
+        """Preparer of frames and animals; see `tasks.pose.network.interface.LoadedModel`."""
         together = self._frames.on_device and self._animals.on_device
         return "device" if together else "deeplabcut"
 
     @property
     def execution(self) -> str:
-        """How batches go through the network, and why, for the run record."""
+        """Execution of batches, and the reason for it, for the run record."""
         return self._engine.execution
 
     @property
     def lanes(self) -> Lanes:
-        """How batches go through both networks side by side."""
+        """Lanes of batches through both networks."""
         return self._engine.build_lanes(self._prepare_network)
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """How the movie that was begun is computed; the detector is never in half precision."""
+        """Number format of the current movie; the detector is never in half precision."""
         return self._engine.reduced.arithmetic
 
     def begin_movie(self, frame: Image, precision: Precision = Precision.STANDARD) -> int:
-        """How many frames of this size are looked at at a time."""
+        """Prepare for frames of a size; return how many are processed at a time."""
         self._engine.reduced.begin_movie(precision)
         # A frozen network takes one animal at a time, and on a CPU more at a time are no faster.
         pixels, on_cpu = self._animals.begin_movie(frame), self.feed.device.type == "cpu"
@@ -102,13 +102,13 @@ class TopDown:
         self._engine.reduced.compare_with_full(self.predict, batch)
 
     def _run_with_most_animals(self, frame: Image) -> None:
-        """What a frame with as many animals as there may be needs of the device."""
+        """Run a frame with the most animals, to measure the device memory that it needs."""
         with self.feed.enter_lane():
             self._detect_boxes(frame[None])
             self._predict_poses(frame[None], [full_frame_boxes(frame, self._most_animals)])
 
     def _detect_boxes(self, batch: NDArray[np.uint8]) -> list[FramePrediction]:
-        """Where the animals of each frame are."""
+        """Detect the boxes of the animals in each frame."""
         inputs, contexts = self._frames.prepare_inputs(batch)
         _, raw = self._detector.model(inputs)
         here = iter(self.feed.download([one[name] for one in raw for name in ("boxes", "scores")]))
@@ -130,7 +130,7 @@ class TopDown:
         return [{"bodyparts": frame["bodyparts"]} for frame in frames]
 
     def _predict_heads(self, pictures: Sequence[Any]) -> Iterator[HeadOutputs]:
-        """What the network finds in pictures of animals, one after the other."""
+        """Predict the heads' outputs for pictures of animals, one after the other."""
         size = self._animals_at_once
         for start in range(0, len(pictures), size):
             part = pictures[start : start + size]
