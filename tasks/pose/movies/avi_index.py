@@ -3,11 +3,11 @@
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,13 @@ class AviIndex:
     def pictures(self) -> _Sizes:
         """Places with a picture, rising."""
         return np.flatnonzero(self.sizes >= SMALLEST_PICTURE)
+
+    def without_look_ahead(self, places: int) -> Self:
+        """Return this index without empty places between the first picture and the second."""
+        if not places:
+            return self
+        begin = int(self.pictures[0])
+        return replace(self, sizes=np.delete(self.sizes, slice(begin + 1, begin + 1 + places)))
 
     @cached_property
     def step(self) -> int:

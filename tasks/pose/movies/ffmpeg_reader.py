@@ -148,6 +148,7 @@ class FFmpegReader:
             self._stamps.append(frame.pts)
             self._reordered |= frame.pict_type == _B_FRAME
             yield frame
+        self._stored.correct_first_stamp(self._stamps)
         self._stored.find_repeats(self._stamps, stream.codec_context.name, self.errors)
         self._listed, told = self._list_frames(stream, index)
         self.errors[:0] = told
@@ -184,6 +185,7 @@ class FFmpegReader:
         timing = timing_from_stamps(stamps, self._time_base, self._rates, None if whole else span)
         if guesses and (not whole or self.errors or not timing.constant):
             timing = replace(timing, warnings=(*timing.warnings, _ESTIMATED_TIMES_WARNING))
+        timing = replace(timing, warnings=(*timing.warnings, *stored.look_ahead_warnings))
         if listed is not None:
             timing = replace(timing, listed_frames=listed.count)
         if not gone or span is None:

@@ -12,6 +12,15 @@ from tasks.pose.movies.avi_index import SMALLEST_PICTURE, AviIndex
 _LARGEST_PLACEHOLDER = 19
 """Bytes of a frame of MPEG-4 that may say no more than "as before", as FFmpeg has it."""
 
+_PICTURE_START = b"\0\0\1\xb6"
+"""What a picture of MPEG-4 begins with; its type follows (ISO/IEC 14496-2, 6.2.5)."""
+
+_B_PICTURE = 0b10
+"""The type of a picture of MPEG-4 that refers to a later one."""
+
+_MAX_LOOK_AHEAD = 4
+"""Frames that XviD and DivX look ahead by at the most."""
+
 
 @dataclass
 class StoredFrames:
@@ -23,6 +32,8 @@ class StoredFrames:
         small: Times of frames that may say no more than "as before".
         repeats: Times of those that do.
         last_decoding_time: The decoding time of the last frame that was read.
+        look_ahead: Places after the first picture of an AVI that XviD or DivX left empty while it
+            looked ahead: each later picture stands that many places after its own.
     """
 
     due: list[int] = field(default_factory=list)
@@ -30,6 +41,7 @@ class StoredFrames:
     small: list[int] = field(default_factory=list)
     repeats: list[int] = field(default_factory=list)
     last_decoding_time: int | None = None
+    look_ahead: int = 0
 
     def add(self, packet: Any, dated: bool) -> bool:
         """Note what a packet holds.
@@ -51,10 +63,44 @@ class StoredFrames:
         if not dated and packet.size < SMALLEST_PICTURE:
             self.empty.append(packet.pts)
             return False
+        if not dated and len(self.due) == 1:
+            self._find_look_ahead(packet)
         self.due.append(packet.pts)
         if packet.size <= _LARGEST_PLACEHOLDER and not packet.is_corrupt:  # not cut off there
             self.small.append(packet.pts)
         return True
+
+    def _find_look_ahead(self, packet: Any) -> None:
+        """Find out why places after the first picture are empty, from the packet of the second.
+
+        XviD and DivX write the first picture at once and then nothing until they know which of the
+        next ones refers to which; those they pack into one chunk, first of all the last of them.
+        """
+        empty = packet.pts - self.due[0] - 1
+        if packet.stream.codec_context.name != "mpeg4" or not 0 < empty <= _MAX_LOOK_AHEAD:
+            return
+        _, *pictures = bytes(packet).split(_PICTURE_START)
+        if len(pictures) > 1 and pictures[1][:1] and pictures[1][0] >> 6 == _B_PICTURE:
+            self.look_ahead = empty
+            self.due[0] += empty
+            self.empty = [time for time in self.empty if time < self.due[0] - empty]
+
+    def correct_first_stamp(self, stamps: list[int | None]) -> None:
+        """Put the first picture one place before the second, where its encoder looked ahead."""
+        if self.look_ahead and stamps and stamps[0] is not None:
+            stamps[0] = max(stamps[0], self.due[0])
+
+    @property
+    def look_ahead_warnings(self) -> tuple[str, ...]:
+        """Say that empty places are no dropped frames, where the encoder looked ahead."""
+        if not self.look_ahead:
+            return ()
+        count = "1 frame" if self.look_ahead == 1 else f"{self.look_ahead} frames"
+        warning = (
+            f"its encoder looked {count} ahead, and left as many places empty after its first "
+            f"frame: none was dropped there, but at its end {count} may not have been written"
+        )
+        return (warning,)
 
     def find_repeats(self, stamps: Sequence[int | None], codec: str, errors: Sequence[str]) -> None:
         """Find the small frames of MPEG-4 that say "as before".
@@ -101,6 +147,7 @@ def list_avi_frames(index: AviIndex, stored: StoredFrames) -> ListedFrames | Non
     """
     if not stored.due or not len(index.pictures):
         return None
+    index = index.without_look_ahead(stored.look_ahead)
     shift = min(stored.due) - int(index.pictures[0])
     places = np.array(stored.due, np.int64) - shift
     if places.max() >= len(index.sizes) or not np.isin(places, index.pictures).all():

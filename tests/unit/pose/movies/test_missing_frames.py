@@ -161,8 +161,7 @@ class TestEmptyPlaces:
         options = {"bf": "1", "g": "100", "b_strategy": "0"}
         whole = write_movie(tmp_path / "whole.avi", 21, codec="mpeg4", options=options)
         first, *others = read_packets(whole)
-        at = first.index(b"\0\0\1\xb6")
-        chunks = [first[:at] + b"\0\0\1\xb2DivX503b1393p" + first[at:]]
+        chunks = [as_packed(first)]
         for place in range(0, len(others) - 1, 2):
             chunks += [others[place] + others[place + 1], as_before(place)]
         path = write_avi(tmp_path / "m.avi", whole, chunks)
@@ -174,6 +173,35 @@ class TestEmptyPlaces:
         assert counted.lost_frame_count == 21 - len(frames)
         assert reader.compute_timing().frame_rate == 30
         assert_pictures_of_opencv(path)
+
+    @pytest.mark.parametrize("placeholder", [b"", b"\x7f"])
+    @pytest.mark.parametrize("dropped", [0, 1, 6])
+    def test_xvid_leaves_places_empty_while_it_looks_ahead(
+        self, tmp_path: Path, placeholder: bytes, dropped: int
+    ) -> None:
+        """After its first picture; no frame was dropped there, and frames are a period apart."""
+        options = {"bf": "1", "g": "100", "b_strategy": "0"}
+        whole = write_movie(tmp_path / "whole.avi", 21, codec="mpeg4", options=options)
+        first, *others = read_packets(whole)
+        chunks = [as_packed(first), placeholder]
+        for place in range(0, len(others) - 1, 2):
+            chunks += [others[place] + others[place + 1], as_before(place)]
+        chunks[1 + dropped : 1 + dropped] = [placeholder] * (dropped > 1)
+        path = write_avi(tmp_path / "m.avi", whole, [placeholder] * (dropped == 1) + chunks)
+        frames, reader = read(path)
+        assert order_of(frames, 21) == list(range(len(frames)))
+        times = reader.compute_timing()
+        assert any("looked 1 frame ahead" in warning for warning in times.warnings)
+        counted = create_ledger(None, times)
+        assert len(counted.dropped) == bool(dropped)
+        assert (counted.declared, counted.dropped_frame_count) == (
+            21 + bool(dropped),
+            bool(dropped),
+        )
+        start = 1 if dropped == 1 else 0
+        np.testing.assert_allclose(times.seconds[:4], (start + np.arange(4)) / 30, atol=1e-9)
+        if placeholder == b"":
+            assert_pictures_of_opencv(path)
 
     def test_samples_of_mp4_without_data(self, tmp_path: Path) -> None:
         codec, pixel_format = INTRA
@@ -205,6 +233,12 @@ def in_stream_form(path: Path) -> list[bytes]:
         form = av.BitStreamFilterContext(f"{name}_mp4toannexb", stream)
         packets_in = (packet for packet in container.demux(stream) if packet.size)
         return [bytes(out) for packet in packets_in for out in form.filter(packet) if out.size]
+
+
+def as_packed(picture: bytes) -> bytes:
+    """A first picture of MPEG-4 that says that later ones are packed."""
+    at = picture.index(b"\0\0\1\xb6")
+    return picture[:at] + b"\0\0\1\xb2DivX503b1393p" + picture[at:]
 
 
 def as_before(place: int) -> bytes:
