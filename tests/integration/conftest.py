@@ -16,6 +16,7 @@ from tests.support.servers import (
     run_prefect_server,
     run_trap_proxy,
 )
+from tests.support.templates import copy_stages
 
 INBOX = "s3://lab/inbox/"
 
@@ -58,3 +59,10 @@ def deployed_service(service: Service) -> PrefectServer:
         )
         assert done.returncode == 0, done.stdout + done.stderr
     return service.prefect
+
+
+@pytest.fixture(scope="module", autouse=True)
+def copied_stages() -> Iterator[None]:
+    """The stages of this process do not wait for DeepLabCut to be loaded."""
+    with copy_stages():
+        yield

@@ -1,0 +1,246 @@
+"""Start Python processes as copies of one that has loaded their libraries.
+
+DeepLabCut takes ten seconds of a processor to load, and each run starts a process that loads it.
+In tests such a process is a fork of a template, which has loaded the same modules in the same
+environment and has done nothing else; from there on the module runs as after ``python -m``. The
+start as users have it is tested in `tests/unit/processes`, and wherever a test starts the command
+line or a worker.
+"""
+
+import atexit
+import ctypes
+import fcntl
+import importlib
+import json
+import os
+import runpy
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from tasks.processes import stage_process
+from tasks.processes.fast_imports import pause_garbage_collection
+
+_SET_CHILD_SUBREAPER = 36  # of prctl(2)
+_LONGEST_REQUEST = 1 << 18
+_MOST_FDS = 16
+_FREE_FDS = 512  # above all that a template has open
+
+_READ_WHEN_LOADED = (
+    *("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"),
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_WAIT_POLICY"),
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+    *("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "NO_ALBUMENTATIONS_UPDATE", "DO_NOT_TRACK"),
+    *("MPLBACKEND", "LD_PRELOAD"),
+)
+"""What libraries read once, when they are loaded: a template must have it, too."""
+
+
+class Template:
+    """A process that has loaded modules, and is copied."""
+
+    def __init__(
+        self, program: str, modules: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
+        self._lock = threading.Lock()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        command = [sys.executable, "-m", "tests.support.templates", str(theirs.fileno())]
+        with theirs:
+            self._process = subprocess.Popen(
+                [*command, program, *modules],
+                env={**os.environ, **environment},
+                cwd=stage_process.REPOSITORY_ROOT,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+
+    def start_copy(self, request: Mapping[str, Any], fds: Sequence[int]) -> int:
+        """Start a copy, a child of this process; returns its number."""
+        with self._lock, _adopt_orphans():
+            socket.send_fds(self._socket, [json.dumps(request).encode()], fds)
+            return int(self._socket.recv(64))
+
+    def end(self) -> None:
+        """End the template; its copies go on."""
+        self._socket.close()
+        self._process.wait()
+
+
+@contextmanager
+def _adopt_orphans() -> Iterator[None]:
+    """Make this process the parent of what a child of it leaves behind."""
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+_templates: dict[tuple[Any, ...], Template] = {}
+_lock = threading.Lock()
+
+
+def _find_template(
+    program: str, modules: Sequence[str], environment: Mapping[str, str]
+) -> Template:
+    chosen = {name: environment[name] for name in _READ_WHEN_LOADED if name in environment}
+    key = (program, *modules, *sorted(chosen.items()))
+    with _lock:
+        if key not in _templates:
+            _templates[key] = Template(program, modules, chosen)
+        return _templates[key]
+
+
+@atexit.register
+def end_templates() -> None:
+    """End all templates of this process."""
+    while _templates:
+        _templates.popitem()[1].end()
+
+
+class CopiedProcess(subprocess.Popen[Any]):
+    """A process as `subprocess.Popen` starts it, but for its libraries, which are there."""
+
+    def __init__(self, *args: Any, modules: Sequence[str] = (), **options: Any) -> None:
+        self._modules = modules
+        super().__init__(*args, **options)
+
+    def _execute_child(self, *given: Any) -> None:
+        args, _, _, _, pass_fds, cwd, env = given[:7]
+        p2cread, _, _, c2pwrite, _, errwrite = given[10:16]
+        _, program, *words = args[1:]
+        environment = dict(os.environ if env is None else env)
+        wanted = {0: p2cread, 1: c2pwrite, 2: errwrite, **{fd: fd for fd in pass_fds}}
+        fds = {number: number if fd == -1 else fd for number, fd in wanted.items()}
+        request = {
+            "program": program,
+            "words": [str(word) for word in words],
+            "folder": str(cwd or Path.cwd()),
+            "environment": environment,
+            "fds": list(fds),
+            "leads_session": given[-2],
+        }
+        template = _find_template(program, self._modules, environment)
+        self.pid = template.start_copy(request, list(fds.values()))
+        self._child_created = True
+        self._close_pipe_fds(*given[10:16])  # type: ignore[attr-defined]
+
+
+class CopiedStage(CopiedProcess):
+    """A stage's process; the modules that its template has loaded are those that it asks for."""
+
+    def __new__(cls, args: Sequence[str], **options: Any) -> Any:
+        """One that asks for none is started as ever."""
+        return super().__new__(cls) if args[5:] else subprocess.Popen(args, **options)
+
+    def __init__(self, args: Sequence[str], **options: Any) -> None:
+        super().__init__(args, modules=args[5:], **options)
+
+
+@contextmanager
+def copy_stages() -> Iterator[None]:
+    """Have the processes of stages copied in the block, in this process' runs."""
+    copied = SimpleNamespace(**vars(subprocess) | {"Popen": CopiedStage})
+    with patch.object(stage_process, "subprocess", copied):
+        yield
+
+
+# --- in a template -----------------------------------------------------------------------------
+
+
+def serve_copies(fd: int, modules: Sequence[str]) -> None:
+    """Load modules, then start a copy for each request.
+
+    Args:
+        fd: The socket of the requests.
+        modules: What to load.
+    """
+    with pause_garbage_collection():
+        for module in modules:
+            importlib.import_module(module)
+    requests = socket.socket(fileno=fd)
+    while True:
+        data, fds, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, _MOST_FDS)
+        if not data:
+            return
+        pid = _fork_orphan()
+        if not pid:
+            requests.close()
+            os._exit(_run_program(json.loads(data), fds))
+        for one in fds:
+            os.close(one)
+        requests.send(str(pid).encode())
+
+
+def _fork_orphan() -> int:
+    """Fork a process whose parent is gone; returns its number, and 0 in itself."""
+    read, write = os.pipe()
+    between = os.fork()
+    if not between:
+        middle = os.getpid()
+        pid = os.fork()
+        if pid:
+            os.write(write, str(pid).encode())
+            os._exit(0)
+        os.close(read)
+        os.close(write)
+        while os.getppid() == middle:
+            time.sleep(0.001)
+        return 0
+    os.waitpid(between, 0)
+    os.close(write)
+    with open(read, "rb") as numbers:  # noqa: PTH123
+        return int(numbers.read())
+
+
+def _run_program(request: dict[str, Any], fds: Sequence[int]) -> int:
+    """Run a module as ``python -m`` does; returns the exit status."""
+    if request["leads_session"]:
+        os.setsid()
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FREE_FDS) for fd in fds]
+    for fd in fds:
+        os.close(fd)
+    for fd, number in zip(high, request["fds"], strict=True):
+        os.dup2(fd, number, inheritable=True)
+        os.close(fd)
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    tempfile.tempdir = None
+    sys.argv[1:] = request["words"]
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)
+            runpy.run_module(request["program"], run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        return _exit_status(ended.code)
+    except BaseException:  # noqa: BLE001 - as Python does at its end
+        traceback.print_exc()
+        return 1
+    finally:
+        for handler in (sys.stdout, sys.stderr):
+            handler.flush()
+    return 0
+
+
+def _exit_status(code: Any) -> int:
+    if code is None or isinstance(code, int):
+        return code or 0
+    print(code, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    serve_copies(int(sys.argv[1]), sys.argv[3:])
