@@ -30,7 +30,7 @@ MAX_WAITING = 10_000
 
 
 class Debouncer(Generic[T]):
-    """Gathers things, and hands them on from a thread of its own.
+    """Gathers things, and passes them on from a background thread.
 
     What could not be handed on is tried again, together with what has come since.
     """

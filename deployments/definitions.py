@@ -60,7 +60,7 @@ LIGHT_RUN_VARIABLES = {
 and one that asks for a GPU waits until one is free."""
 
 SERVICE_QUEUE = "service"
-"""The queue of light runs, which a worker of their own takes: they never wait for estimation."""
+"""The queue of light runs. A separate worker takes them: they never wait for estimation."""
 
 DeploymentEntry = dict[str, Any]
 """A deployment as the file has it."""

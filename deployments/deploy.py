@@ -33,7 +33,7 @@ POOL_NAME = "gpu"
 DEFAULT_POOL_TYPE = "process"
 
 MOVIES_QUEUE = "movies"
-"""The queue of the movies of spread requests, whose own runs wait for them: a worker of their own
+"""The queue of the movies of spread requests, whose own runs wait for them: a separate worker
 takes them, or those that wait could take all places."""
 
 QUEUE_PRIORITIES = {SERVICE_QUEUE: 1, "urgent": 2, MOVIES_QUEUE: 3, "default": 4, "bulk": 5}
@@ -169,7 +169,7 @@ def _read_pool_template(kind: str) -> dict[str, object]:
 
 
 def _reconcile_queues(client: "SyncPrefectClient") -> None:
-    """Make the queues, and put them in order; others may have queues of their own behind them."""
+    """Make the queues, and put them in order; other queues may follow them."""
     found = {queue.name for queue in client.read_work_queues(work_pool_name=POOL_NAME)}
     for name in QUEUE_PRIORITIES:
         if name not in found:

@@ -7,7 +7,7 @@ Arrivals in the inbox (DLCFLOW_INBOX) are gathered: the first one is passed on w
 those of the next seconds together, so that a flood of movies makes few events.
 
 Notifications are hints: one that comes twice, late or never does no harm, since runs are started
-under a key of their own, and since the scheduled look at the inbox finds what was missed.
+under separate keys, and since the scheduled look at the inbox finds what was missed.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def parse_inboxes(texts: Sequence[str]) -> list[Location]:
 
 def receive_notifications(options: argparse.Namespace, inboxes: Sequence[Location]) -> None:
     """Receive from a webhook, a queue or both until SIGTERM or Ctrl-C."""
-    # Whoever serves ends by itself on a signal, and raises it again; what waits goes out first.
+    # The server ends by itself on a signal and raises it again; what is waiting goes out first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     gatherer = ArrivalDebouncer(lambda found: _announce_arrivals(inboxes, found))
     stop = threading.Event()
@@ -178,7 +178,7 @@ def serve_webhooks(host: str, port: int, gatherer: ArrivalDebouncer) -> None:
 def create_application(gatherer: ArrivalDebouncer) -> "FastAPI":
     """The web application: ``POST /`` takes a notification, ``GET /`` says that all is well.
 
-    A notification is answered at once, before it has been passed on: Ceph lets whoever writes an
+    A notification is answered at once, before it has been passed on: Ceph lets the writer of an
     object wait for the answer. When too much waits, the store is told to try again.
     """
     from fastapi import FastAPI, HTTPException, Request  # noqa: PLC0415

@@ -91,9 +91,9 @@ def create_application() -> "FastAPI":
 _SQLITE_WAIT_MS = 5_000
 """How long a statement waits for another connection's, instead of Prefect's minute.
 
-Now and then a request of Prefect's holds SQLite while it waits for a second connection of its own,
-which waits for it in turn until it gives up: all runs stand still for as long. Whoever gives up is
-asked to try again, as Prefect's clients do.
+Now and then a request of Prefect's holds SQLite while it waits for a second connection,
+which waits for it in turn until it gives up: all runs stand still for as long. A request
+that gives up is asked to try again, as Prefect's clients do.
 """
 
 

@@ -101,7 +101,7 @@ def stop_service(folder: Path) -> int:
 
 
 def drop_movies(folder: Path, movies: Sequence[Path]) -> int:
-    """Put movies into the inbox, as whoever films them would."""
+    """Put movies into the inbox, as a laboratory would."""
     from tasks.errors import PoseError  # noqa: PLC0415
 
     if refusal := _explain_refused_drop(folder, movies):

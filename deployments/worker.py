@@ -120,7 +120,7 @@ class WorkerProcess:
     def start(self) -> None:
         """Start it, out of reach of a terminal's Ctrl-C, which is ours to pass on."""
         self.started = time.monotonic()
-        # Each has a name of its own: by it the server tells whether the one that took a run lives.
+        # Each has a unique name: by it the server knows whether the one that took a run is alive.
         name = f"{socket.gethostname()} {self.name} {uuid4().hex[:8]}"
         self.process = subprocess.Popen(
             [*self.words, "--name", name],
@@ -253,7 +253,7 @@ def _build_environment() -> dict[str, str]:
         "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),
     }
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    # Runs start in a folder of their own, and find the code through this.
+    # Runs start in separate folders, and find the code through this.
     return ours | os.environ | {"PYTHONPATH": path}
 
 

@@ -82,7 +82,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "failed, 2 bad usage or bad input.",
         epilog="A LOCATION is s3://bucket/key or a local path. The store is configured as for any "
         "boto3 program: AWS_ENDPOINT_URL, AWS_PROFILE, AWS_ACCESS_KEY_ID, … The run uses the "
-        "Prefect server that PREFECT_API_URL names, or starts one of its own.",
+        "Prefect server that PREFECT_API_URL names, or starts a temporary one.",
     )
     _add_run_arguments(run)
     inspect = commands.add_parser(
@@ -97,7 +97,7 @@ def _build_parser() -> argparse.ArgumentParser:
         "open",
         help="make links that open results",
         description="Sign web addresses that open a run's report and labeled movies in a browser "
-        "for a limited time. Whoever has such an address can open the file. Exit status: 0 made, "
+        "for a limited time. Anyone with such an address can open the file. Exit status: 0 made, "
         "1 the store failed, 2 there is nothing to open.",
     )
     _add_open_arguments(opened)

@@ -34,7 +34,7 @@ class PoseWarning(UserWarning):
 
 
 class MoviesFailed(PoseError):  # noqa: N818
-    """A run came to its end and some of its movies did not.
+    """A run finished although some of its movies failed.
 
     Attributes:
         only_bad_input: Whether nothing was delivered, and each movie was itself the reason.

@@ -42,7 +42,7 @@ def check_request_locations(
 
     Raises:
         BadInput: A location cannot be used.
-        Retriable: The store cannot be reached; whoever typed the command can try again.
+        Retriable: The store cannot be reached; the same command can be tried again.
     """
     return resolve_locations(model, movies, output, settings).output
 
@@ -113,7 +113,7 @@ def show_live_progress() -> Iterator[None]:
         yield
         return
     console = Console(stderr=True)
-    # Prefect's handlers each have a console of their own, which would write across the bars.
+    # Prefect's handlers each have a separate console, which would write across the bars.
     for handler in _find_console_handlers():
         handler.console = console
     with Progress(

@@ -48,7 +48,7 @@ class FolderRequest(BaseModel):
 def parse_request(data: bytes, where: Location) -> FolderRequest:
     """Read a `request.yaml`; relative locations in it are relative to its folder.
 
-    An empty file says nothing of its own: it may still be written last, or again.
+    An empty file sets nothing itself: it may still be written last, or again.
 
     Raises:
         BadInput: It is no YAML, or says something that no request has.

@@ -106,7 +106,7 @@ def _to_inbox_run(run: FlowRun) -> InboxRun:
     state = run.state
     if state is None:
         return InboxRun(str(run.id), "PENDING", "")
-    # What is older is left to whoever looks at it.
+    # What is older is left to people.
     lately = state.is_crashed() and state_age(run) < MAX_CRASH_AGE
     return InboxRun(str(run.id), state.type.value, state.message or "", comes_back=lately)
 

@@ -1,6 +1,6 @@
 """The hidden folder at an output location: what runs keep there for later runs and for each other.
 
-Whoever removes it loses time, never a result: all of it is made again where it is missing.
+Removing it loses time, never a result: whatever is missing is made again.
 """
 
 import os

@@ -73,7 +73,7 @@ class OutputLock:
         """Make sure that the lock is still held.
 
         Args:
-            ask: Whether to ask the store, or only whoever renews the lock.
+            ask: Whether to ask the store, or only the thread that renews the lock.
 
         Raises:
             LockLost: It is not.
@@ -244,7 +244,7 @@ def check_lock(*, ask: bool = True) -> None:
     """Make sure that this run may still write to its output location; ask before each change.
 
     Args:
-        ask: Whether to ask the store, or only whoever renews the lock.
+        ask: Whether to ask the store, or only the thread that renews the lock.
 
     Raises:
         LockLost: Another run writes there by now.

@@ -62,7 +62,7 @@ def withdraw_record(
 ) -> tuple[RunRecord | None, str]:
     """Take an earlier run's record away: what lies beside it is about to change.
 
-    It is put aside until this run has one of its own: a run that is started again must know, too,
+    It is put aside until this run has its record: a run that is started again must know, too,
     which files of an earlier run to remove.
 
     Args:

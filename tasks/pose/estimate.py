@@ -5,7 +5,7 @@ counts frames by the container's claim. Here frames are decoded in a thread, mov
 bytes, normalized there, and predicted with DeepLabCut's model and predictor; the answer is the
 same to within rounding (tests compare it with `analyze_videos`).
 
-These functions run in a child process of their own (`tasks.processes.stage_process`).
+These functions run in a child process (`tasks.processes.stage_process`).
 """
 
 import time
@@ -57,7 +57,7 @@ class Estimate:
         batch_size: Frames that went to the network at a time.
         seconds: From the first frame's decoding to the last pose.
         arithmetic: How the network computed, and how far that moved points.
-        warnings: What whoever uses the poses should know, one sentence each.
+        warnings: What users of the poses should know, one sentence each.
         resumed: Frames whose poses an earlier try had found.
     """
 

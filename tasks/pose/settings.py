@@ -168,8 +168,8 @@ class PoseSettings(BaseModel):
     color_by: ColorBy = Field(
         default=ColorBy.BODYPART,
         title="Color by",
-        description="What has a color of its own in the labeled movie: each body part, or each "
-        "individual of a multi-animal model.",
+        description="Colors in the labeled movie differ by body part, or by individual of a "
+        "multi-animal model.",
     )
     keypoints_only: bool = Field(
         default=False,
@@ -213,8 +213,8 @@ class PoseSettings(BaseModel):
         default=0,
         ge=0,
         title="Spread from",
-        description="A request with at least so many movies is spread over the workers of the "
-        "pool, each movie as a run of its own; 0 never spreads.",
+        description="Requests of this many movies or more are spread over the workers of the "
+        "pool, each movie in a separate run; 0 never spreads.",
     )
     precision: Precision = Field(
         default=Precision.STANDARD,

@@ -106,7 +106,7 @@ def _run_call(call: FunctionCall, connection: "Connection[Any, Any]") -> tuple[s
 def _end_with_parent(parent: int, fd: int) -> None:
     """Have this process' group ended when the parent is gone, whatever hangs in this process.
 
-    By a process of its own: native code that hangs may not let this one's threads run.
+    By a separate process: native code that hangs may not let this one's threads run.
     """
     child = os.getpid()
     if os.fork():

@@ -41,7 +41,7 @@ def describe_full_disk(error: BaseException, folder: Path) -> Retriable | None:
     """Describe the full disk that caused an error.
 
     Args:
-        error: Whatever was raised; HDF5 tells of a full disk in words of its own.
+        error: Whatever was raised; HDF5 reports a full disk in other words.
         folder: The scratch folder that was written to.
 
     Returns:

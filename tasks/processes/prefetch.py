@@ -1,4 +1,4 @@
-"""Work that is done in threads of its own, a few pieces ahead of whoever uses them."""
+"""Work in background threads, a few pieces ahead of its consumer."""
 
 import queue
 import threading

@@ -1,7 +1,7 @@
 """Run heavy stages in child processes that can really be ended.
 
 A time limit or a cancelled run cannot stop native code in a thread, and DeepLabCut changes its
-process' working directory and thread pools. So stages run in children of their own: each answers
+process' working directory and thread pools. So stages run in child processes: each answers
 one call after the other (a loaded model is kept between calls), sends progress, leads a process
 group of its own, and ends when its parent does.
 """
@@ -151,7 +151,7 @@ class StageProcess:
         if self._child is None or self._child.poll() is not None or self._connection is None:
             self._kill_child()
             self._launch_child()
-            self._check_not_ended()  # whoever ended it meanwhile has not seen the child
+            self._check_not_ended()  # the thread that ended it meanwhile has not seen the child
         assert self._connection is not None
         return self._connection
 

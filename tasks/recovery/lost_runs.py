@@ -51,7 +51,7 @@ LOST_AFTER_WITHOUT_HOLDER = timedelta(minutes=10)
 few as Prefect does by default."""
 
 MAX_CRASH_AGE = timedelta(days=1)
-"""What crashed longer ago than this is left to whoever looks at it."""
+"""Crashes longer ago than this are left to people."""
 
 RUNS_PER_PAGE = 200
 """Runs that the server tells in one answer."""

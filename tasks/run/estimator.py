@@ -1,6 +1,6 @@
 """The process that holds the model, started before anything else knows that it is needed.
 
-Nothing here loads Prefect: whoever has seconds to wait for that lets both be loaded side by side.
+Nothing here loads Prefect, so that Prefect and the network are loaded at the same time.
 """
 
 from collections.abc import Iterator

@@ -101,7 +101,7 @@ def _is_movie(location: Location, *, alone: bool) -> bool:
 
 
 def make_folder_names(stems: Sequence[str]) -> list[str]:
-    """Give each movie a folder of its own: its stem, with a suffix only where stems repeat.
+    """Give each movie a separate folder: its stem, with a suffix only where stems repeat.
 
     >>> make_folder_names(["m1", "m10", "m1", "m1-2"])
     ['m1', 'm10', 'm1-3', 'm1-2']

@@ -1,4 +1,4 @@
-"""One movie of a request that is spread over workers, in the run of its own."""
+"""The separate run of one movie of a request that is spread over workers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

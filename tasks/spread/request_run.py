@@ -1,6 +1,6 @@
 """Spread a request's movies over the workers of the pool, and gather what they find.
 
-Each movie becomes a run of its own. What it finds comes back through a hidden folder at the output
+Each movie becomes a separate run. Its outcome comes back through a hidden folder at the output
 location, which is removed in the end. A run whose worker is lost is replaced by another one.
 """
 

@@ -16,7 +16,7 @@ def run_with_timeout(action: Callable[[], object], seconds: float = ANSWER_TIMEO
         seconds: How long to wait for it.
 
     Returns:
-        Whether it came to its end.
+        Whether it finished.
     """
     # Which server there is, Prefect keeps in context variables.
     context = contextvars.copy_context()

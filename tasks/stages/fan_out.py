@@ -12,7 +12,7 @@ def wait_for_all(begun: Iterable[Any], end: Callable[[], None]) -> list[Any]:
     """Wait for all pieces of work.
 
     Where this is interrupted, those that have not begun never do, and the others have ended, or
-    have had their time: whoever called may remove what they worked with. Prefect itself cancels
+    have had their time: the caller may remove what they worked with. Prefect itself cancels
     them only after all else of the flow has been left.
 
     Args:

@@ -90,7 +90,7 @@ def current_bar() -> MovieBar | None:
 def update_live_bars() -> Iterator[None]:
     """Keep the bars of the movies of a run up to date while the block runs.
 
-    In a thread of its own: a slow Prefect server must not slow the work that it shows.
+    In a background thread: a slow Prefect server must not slow the work that it shows.
     """
     ended = threading.Event()
     # Which server there is, Prefect keeps in context variables.
@@ -139,7 +139,7 @@ def show_live_bar(name: str) -> Iterator[MovieBar]:
         name: The movie.
 
     Yields:
-        The bar; whoever ends the work says how.
+        The bar; the code that ends the work sets its last state.
     """
     movie = MovieBar(name)
     movie.artifact = _create_artifact(movie)

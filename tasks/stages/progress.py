@@ -54,7 +54,7 @@ def cancel_work_at_exit(ended: threading.Event) -> Iterator[None]:
     A cancelled run must not go on with its transfers: nothing else could stop a thread.
 
     Args:
-        ended: Set when the block ends; whoever sets it before ends the work then.
+        ended: Set when the block ends; setting it earlier ends the work.
     """
     token = _run_ended.set(ended)
     try:

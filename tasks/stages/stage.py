@@ -42,9 +42,9 @@ def is_retriable(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> boo
 
 
 class Stage(Generic[P, R]):
-    """A function that runs as a Prefect task of its own, with a clear name and state message.
+    """A function that runs as a separate Prefect task, with a clear name and state message.
 
-    The function returns its value and a sentence for whoever watches the UI. Its errors become
+    The function returns its value and a sentence for the UI. Its errors become
     the state's message, without a traceback: they are written for users.
     """
 

@@ -1,11 +1,11 @@
 """One writer at a time, agreed on through small objects in the store that is written to.
 
-Whoever wants to write puts a *claim* under the next number, if nobody else has
+A run that wants to write puts a *claim* under the next number, if nobody else has
 (`ObjectStore.create`), looks again who is there, and gives way where somebody is. While it holds
 the claim it renews a *sign* of life beside it:
 
     lock/00000001              the claim: who, where, since when; written once
-    lock/00000001.4f1c09ab…    the sign of whoever made it; nobody else writes it
+    lock/00000001.4f1c09ab…    the claimant's sign of life; nobody else writes it
 
 Claim and sign that a watcher has seen unchanged for `STALE_AFTER` seconds, by its own clock, are
 those of a holder that is gone: the watcher takes the next number, and then removes them. No two
@@ -34,10 +34,10 @@ STALE_AFTER = 60.0
 """Seconds without a sign after which a holder is taken to be gone."""
 
 POLL_INTERVAL = 2.0
-"""Seconds between two looks of whoever waits."""
+"""Seconds between two looks of a waiting run."""
 
 UNREACHABLE_TIMEOUT = 120.0
-"""Seconds that whoever waits tries to reach the store."""
+"""Seconds for which a waiting run tries to reach the store."""
 
 _RELEASE_TIMEOUT = 5.0
 """Seconds that the end of a claim waits for a sign which is just being written."""
@@ -165,7 +165,7 @@ class Claim:
     def renew_and_check(self) -> bool:
         """Give a sign of life, and look whether the claim still stands; once lost, it stays so.
 
-        In this order: whoever is about to take the claim over then sees the sign, or is seen.
+        In this order: a run that is about to take the claim over sees the sign, or is seen.
         """
         with self._one_at_a_time:
             if not self.lost:
@@ -196,7 +196,7 @@ class Claim:
         return self._folder.child(f"{self._number:08}.{self._holder.token}")
 
     def _list_with_retries(self) -> dict[int, _ClaimObjects]:
-        """A look of whoever waits, for hours perhaps: a store may be away for a while."""
+        """Look as a waiting run, perhaps for hours: a store may be away for a while."""
         while True:
             try:
                 return self._list_claims()
@@ -248,7 +248,7 @@ class Claim:
         return holder is not None and holder.token == self._holder.token
 
     def _try_to_claim(self, number: int, gone: set[_Fingerprint]) -> bool:
-        """Claim a number; give way to whoever is there and has not been found to be gone."""
+        """Claim a number; give way to any holder that has not been found to be gone."""
         self._number = number
         if not self._create_claim():
             self._number = 0

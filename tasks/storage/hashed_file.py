@@ -9,7 +9,7 @@ from tasks.storage.local_files import CHUNK_BYTES
 
 
 class HashedFile:
-    """A file that is written in pieces, in any order, and hashed meanwhile by a thread of its own.
+    """A file that is written in pieces, in any order, and hashed meanwhile by a background thread.
 
     The thread follows the end of what has been written without a gap. A place that is written
     again may hold something else than what was hashed: then all is hashed anew at the end.

@@ -138,7 +138,7 @@ class UploadState:
         self._stopped = True
 
     def fail(self, error: BaseException) -> None:
-        """End the upload for a reason of its own.
+        """End the upload for another reason.
 
         Raises:
             StopTransfer: Always.

@@ -2,7 +2,7 @@
 
 The message's form is Amazon's ("Event message structure" in the S3 user guide); MinIO and Ceph send
 the same. It comes as it is over HTTP, as a message's body in SQS, and wrapped once more where SNS
-stands between. EventBridge has a form of its own.
+stands between. EventBridge has a different form.
 """
 
 import json

@@ -19,7 +19,7 @@ def _part_sort_key(part: str) -> tuple[list[str | int], str]:
 
 
 def normalize_double_stars(pattern: str) -> str:
-    """Write ``**.mp4`` as ``**/*.mp4``: only a part of its own crosses folders."""
+    """Write ``**.mp4`` as ``**/*.mp4``: only a whole path part crosses folders."""
     return re.sub(r"(?<![^/])\*\*(?=[^/])", "**/*", pattern)
 
 

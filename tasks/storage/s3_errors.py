@@ -183,7 +183,7 @@ def _http_status(error: Exception) -> int:
 
 
 def _format_answer(error: Exception) -> str:
-    """The answer as it came, for whoever runs the store."""
+    """The store's own answer, for the people who run it."""
     if not (status := _http_status(error)):
         return f" ({type(error).__name__})"
     answer = _error_body(error)

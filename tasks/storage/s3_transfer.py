@@ -70,7 +70,7 @@ def abort_upload(location: Location, upload: str) -> None:
             Bucket=location.bucket, Key=location.key, UploadId=upload
         )
     except ClientError as error:
-        if http_status(error) != HTTPStatus.NOT_FOUND:  # it has come to an end meanwhile
+        if http_status(error) != HTTPStatus.NOT_FOUND:  # it has ended meanwhile
             raise
 
 

@@ -152,7 +152,7 @@ class ObjectStore(Protocol):
         chosen: Callable[[Location], bool],
         older_than: timedelta = timedelta(),
     ) -> int:
-        """Abort uploads below a prefix that never came to an end: their parts take room, unseen.
+        """Abort unfinished uploads below a prefix: their parts take unseen space.
 
         One that is still under way is aborted, too.
 
@@ -169,7 +169,7 @@ class ObjectStore(Protocol):
         """The object as a file that can be read where it is, if it is one."""
 
     def create_signed_link(self, location: Location, seconds: int) -> str | None:
-        """A web address that opens an object for whoever has it, for a limited time.
+        """A web address that opens an object to anyone who has it, for a limited time.
 
         Args:
             location: The object; whether there is one is not looked at.
@@ -204,5 +204,5 @@ def check_part(location: Location, start: int, length: int, received: int) -> No
         raise OSError(
             errno.EINVAL,
             f"{location}: expected {length:,} bytes from byte {start:,} on, found {received:,}; "
-            "check that its upload came to an end.",
+            "check that its upload finished.",
         )

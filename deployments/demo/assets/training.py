@@ -1,4 +1,4 @@
-"""Has DeepLabCut train a small network on rendered movies, in a project of its own format."""
+"""Training of a small network with DeepLabCut on rendered movies."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath, PurePosixPath

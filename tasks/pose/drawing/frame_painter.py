@@ -47,7 +47,7 @@ class LabelStyle:
         skeleton: The pairs of body parts to join.
         skeleton_color: A matplotlib color.
         alpha: Opacity of the dots and lines of a keypoints-only movie.
-        color_by: Whether each body part, or each individual, has a color of its own.
+        color_by: Whether colors differ by body part or by individual.
     """
 
     p_cutoff: float

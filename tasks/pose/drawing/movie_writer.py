@@ -35,7 +35,7 @@ _MAX_RATE_DENOMINATOR = 65_535
 # x264's own longest distance between key frames; longer ones make seeking slow.
 _MAX_GOP_SIZE = 250
 _MAX_ENCODER_THREADS = 16
-"""FFmpeg recommends no more; each works on a picture of its own."""
+"""FFmpeg recommends no more; each works on a different picture."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class FrameClock:
 
         Args:
             times: (pictures,), strictly increasing.
-            rate: Pictures a second, used where a single picture has no duration of its own.
+            rate: Pictures a second, used where a single picture has no duration.
         """
         seconds = np.asarray(times, dtype=np.float64)
         if not (np.isfinite(seconds).all() and (np.diff(seconds) > 0).all()):

@@ -55,7 +55,7 @@ class ColoredPixels(NamedTuple):
 class TopPixelFinder(threading.local):
     """Finds what is seen of pixels that cover each other; one for a movie, for its memory.
 
-    Each thread has memory of its own.
+    Each thread has separate memory.
     """
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ BOX_SLACK_FOR_FEW_PARTS = 40
 """Pixels around one or two body parts that make a box, as DeepLabCut means to have it."""
 
 _MIN_BOX_PARTS = 3
-"""Body parts that span a box of their own."""
+"""Body parts that span a separate box."""
 
 _UNUSED_KEYS = {"variant", "method"}
 """In every file that DeepLabCut writes, and read by none of its trackers."""

@@ -33,7 +33,7 @@ class AviIndex:
             or a single one.
         missing: Further places that the header declares and a file that broke off does not have.
         breaks_off: Whether the last chunk reaches beyond the end of the file.
-        is_ended: Whether the recorder, or what copied the file, came to its end.
+        is_ended: Whether the recorder, or the program that copied the file, finished.
     """
 
     sizes: _Sizes

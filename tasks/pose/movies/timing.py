@@ -130,9 +130,7 @@ def timing_from_stamps(
     )
 
 
-_NO_TIMES_WARNING = (
-    "most frames have no usable time of their own; all times are frame number ÷ frame rate"
-)
+_NO_TIMES_WARNING = "most frames have no usable time; all times are frame number ÷ frame rate"
 
 
 def _estimate_warnings(count: int) -> tuple[str, ...]:

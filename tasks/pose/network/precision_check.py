@@ -35,7 +35,7 @@ class Arithmetic:
         points: Confident points in them.
         most: Pixels that 99.9 % of these points are moved at most; None where none was compared.
         largest: Pixels that any of them is moved.
-        warnings: What whoever uses the poses should know, one sentence each.
+        warnings: What users of the poses should know, one sentence each.
     """
 
     numbers: NumberType = "float32"

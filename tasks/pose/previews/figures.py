@@ -1,4 +1,4 @@
-"""The four figures of ``deeplabcut.plot_trajectories``, each on an object of its own."""
+"""The four figures of ``deeplabcut.plot_trajectories``, each on a separate object."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _plot_over_time(axes: Axes, subject: FigureSubject, values: np.ndarray, **lo
     gap = np.full_like(thin.lowest, np.nan)
     look |= {"linewidth": 0.5, "alpha": subject.alpha / 3, "linestyle": "-", "zorder": 1}
     columns = np.column_stack([thin.lowest, thin.highest, gap]).ravel()
-    # Unsnapped: pulled to whole pixels, the columns would make stripes of their own.
+    # Unsnapped: pulled to whole pixels, the columns would make stripes.
     axes.plot(np.repeat(thin.time, 3), columns, snap=False, **look)
 
 

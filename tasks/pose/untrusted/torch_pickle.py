@@ -74,7 +74,7 @@ def check_weights(path: Path, shown: str) -> None:
         raise BadInput(
             f"{shown}: it holds more than weights ({format_list(foreign)}) and could run code, "
             "so it is "
-            "not loaded; save it again with DeepLabCut, or take a snapshot of its own making"
+            "not loaded; save it again with DeepLabCut, or take a snapshot that it wrote"
         )
 
 

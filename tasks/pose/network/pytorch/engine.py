@@ -76,7 +76,7 @@ class DeviceNetwork:
                 self.reduced.give_up_bfloat16()
                 return
             if self._ready_for != self._input_kind(batch):
-                self._ready = None  # before there is another one: each has weights of its own
+                self._ready = None  # before there is another one: each has separate weights
                 self._ready = self.reduced.build_bfloat16_network(batch) or freeze_network(
                     self._model, batch
                 )

@@ -51,7 +51,7 @@ def freeze_network(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] |
 
     Returns:
         A function that gives what the network gives, from several threads at a time too, with
-        weights of its own; None where it cannot be frozen, or where it would give something else.
+        its own weights; None if it cannot be frozen, or if its output would differ.
     """
     torch: Any = importlib.import_module("torch")  # seconds, and only an estimator needs it
     with observe_network(model) as seen:
@@ -85,7 +85,7 @@ def lower_to_bfloat16(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs
 
     Returns:
         A function that gives about what the network gives, in float32, from several threads at a
-        time too and for inputs of any shape, with weights of its own; None where a part of it
+        time too and for inputs of any shape, with its own weights; None where a part of it
         cannot compute so.
     """
     torch: Any = importlib.import_module("torch")

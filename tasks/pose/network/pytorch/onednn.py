@@ -87,7 +87,7 @@ def pack_network(model: Any, seen: NetworkObservations, *, merges: bool = True) 
         merges: Whether batch normalization is merged.
 
     Returns:
-        The copy, which may be run by several threads at a time. It has weights of its own.
+        The copy, which may be run by several threads at a time. It has its own weights.
 
     Raises:
         ValueError: There is no convolution that could be packed.
