@@ -102,8 +102,7 @@ def _look_up_block(client: "SyncPrefectClient", name: str) -> "UUID":
     if found is None:
         raise ValueError(
             f"{NOTIFY_VARIABLE}={name}: expected a notification block as type/name, found none of "
-            f"this "
-            "name; make one in the UI under Blocks (its address there has the type), or with "
+            "this name; make one in the UI under Blocks (its address there has the type), or with "
             f"`prefect block create {kind}`"
         )
     return found

@@ -90,7 +90,9 @@ class Debouncer(Generic[T]):
         self._filled.set()
         self._thread.join()
         if self._waiting:
-            log.error("%d arrivals are lost; the scheduled look finds them", len(self._waiting))
+            log.error(
+                "%d arrivals were lost; the scheduled look will find them", len(self._waiting)
+            )
 
     def _deliver_until_closed(self) -> None:
         while not self._closing.is_set():
@@ -114,7 +116,9 @@ class Debouncer(Generic[T]):
             self._put_back(things, done)
             return False
         except Exception:  # without this thread nothing would ever be handed on again
-            log.exception("%d arrivals are refused; the scheduled look finds them", len(things))
+            log.exception(
+                "%d arrivals were refused; the scheduled look will find them", len(things)
+            )
         for call in done:
             call()
         return True

@@ -88,8 +88,8 @@ def connect_to_server() -> "Iterator[SyncPrefectClient]":
         raise ConnectionError(_describe_refusal(url, error.response.status_code)) from error
     except httpx.TransportError as error:
         raise ConnectionError(
-            f"expected a Prefect server at {url} (PREFECT_API_URL), found nobody who answers "
-            f"({error}); start it, or correct the address"
+            f"expected a Prefect server at {url} (PREFECT_API_URL), found no answer ({error}); "
+            "start it, or correct the address"
         ) from error
     except json.JSONDecodeError as error:
         raise ConnectionError(_describe_refusal(url, 200)) from error
@@ -149,9 +149,8 @@ def reconcile_pool(client: "SyncPrefectClient", kind: str | None) -> None:
         if found.type != kind or kind not in POOL_TYPES:
             raise ValueError(
                 f"the work pool {POOL_NAME} is of type {found.type}, which cannot be changed to "
-                f"{kind if kind in POOL_TYPES else DEFAULT_POOL_TYPE}; when its runs have ended, "
-                f"remove it: "
-                f"prefect work-pool delete {POOL_NAME}; and deploy again"
+                f"{kind if kind in POOL_TYPES else DEFAULT_POOL_TYPE}; after its runs have ended, "
+                f"remove it with prefect work-pool delete {POOL_NAME}; and deploy again"
             )
         changes = {
             name: value for name, value in _read_pool_template(kind).items() if name != "type"

@@ -42,9 +42,8 @@ MAX_NOTIFICATION_BYTES = 2**20
 """Bytes of a notification."""
 
 NO_INBOX_MESSAGE = (
-    f"expected an inbox (--inbox or {INBOX_VARIABLE}), found none: every message of the queue "
-    f"would be "
-    "removed, and nothing started"
+    f"expected an inbox (--inbox or {INBOX_VARIABLE}), found none: all messages would be removed "
+    "from the queue without starting a run"
 )
 
 ArrivalDebouncer = Debouncer[Location]
@@ -89,7 +88,9 @@ def parse_inboxes(texts: Sequence[str]) -> list[Location]:
     except ValueError as error:
         sys.exit(f"the inbox: {error}")
     if not found:
-        log.warning("no inbox is named: give --inbox or set %s; all is left aside", INBOX_VARIABLE)
+        log.warning(
+            "no inbox is named: give --inbox or set %s; all arrivals are ignored", INBOX_VARIABLE
+        )
     return found
 
 
@@ -154,7 +155,7 @@ def _acknowledge_messages(queue: Any, receipts: Sequence[str]) -> None:
     try:
         queue.acknowledge(receipts)
     except ConnectionError as error:
-        log.warning("messages come again: %s", error)
+        log.warning("messages will be received again: %s", error)
 
 
 def _parse_notification(body: bytes | str) -> list[Location]:
@@ -171,7 +172,11 @@ def serve_webhooks(host: str, port: int, gatherer: ArrivalDebouncer) -> None:
     import uvicorn  # noqa: PLC0415
 
     if host not in {"127.0.0.1", "::1", "localhost"} and not os.environ.get(TOKEN_VARIABLE):
-        log.warning("anybody who reaches %s may send notifications: set %s", host, TOKEN_VARIABLE)
+        log.warning(
+            "anyone who can reach %s can send notifications; to prevent that, set %s",
+            host,
+            TOKEN_VARIABLE,
+        )
     uvicorn.run(create_application(gatherer), host=host, port=port, log_level="warning")
 
 

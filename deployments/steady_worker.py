@@ -76,7 +76,9 @@ with warnings.catch_warnings():
                 with get_client(sync_client=True) as client:
                     record_who_cancelled(client, run)
             except Exception as error:  # noqa: BLE001 - Prefect's own words must do
-                self._logger.warning("Who cancelled the run %s cannot be told: %s", run, error)
+                self._logger.warning(
+                    "The user who cancelled the run %s is not known: %s", run, error
+                )
 
         def _end_when_idle(self) -> None:
             """End, but not before all has been said about the last run."""

@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 def start_service(folder: Path) -> int:
     """Start every part, in the order in which they need each other, and say where to look."""
     if (folder / STATE_FILE).exists():
-        print_line("it is up already, or was not ended with `make down`; doing that first")
+        print_line("it is already up, or was not ended with `make down`; ending it first")
         stop_service(folder)
     folder.mkdir(parents=True, exist_ok=True)
     environment, store = _build_environment(folder)
@@ -151,7 +151,9 @@ def _upload_to_inbox(movie: Path, inbox: str) -> str:
 def _describe_run_start(folder: Path) -> str:
     """Describe when the run will start: at once only if the store sends notifications."""
     embedded = "store" in json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-    return "within seconds" if embedded else "within ten minutes, or seconds where the store tells"
+    if embedded:
+        return "within seconds"
+    return "within ten minutes, or within seconds if the store sends notifications"
 
 
 def _read_settings(folder: Path) -> dict[str, str]:
@@ -216,24 +218,24 @@ def _describe_service(parts: ServiceParts, *, embedded: bool) -> str:
         f"s3://{DEMO_BUCKET}/results/first/",
     )
     real = (
-        "AWS_ENDPOINT_URL=… AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… "
-        f"{INBOX_VARIABLE}=s3://… make up"
+        f"AWS_ENDPOINT_URL=… AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… {INBOX_VARIABLE}=s3://… "
+        "make up"
     )
     lines = ["", f"Prefect's UI    {parts.environment['PREFECT_UI_URL']}"]
     if embedded:
         lines += [
             "first run       Deployments → pose-estimation → Run → Quick run",
-            f"results         {results} (the run's page, under Artifacts, links to them)",
+            f"results         {results} (linked on the run's page, under Artifacts)",
             f"object store    {store} (embedded: it keeps nothing after `make down`)",
             f"a real store    {real}",
         ]
     lines += [
         f"inbox           {_describe_inbox(parts.environment.get(INBOX_VARIABLE))}",
         (
-            f"in a shell      source {parts.folder / SETTINGS_FILE}  "
-            "# python -m flows … then uses it too"
+            f"in a shell      source {parts.folder / SETTINGS_FILE}  # python -m flows … then uses "
+            "it too"
         ),
-        f"logs            {parts.folder}/ (what runs say: worker.log)",
+        f"logs            {parts.folder}/ (logs of runs: worker.log)",
     ]
     return "\n".join([*lines, ""])
 

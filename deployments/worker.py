@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         type=float,
         default=float("inf"),
         metavar="SECONDS",
-        help="how long runs may go on after the first signal; until they end, where it is not said",
+        help="seconds that runs may continue after the first signal (default: until they end)",
     )
     options = parser.parse_args(arguments)
     if not os.environ.get("PREFECT_API_URL"):
@@ -182,7 +182,9 @@ class Supervisor:
             self._reap_orphans()
             for worker in self.workers:
                 worker.restart_if_ended()
-        _print_line("no more runs are started; waiting for those under way (again to end them)")
+        _print_line(
+            "no more runs are started; waiting for those under way (repeat the signal to end them)"
+        )
         for worker in self.workers:
             worker.drain()
         while any(worker.is_alive for worker in self.workers):

@@ -87,10 +87,10 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_run_arguments(run)
     inspect = commands.add_parser(
         "inspect",
-        help="look into a model",
+        help="check a model",
         description="Print what a model archive holds, what would be corrected, and everything "
-        "that prevents its use, in seconds and without a GPU. Exit status: 0 it can be used, "
-        "1 the store failed, 2 it cannot be used.",
+        "that prevents its use, in seconds and without a GPU. Exit status: 0 it can be used, 1 the "
+        "store failed, 2 it cannot be used.",
     )
     _add_inspect_arguments(inspect)
     opened = commands.add_parser(
@@ -224,7 +224,7 @@ def _format_validation_error(error: Any) -> str:
     inner = ".".join(str(part) for part in first["loc"][1:] if isinstance(part, str))
     text = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        text = "there is nothing of this name; see --help"
+        text = "there is no such setting; see --help"
     return f"--{flag}{f' ({inner})' if inner else ''}: {text}, found {first['input']!r}"
 
 

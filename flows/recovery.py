@@ -29,7 +29,7 @@ def recovery(restarts: NonNegativeInt = MAX_RESTARTS) -> tuple[int, str]:
     """
     delete_late_recoveries()
     if is_recovery_running():
-        return 0, "Another look is under way, and sees what this one would."
+        return 0, "Another look is under way, and will find the same."
     done = recover_runs(restarts)
     for sentence in done:
         get_run_logger().info(sentence)

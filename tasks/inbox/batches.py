@@ -220,7 +220,7 @@ def _find_folder_refusal(contents: InboxContents, folder: str, request: FolderRe
     missing = [name for name in ("model", "output") if getattr(request, name) is None]
     if missing:
         return (
-            f"no {' and no '.join(missing)} is given for it; write a {REQUEST_FILE} beside the "
+            f"no {' and no '.join(missing)} is set for it; write a {REQUEST_FILE} beside the "
             "movies or in a folder above them"
         )
     model = contents.models[str(request.model)]
@@ -241,7 +241,7 @@ def _find_group_refusal(contents: InboxContents, batch: MovieGroup, place: str) 
     within = _find_result_folders(contents)
     if batch.output.startswith(str(contents.inbox)) and not batch.output.startswith(within):
         return (
-            f"results below {batch.output} would lie among the inbox' movies; name an output "
+            f"results below {batch.output} would be among the inbox's movies; name an output "
             "outside the inbox, or a folder in it that holds no movies"
         )
     return ""

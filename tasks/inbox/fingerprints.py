@@ -90,7 +90,7 @@ def parse_result_origin(data: bytes) -> ResultOrigin:
         return "", "", UNREADABLE_RECORD
 
 
-UNREADABLE_RECORD = "it is no run record that can be read; remove it, or name another output"
+UNREADABLE_RECORD = "it is not a readable run record; remove it, or name another output"
 
 
 def _etag_and_size(record: dict[str, Any]) -> tuple[str | None, int]:

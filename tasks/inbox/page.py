@@ -40,7 +40,7 @@ def render_inbox_page(inbox: Location, found: Sequence[MovieGroup]) -> str:
     """Render the page: what needs somebody first, and the newest of each kind first."""
     lines = [f"# {escape_markdown(str(inbox))}", "", f"{summarize_groups(found)}.", ""]
     if not found:
-        lines += ["Nothing lies in this inbox that could be analyzed.", ""]
+        lines += ["This inbox holds nothing that can be analyzed.", ""]
     for standing in _SECTION_ORDER:
         lines += _render_section(standing, [b for b in found if b.standing is standing])
     return "\n".join(lines)

@@ -22,7 +22,9 @@ class FolderRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str | None = Field(default=None, description="Location of the model's zip.")
-    output: str | None = Field(default=None, description="Location that results go below.")
+    output: str | None = Field(
+        default=None, description="Location below which results are written."
+    )
     batch: Literal["movie", "folder"] | None = Field(
         default=None, description="One run for each movie, or one for a folder's movies together."
     )
@@ -76,7 +78,7 @@ def _describe_error(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        return f"{place} is not known here"
+        return f"{place} is not a known setting"
     return f"{place}: {first['msg'].removeprefix('Value error, ')}, found {first['input']!r}"
 
 

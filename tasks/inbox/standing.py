@@ -60,7 +60,9 @@ def _assess_due(
     asked = batch.asked
     since = findings.seen.get(batch.seen)
     if result and result.movies == batch.seen:
-        return Standing.DUE, "its results were made otherwise, or it is asked for again"
+        return Standing.DUE, (
+            "its results were made with other inputs or settings, or it was requested again"
+        )
     if since is not None and findings.now - since >= findings.quiet:
         return Standing.DUE, "unchanged since an earlier look"
     if not batch.together and {movie.location for movie in batch.movies} <= findings.arrived:
@@ -81,7 +83,7 @@ class InboxRun:
         id: Its id.
         state: Its state's type, such as ``RUNNING``.
         message: What its state says.
-        comes_back: Whether it has crashed, and is started again by itself.
+        comes_back: Whether it has crashed and will be restarted automatically.
     """
 
     id: str
@@ -97,7 +99,7 @@ class InboxRun:
     @property
     def state_description(self) -> str:
         """Describe the progress of a run that is under way."""
-        crashed = "has crashed, and is started again by itself"
+        crashed = "has crashed and will be restarted automatically"
         return crashed if self.comes_back else f"is {self.state.lower()}"
 
 
@@ -122,15 +124,15 @@ def apply_known_run(
         return replace(started, run=run.id)
     if run:
         gone = run.state == "COMPLETED"
-        told = "its results are not there any more" if gone else run.message or "no reason is known"
+        told = "its results have been removed" if gone else run.message or "the reason is not known"
         ended = batch.with_standing(
             Standing.FAILED, f"its run {run.state.lower()}: {told}; {RETRY_HINT}"
         )
         return replace(ended, run=run.id)
     if other := busy.get(batch.output):
         reason = (
-            f"an earlier run writes to the same output ({other.state_description}); "
-            "waiting for it to finish"
+            f"an earlier run writes to the same output ({other.state_description}); waiting for it "
+            "to finish"
         )
         return replace(batch.with_standing(Standing.WAITING, reason), run=other.id)
     return batch

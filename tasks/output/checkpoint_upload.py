@@ -91,7 +91,7 @@ class CheckpointStore:
                 self._upload_new_checkpoints()
             except (PoseError, OSError) as error:
                 if not told:
-                    log_warning(f"a checkpoint could not be kept: {error}")
+                    log_warning(f"a checkpoint could not be saved: {error}")
                 told = True
 
     def _upload_new_checkpoints(self) -> None:

@@ -168,5 +168,5 @@ def read_archive(
     try:
         return read_description(path, kind)
     except PoseError as error:
-        log_info(f"{source} is of no use, so its movie is analyzed again: {error}")
+        log_info(f"{source} cannot be used, so its movie is analyzed again: {error}")
         return None

@@ -89,13 +89,12 @@ def _read_record(location: Location) -> RunRecord:
         return RunRecord.model_validate_json(store_for(where).read(where, MAX_RECORD_BYTES))
     except FileNotFoundError as error:
         raise BadInput(
-            f"there is no {RUN_RECORD_FILE} at {location}; give the output location of a run "
-            f"that has "
-            "ended, or the location of one of its files"
+            f"there is no {RUN_RECORD_FILE} at {location}; give the output location of a finished "
+            "run, or the location of one of its files"
         ) from error
     except ValidationError as error:
         raise BadInput(
-            f"{where} is no run record of this version; give the location of a single file"
+            f"{where} is not a run record of this version; give the location of a single file"
         ) from error
 
 

@@ -82,7 +82,7 @@ class OutputLock:
         if self._claim is None:
             return
         if self._ended.is_set():
-            raise LockLost(f"{self._output}: this run ends; nothing more is written")
+            raise LockLost(f"{self._output}: this run is ending; nothing more is written")
         if not ask and not self._claim.lost:
             return
         with convert_store_errors():
@@ -143,8 +143,8 @@ class OutputLock:
         other = claim.successor or "a run that has ended since"
         return (
             f"{self._output}: this run gave no sign of life for {STALE_AFTER:.0f} s, and its lock "
-            f"was taken over by {other}; nothing more is written. Look at what that run delivers, "
-            "and run this one again if it is not what you want"
+            f"was taken over by {other}; nothing more is written. Check that run's results, and "
+            "run this one again if they are not what you want"
         )
 
 
@@ -167,10 +167,9 @@ class DelegatedLock:
             holds = is_held_by(self._run, store_for(self.claims_location), self.claims_location)
         if not holds:
             raise LockLost(
-                f"{self.claims_location}: the request's run {self._run}, which this run works "
-                f"for, has no "
-                "lock on the output location any more; nothing more is written. Run the request "
-                "again if what is there is not what you want"
+                f"{self.claims_location}: the request's run {self._run}, for which this run works, "
+                "no longer has a lock on the output location; nothing more is written. Run the "
+                "request again if the results there are not what you want"
             )
 
 

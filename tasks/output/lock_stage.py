@@ -36,8 +36,8 @@ def lock_output(
             writer.acquire(request.output, wait.report_holder, workers.end)
     except OSError as error:
         warning = (
-            f"two runs at a time could write to {request.output}, since it cannot be locked; let "
-            f"only one run write there at a time. {error.strerror}"
+            f"two runs at once could write to {request.output}, since it cannot be locked; "
+            f"start only one run at a time there. {error.strerror}"
         )
         get_run_logger().warning("%s", warning)
         return replace(request, warnings=(*request.warnings, warning)), warning

@@ -273,7 +273,7 @@ def show_results(
         links = create_links(record, record.request.settings.link_hours)
         page = render_run_page(record, str(output), _collect_pictures(delivered), links)
     except Exception as error:  # noqa: BLE001 - all is delivered; a page must not undo that
-        get_run_logger().warning("The run's page cannot be shown: %s", to_pose_error(error))
+        get_run_logger().warning("The run's page could not be created: %s", to_pose_error(error))
         return None, "no page could be made"
     show_artifact(artifact_key("results", str(output)), page, f"{record.status.value}: {output}")
     return None, f"{len(links.by_location)} links"

@@ -268,10 +268,7 @@ def _order_warnings(movies: Sequence[MovieRecord]) -> list[str]:
     if not failed or not after:
         return []
     return [
-        (
-            f"{format_list(failed)} failed; frame numbers and times of the movies after it do not "
-            "count it"
-        )
+        (f"{format_list(failed)} failed; later movies' frame numbers and times do not include it")
     ]
 
 
@@ -283,7 +280,7 @@ def _leftover_warnings(movies: Sequence[MovieRecord], earlier: RunRecord | None)
         return []
     return [
         (
-            "results of an earlier run lie beside these, and are not in this record: "
+            "results of an earlier run are in the same location, but not in this record: "
             f"{format_list(left)}"
         )
     ]

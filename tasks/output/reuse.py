@@ -98,7 +98,7 @@ def find_earlier_results(
     past = _read_earlier_results(movie, names, folder)
     same = _find_unchanged_input(past, movie, folder)
     if same and find_reuse(past, movie, same, request, ready).outputs:
-        return replace(past, fetched=same), "all of it is there"
+        return replace(past, fetched=same), "everything is there"
     kept = read_archive(ESTIMATE_ADAPTER, names, movie, folder / ESTIMATE_ARCHIVE)
     past = replace(past, estimate=kept)
     if same and _can_skip_fetch(find_reuse(past, movie, same, request, ready)):

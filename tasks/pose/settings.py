@@ -126,23 +126,23 @@ class PoseSettings(BaseModel):
     crop: Crop | None = Field(
         default=None,
         title="Crop rectangle",
-        description="Left, top, width and height in pixels, inside the frame; only this part "
-        "goes to the network. Annotations stay in full-frame coordinates.",
+        description="Left, top, width and height in pixels, inside the frame; only this part goes "
+        "to the network. Annotations stay in full-frame coordinates.",
     )
     window_length: int = Field(
         default=5,
         ge=0,
         le=MAX_WINDOW_LENGTH,
         title="Window length",
-        description="Length of the median filter in frames, an odd number; 0 and 1 both mean "
-        "no filter.",
+        description="Length of the median filter in frames, an odd number; 0 and 1 both mean no "
+        "filter.",
         json_schema_extra={"not": {"multipleOf": 2, "minimum": 1}},
     )
     displayed_body_parts: Literal["all"] | _BodyPartNames = Field(
         default="all",
         title="Displayed body parts",
-        description="The body parts drawn in the labeled movie and the previews: all, or names "
-        "of the model's body parts.",
+        description="The body parts drawn in the labeled movie and the previews: all, or names of "
+        "the model's body parts.",
     )
     p_cutoff: float = Field(
         default=0.6,
@@ -194,20 +194,21 @@ class PoseSettings(BaseModel):
         ge=0,
         le=1000,
         title="Trail points",
-        description="How many previous frames' body parts are drawn too, to show history.",
+        description="Number of previous frames whose body parts are drawn, too, to show the path.",
     )
     quality: QualityThresholds = Field(
         default=QualityThresholds(),
         title="Quality thresholds",
-        description="From where on a verdict is look or fail; verdicts never change the data.",
+        description="Thresholds above which the verdict is look or fail; verdicts never change "
+        "the data.",
     )
     link_hours: int = Field(
         default=72,
         ge=0,
         le=MAX_LINK_HOURS,
-        title="Hours that links work",
-        description="How long the links on the run's page open results in a bucket; 0 leaves "
-        "them out.",
+        title="Lifetime of links in hours",
+        description="How long the links on the run's page open results in a bucket; 0 leaves them "
+        "out.",
     )
     spread_from: int = Field(
         default=0,
@@ -219,7 +220,7 @@ class PoseSettings(BaseModel):
     precision: Precision = Field(
         default=Precision.STANDARD,
         title="Precision of the network",
-        description="How exactly the network computes: standard is DeepLabCut's own (float32, "
+        description="Precision of the network's arithmetic: standard is DeepLabCut's own (float32, "
         "which PyTorch rounds to TF32 in a GPU's convolutions), full is float32 throughout, half "
         "is float16, or bfloat16 on a CPU that has instructions for it. The run record says how "
         "far points move.",
@@ -251,7 +252,7 @@ class PoseSettings(BaseModel):
         if value == ["all"]:
             return "all"
         if not value:
-            raise ValueError("names no body part; leave it at 'all' or name at least one")
+            raise ValueError("names no body part; use 'all' or name at least one")
         if isinstance(value, list) and len(set(value)) < len(value):
             raise ValueError(f"names a body part twice: {', '.join(value)}")
         return value

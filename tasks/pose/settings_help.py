@@ -16,8 +16,8 @@ def render_settings_table() -> str:
     lines = ["| setting | default | range | what it does |", "|---|---|---|---|"]
     for name, field in _iterate_settings():
         lines.append(
-            f"| `{name}` | {_format_default(field)} | {_format_range(field)} "
-            f"| {field.description} |"
+            f"| `{name}` | {_format_default(field)} | {_format_range(field)} | {field.description} "
+            "|"
         )
     return "\n".join(lines)
 

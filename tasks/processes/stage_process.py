@@ -255,7 +255,7 @@ _CRASH_REMEDY = (
 )
 
 _REMEDIES = {
-    signal.SIGKILL: "out of memory? give the worker more, or run less beside it",
+    signal.SIGKILL: "out of memory? give the worker more, or run less at the same time",
     signal.SIGBUS: "the scratch disk (TMPDIR) or /dev/shm is full? make room",
     signal.SIGSEGV: _CRASH_REMEDY,
     signal.SIGABRT: _CRASH_REMEDY,

@@ -171,7 +171,7 @@ def _next_state(states: Sequence[State[Any]], restarts: int) -> State[Any]:
         )
     times = "once" if made == 0 else f"{made + 1} times"
     return Failed(
-        message=f"Given up: it crashed {times}, and is not started again by itself. The last "
+        message=f"Given up: it crashed {times}, and will not be restarted automatically. The last "
         f"crash: {crash.message} Look at its logs and at the machine that it ran on; Retry starts "
         "it again."
     )
@@ -220,12 +220,13 @@ def _report_cancellation(client: SyncPrefectClient, run: FlowRun) -> str | None:
 def _mark_lost(client: SyncPrefectClient, run: FlowRun) -> str:
     """Let a run's state be what nobody is left to say; what crashed is decided on later."""
     if run.state and run.state.is_cancelling():
-        told = f"{describe_cancel_request(run.state)}; its worker was gone before it said so."
+        told = (
+            f"{describe_cancel_request(run.state)}; its worker was gone before it could report "
+            "the end."
+        )
         state: State[Any] = Cancelled(message=told)
     else:
         # It may have been only the server that was away: the next sign of life puts that right.
-        state = Crashed(
-            message=f"{NO_HEARTBEAT_MESSAGE}, and nobody is left to say what became of it."
-        )
+        state = Crashed(message=f"{NO_HEARTBEAT_MESSAGE}, and nothing is left to report its end.")
     client.set_flow_run_state(run.id, state)
     return f"{run.name}: {state.message}"

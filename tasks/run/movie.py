@@ -69,7 +69,7 @@ def estimate_poses(
     """Estimate the pose in every decodable frame; one movie at a time has the GPU."""
     what = f"estimate · {movie.name}"
     if bar := live_bars.current_bar():
-        bar.report_step("estimate", 0, "waits for its turn")
+        bar.report_step("estimate", 0, "waiting for its turn")
     total = movie.info.declared_frames
     with checkpoints.sync_with_store() as kept, workers.gpu, Progress(what, total) as progress:
         found = workers.estimator.call(

@@ -28,7 +28,7 @@ def resolve_locations(
     Args:
         model: Location of the model's zip.
         movies: Locations of movies: objects, prefixes that end in ``/``, or globs.
-        output: Location that results go below.
+        output: Location below which results are written.
         settings: The request's settings.
 
     Returns:

@@ -88,8 +88,8 @@ def check_output_space(name: str, source: Path, info: MovieInfo, scratch: Path) 
     )
     if needed > free:
         raise Retriable(
-            f"about {needed:,} bytes of scratch are needed for the labeled movie and the poses "
-            f"of {name}, and {free:,} are free in {scratch}; {FULL_DISK_REMEDY}"
+            f"about {needed:,} bytes of scratch are needed for the labeled movie and the poses of "
+            f"{name}, and {free:,} are free in {scratch}; {FULL_DISK_REMEDY}"
         )
 
 

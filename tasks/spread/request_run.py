@@ -68,8 +68,7 @@ def check_movie_deployment() -> None:
         except ObjectNotFound as error:
             raise BadInput(
                 f"spread_from: the Prefect server has no deployment {MOVIE_DEPLOYMENT}, which a "
-                f"spread "
-                "request needs; run `make deploy`, or leave spread_from at 0"
+                "spread request needs; run `make deploy`, or leave spread_from at 0"
             ) from error
 
 

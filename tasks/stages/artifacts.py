@@ -31,7 +31,9 @@ def show_artifact(key: str, markdown: str, description: str | None = None) -> No
     try:
         create_markdown_artifact(markdown, key=key, description=description)
     except Exception as error:  # noqa: BLE001 - a picture of the work, never a part of it
-        get_run_logger().warning("The page %s cannot be shown: %s", key, _summarize_error(error))
+        get_run_logger().warning(
+            "The page %s could not be created: %s", key, _summarize_error(error)
+        )
 
 
 def _summarize_error(error: Exception) -> str:

@@ -88,9 +88,9 @@ def describe_cancellation(states: Sequence[State[Any]], ended: datetime | None) 
     """
     asked = _first_cancel_request(states) or states[-1]
     if not any(state.is_running() for state in states):
-        end = "its work had not begun"
+        end = "its work had not started"
     elif ended is None or ended < asked.timestamp - CLOCK_TOLERANCE:
-        end = "it was killed, or could not say that it ended; the next run removes what is left"
+        end = "it was killed, or could not report its end; the next run removes what is left"
     else:
         seconds = max(0.0, (ended - asked.timestamp).total_seconds())
         end = f"its work had ended {seconds:.0f} s later"

@@ -162,6 +162,6 @@ def _create_artifact(movie: MovieBar) -> UUID | None:
     try:
         made: Any = create_progress_artifact(0.0, description=movie.description)
     except Exception as error:  # noqa: BLE001 - as above
-        get_run_logger().warning("The progress of %s cannot be shown: %s", movie.name, error)
+        get_run_logger().warning("The progress of %s could not be shown: %s", movie.name, error)
         return None
     return UUID(str(made))

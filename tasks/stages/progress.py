@@ -71,7 +71,7 @@ def check_running(what: str) -> None:
         StageFailed: The run has ended meanwhile; see `cancel_work_at_exit`.
     """
     if (ended := _run_ended.get()) and ended.is_set():
-        raise StageFailed(f"{what}: it was ended with its run")
+        raise StageFailed(f"{what}: it ended with its run")
 
 
 class Progress:
@@ -99,7 +99,7 @@ class Progress:
             StageFailed: The run has ended meanwhile; see `cancel_work_at_exit` and `stop`.
         """
         if self._stopped or (self._ended and self._ended.is_set()):
-            raise StageFailed(f"{self._what}: it was ended with its run")
+            raise StageFailed(f"{self._what}: it ended with its run")
         if isinstance(done, EstimationProgress):
             self._bound, self._combines, done = done.bound, done.combines, done.done
         self._done = done

@@ -274,7 +274,7 @@ class Claim:
         raise OSError(
             ENOTSUP,
             f"{self._folder}: the store ignores the condition of a conditional write "
-            "(If-None-Match: *); use one that heeds it",
+            "(If-None-Match: *); use a store that supports it",
         )
 
     def _write_sign(self) -> None:

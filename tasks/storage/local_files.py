@@ -129,8 +129,8 @@ def check_disk_space(folder: Path, size: int) -> None:
     if free < size:
         raise OSError(
             errno.ENOSPC,
-            f"{folder}: {size:,} bytes are needed and {free:,} are free on this disk; "
-            "make room, or use a folder on another disk.",
+            f"{folder}: {size:,} bytes are needed and {free:,} are free on this disk; make room, "
+            "or use a folder on another disk.",
         )
 
 

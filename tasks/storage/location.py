@@ -52,8 +52,8 @@ class Location:
                 return cls("", _absolute_path(_parse_file_url(text)))
             case other:
                 raise ValueError(
-                    f"{without_secrets(text)}: found the scheme '{other}:', {_EXPECTED_FORM}. "
-                    "A local file with a colon in its name is written ./name."
+                    f"{without_secrets(text)}: found the scheme '{other}:', {_EXPECTED_FORM}. A "
+                    "local file with a colon in its name is written ./name."
                 )
 
     @property
@@ -106,7 +106,7 @@ class Location:
         """
         for part in parts:
             if not part or part.startswith("/") or not {".", ".."}.isdisjoint(part.split("/")):
-                raise ValueError(f"{self}: {part!r} is no name of something below this location.")
+                raise ValueError(f"{self}: {part!r} is not a valid name below this location.")
             _check_printable(part)
         return Location(self.bucket, posixpath.join(self.key, *parts))
 
@@ -139,14 +139,14 @@ _REDACTED = "***"
 def _check_text(text: str) -> None:
     """Refuse what no store can hold, and what only a slip of the keyboard makes."""
     if not text or text[0].isspace():
-        found = "text that starts with a blank" if text else "nothing"
+        found = "text that starts with a space" if text else "nothing"
         raise ValueError(f"{text!r}: found {found}, {_EXPECTED_FORM}.")
     _check_printable(text)
 
 
 def _check_printable(text: str) -> None:
     if _UNPRINTABLE.search(text):
-        raise ValueError(f"{text!r}: a location may hold no line break and no NUL; remove it.")
+        raise ValueError(f"{text!r}: a location must not contain line breaks or NUL; remove them.")
 
 
 def _parse_bucket_and_key(text: str) -> tuple[str, str]:

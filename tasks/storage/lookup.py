@@ -57,8 +57,8 @@ def _find_object(store: ObjectStore, location: Location) -> list[ObjectInfo]:
         if not any(store.list(location)):
             raise
     raise FileNotFoundError(
-        f"{location}: there is no object of this name, but there are objects below it. "
-        f"To take them all, write {location}/ with a slash at its end."
+        f"{location}: there is no object of this name, but there are objects below it. To take "
+        f"them all, write {location}/ with a slash at its end."
     )
 
 

@@ -46,7 +46,7 @@ def _parse_message(body: bytes | str) -> dict[str, Any]:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise ValueError(
-            f"expected an S3 notification, found text that is no JSON ({error})"
+            f"expected an S3 notification, found text that is not JSON ({error})"
         ) from error
     if not isinstance(message, dict):
         raise ValueError(  # noqa: TRY004 - wrong content, not a wrong argument

@@ -24,17 +24,17 @@ _REFUSED = (
 _KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile"
 _EXPIRED = "the credentials have expired; log in again or renew them"
 _BUSY = "the store is overloaded or failing; try again later"
-_CUT = "the connection broke before all had arrived; try again"
+_CUT = "the connection broke before everything had arrived; try again"
 _SLOW = "the store did not answer in time; try again, and check AWS_ENDPOINT_URL and the network"
 _UNREACHABLE = (
     "the store could not be reached; check AWS_ENDPOINT_URL, that the store runs and that this "
     "machine may connect to it"
 )
-GARBLED_MESSAGE = "what arrived is not what was sent; try again"
+GARBLED_MESSAGE = "the received data differ from the sent data; try again"
 
 # By HTTP status, error code of the store, or class of the client library's exception.
 ERROR_MEANINGS: Mapping[int | str, _ErrorMeaning] = {
-    401: (PermissionError, f"the store does not know who is asking; {_KEYS}"),
+    401: (PermissionError, f"the store received no credentials; {_KEYS}"),
     403: (PermissionError, _REFUSED),
     404: (
         FileNotFoundError,
@@ -93,7 +93,7 @@ ERROR_MEANINGS: Mapping[int | str, _ErrorMeaning] = {
     "XAmzContentSHA256Mismatch": (ConnectionError, GARBLED_MESSAGE),
     "IncompleteBody": (ConnectionError, _CUT),
     "PreconditionFailed": (_make_changed_error, CHANGED_MESSAGE),
-    "InvalidBucketName": (ValueError, "'{bucket}' is no name of a bucket"),
+    "InvalidBucketName": (ValueError, "'{bucket}' is not a valid bucket name"),
     "KeyTooLongError": (ValueError, "the key is too long; S3 allows 1,024 bytes of UTF-8"),
     "EntityTooLarge": (_os_error_maker(errno.EFBIG), "the object is larger than the store allows"),
     # Classes of botocore and urllib3. A class stands for those derived from it.

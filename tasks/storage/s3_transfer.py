@@ -276,6 +276,6 @@ def _check_sha256(source: ObjectInfo, sha256: str) -> None:
     if source.sha256 and source.sha256 != sha256:
         raise OSError(
             errno.EIO,
-            f"{source.location}: the content is not what was uploaded: expected SHA-256 "
+            f"{source.location}: the content has changed since it was uploaded: expected SHA-256 "
             f"{source.sha256}, found {sha256}; try again, then upload it again.",
         )

@@ -189,8 +189,8 @@ def check_size(location: Location, size: int, limit: int) -> None:
     if size > limit:
         raise OSError(
             errno.EFBIG,
-            f"{location}: expected at most {limit:,} bytes, found {size:,}; "
-            "check that this is the right object.",
+            f"{location}: expected at most {limit:,} bytes, found {size:,}; check that this is the "
+            "right object.",
         )
 
 

@@ -188,8 +188,7 @@ def _format_heading(options: argparse.Namespace, info: MovieInfo, frames: int) -
     return (
         f"{Path(options.model).stem}, {frames} frames of {info.width}×{info.height}; device "
         f"{options.device}, precision {options.precision}, {count_usable_cpus()} processors; "
-        "medians of "
-        f"{options.repeats}"
+        f"medians of {options.repeats}"
     )
 
 

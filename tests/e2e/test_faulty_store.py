@@ -40,7 +40,11 @@ PASSING: dict[str, tuple[str, Fault]] = {
 
 LASTING: dict[str, tuple[str, Fault, str]] = {
     "get-down": ("GET", AnswerItself(500), "the store is overloaded or failing; try again later"),
-    "get-always-cut": ("GET", CutBody(), "the connection broke before all had arrived; try again"),
+    "get-always-cut": (
+        "GET",
+        CutBody(),
+        "the connection broke before everything had arrived; try again",
+    ),
     "get-denied": (
         "GET",
         AnswerItself(403, "AccessDenied"),

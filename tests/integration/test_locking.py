@@ -231,7 +231,7 @@ class TestLock:
             take_away(output)
             with cancel_work_at_exit(workers.ended):
                 assert workers.ended.wait(60)
-                with pytest.raises(StageFailed, match="m2: it was ended with its run"):
+                with pytest.raises(StageFailed, match="m2: it ended with its run"):
                     check_running("m2")
             check_lock(ask=False)
 
@@ -267,7 +267,9 @@ class TestLock:
         with write_on_behalf_of(run_id, folder):
             check_lock()
             take_away(output)
-            with pytest.raises(LockLost, match=f"{run_id}, which this run works for, has no"):
+            with pytest.raises(
+                LockLost, match=f"{run_id}, for which this run works, no longer has"
+            ):
                 check_lock()
 
     def test_whose_successor_has_ended_already_ends_without_a_word(
@@ -331,7 +333,7 @@ def test_a_store_that_cannot_lock_is_told_of_and_used(
         return locked.warnings
 
     (warning,) = run(work).result()
-    assert warning.startswith(f"two runs at a time could write to {output}, since it cannot be")
+    assert warning.startswith(f"two runs at once could write to {output}, since it cannot be")
     assert "does not support this request" in warning
     proxy.use_rule(lambda _: None)
     assert left(output) == []

@@ -141,8 +141,8 @@ class MovieWriter:
             _tag_colors(self._stream, picture)
         if picture.shape != self._size:
             raise ValueError(
-                f"Frame {self.written} is {picture.shape[1]}×{picture.shape[0]} pixels, "
-                f"the frames before it are {self._size[1]}×{self._size[0]}."
+                f"Frame {self.written} is {picture.shape[1]}×{picture.shape[0]} pixels, the frames "
+                f"before it are {self._size[1]}×{self._size[0]}."
             )
         self._encode_frame(self._to_video_frame(picture))
         self.written += 1

@@ -47,9 +47,8 @@ def parse_names(value: Any, where: str) -> Names:
     if len(names) > _MAX_NAMES or any(len(name) > MAX_VALUE_LENGTH for name in names):
         raise BadInput(
             f"{where}: expected at most {_MAX_NAMES} names of at most {MAX_VALUE_LENGTH} "
-            "characters, found "
-            f"{len(names)}, the longest of {max(map(len, names))}; zip the file as DeepLabCut "
-            "wrote it"
+            f"characters, found {len(names)}, the longest of {max(map(len, names))}; zip the file "
+            "as DeepLabCut wrote it"
         )
     if len(set(names)) < len(names):
         raise BadInput(f"{where}: a name stands in it twice: {format_list(names)}")
@@ -92,14 +91,13 @@ def _check_name_list(
     if not own or set(own) - set(given):
         raise BadInput(
             f"{name}: {file} lists the body parts {format_list(given)}, but the network was "
-            "trained on "
-            f"{format_list(own) or 'none of that kind'}; zip the configuration that belongs to it"
+            f"trained on {format_list(own) or 'none of that kind'}; zip the configuration that "
+            "belongs to it"
         )
     if more := [part for part in given if part not in own + others]:
         findings.repairs.append(
-            f"{file}: {key} lists {format_list(more)}, which the network was not trained on; "
-            "only its "
-            f"own are used: {format_list(own)}"
+            f"{file}: {key} lists {format_list(more)}, which the network was not trained on; only "
+            f"its own are used: {format_list(own)}"
         )
     else:
         findings.repairs.append(
@@ -122,8 +120,7 @@ def choose_individual_names(
             raise BadInput(
                 f"{name}: {sources.project_file} says that it is no multi-animal project, but the "
                 f"network was trained on {len(individuals)} individuals "
-                f"({format_list(individuals)}); "
-                "zip the configuration that belongs to it"
+                f"({format_list(individuals)}); zip the configuration that belongs to it"
             )
         return individuals
     value = project.get("individuals")

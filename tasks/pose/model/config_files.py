@@ -232,8 +232,8 @@ def choose_snapshot(
         )
     if len(names) > 1:
         findings.warnings.append(
-            f"{len(names)} snapshots in the archive ({format_list(names)}); {key} {index} "
-            f"means {names[index]}"
+            f"{len(names)} snapshots in the archive ({format_list(names)}); {key} {index} means "
+            f"{names[index]}"
         )
     return snapshots[index]
 
@@ -253,8 +253,7 @@ def _parse_snapshot_index(value: Any, key: str, findings: ModelFindings) -> int:
     whole = isinstance(text, int | float) and not isinstance(text, bool) and text % 1 == 0
     if not whole:
         raise BadInput(
-            f"config.yaml: {key}: expected a whole number, found {format_quoted(value)}; set it "
-            "to -1 for "
-            "the last snapshot"
+            f"config.yaml: {key}: expected a whole number, found {format_quoted(value)}; set it to "
+            "-1 for the last snapshot"
         )
     return int(text)

@@ -181,8 +181,7 @@ def _note_unused_pose_config(
     if sources.project_file == "config.yaml" and names not in (None, parts, parts + unique):
         findings.repairs.append(
             f"test/pose_cfg.yaml: all_joints_names is {format_value(given)}, not the network's "
-            "body parts; "
-            "it is not needed and was made from the network's own"
+            "body parts; it is not needed and was made from the network's own"
         )
 
 
@@ -242,8 +241,7 @@ def _read_tensorflow_facts(
         if where.get("num_outputs") not in (None, 1):
             findings.problems.append(
                 f"{name}: num_outputs is {format_value(where['num_outputs'])}, which asks for "
-                "several "
-                "places of each body part; only one is delivered here: set it to 1"
+                "several places of each body part; only one is delivered here: set it to 1"
             )
             break
     return facts
@@ -281,8 +279,7 @@ def _choose_track_method(
     if wanted not in TRACK_METHODS:
         findings.repairs.append(
             f"default_track_method was {format_quoted(wanted)}, which DeepLabCut does not have; "
-            "its "
-            f"default, {TRACK_METHODS[0]}, is used"
+            f"its default, {TRACK_METHODS[0]}, is used"
         )
         wanted = TRACK_METHODS[0]
     # A box is the only one that DeepLabCut follows a single point with.

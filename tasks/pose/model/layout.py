@@ -109,13 +109,13 @@ def _find_snapshot_folder(files: CheckedZip, name: str) -> PurePosixPath:
         )
     if not folders:
         raise BadInput(
-            f"{name}: no snapshot in it (a file called snapshot-<number>.pt); zip config.yaml "
-            "and dlc-models-pytorch of the DeepLabCut project, train folder included"
+            f"{name}: no snapshot in it (a file called snapshot-<number>.pt); zip config.yaml and "
+            "dlc-models-pytorch of the DeepLabCut project, train folder included"
         )
     if len(folders) > 1:
         raise BadInput(
-            f"{name}: {len(folders)} folders hold snapshots ({format_list(folders)}); "
-            "leave exactly one in the zip, that of the model to use"
+            f"{name}: {len(folders)} folders hold snapshots ({format_list(folders)}); leave "
+            "exactly one in the zip, that of the model to use"
         )
     return folders[0]
 

@@ -174,7 +174,6 @@ def _check_file_name(value: Any, what: str) -> str:
     if not usable or len(text.encode()) > MAX_VALUE_LENGTH:
         raise BadInput(
             f"config.yaml: {what} is {format_value(text)}, which cannot be part of a file name; "
-            "give "
-            "it letters and digits, at most a hundred"
+            "give it letters and digits, at most a hundred"
         )
     return text

@@ -18,8 +18,7 @@ def read_skeleton(
     if others := [p for p in pairs if p not in known]:
         findings.repairs.append(
             f"config.yaml: skeleton: {format_list(others)} left out; DeepLabCut's labeled movie "
-            "fails "
-            "where an entry is no pair of body parts"
+            "fails where an entry is no pair of body parts"
         )
     return tuple((str(a), str(b)) for a, b in known if str(a) in parts and str(b) in parts)
 

@@ -107,9 +107,8 @@ def read_inference_settings(pose: dict[str, Any], *, for_test: bool) -> dict[str
     if not isinstance(net_type, str) or not KNOWN_NETWORKS.fullmatch(net_type):
         raise BadInput(
             "pose_cfg.yaml: net_type: expected a network of DeepLabCut's TensorFlow engine "
-            "(resnet_50, mobilenet_v2_1.0, efficientnet-b0, …), found "
-            f"{format_quoted(net_type)}; zip the "
-            "configuration that belongs to the snapshot"
+            f"(resnet_50, mobilenet_v2_1.0, efficientnet-b0, …), found {format_quoted(net_type)}; "
+            "zip the configuration that belongs to the snapshot"
         )
     known = {"net_type": net_type}
     for key, (is_right, expected) in _KEY_RULES.items():
@@ -136,10 +135,9 @@ def check_joint_count(pose: dict[str, Any], parts: tuple[str, ...], name: str) -
     for count in counts:
         if count is not None and count != len(parts):
             raise BadInput(
-                f"{name}: pose_cfg.yaml names {len(parts)} body parts ({format_list(parts)}), "
-                "but its "
-                f"network has {format_value(count)} outputs; zip the configuration that belongs "
-                "to it"
+                f"{name}: pose_cfg.yaml names {len(parts)} body parts ({format_list(parts)}), but "
+                f"its network has {format_value(count)} outputs; zip the configuration that "
+                "belongs to it"
             )
 
 

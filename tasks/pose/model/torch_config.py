@@ -66,10 +66,8 @@ def check_no_download(network: dict[str, Any], name: str) -> None:
         if any(sign in value for sign in ":/\\") or _DOWNLOAD_ARGUMENT.fullmatch(key):
             raise BadInput(
                 f"{name}: its network is defined on a model hub or in another file "
-                f"({format_value(key)}: "
-                f"{format_value(value)}), which is never asked; train with a backbone that "
-                "DeepLabCut "
-                "itself knows"
+                f"({format_value(key)}: {format_value(value)}), which is never asked; train with a "
+                "backbone that DeepLabCut itself knows"
             )
 
 
@@ -115,8 +113,7 @@ def check_head_configs(
     if "bodypart" in heads and unique and not heads.get("unique_bodypart"):
         raise BadInput(
             f"{name}: pytorch_config.yaml names the unique body parts {format_list(unique)}, but "
-            "its "
-            "network has no head for them; zip the configuration that belongs to it"
+            "its network has no head for them; zip the configuration that belongs to it"
         )
     _check_paf_graph(get_section(heads, "bodypart"), parts, name)
 
@@ -130,8 +127,7 @@ def _check_head(
             raise BadInput(
                 f"{name}: pytorch_config.yaml names {len(names)} {what} "
                 f"({format_list(names) or 'none'}), but its network has {format_value(count)} "
-                "outputs; "
-                "zip the configuration that belongs to it"
+                "outputs; zip the configuration that belongs to it"
             )
 
 
@@ -168,9 +164,8 @@ def _check_paf_graph(head: dict[str, Any], parts: tuple[str, ...], name: str) ->
     if any(end not in range(len(parts)) for end in ends) or fields != 2 * len(graph):
         raise BadInput(
             f"{name}: pytorch_config.yaml names {len(parts)} body parts, but the part affinity "
-            f"fields of its network join others ({len(graph)} pairs, {format_value(fields)} "
-            "maps); zip "
-            "the configuration that belongs to it"
+            f"fields of its network join others ({len(graph)} pairs, {format_value(fields)} maps); "
+            "zip the configuration that belongs to it"
         )
 
 

@@ -45,9 +45,8 @@ def check_trained_heads(network: dict[str, Any], shapes: Shapes, name: str, snap
     if shapes and trained != set(heads):
         raise BadInput(
             f"{name}: pytorch_config.yaml has the heads {format_list(heads) or 'none'}, but the "
-            "weights "
-            f"in {snapshot} {format_list(sorted(trained)) or 'none'}; zip the configuration that "
-            "belongs to them"
+            f"weights in {snapshot} {format_list(sorted(trained)) or 'none'}; zip the "
+            "configuration that belongs to them"
         )
     for head, names in zip(_HEAD_LABELS, read_metadata_names(network), strict=True):
         for layer, count, right in _last_layer_outputs(
@@ -56,10 +55,9 @@ def check_trained_heads(network: dict[str, Any], shapes: Shapes, name: str, snap
             if count != right:
                 raise BadInput(
                     f"{name}: pytorch_config.yaml names {len(names)} {_HEAD_LABELS[head]} "
-                    f"({format_list(names) or 'none'}), for which {layer} has {right} outputs, "
-                    "but the "
-                    f"weights in {snapshot} have {count}; zip the configuration that belongs to "
-                    "them"
+                    f"({format_list(names) or 'none'}), for which {layer} has {right} outputs, but "
+                    f"the weights in {snapshot} have {count}; zip the configuration that belongs "
+                    "to them"
                 )
         _check_layers(get_section(heads, head), head, shapes, name)
 
@@ -102,7 +100,6 @@ def _check_layers(config: dict[str, Any], head: str, shapes: Shapes, name: str) 
         if told and found and told != found:
             raise BadInput(
                 f"{name}: pytorch_config.yaml gives {head}.{part}_config layers of "
-                f"{format_list(told)} "
-                f"channels, but the weights have {format_list(found)}; zip the configuration that "
-                "belongs to them"
+                f"{format_list(told)} channels, but the weights have {format_list(found)}; zip the "
+                "configuration that belongs to them"
             )

@@ -54,9 +54,8 @@ def check_input_sizes(network: dict[str, Any], name: str) -> None:
         if not 1 / _MAX_CROP_RATIO <= width / height <= _MAX_CROP_RATIO:
             raise BadInput(
                 f"{where}.top_down_crop: expected a crop that is at most {_MAX_CROP_RATIO} times "
-                "as "
-                f"long as wide, found {width}×{height}; zip the configuration that the "
-                "network was trained with"
+                f"as long as wide, found {width}×{height}; zip the configuration that the network "
+                "was trained with"
             )
 
 

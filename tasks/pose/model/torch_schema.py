@@ -90,8 +90,7 @@ def note_unknown_keys(network: dict[str, Any], findings: ModelFindings) -> None:
     for key, value in broken[:1]:
         raise BadInput(
             f"pytorch_config.yaml: {key}: expected a mapping, found {format_quoted(value)}; zip "
-            "the "
-            "configuration that DeepLabCut wrote"
+            "the configuration that DeepLabCut wrote"
         )
 
 
@@ -164,8 +163,7 @@ def _check_defined(value: Any, keyword: str, folder: str, what: str) -> None:
     ):
         raise BadInput(
             f"{what} {format_value(value)} of pytorch_config.yaml is none that DeepLabCut has; "
-            "train with "
-            "one of those that it offers"
+            "train with one of those that it offers"
         )
 
 

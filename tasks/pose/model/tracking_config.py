@@ -56,9 +56,8 @@ def build_tracking_config(
     if len(parts) < _MIN_BOX_PARTS and not used["boundingboxslack"]:
         used["boundingboxslack"] = BOX_SLACK_FOR_FEW_PARTS
         findings.repairs.append(
-            f"test/inference_cfg.yaml: boundingboxslack is {BOX_SLACK_FOR_FEW_PARTS}: boxes "
-            "around fewer than "
-            "three body parts need some room"
+            f"test/inference_cfg.yaml: boundingboxslack is {BOX_SLACK_FOR_FEW_PARTS}: boxes around "
+            "fewer than three body parts need some room"
         )
     return used
 

@@ -71,8 +71,8 @@ def _select_video_stream(container: Any, name: str) -> Any:
         raise BadInput(f"{name}: its video codec is unknown; convert it to H.264 and send that")
     if stream.width * stream.height > MAX_PIXELS:
         raise BadInput(
-            f"{name}: it claims frames of {stream.width}×{stream.height} pixels, more than "
-            f"the {MAX_PIXELS:,} pixels allowed; {DAMAGED_MOVIE_REMEDY}"
+            f"{name}: it claims frames of {stream.width}×{stream.height} pixels, more than the "
+            f"{MAX_PIXELS:,} pixels allowed; {DAMAGED_MOVIE_REMEDY}"
         )
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = DECODER_THREADS

@@ -111,8 +111,8 @@ def _check_picture_count(path: Path, header: RecordingHeader, name: str) -> None
     found = _count_pictures_cached(path, header.video.offset, header.video.size, changed, name)
     if found != header.stored:
         raise BadInput(
-            f"{name}: expected {header.stored:,} pictures, found {found:,}, so that nobody can "
-            f"tell which of them belongs to which time; {DAMAGED_MOVIE_REMEDY}"
+            f"{name}: expected {header.stored:,} pictures, found {found:,}, so that no picture "
+            f"can be matched with its time; {DAMAGED_MOVIE_REMEDY}"
         )
 
 
@@ -188,8 +188,8 @@ def _compute_positions(
 
 def _contradiction_error(name: str) -> BadInput:
     return BadInput(
-        f"{name}: its lists of frames contradict each other, so that nobody can tell which "
-        f"picture belongs to which time; {DAMAGED_MOVIE_REMEDY}"
+        f"{name}: its lists of frames contradict each other, so that no picture can be matched "
+        f"with its time; {DAMAGED_MOVIE_REMEDY}"
     )
 
 

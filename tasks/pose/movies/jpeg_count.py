@@ -45,8 +45,8 @@ def _check_picture_size(picture: bytes, name: str) -> None:
     width, height = parse_picture_size(picture)
     if width * height > MAX_PIXELS:
         raise BadInput(
-            f"{name}: it claims frames of {width}×{height} pixels, more than the "
-            f"{MAX_PIXELS:,} pixels allowed; {DAMAGED_MOVIE_REMEDY}"
+            f"{name}: it claims frames of {width}×{height} pixels, more than the {MAX_PIXELS:,} "
+            f"pixels allowed; {DAMAGED_MOVIE_REMEDY}"
         )
 
 

@@ -100,6 +100,6 @@ def _point_distances(
 def _format_warning(numbers: str, frames: int, largest: float) -> str:
     far = "far away" if np.isinf(largest) else f"{largest:.2f} pixels"
     return (
-        f"precision: half ({numbers}) moves a confident point of the first {frames} frames "
-        f"{far}; choose standard or full where that matters"
+        f"precision: half ({numbers}) moves a confident point of the first {frames} frames {far}; "
+        "choose standard or full where that matters"
     )

@@ -87,7 +87,7 @@ class TensorFlowNetwork:
             misfit = _find_misfit(self._tensorflow, session.graph, self._config["init_weights"])
         except (self._tensorflow.errors.ResourceExhaustedError, MemoryError) as error:
             raise Retriable(
-                f"the device has no room for the model now: {format_error(error)}"
+                f"the device has no memory for the model now: {format_error(error)}"
             ) from error
         except Exception as error:
             raise BadInput(

@@ -91,6 +91,6 @@ def _check_coords(columns: pd.Index) -> None:
     coords = tuple(columns.get_level_values("coords"))
     if not coords or coords != COORDS * (len(coords) // 3):
         raise ValueError(
-            "A pose table's columns must repeat x, y, likelihood for each body part; "
-            f"found {', '.join(map(str, coords[:6])) or 'none'}."
+            "A pose table's columns must repeat x, y, likelihood for each body part; found "
+            f"{', '.join(map(str, coords[:6])) or 'none'}."
         )

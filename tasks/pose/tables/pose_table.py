@@ -101,7 +101,7 @@ _ROWS_PER_CHUNK = 16_384
 """Rows that are read at a time."""
 
 _INCOMPLETE_FILE_MESSAGE = (
-    "what was written is not what is on the disk; see that it has room and is sound"
+    "the file on the disk differs from what was written; check that the disk has space and works"
 )
 
 
@@ -165,7 +165,7 @@ def _find_key(store: pd.HDFStore, name: str) -> str:
     if key is None:
         found = ", ".join(key.strip("/") for key in store.keys()) or "none"  # noqa: SIM118
         raise BadInput(
-            f"{name}: expected poses under the key {H5_KEY} or {TRACKS_KEY}, found "
-            f"{found}; give a file that DeepLabCut wrote"
+            f"{name}: expected poses under the key {H5_KEY} or {TRACKS_KEY}, found {found}; give a "
+            "file that DeepLabCut wrote"
         )
     return key

@@ -230,8 +230,7 @@ def _warn_of_missing_animals(
         warnings.warn(text, PoseWarning, stacklevel=3)
     if followed < MIN_TRACK_LENGTH and len(tracking.individuals) > 1:
         text = (
-            f"no animal is followed for {MIN_TRACK_LENGTH} frames in a row, which DeepLabCut "
-            f"needs to "
-            "join tracks; shorter pieces were used, and individuals may be mixed up"
+            f"no animal is followed for {MIN_TRACK_LENGTH} frames in a row, which DeepLabCut needs "
+            "to join tracks; shorter pieces were used, and individuals may be mixed up"
         )
         warnings.warn(text, PoseWarning, stacklevel=3)

@@ -72,9 +72,8 @@ def check_weights(path: Path, shown: str) -> None:
     foreign = [name for name in names if not _ALLOWED_NAMES.fullmatch(name)]
     if foreign:
         raise BadInput(
-            f"{shown}: it holds more than weights ({format_list(foreign)}) and could run code, "
-            "so it is "
-            "not loaded; save it again with DeepLabCut, or take a snapshot that it wrote"
+            f"{shown}: it holds more than weights ({format_list(foreign)}) and could run code, so "
+            "it is not loaded; save it again with DeepLabCut, or take a snapshot that it wrote"
         )
 
 

@@ -110,8 +110,7 @@ def load_mapping(text: str, name: str) -> dict[str, Any]:
     except _PARSER_ERRORS as error:
         raise BadInput(
             f"{name}: expected plain YAML as DeepLabCut writes it, found "
-            f"{_format_parser_error(error)}; correct "
-            "the file, or zip it as DeepLabCut wrote it"
+            f"{_format_parser_error(error)}; correct the file, or zip it as DeepLabCut wrote it"
         ) from error
     if not isinstance(value, dict):
         raise BadInput(

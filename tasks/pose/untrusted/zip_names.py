@@ -37,14 +37,13 @@ def to_safe_path(filename: str, archive: str) -> PurePosixPath:
     plain = filename.isascii() and filename.isprintable()
     if not filename or outside or (not plain and any(map(_is_garbling, filename))):
         raise BadInput(
-            f"{archive}: a member is called {ascii(filename)[:300]}, which is no name, leads "
-            "outside the archive or holds control characters; zip the model's folder again"
+            f"{archive}: a member is called {ascii(filename)[:300]}, which is not a valid name, "
+            "leads outside the archive, or holds control characters; zip the model's folder again"
         )
     if len(path.parts) > MAX_DEPTH or any(len(part) > MAX_PART_LENGTH for part in path.parts):
         raise BadInput(
             f"{archive}: a member is called {shorten_path(path)}, which is longer or deeper than "
-            "any "
-            "file system allows; zip the model's folder again"
+            "any file system allows; zip the model's folder again"
         )
     return path
 

@@ -111,8 +111,7 @@ class CheckedZip:
                 if path in taken:
                     raise BadInput(
                         f"{self._name}: {shorten_path(path)} is both a file and a folder in it; "
-                        "zip the "
-                        "model's folder again"
+                        "zip the model's folder again"
                     )
 
     def _check_duplicates(self) -> None:
@@ -133,9 +132,8 @@ class CheckedZip:
         for place in (path, *path.parents):
             if place in self._links:
                 raise BadInput(
-                    f"{self._name}: {shorten_path(place)} is a link, which leads nowhere in a "
-                    "zip; zip "
-                    "the file or the folder itself"
+                    f"{self._name}: {shorten_path(place)} is a link, which a zip cannot resolve; "
+                    "zip the file or the folder itself"
                 )
         return self._by_path.get(path)
 
@@ -159,8 +157,7 @@ class CheckedZip:
         if member.info.file_size > limit:
             raise BadInput(
                 f"{self._name}: {shorten_path(member.path)} has {member.info.file_size} bytes, "
-                "more than "
-                f"the {limit} that such a file may have; zip it as DeepLabCut wrote it"
+                f"more than the {limit} that such a file may have; zip it as DeepLabCut wrote it"
             )
         return b"".join(self._unpack_chunks(member))
 
@@ -179,8 +176,7 @@ class CheckedZip:
         except NotImplementedError as error:
             raise BadInput(
                 f"{shown} is packed in a way that cannot be read here "
-                f"({format_value(str(error))}); zip it "
-                "again with another program"
+                f"({format_value(str(error))}); zip it again with another program"
             ) from error
         except _DAMAGE_ERRORS as error:
             raise BadInput(
@@ -188,7 +184,9 @@ class CheckedZip:
             ) from error
         if left:
             length = "longer" if left < 0 else "shorter"
-            raise BadInput(f"{shown} is damaged ({length} than it says); zip and upload it again")
+            raise BadInput(
+                f"{shown} is damaged ({length} than it declares); zip and upload it again"
+            )
 
     def _check_size(self, member: ZipMember) -> None:
         info, shown = member.info, f"{self._name}: {shorten_path(member.path)}"
@@ -197,14 +195,14 @@ class CheckedZip:
             info.compress_size, 1
         ):
             raise BadInput(
-                f"{shown} would unpack to {info.file_size} bytes from {info.compress_size}; that "
-                "is no model but a zip bomb: zip the model's folder itself"
+                f"{shown} would unpack to {info.file_size} bytes from {info.compress_size}; this "
+                "is a zip bomb, not a model: zip the model's folder itself"
             )
         if self._unpacked > MAX_UNPACKED_BYTES:
             raise BadInput(
                 f"{shown} and the files read before it have {self._unpacked} bytes, more than the "
-                f"{MAX_UNPACKED_BYTES} allowed; zip the files as DeepLabCut wrote them, which "
-                "are smaller"
+                f"{MAX_UNPACKED_BYTES} allowed; zip the files as DeepLabCut wrote them, which are "
+                "smaller"
             )
 
     def _check_readable(self, member: ZipMember) -> None:
@@ -217,16 +215,13 @@ class CheckedZip:
         if method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BadInput(
                 f"{self._name}: {shorten_path(member.path)} is packed with "
-                f"{_METHOD_NAMES.get(method, 'an ')}"
-                f"{'' if method in _METHOD_NAMES else f'unknown method ({method})'}, which is "
-                "not read "
+                f"{_METHOD_NAMES.get(method, f'an unknown method ({method})')}, which is not read "
                 "here; zip it again with the usual method, Deflate"
             )
         if self._spellings[as_portable_key(member.path)] > 1:
             raise BadInput(
                 f"{self._name}: it holds {shorten_path(member.path)} in two spellings, which "
-                "Windows or "
-                "macOS take for one file; leave one in the zip"
+                "Windows or macOS take for one file; leave one in the zip"
             )
 
 
@@ -250,10 +245,9 @@ def open_zip(path: Path, name: str) -> Iterator[CheckedZip]:
             archive = stack.enter_context(zipfile.ZipFile(source))
         except (NotImplementedError, *_DAMAGE_ERRORS) as error:
             raise BadInput(
-                f"{name}: expected a zip of a DeepLabCut model folder, found a file that is no "
+                f"{name}: expected a zip of a DeepLabCut model folder, found a file that is not a "
                 f"zip, or only a part of one ({format_value(str(error))}); zip the folder and "
-                "upload it "
-                "again"
+                "upload it again"
             ) from error
         _check_member_count(archive, name)
         check_structure(source, archive, name)

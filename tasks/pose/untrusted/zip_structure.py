@@ -54,8 +54,7 @@ class ZipSource(io.BufferedReader):
             raise BadInput(
                 f"{self._label}: its list of members has {size} bytes, more than the "
                 f"{MAX_DIRECTORY_BYTES} allowed, so it has too many members or too long names; "
-                "leave out "
-                "videos and labeled-data"
+                "leave out videos and labeled-data"
             )
         return super().read(size)
 
@@ -84,9 +83,8 @@ def check_structure(file: BinaryIO, archive: ZipFile, name: str) -> None:
     for (one, _, end), (other, start, _) in pairwise(spans):
         if end > start:
             raise BadInput(
-                f"{name}: {format_value(one.filename)} and {format_value(other.filename)} "
-                "overlap in it, so it is "
-                "damaged or a zip bomb; zip the model's folder again"
+                f"{name}: {format_value(one.filename)} and {format_value(other.filename)} overlap "
+                "in it, so it is damaged or a zip bomb; zip the model's folder again"
             )
     if spans and spans[-1][2] > archive.start_dir:
         raise BadInput(
@@ -129,8 +127,7 @@ def _member_span(file: BinaryIO, info: ZipInfo, name: str) -> tuple[int, int]:
     if signature != b"PK\x03\x04":
         raise BadInput(
             f"{name}: {format_value(info.filename)} is not where its list of members says, so it "
-            "is "
-            "damaged or only a part; zip and upload it again"
+            "is damaged or only a part; zip and upload it again"
         )
     if not flags & _DESCRIPTOR_FLAG:
         file.seek(letters, io.SEEK_CUR)
@@ -138,9 +135,8 @@ def _member_span(file: BinaryIO, info: ZipInfo, name: str) -> tuple[int, int]:
         told = method, crc, packed, size
         if told != (info.compress_type, info.CRC, info.compress_size, info.file_size):
             raise BadInput(
-                f"{name}: {format_value(info.filename)} has other sizes or another checksum in "
-                "its own "
-                "header than in the archive's list of members; zip it again"
+                f"{name}: {format_value(info.filename)} has other sizes or another checksum in its "
+                "own header than in the archive's list of members; zip it again"
             )
     start = info.header_offset
     return start, start + _LOCAL_HEADER.size + letters + extra + info.compress_size

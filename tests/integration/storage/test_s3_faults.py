@@ -94,7 +94,7 @@ def refusing(
         (AnswerItself(403), PermissionError, r"the store refused.*HTTP 403"),
         (AnswerItself(403, "RequestTimeTooSkewed"), PermissionError, r"clock is wrong"),
         (AnswerItself(400, "ExpiredToken"), PermissionError, r"the credentials have expired"),
-        (AnswerItself(401), PermissionError, r"does not know who is asking"),
+        (AnswerItself(401), PermissionError, r"received no credentials"),
         (
             AnswerItself(503, "SlowDown"),
             ConnectionError,

@@ -119,7 +119,7 @@ def test_wrong_usage_ends_with_2(words: list[str], capsys: pytest.CaptureFixture
         (["--output-frame-rate", "0"], "--output-frame-rate: "),
         (["--trail-points", "1001"], "--trail-points: "),
         (["--displayed-body-parts", "nose", "nose"], "--displayed-body-parts: names a body part"),
-        (["--quality", "low=0.2"], "--quality (low): there is nothing of this name; see --help"),
+        (["--quality", "low=0.2"], "--quality (low): there is no such setting; see --help"),
         (["--quality", "low_look=1.2"], "--quality (low_look): "),
         (["--quality", "low_look"], "--quality (low_look): "),
     ],

@@ -149,13 +149,13 @@ class TestBatches:
         requests = {"": ASKED, "inbox/day1/": FolderRequest(output=output)}
         batch = only(M1, requests=requests)
         assert batch.standing is Standing.REFUSED
-        assert "would lie among the inbox' movies" in batch.reason
+        assert "would be among the inbox's movies" in batch.reason
 
     @pytest.mark.parametrize("missing", ["model", "output"])
     def test_a_folder_without_a_whole_request_is_refused(self, missing: str) -> None:
         batch = only(M1, requests={"": ASKED.model_copy(update={missing: None})})
         assert batch.standing is Standing.REFUSED
-        assert f"no {missing} is given" in batch.reason
+        assert f"no {missing} is set" in batch.reason
         assert "request.yaml" in batch.reason
 
     def test_a_folder_whose_request_or_model_is_unusable_is_refused(self) -> None:
@@ -287,7 +287,7 @@ class TestRecall:
         run = InboxRun("7", "CRASHED", "no heartbeat", comes_back=True)
         batch = apply_known_run(self.due(), run, {})
         assert (batch.standing, batch.run) == (Standing.STARTED, "7")
-        assert batch.reason == "its run has crashed, and is started again by itself"
+        assert batch.reason == "its run has crashed and will be restarted automatically"
         replaced = apply_known_run(self.due(), None, {self.due().output: run})
         assert (replaced.standing, replaced.run) == (Standing.WAITING, "7")
 
@@ -358,7 +358,7 @@ class TestRequests:
         [
             ("modell: x", "modell"),
             ("batch: week", "batch"),
-            ("modell:", "modell is not known here; a request has model, output, batch, queue"),
+            ("modell:", "modell is not a known setting; a request has model, output, batch, queue"),
             ("queue: service", "queue"),
             ("model: http://x", "scheme"),
             ("output: s3:/x", "two slashes"),

@@ -92,7 +92,7 @@ def test_what_failed_is_told() -> None:
 def test_what_is_no_record_says_nothing(data: bytes) -> None:
     movies, source, problem = parse_result_origin(data)
     assert (movies, source) == ("", "")
-    assert "no run record" in problem
+    assert "not a readable run record" in problem
 
 
 def test_memory_is_read_as_it_was_written() -> None:

@@ -28,7 +28,7 @@ def test_the_newest_come_first_and_the_page_stays_short() -> None:
 
 
 def test_an_empty_inbox_says_so() -> None:
-    assert "Nothing lies in this inbox" in render_inbox_page(INBOX, [])
+    assert "This inbox holds nothing" in render_inbox_page(INBOX, [])
 
 
 def test_names_stay_what_they_are() -> None:

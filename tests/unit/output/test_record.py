@@ -78,7 +78,7 @@ def test_nothing_beyond_the_output_location_is_named() -> None:
 class TestWarnings:
     def test_movies_after_a_failed_one_are_not_counted_with_it(self) -> None:
         (warning,) = _order_warnings([movie("m1"), movie("m2", "a.h5")])
-        assert warning.startswith("m1 failed; frame numbers and times of the movies after it")
+        assert warning.startswith("m1 failed; later movies' frame numbers and times")
 
     def test_a_failed_movie_at_the_end_disturbs_none(self) -> None:
         assert _order_warnings([movie("m1", "a.h5"), movie("m2")]) == []
@@ -88,6 +88,6 @@ class TestWarnings:
     def test_results_of_other_movies_are_told(self) -> None:
         earlier = record(movie("old", "a.h5"), movie("m", "a.h5"), movie("failed"))
         (warning,) = _leftover_warnings([movie("m", "a.h5")], earlier)
-        assert warning.endswith("are not in this record: old")
+        assert warning.endswith("not in this record: old")
         assert _leftover_warnings([movie("old", "a.h5")], record(movie("old", "a.h5"))) == []
         assert _leftover_warnings([movie("m", "a.h5")], None) == []

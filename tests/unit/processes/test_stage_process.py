@@ -302,11 +302,9 @@ class TestEnd:
     def test_comes_when_the_parent_is_killed(self, tmp_path: Path, call: str) -> None:
         marker = tmp_path / "marker"
         program = (
-            "from pathlib import Path; "
-            "from tasks.processes.stage_process import StageProcess; "
-            "from tests.unit.processes import in_child; "
-            f"process = StageProcess('child', Path({str(tmp_path / 'log')!r}), {{}}); "
-            f"marker = Path({str(marker)!r}); {call}"
+            "from pathlib import Path; from tasks.processes.stage_process import StageProcess; "
+            "from tests.unit.processes import in_child; process = StageProcess('child', "
+            f"Path({str(tmp_path / 'log')!r}), {{}}); marker = Path({str(marker)!r}); {call}"
         )
         parent = subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY_ROOT)
         until(lambda: marker.exists() and bool(marker.read_text()))

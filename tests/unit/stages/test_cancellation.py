@@ -56,7 +56,7 @@ def test_it_says_who_where_that_is_known(who: str) -> None:
 def test_a_run_that_does_not_say_that_it_ended_was_perhaps_killed(ended: float | None) -> None:
     said = told(*BEGUN, (0, Cancelling()), (31, Cancelled(message=PREFECT)), ended=ended)
     assert said.endswith(
-        "; it was killed, or could not say that it ended; the next run removes what is left."
+        "; it was killed, or could not report its end; the next run removes what is left."
     )
 
 

@@ -118,7 +118,7 @@ def test_work_that_outlives_its_run_is_ended() -> None:
     with cancel_work_at_exit(threading.Event()):
         work = Progress("fetch · m1", 100, "bytes")
         work.add(10)
-    with pytest.raises(StageFailed, match="fetch · m1: it was ended with its run"):
+    with pytest.raises(StageFailed, match="fetch · m1: it ended with its run"):
         work.add(10)
     Progress("fetch · m1", 100, "bytes").add(10)
 
@@ -142,7 +142,7 @@ def test_work_of_which_a_part_has_failed_is_ended() -> None:
     work = Progress("publish · m1", 100, "bytes")
     work.add(10)
     work.stop()
-    with pytest.raises(StageFailed, match="publish · m1: it was ended"):
+    with pytest.raises(StageFailed, match="publish · m1: it ended"):
         work.add(10)
 
 

@@ -35,7 +35,7 @@ def answer(status: int, code: str = "", message: str = "") -> boto.ClientError:
         (answer(403, "SignatureDoesNotMatch"), PermissionError, "secret key does not belong"),
         (answer(403, "RequestTimeTooSkewed"), PermissionError, "clock is wrong; set it"),
         (answer(403, "QuotaExceeded"), PermissionError, "quota"),
-        (answer(401), PermissionError, "does not know who is asking"),
+        (answer(401), PermissionError, "received no credentials"),
         (answer(400, "ExpiredToken"), PermissionError, "have expired"),
         (answer(400, "InvalidToken"), PermissionError, "session token"),
         (answer(400, "XAmzContentSHA256Mismatch"), ConnectionError, "try again"),

@@ -137,14 +137,14 @@ def _build_or_explain(build: Callable[[], Any], name: str) -> Any:
         return build()
     except (torch.OutOfMemoryError, torch.AcceleratorError, MemoryError, OSError) as error:
         raise Retriable(
-            f"the device has no room for the model now: {format_error(error)}"
+            f"the device has no memory for the model now: {format_error(error)}"
         ) from error
     except BadInput:
         raise
     except Exception as error:
         raise BadInput(
-            f"{name}: its weights cannot be loaded into the network that "
-            f"pytorch_config.yaml describes ({type(error).__name__}: {format_error(error)})"
+            f"{name}: its weights cannot be loaded into the network that pytorch_config.yaml "
+            f"describes ({type(error).__name__}: {format_error(error)})"
         ) from error
 
 

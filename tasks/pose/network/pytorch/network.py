@@ -120,8 +120,8 @@ class TorchNetwork:
             found = frames[0][name].shape[1] if name in frames[0] else 0
             if found != len(parts):
                 raise BadInput(
-                    f"the network gives {found} {name}, but its configuration names "
-                    f"{len(parts)} ({', '.join(parts)})"
+                    f"the network gives {found} {name}, but its configuration names {len(parts)} "
+                    f"({', '.join(parts)})"
                 )
         return {
             name: np.stack([one[name] for one in frames])[..., : 3 if name in self._parts else None]

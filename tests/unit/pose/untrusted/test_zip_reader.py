@@ -227,7 +227,7 @@ def test_a_name_does_not_end_at_a_zero(archive: Path, name: bytes) -> None:
 def test_a_member_without_a_name_is_refused(archive: Path) -> None:
     write_members(archive, ("x", b"y"))
     archive.write_bytes(archive.read_bytes().replace(b"x", b"\0"))  # Python ends names there
-    assert "is no name" in refusal(archive)
+    assert "not a valid name" in refusal(archive)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_link_beside_is_never_looked_at(archive: Path, name: str) -> None:
         member = files.find_member(PurePosixPath("a.pt"))
         assert member is not None
         assert files.read(member, 1) == b"x"
-        with pytest.raises(BadInput, match=r"^m\.zip: videos is a link, which leads nowhere"):
+        with pytest.raises(BadInput, match=r"^m\.zip: videos is a link, which a zip"):
             files.find_member(PurePosixPath("videos/m1.mp4"))
 
 
@@ -453,7 +453,7 @@ def test_a_name_that_no_file_system_holds_is_refused(archive: Path, name: str) -
 def test_a_part_of_an_archive_is_refused(archive: Path, kept: int) -> None:
     write_zip(archive, {"a.pt": NOISE})
     archive.write_bytes(archive.read_bytes()[:kept])
-    assert "found a file that is no zip, or only a part of one" in refusal(archive)
+    assert "found a file that is not a zip, or only a part of one" in refusal(archive)
 
 
 def test_an_archive_that_lost_its_beginning_is_refused(archive: Path) -> None:
@@ -471,7 +471,7 @@ def test_another_kind_of_file_is_refused(archive: Path, data: bytes) -> None:
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
-    assert "no zip" in refusal(tmp_path)
+    assert "not a zip" in refusal(tmp_path)
 
 
 def test_an_empty_archive_has_no_files(archive: Path) -> None:
