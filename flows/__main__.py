@@ -4,15 +4,15 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tasks.command_line.exit_status import (
     BAD_INPUT,
+    EndSignals,
+    handle_end_signals,
     print_interruption,
     print_refusal,
-    remember_interrupts,
 )
 from tasks.pose.settings import MAX_LINK_HOURS, PoseSettings
 from tasks.pose.settings_help import to_argparse_option
@@ -62,10 +62,16 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: Words of the command line; by default those of this process.
 
     Returns:
-        The exit status: 0 complete, 1 a movie or the run failed, 2 bad usage or bad input.
+        The exit status: 0 complete, 1 a movie or the run failed, 2 bad usage or bad input,
+        128 and its number where a signal has ended it.
     """
     options = _build_parser().parse_args(arguments)
-    return int(options.command(options))
+    signals = None
+    try:
+        with handle_end_signals() as signals:
+            return int(options.command(options, signals))
+    except KeyboardInterrupt:
+        return print_interruption(signals.first if signals else None)
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -120,7 +126,7 @@ def _add_open_arguments(opened: argparse.ArgumentParser) -> None:
     opened.set_defaults(command=_print_links)
 
 
-def _print_links(options: argparse.Namespace) -> int:
+def _print_links(options: argparse.Namespace, _signals: EndSignals) -> int:
     from tasks.errors import PoseError  # noqa: PLC0415
     from tasks.output.links import find_addresses  # noqa: PLC0415 - not for --help
 
@@ -140,7 +146,7 @@ def _add_inspect_arguments(inspect: argparse.ArgumentParser) -> None:
     inspect.set_defaults(command=_inspect_model)
 
 
-def _inspect_model(options: argparse.Namespace) -> int:
+def _inspect_model(options: argparse.Namespace, _signals: EndSignals) -> int:
     from tasks.command_line.inspect_model import report_inspection  # noqa: PLC0415 - not for --help
 
     status, shown, problems = report_inspection(options.model, as_object=options.json)
@@ -167,7 +173,7 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
     run.set_defaults(command=_run_request)
 
 
-def _run_request(options: argparse.Namespace) -> int:
+def _run_request(options: argparse.Namespace, signals: EndSignals) -> int:
     from pydantic import ValidationError  # noqa: PLC0415
 
     try:
@@ -175,32 +181,33 @@ def _run_request(options: argparse.Namespace) -> int:
     except ValidationError as error:
         return _report_bad_input(_format_validation_error(error))
     prepare_environment()
+    from tasks.processes.ended_children import end_with_children  # noqa: PLC0415
     from tasks.run.estimator import preload_estimator  # noqa: PLC0415 - not for --help, or for a slip
 
     try:
-        with remember_interrupts() as raise_if_interrupted, preload_estimator():
-            return _run_flow(options, settings, raise_if_interrupted)
-    except KeyboardInterrupt:
-        return print_interruption()
+        with end_with_children(lambda: signals.has_come), preload_estimator():
+            return _run_flow(options, settings, signals)
     except Exception as error:  # noqa: BLE001 - also Prefect's own troubles: no server, no home
         from tasks.stages.stage import to_pose_error  # noqa: PLC0415
 
         return print_refusal(to_pose_error(error))
 
 
-def _run_flow(
-    options: argparse.Namespace, settings: PoseSettings, raise_if_interrupted: Callable[[], None]
-) -> int:
+def _run_flow(options: argparse.Namespace, settings: PoseSettings, signals: EndSignals) -> int:
     from tasks.processes.fast_imports import pause_garbage_collection  # noqa: PLC0415
 
     with pause_garbage_collection():  # Prefect takes seconds
         from flows.pose_estimation import pose_estimation  # noqa: PLC0415
         from tasks.command_line import terminal  # noqa: PLC0415
+        from tasks.command_line.temporary_server import end_server_with_command  # noqa: PLC0415
 
     request = (options.model, options.movies, options.output, settings)
     output = terminal.check_request_locations(*request)
-    with terminal.exit_on_interrupt(), terminal.show_live_progress():
-        raise_if_interrupted()
+    with (
+        terminal.exit_on_signals(signals),
+        terminal.show_live_progress(),
+        end_server_with_command(),
+    ):
         state = pose_estimation(*request, return_state=True)
     return terminal.print_outcome(state, output)
 

@@ -1,50 +1,127 @@
-"""Exit statuses of commands, and the messages of commands that did nothing.
+"""Exit statuses of commands, the signals that end commands, and their last messages.
 
 Nothing here loads Prefect: it may end while that is loaded.
 """
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tasks.errors import BadInput, PoseError
 
-COMPLETE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses; the last is what shells give for a command that Ctrl-C ended."""
+COMPLETE, FAILED, BAD_INPUT = 0, 1, 2
+"""Exit statuses of commands that come to their end."""
+
+_SIGNAL_STATUS = 128
+"""What shells add to the number of the signal that has ended a command."""
+
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C; ``kill``, ``timeout`` and batch systems; a terminal that is closed."""
+
+END_TIMEOUT_S = 5.0
+"""Seconds from a signal until a command that still cleans up is ended all the same."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this command to end."""
+
+
+class EndSignals:
+    """The signals that have asked this command to end.
+
+    Attributes:
+        first: The number of the first one; None until it comes.
+        last_resort: Called, in a thread, some seconds after the first one.
+    """
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self.last_resort: Callable[[], None] | None = None
+
+    @property
+    def has_come(self) -> bool:
+        """Whether there was one."""
+        return self.first is not None
+
+    def raise_if_any(self) -> None:
+        """Raise what a signal has raised already, since libraries may swallow any exception.
+
+        Raises:
+            Interrupted: There was one.
+        """
+        if self.has_come:
+            raise Interrupted
+
+    def handle(self, number: int, _frame: object = None) -> None:
+        """Raise where the main thread is: Python's handler."""
+        self.note(number)
+        raise Interrupted
+
+    def note(self, number: int) -> None:
+        """Remember the first signal, and see to it that the command ends."""
+        if self.first is not None:
+            return
+        self.first = number
+        if self.last_resort is not None:
+            timer = threading.Timer(END_TIMEOUT_S, self.last_resort)
+            timer.daemon = True
+            timer.start()
 
 
 @contextmanager
-def remember_interrupts() -> Iterator[Callable[[], None]]:
-    """Let no Ctrl-C be lost while libraries load: code of theirs may swallow any exception.
+def handle_end_signals() -> Iterator[EndSignals]:
+    """Let every signal that asks this command to end raise `Interrupted` in the main thread.
+
+    None is lost, whatever handlers and exceptions libraries put in between: Prefect's own handler
+    of SIGTERM is in place while a flow runs.
 
     Yields:
-        A function that raises `KeyboardInterrupt` if Ctrl-C was pressed in the block.
+        The signals that come in the block.
     """
-    interrupts: list[int] = []
-
-    def handle_interrupt(number: int, _frame: object) -> None:
-        interrupts.append(number)
-        raise KeyboardInterrupt
-
-    def raise_if_interrupted() -> None:
-        if interrupts:
-            raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGINT, handle_interrupt)
+    signals = EndSignals()
+    # A command that nohup has started goes on after its terminal.
+    chosen = [one for one in END_SIGNALS if _is_heeded(one)]
+    before = {number: signal.signal(number, signals.handle) for number in chosen}
+    read, write = os.pipe()
+    os.set_blocking(write, False)  # as Python asks for
+    previous = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    listener = threading.Thread(target=_note_signals, args=(read, signals), daemon=True)
+    listener.start()
     try:
-        yield raise_if_interrupted
+        yield signals
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signal.set_wakeup_fd(previous)
+        os.close(write)
+        listener.join()
+        os.close(read)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _is_heeded(number: signal.Signals) -> bool:
+    return number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN
+
+
+def _note_signals(read: int, signals: EndSignals) -> None:
+    """Note signals as they come, also those that another handler than ours is called for."""
+    while numbers := os.read(read, 64):
+        for number in numbers:
+            if number in END_SIGNALS:
+                signals.note(number)
 
 
 def print_refusal(error: PoseError) -> int:
-    """Say why nothing was done, and return the exit status."""
+    """Print why nothing was done, and return the exit status."""
     sys.stderr.write(f"error: {error}\n")
     return BAD_INPUT if isinstance(error, BadInput) else FAILED
 
 
-def print_interruption() -> int:
-    """Say that the run was stopped by its user, and return the exit status."""
-    sys.stderr.write("error: interrupted; run the same command again to continue\n")
-    return INTERRUPTED
+def print_interruption(number: int | None) -> int:
+    """Print that the command was ended by a signal, and return the exit status."""
+    number = number or signal.SIGINT
+    by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+    sys.stderr.write(f"error: interrupted{by}; run the same command again to continue\n")
+    return _SIGNAL_STATUS + number

@@ -2,11 +2,10 @@
 
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -20,7 +19,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from tasks.command_line.exit_status import BAD_INPUT, COMPLETE, FAILED, print_interruption
+from tasks.command_line.exit_status import (
+    BAD_INPUT,
+    COMPLETE,
+    FAILED,
+    EndSignals,
+    print_interruption,
+)
 from tasks.errors import BadInput, MoviesFailed
 from tasks.output.lock import release_locks
 from tasks.pose.results.file_names import RUN_RECORD_FILE
@@ -48,36 +53,33 @@ def check_request_locations(
 
 
 @contextmanager
-def exit_on_interrupt() -> Iterator[None]:
-    """Let Ctrl-C end the process within seconds while the block runs.
+def exit_on_signals(signals: EndSignals) -> Iterator[None]:
+    """Let a signal end the process within seconds while the block runs.
 
-    A terminal sends it to the run's own Prefect server too, and Prefect then tries for minutes to
-    tell the server that is gone. The flow has cleaned up after itself before that.
+    It may end the run's own Prefect server too, and Prefect then tries for minutes to reach the
+    server that is gone. The flow has cleaned up after itself before that.
+
+    Raises:
+        Interrupted: There was a signal before.
     """
-
-    def handle_interrupt(_signal: int, _frame: object) -> None:
-        timer = threading.Timer(INTERRUPT_GRACE, _exit_at_once)
-        timer.daemon = True
-        timer.start()
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGINT, handle_interrupt)
+    signals.last_resort = partial(_exit_at_once, signals)
     try:
+        signals.raise_if_any()
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signals.last_resort = None
 
 
-INTERRUPT_GRACE = 5.0
-"""Seconds for a Prefect server that is still there to hear of an interrupted run."""
-
-
-def _exit_at_once() -> None:
+def _exit_at_once(signals: EndSignals) -> None:
     remove_own_folders()
-    run_with_timeout(release_locks)
-    status = print_interruption()
+    run_with_timeout(release_locks, RELEASE_TIMEOUT_S)
+    status = print_interruption(signals.first)
     sys.stderr.flush()
     os._exit(status)
+
+
+RELEASE_TIMEOUT_S = 2.0
+"""Seconds for a store to take note that a run which ends has given its lock back."""
 
 
 def print_outcome(state: State[Any], output: Location) -> int:

@@ -112,6 +112,7 @@ def _end_with_parent(parent: int, fd: int) -> None:
     if os.fork():
         return
     os.close(fd)  # the pipe to the parent is the child's alone
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends after the others, whoever is signaled
     while os.getppid() == child:
         stat = read_process_stat(child)
         if stat is None or stat.parent != parent:

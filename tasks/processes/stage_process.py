@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from tasks.errors import PoseError, Retriable, StageFailed
 from tasks.processes.child import FunctionCall
+from tasks.processes.ended_children import forget_child, watch_child
 from tasks.processes.watchdog import Patience, Watchdog
 
 R = TypeVar("R")
@@ -179,6 +180,7 @@ class StageProcess:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
+        watch_child(self._child)
         theirs.close()
         self._connection = ours
 
@@ -226,6 +228,7 @@ class StageProcess:
             with suppress(subprocess.TimeoutExpired):
                 # What hangs in a driver ends when that lets it; nobody waits for it that long.
                 child.wait(EXIT_TIMEOUT_S)
+            forget_child(child)
         if connection is not None:
             connection.close()
 

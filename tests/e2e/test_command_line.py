@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -171,19 +173,55 @@ def test_bad_usage_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--movies" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("moment", ["while libraries are loaded", "while it fetches"])
-def test_ctrl_c_ends_a_run_at_once_and_leaves_nothing_behind(
-    home: dict[str, str], tmp_path: Path, moment: str
-) -> None:
-    def is_there() -> bool:
-        if moment == "while it fetches":
-            return "fetch ·" in log.read_text()
-        return any(Path(home["TMPDIR"]).glob("dlcflow-*/estimation.log"))
+@dataclass(frozen=True)
+class Ending:
+    """A signal that ends a run.
 
+    Attributes:
+        moment: What is there when it comes: a file of the scratch folder, or a text in the log.
+        number: The signal.
+        target: The process that gets it, by a word of its command; None for the whole group of
+            the command, as from a terminal: that is the command and its Prefect server.
+        status: The command's exit status.
+    """
+
+    moment: str
+    number: signal.Signals
+    target: str | None
+    status: int
+
+
+ENDINGS = {
+    "Ctrl-C while libraries are loaded": Ending("estimation.log", signal.SIGINT, None, 130),
+    "SIGTERM to its Prefect server": Ending("fetch ·", signal.SIGTERM, "uvicorn", 143),
+    "SIGKILL": Ending("Beginning flow run", signal.SIGKILL, "flows run", -9),
+}
+
+
+def find_processes(mark: str) -> dict[int, str]:
+    """Number and command of each living process that has a text in its environment."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark.encode() in (folder / "environ").read_bytes():  # a zombie has none
+                words = (folder / "cmdline").read_bytes().decode().replace("\0", " ")
+                found[int(folder.name)] = words
+    return found
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_a_signal_ends_a_run_at_once_with_all_its_processes(
+    home: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    ending, scratch = ENDINGS[name], Path(home["TMPDIR"])
     output, log = tmp_path / "out", tmp_path / "log"
+
+    def is_there() -> bool:
+        files = scratch.glob(f"dlcflow-*/{ending.moment}")
+        return ending.moment in log.read_text() or any(files)
+
     words = ["-m", "flows", "run", *_words(tmp_path, movies=DEMO_MOVIE, output=output)]
     with log.open("w") as errors:
-        # A session of its own: a terminal's Ctrl-C goes to the run's Prefect server as well.
         running = subprocess.Popen(
             [sys.executable, *words],
             cwd=ROOT,
@@ -194,8 +232,15 @@ def test_ctrl_c_ends_a_run_at_once_and_leaves_nothing_behind(
     while not is_there():
         assert running.poll() is None, log.read_text()
         time.sleep(0.05)
-    os.killpg(running.pid, signal.SIGINT)
-    assert running.wait(60) == 130
-    assert "error: interrupted; " in log.read_text().splitlines()[-1]
-    assert list(Path(home["TMPDIR"]).glob("dlcflow-*")) == []
-    assert [path for path in output.rglob("*") if path.is_file()] == []
+    if ending.target is None:
+        os.killpg(running.pid, ending.number)
+    else:
+        processes = find_processes(home["HOME"])
+        os.kill(next(n for n, w in processes.items() if ending.target in w), ending.number)
+    assert running.wait(60) == ending.status
+    while find_processes(home["HOME"]):
+        time.sleep(0.05)
+    if ending.number != signal.SIGKILL:
+        assert "error: interrupted" in log.read_text().splitlines()[-1]
+        assert list(scratch.glob("dlcflow-*")) == []
+        assert [path for path in output.rglob("*") if path.is_file()] == []
