@@ -38,7 +38,7 @@ from tasks.pose.network.precision_check import FULL_PRECISION, Arithmetic
 from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.tables.pose_table import write_poses
-from tasks.processes.bottleneck import QUEUED_PROGRESS, EstimationProgress, WaitTimer
+from tasks.processes.bottleneck import EstimationProgress, WaitTimer, queued_progress
 from tasks.processes.environment import count_usable_cpus
 
 _MAX_CONVERTERS = 4
@@ -134,13 +134,13 @@ def estimate_movie(
     first = next(shots, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
-    with _acquire_network(project, device, progress) as network:
+    with _acquire_network(project, device, past.frames, progress) as network:
         started = time.monotonic()
         fitting = network.begin_movie(first(), precision)
         kept = CheckpointWriter(checkpoints, past.batch_size or fitting, kind, past.frames)
         found = _predict_batches(network, chain([first], shots), kept, progress)
         seconds = time.monotonic() - started
-    progress(EstimationProgress(reader.frame_count, "", combines=True))
+    progress(EstimationProgress(reader.frame_count, "", combines=True, known=past.frames))
     found = [*past.found, *found]
     done = sum(size for size, _ in found)
     if done != reader.frame_count:
@@ -171,13 +171,13 @@ def _device_kind(project: Path, device: str | None, precision: Precision) -> str
 
 @contextmanager
 def _acquire_network(
-    project: Path, device: str | None, progress: Callable[[EstimationProgress], None]
+    project: Path, device: str | None, known: int, progress: Callable[[EstimationProgress], None]
 ) -> Iterator[Network]:
     """The model on a device that nobody else uses while the block runs."""
+    devices = _list_devices(project, device)
+    queued = queued_progress(on_gpu=device_locks.CPU not in devices, known=known)
     free = device_locks.lease_device(
-        _list_devices(project, device),
-        _find_loaded_device(project),
-        lambda: progress(QUEUED_PROGRESS),
+        devices, _find_loaded_device(project), lambda: progress(queued)
     )
     with free as held:
         yield _get_or_load_network(project, held.name)
@@ -203,7 +203,7 @@ def _predict_batches(
                 kept.add_batch((count, prediction))
                 found.append((count, prediction))
             done += count
-            progress(EstimationProgress(done, waits.bottleneck))
+            progress(EstimationProgress(done, waits.bottleneck, known=known))
     if kept.frames:
         kept.write()  # following the animals of a long movie takes long, too
     return found
@@ -264,7 +264,7 @@ def _skip_known_frames(
         if index < past.batch_size or index >= past.frames:
             yield shot
         elif index % _FRAMES_PER_PROGRESS == 0:
-            progress(EstimationProgress(past.frames, "decoding"))
+            progress(EstimationProgress(past.frames, "decoding", known=past.frames))
 
 
 _FRAMES_PER_PROGRESS = 50

@@ -17,18 +17,28 @@ class EstimationProgress:
 
     Attributes:
         done: Frames that have a pose.
-        bound: What it waits for most: ``decoding``, ``the network``, or ``a free GPU``.
+        bound: What it waits for most: ``decoding``, ``the network``, or a device that other runs
+            use.
         combines: Whether all frames are through, so that nothing more is told until poses of the
             whole movie have been put together.
+        known: Frames among them whose poses an earlier try had found.
     """
 
     done: int
     bound: str
     combines: bool = False
+    known: int = 0
 
 
-QUEUED_PROGRESS = EstimationProgress(0, "a free GPU")
-"""Before the first frame, while other runs use all of the machine's GPUs."""
+def queued_progress(*, on_gpu: bool, known: int = 0) -> EstimationProgress:
+    """The progress of an estimation while other runs use all the devices that it could run on.
+
+    Args:
+        on_gpu: Whether these are GPUs, or the machine's processors.
+        known: Frames whose poses an earlier try had found.
+    """
+    device = "a GPU" if on_gpu else "the processors"
+    return EstimationProgress(known, f"{device} that another run uses", known=known)
 
 
 class WaitTimer:

@@ -87,7 +87,7 @@ class Progress:
         self._ended = _run_ended.get()
         self._started = time.monotonic()
         self._logged = self._started - LOG_INTERVAL + _FIRST_LOG_DELAY
-        self._done = 0
+        self._done, self._known = 0, 0
         self._bound, self._combines = "", False
         self._stopped = False
         self._adding = threading.Lock()
@@ -100,11 +100,15 @@ class Progress:
         """
         if self._stopped or (self._ended and self._ended.is_set()):
             raise StageFailed(f"{self._what}: it ended with its run")
+        now = time.monotonic()
         if isinstance(done, EstimationProgress):
-            self._bound, self._combines, done = done.bound, done.combines, done.done
+            self._bound, self._combines, self._known = done.bound, done.combines, done.known
+            done = done.done
+            if done <= self._known:
+                # Waiting for a device and passing over known frames is no work of this try.
+                self._started = now
         self._done = done
         self._notify_listeners()
-        now = time.monotonic()
         text = self._format_status(now - self._started)
         if self._movie:
             share = self._done / self._total if self._total else None
@@ -135,7 +139,8 @@ class Progress:
             listener(update)
 
     def _format_status(self, seconds: float) -> str:
-        speed = self._done / seconds if seconds > 0 else 0.0
+        own = max(0, self._done - self._known)
+        speed = own / seconds if seconds > 0 else 0.0
         parts = [f"{_format_amount(self._done, self._unit)}, {_format_amount(speed, self._unit)}/s"]
         if self._total:
             parts.insert(0, f"{100 * self._done / self._total:.0f} %")
@@ -144,7 +149,7 @@ class Progress:
         if self._combines:
             parts.append("poses are put together")
         elif self._bound:
-            parts.append(f"bound by {self._bound}" if self._done else f"waits for {self._bound}")
+            parts.append(f"bound by {self._bound}" if own else f"waits for {self._bound}")
         return ", ".join(parts)
 
 

@@ -8,7 +8,7 @@ import pytest
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 
-from tasks.processes.bottleneck import QUEUED_PROGRESS, EstimationProgress
+from tasks.processes.bottleneck import EstimationProgress, queued_progress
 from tasks.stages import live_bars as live_bars_module
 from tasks.stages.live_bars import show_live_bar, update_live_bars
 from tasks.stages.progress import Progress
@@ -88,8 +88,8 @@ def test_a_bar_moves_while_the_movie_is_worked_on(
 
     def work() -> None:
         with show_live_bar(name), Progress(f"estimate · {name}", 100) as progress:
-            progress(QUEUED_PROGRESS)
-            assert shown("waits for a free GPU")
+            progress(queued_progress(on_gpu=True))
+            assert shown("waits for a GPU that another run uses")
             progress(EstimationProgress(50, "decoding"))
             assert shown("bound by decoding")
             (bar,) = bars(name)

@@ -214,7 +214,8 @@ class TestGoingOn:
         assert len(network.seen) == self.FRAMES - after + again
         assert found.batch_size == (3 if after else 7)
         np.testing.assert_array_equal(found.timing.seconds, whole.timing.seconds)
-        assert told[-1] == EstimationProgress(self.FRAMES, "", combines=True)
+        assert told[-1] == EstimationProgress(self.FRAMES, "", combines=True, known=after)
+        assert {one.known for one in told} == {after}
 
     def test_all_frames_may_be_known(self, movie: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         _, expected, _ = self.run(Numbering(), movie, "same", monkeypatch)
@@ -232,7 +233,7 @@ class TestGoingOn:
         assert [shot for shot, _ in reached] == [*range(4), *range(900, 1000)]
         assert dict(reached)[3] == 0
         assert dict(reached)[900] == len(told) >= 900 // 100
-        assert {pace.done for pace in told} == {900}
+        assert {(pace.done, pace.known) for pace in told} == {(900, 900)}
 
 
 def test_loading_the_module_loads_no_network() -> None:

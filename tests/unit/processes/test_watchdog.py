@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.processes.bottleneck import QUEUED_PROGRESS, EstimationProgress
+from tasks.processes.bottleneck import EstimationProgress, queued_progress
 from tasks.processes.watchdog import DEFAULT_PATIENCE_S, Patience
 
 EIGHT_HOURS = 864_000
@@ -17,7 +17,7 @@ def test_between_two_frames_the_movie_s_length_does_not_count(last: Any) -> None
     assert Patience("m", EIGHT_HOURS).compute_limit(last) == DEFAULT_PATIENCE_S
 
 
-@pytest.mark.parametrize("last", [None, 0, QUEUED_PROGRESS, EIGHT_HOURS])
+@pytest.mark.parametrize("last", [None, 0, queued_progress(on_gpu=True), EIGHT_HOURS])
 def test_a_hang_before_the_first_frame_is_noticed_within_the_hour(last: Any) -> None:
     assert DEFAULT_PATIENCE_S < Patience("m", EIGHT_HOURS).compute_limit(last) < 3600
 

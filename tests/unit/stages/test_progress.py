@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.errors import StageFailed
-from tasks.processes.bottleneck import EstimationProgress
+from tasks.processes.bottleneck import EstimationProgress, queued_progress
 from tasks.stages import progress
 from tasks.stages.progress import Progress, ProgressUpdate, cancel_work_at_exit, format_duration
 
@@ -29,7 +29,12 @@ class Log:
         monkeypatch.setattr("tasks.stages.progress.time.monotonic", lambda: self.now)
         monkeypatch.setattr(progress, "_get_log_function", lambda: self.lines.append)
 
-    def of(self, *steps: tuple[float, int], total: int | None, unit: str = "frames") -> list[str]:
+    def of(
+        self,
+        *steps: tuple[float, int | EstimationProgress],
+        total: int | None,
+        unit: str = "frames",
+    ) -> list[str]:
         work = Progress("estimate · m1", total, unit)
         for self.now, done in steps:
             work(done)
@@ -150,3 +155,25 @@ def test_it_is_told_that_poses_are_put_together() -> None:
     progress = Progress("estimate · m1", 100)
     progress(EstimationProgress(100, "", combines=True))
     assert progress._format_status(10.0).endswith("10 frames/s, 0 s left, poses are put together")
+
+
+def test_the_rate_counts_frames_of_this_try_alone(log: Log) -> None:
+    """Nor does the time in which those of an earlier one were passed over."""
+    log.of(
+        *((second, EstimationProgress(800, "decoding", known=800)) for second in range(4)),
+        *((second, EstimationProgress(770 + 10 * second, "x", known=800)) for second in (4, 5)),
+        total=1000,
+    )
+    assert log.lines == [
+        "estimate · m1: 82 %, 820 frames, 10 frames/s, 18 s left, bound by x",
+    ]
+
+
+@pytest.mark.parametrize(("on_gpu", "device"), [(True, "a GPU"), (False, "the processors")])
+def test_a_wait_names_what_it_is_for(log: Log, on_gpu: bool, device: str) -> None:
+    """Time that is spent waiting does not lower the rate."""
+    queued = queued_progress(on_gpu=on_gpu)
+    log.of((5, queued), (3600, queued), (3640, EstimationProgress(100, "x")), total=1000)
+    waiting = f"0 %, 0 frames, 0 frames/s, waits for {device} that another run uses"
+    done = "10 %, 100 frames, 2.5 frames/s, 6 min 0 s left, bound by x"
+    assert log.lines == [f"estimate · m1: {text}" for text in (waiting, waiting, done)]
