@@ -10,7 +10,7 @@ from pathlib import Path
 from tasks.errors import BadInput
 from tasks.pose.model.config_files import read_config_files
 from tasks.pose.model.description import Model
-from tasks.pose.model.facts import ChosenSnapshots, engine_and_snapshots, read_facts
+from tasks.pose.model.facts import ChosenSnapshots, note_layout, read_facts
 from tasks.pose.model.layout import find_layout
 from tasks.pose.model.problems import BadModel, ModelFindings
 from tasks.pose.model.project_writer import relative_model_folder, write_project
@@ -47,15 +47,18 @@ def unpack_model(
             reason that could be found.
     """
     findings = ModelFindings() if findings is None else findings
+    facts = findings.facts
+    facts.name, facts.size = name, archive.stat().st_size
+    facts.sha256 = sha256 or compute_sha256(archive)
     try:
         with open_zip(archive, name) as files:
             layout = find_layout(files, name)
-            findings.facts |= engine_and_snapshots(layout)
+            note_layout(layout, facts)
             sources = read_config_files(files, layout, name, findings)
-            facts, chosen = read_facts(sources, name, findings)
+            chosen = read_facts(sources, name, findings)
             train = project / relative_model_folder(facts) / "train"
             digests = _extract_snapshots(files, chosen, train, findings)
-        if facts["engine"] == "pytorch":
+        if facts.engine == "pytorch":
             weights = chosen["pose"].weights.path
             shapes = read_weight_shapes(train / weights.name, str(weights))
             check_trained_heads(sources.network, shapes, name, weights.name)
@@ -65,14 +68,11 @@ def unpack_model(
         raise BadModel([str(error), *findings.problems]) from error
     write_project(project, facts, sources, findings)
     return Model(
-        name=name,
-        sha256=sha256 or compute_sha256(archive),
-        size=archive.stat().st_size,
+        **facts.model_dump(exclude_unset=True),
         snapshot_sha256=digests["pose"],
         detector_sha256=digests.get("detector"),
         repairs=tuple(findings.repairs),
         warnings=tuple(findings.warnings),
-        **facts,
     )
 
 

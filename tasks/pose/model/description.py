@@ -7,8 +7,10 @@ from pydantic import BaseModel, ConfigDict
 from tasks.errors import BadInput
 
 
-class Model(BaseModel):
-    """Facts known of a model before it runs; the run record holds it as it is.
+class ModelFacts(BaseModel):
+    """Facts that an archive states about its model, set field by field while the archive is read.
+
+    Of a refused archive some fields stay unset: `knows` answers which.
 
     Attributes:
         name: The archive's file name.
@@ -26,10 +28,8 @@ class Model(BaseModel):
         snapshot: File name of the snapshot that is used; without endings for TensorFlow, where a
             snapshot is several files.
         snapshots: Names of all snapshots, in DeepLabCut's order.
-        snapshot_sha256: Digest of the file that holds its weights.
         detector: File name of the detector's snapshot that is used; top-down models only.
         detectors: File names of all of the detector's snapshots, in DeepLabCut's order.
-        detector_sha256: Digest of the detector's snapshot that is used.
         body_parts: Names in the network's order.
         individuals: Names of the animals; one for a single-animal model.
         unique_body_parts: Body parts of the arena, multi-animal models only.
@@ -42,11 +42,9 @@ class Model(BaseModel):
         skeleton_color: A matplotlib color.
         alpha: Opacity of dots in the keypoints-only movie and the previews, 0–1.
         batch_size: Frames at a time that the archive's config.yaml asks for.
-        repairs: What was corrected, one sentence each.
-        warnings: What the user should know, one sentence each.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(extra="forbid")
 
     name: str
     sha256: str
@@ -61,10 +59,8 @@ class Model(BaseModel):
     training_fraction: float
     snapshot: str
     snapshots: tuple[str, ...]
-    snapshot_sha256: str
     detector: str | None = None
     detectors: tuple[str, ...] = ()
-    detector_sha256: str | None = None
     body_parts: tuple[str, ...]
     individuals: tuple[str, ...]
     unique_body_parts: tuple[str, ...]
@@ -76,6 +72,36 @@ class Model(BaseModel):
     skeleton_color: str
     alpha: float
     batch_size: int
+
+    @classmethod
+    def begin(cls) -> "ModelFacts":
+        """Return facts of which none is set yet."""
+        return cls.model_construct()  # type: ignore[call-arg]
+
+    def knows(self, *names: str) -> bool:
+        """Return whether all of these fields are set."""
+        return self.model_fields_set.issuperset(names)
+
+    @property
+    def all_body_parts(self) -> tuple[str, ...]:
+        """Body parts of the animals, then those of the arena."""
+        return self.body_parts + self.unique_body_parts
+
+
+class Model(ModelFacts):
+    """Facts known of a model before it runs; it goes into the run record as it is.
+
+    Attributes:
+        snapshot_sha256: Digest of the file that holds the snapshot's weights.
+        detector_sha256: Digest of the detector's snapshot that is used.
+        repairs: What was corrected, one sentence each.
+        warnings: What the user should know, one sentence each.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    snapshot_sha256: str
+    detector_sha256: str | None = None
     repairs: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -83,11 +109,6 @@ class Model(BaseModel):
     def network(self) -> str:
         """The network for people: ``net_type``, and the backbone where that says another."""
         return format_network(self.net_type, self.backbone)
-
-    @property
-    def all_body_parts(self) -> tuple[str, ...]:
-        """Body parts of the animals, then those of the arena."""
-        return self.body_parts + self.unique_body_parts
 
     def check_displayed_parts(self, wanted: Literal["all"] | list[str]) -> None:
         """Refuse body parts that the model does not have.

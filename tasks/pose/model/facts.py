@@ -13,6 +13,7 @@ from tasks.pose.model.body_part_names import (
     read_metadata_names,
 )
 from tasks.pose.model.config_files import SINGLE_ANIMAL_NAME, ConfigFiles, choose_snapshot
+from tasks.pose.model.description import ModelFacts
 from tasks.pose.model.layout import Layout, Snapshot
 from tasks.pose.model.problems import ModelFindings
 from tasks.pose.model.scorer_name import read_scorer_facts
@@ -49,18 +50,14 @@ ChosenSnapshots = dict[str, Snapshot]
 """The snapshots that are used: ``pose``, and for top-down models ``detector``."""
 
 
-def engine_and_snapshots(layout: Layout) -> dict[str, Any]:
-    """Return the facts that the layout shows, as values of `description.Model`."""
-    return {
-        "engine": layout.engine,
-        "snapshots": tuple(snapshot.name for snapshot in layout.snapshots),
-    }
+def note_layout(layout: Layout, facts: ModelFacts) -> None:
+    """Set the facts that the layout shows."""
+    facts.engine = layout.engine
+    facts.snapshots = tuple(snapshot.name for snapshot in layout.snapshots)
 
 
-def read_facts(
-    sources: ConfigFiles, name: str, findings: ModelFindings
-) -> tuple[dict[str, Any], ChosenSnapshots]:
-    """Everything about the model that its configuration and its layout tell.
+def read_facts(sources: ConfigFiles, name: str, findings: ModelFindings) -> ChosenSnapshots:
+    """Read a model's configuration and layout into ``findings.facts``.
 
     Args:
         sources: The archive's parts.
@@ -68,44 +65,32 @@ def read_facts(
         findings: Repairs, warnings, problems and what is understood are added to it.
 
     Returns:
-        Values of `tasks.pose.model.description.Model`, and the snapshots to use.
+        The snapshots to use.
 
     Raises:
         BadModel: With every problem that could be told.
     """
     project, layout = sources.project, sources.layout
-    engine_facts = _read_torch_facts if layout.engine == "pytorch" else _read_tensorflow_facts
     facts = findings.facts
-    facts |= engine_and_snapshots(layout) | engine_facts(sources, name, findings)
-    facts |= read_scorer_facts(project, sources.named, layout.folder, findings)
-    facts["experimenter"] = format_value(project["scorer"]) if project.get("scorer") else ""
+    note_layout(layout, facts)
+    read_engine = _read_torch_facts if layout.engine == "pytorch" else _read_tensorflow_facts
+    read_engine(sources, name, findings)
+    read_scorer_facts(project, sources.named, layout.folder, findings)
+    facts.experimenter = format_value(project["scorer"]) if project.get("scorer") else ""
     _note_ignored_settings(sources, findings)
-    chosen = _choose_snapshots(sources, facts["method"], name, findings)
-    facts |= _snapshot_facts(chosen, layout)
-    facts["batch_size"] = _read_batch_size(project.get("batch_size"), layout.engine, findings)
-    if "body_parts" in facts:
-        parts = facts["body_parts"] + facts["unique_body_parts"]
-        facts["skeleton"] = read_skeleton(project.get("skeleton"), parts, findings)
-        facts["track_method"] = _choose_track_method(project, facts, findings)
-    facts["skeleton_color"] = read_color(project.get("skeleton_color"), findings)
-    facts["alpha"] = read_opacity(project.get("alphavalue"))
+    chosen = _choose_snapshots(sources, name, findings)
+    facts.batch_size = _read_batch_size(project.get("batch_size"), layout.engine, findings)
+    if facts.knows("body_parts"):
+        facts.skeleton = read_skeleton(project.get("skeleton"), facts.all_body_parts, findings)
+        facts.track_method = _choose_track_method(project, findings)
+    facts.skeleton_color = read_color(project.get("skeleton_color"), findings)
+    facts.alpha = read_opacity(project.get("alphavalue"))
     findings.raise_if_problems()
-    return facts, chosen
+    return chosen
 
 
-def _snapshot_facts(chosen: ChosenSnapshots, layout: Layout) -> dict[str, Any]:
-    """Return which snapshots are used, as far as that is known."""
-    names: dict[str, Any] = {"snapshot": chosen["pose"].name} if "pose" in chosen else {}
-    if "detector" in chosen:
-        names["detector"] = chosen["detector"].name
-        names["detectors"] = tuple(snapshot.name for snapshot in layout.detectors)
-    return names
-
-
-def _choose_snapshots(
-    sources: ConfigFiles, method: str, name: str, findings: ModelFindings
-) -> ChosenSnapshots:
-    layout, chosen = sources.layout, {}
+def _choose_snapshots(sources: ConfigFiles, name: str, findings: ModelFindings) -> ChosenSnapshots:
+    facts, layout, chosen = findings.facts, sources.layout, {}
     if layout.left_out:
         findings.warnings.append(
             f"{format_list(layout.left_out)} left out: without an .index file it is no snapshot"
@@ -115,9 +100,12 @@ def _choose_snapshots(
         if reason := layout.incomplete.get(pose.name):
             raise BadInput(f"{name}: {reason}; zip all files of the snapshot")
         chosen["pose"] = pose
-    if method == "td":
+        facts.snapshot = pose.name
+    if facts.method == "td":
         with findings.collect_problems():
             chosen["detector"] = _choose_detector(sources, name, findings)
+            facts.detector = chosen["detector"].name
+            facts.detectors = tuple(snapshot.name for snapshot in layout.detectors)
     return chosen
 
 
@@ -136,20 +124,23 @@ def _choose_detector(sources: ConfigFiles, name: str, findings: ModelFindings) -
 # --- each engine -----------------------------------------------------------------------------
 
 
-def _read_torch_facts(sources: ConfigFiles, name: str, findings: ModelFindings) -> dict[str, Any]:
-    project, network = sources.project, sources.network
-    facts: dict[str, Any] = {"method": _read_method(network, name, findings)}
+def _read_torch_facts(sources: ConfigFiles, name: str, findings: ModelFindings) -> None:
+    project, network, facts = sources.project, sources.network, findings.facts
+    facts.method = _read_method(network, name, findings)
+    facts.multi_animal = is_true(project.get("multianimalproject"))
+    facts.identity = "identity" in _head_configs(network)
     with findings.collect_problems():
         parts, unique, individuals = read_metadata_names(network)
-        facts |= {"body_parts": parts, "unique_body_parts": unique, "individuals": individuals}
-    if "body_parts" in facts:
+        facts.body_parts, facts.unique_body_parts = parts, unique
+        facts.individuals = individuals
+    if facts.knows("body_parts"):
         with findings.collect_problems():
             check_body_parts(sources, parts, unique, name, findings)
         _note_unused_pose_config(sources, parts, unique, findings)
         with findings.collect_problems():
             check_head_configs(network, parts, unique, individuals, name)
         with findings.collect_problems():
-            facts["individuals"] = choose_individual_names(sources, individuals, name, findings)
+            facts.individuals = choose_individual_names(sources, individuals, name, findings)
     with findings.collect_problems():
         check_no_download(network, name)
         check_known_network(network, name)  # would say the same of a network from elsewhere
@@ -159,12 +150,7 @@ def _read_torch_facts(sources: ConfigFiles, name: str, findings: ModelFindings) 
         note_replaced_switches(network, findings)
         # The rest of it is DeepLabCut's to judge, which names what it does not know.
     net_type = network.get("net_type") or project.get("default_net_type") or "unknown"
-    return facts | {
-        "net_type": format_value(net_type),
-        "backbone": _backbone_name(network),
-        "multi_animal": is_true(project.get("multianimalproject")),
-        "identity": "identity" in _head_configs(network),
-    }
+    facts.net_type, facts.backbone = format_value(net_type), _backbone_name(network)
 
 
 def _backbone_name(network: dict[str, Any]) -> str | None:
@@ -207,19 +193,13 @@ def _read_method(network: dict[str, Any], name: str, findings: ModelFindings) ->
     return method
 
 
-def _read_tensorflow_facts(
-    sources: ConfigFiles, name: str, findings: ModelFindings
-) -> dict[str, Any]:
-    test, project = sources.test, sources.project
+def _read_tensorflow_facts(sources: ConfigFiles, name: str, findings: ModelFindings) -> None:
+    test, project, facts = sources.test, sources.project, findings.facts
     several = _has_several_animals(project, test)
-    facts: dict[str, Any] = {
-        "method": "bu",
-        "individuals": (SINGLE_ANIMAL_NAME,),
-        "unique_body_parts": (),
-        "multi_animal": False,
-        "identity": False,
-        "net_type": format_value(test.get("net_type")),
-    }
+    facts.method = "bu"
+    facts.individuals, facts.unique_body_parts = (SINGLE_ANIMAL_NAME,), ()
+    facts.multi_animal, facts.identity = False, False
+    facts.net_type = format_value(test.get("net_type"))
     if several:
         findings.problems.append(
             f"{name}: it is a multi-animal TensorFlow model, which is not run here; train it "
@@ -229,7 +209,7 @@ def _read_tensorflow_facts(
         parts = parse_names(test.get("all_joints_names"), "pose_cfg.yaml: all_joints_names")
         if not parts:
             raise BadInput("pose_cfg.yaml: all_joints_names: expected at least one name")
-        facts["body_parts"] = parts
+        facts.body_parts = parts
         if not several:
             check_joint_count(test, parts, name)
             check_body_parts(sources, parts, (), name, findings)
@@ -244,7 +224,6 @@ def _read_tensorflow_facts(
                 "several places of each body part; only one is delivered here: set it to 1"
             )
             break
-    return facts
 
 
 def _has_several_animals(project: dict[str, Any], pose: dict[str, Any]) -> bool:
@@ -268,13 +247,11 @@ def _note_ignored_settings(sources: ConfigFiles, findings: ModelFindings) -> Non
         )
 
 
-def _choose_track_method(
-    project: dict[str, Any], facts: dict[str, Any], findings: ModelFindings
-) -> str:
+def _choose_track_method(project: dict[str, Any], findings: ModelFindings) -> str:
     """Choose the tracking method; empty for a single animal."""
-    if not facts["multi_animal"]:
+    if not findings.facts.multi_animal:
         return ""
-    given, count = project.get("default_track_method"), len(facts["body_parts"])
+    given, count = project.get("default_track_method"), len(findings.facts.body_parts)
     wanted = TRACK_METHODS[0] if given is None else given
     if wanted not in TRACK_METHODS:
         findings.repairs.append(

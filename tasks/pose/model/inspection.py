@@ -1,15 +1,15 @@
 """Look into a model archive without a GPU: what it is, what is repaired, what stands in the way."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import BadInput
 from tasks.messages import escape_markdown
-from tasks.pose.model.archive import compute_sha256, unpack_model
-from tasks.pose.model.description import Model, format_network
+from tasks.pose.model.archive import unpack_model
+from tasks.pose.model.description import Model, ModelFacts, format_network
 from tasks.pose.model.problems import BadModel, ModelFindings
 from tasks.pose.model.tensorflow_config import TENSORFLOW_NOT_INSTALLED, is_tensorflow_installed
 
@@ -28,20 +28,17 @@ class Inspection:
         name: The archive's name.
         model: What it holds; None where it was refused.
         problems: Why it cannot be used here, one sentence each.
-        found: Of a refused archive, what is known all the same: values of
-            `tasks.pose.model.description.Model`, always its size and digest, and repairs and
-            warnings so far.
+        facts: What is known of the model; of a refused archive too, always its size and digest.
+        repairs: What was corrected, one sentence each.
+        warnings: What the user should know, one sentence each.
     """
 
     name: str
     model: Model | None
     problems: tuple[str, ...]
-    found: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def known_facts(self) -> Mapping[str, Any]:
-        """Values of `tasks.pose.model.description.Model`, as far as they are known."""
-        return self.model.model_dump() if self.model else self.found
+    facts: ModelFacts = field(default_factory=ModelFacts.begin)
+    repairs: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_usable(self) -> bool:
@@ -73,15 +70,14 @@ def inspect_archive(
     Returns:
         The model, and everything that stands in its way.
     """
-    findings, sha256 = ModelFindings(), sha256 or compute_sha256(archive)
+    findings, model = ModelFindings(), None
     try:
         model = unpack_model(archive, name, project, sha256, findings)
+        problems = tuple(find_engine_problems(model))
     except BadInput as error:
         problems = error.problems if isinstance(error, BadModel) else (str(error),)
-        notes = {"repairs": tuple(findings.repairs), "warnings": tuple(findings.warnings)}
-        size = {"size": archive.stat().st_size, "sha256": sha256}
-        return Inspection(name, None, problems, findings.facts | size | notes)
-    return Inspection(name, model, tuple(find_engine_problems(model)))
+    notes = tuple(findings.repairs), tuple(findings.warnings)
+    return Inspection(name, model, problems, model or findings.facts, *notes)
 
 
 def find_engine_problems(model: Model) -> Iterator[str]:
@@ -93,53 +89,50 @@ def find_engine_problems(model: Model) -> Iterator[str]:
 # --- for people and programs -----------------------------------------------------------------
 
 
-def describe_facts(known: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Describe a model for people: names and values, in order.
-
-    Args:
-        known: Values of `tasks.pose.model.description.Model`; what is missing has no row.
-    """
+def describe_facts(known: ModelFacts) -> list[tuple[str, str]]:
+    """Describe a model for people: names and values, in order; what is unset has no row."""
     return [*_describe_network(known), *_describe_names(known), *_describe_archive(known)]
 
 
-def _describe_network(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if "engine" in known:
-        yield "engine", ENGINE_LABELS[known["engine"]]
-    if "net_type" in known:
-        network = format_network(known["net_type"], known.get("backbone"))
-        yield "network", f"{network}, {_METHOD_LABELS.get(known['method'], known['method'])}"
-    if {"task", "date", "experimenter"} <= set(known):
-        labeled = f"labeled by {known['experimenter'] or 'unknown'}"
-        yield "project", f"{known['task']} {known['date']}, {labeled}"
-    if "shuffle" in known:
-        share = f"{known['training_fraction']:.0%} of labeled frames"
-        yield "training", f"shuffle {known['shuffle']}, {share}"
-    if "snapshot" in known:
-        yield "snapshot", _describe_choice(known["snapshot"], known["snapshots"])
-    elif "snapshots" in known:
-        yield _label_with_count("snapshot", known["snapshots"]), ", ".join(known["snapshots"])
-    if known.get("detector"):
-        yield "detector", _describe_choice(known["detector"], known["detectors"])
+def _describe_network(known: ModelFacts) -> Iterator[tuple[str, str]]:
+    if known.knows("engine"):
+        yield "engine", ENGINE_LABELS[known.engine]
+    if known.knows("net_type"):
+        network = format_network(known.net_type, known.backbone)
+        yield "network", f"{network}, {_METHOD_LABELS.get(known.method, known.method)}"
+    if known.knows("task", "date", "experimenter"):
+        labeled = f"labeled by {known.experimenter or 'unknown'}"
+        yield "project", f"{known.task} {known.date}, {labeled}"
+    if known.knows("shuffle"):
+        share = f"{known.training_fraction:.0%} of labeled frames"
+        yield "training", f"shuffle {known.shuffle}, {share}"
+    if known.knows("snapshot"):
+        yield "snapshot", _describe_choice(known.snapshot, known.snapshots)
+    elif known.knows("snapshots"):
+        yield _label_with_count("snapshot", known.snapshots), ", ".join(known.snapshots)
+    if known.detector:
+        yield "detector", _describe_choice(known.detector, known.detectors)
 
 
-def _describe_names(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if "body_parts" not in known:
+def _describe_names(known: ModelFacts) -> Iterator[tuple[str, str]]:
+    if not known.knows("body_parts"):
         return
-    yield _label_with_count("body part", known["body_parts"]), ", ".join(known["body_parts"])
-    if known["multi_animal"]:
-        identity = "told apart by the network" if known["identity"] else "not told apart"
-        yield _label_with_count("individual", known["individuals"]), ", ".join(known["individuals"])
-        yield "tracking", f"{known['track_method']}; individuals are {identity}"
-    if known["unique_body_parts"]:
-        of_arena = known["unique_body_parts"]
+    yield _label_with_count("body part", known.body_parts), ", ".join(known.body_parts)
+    if known.multi_animal:
+        identity = "told apart by the network" if known.identity else "not told apart"
+        yield _label_with_count("individual", known.individuals), ", ".join(known.individuals)
+        yield "tracking", f"{known.track_method}; individuals are {identity}"
+    if known.unique_body_parts:
+        of_arena = known.unique_body_parts
         yield _label_with_count("unique body part", of_arena), ", ".join(of_arena)
-    yield "skeleton", ", ".join(f"{a}–{b}" for a, b in known["skeleton"]) or "none"
+    if known.knows("skeleton"):
+        yield "skeleton", ", ".join(f"{a}–{b}" for a, b in known.skeleton) or "none"
 
 
-def _describe_archive(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if "size" in known:
-        yield "size", f"{known['size'] / _MEGABYTE:.1f} MB"
-        yield "SHA-256", known["sha256"]
+def _describe_archive(known: ModelFacts) -> Iterator[tuple[str, str]]:
+    if known.knows("size"):
+        yield "size", f"{known.size / _MEGABYTE:.1f} MB"
+        yield "SHA-256", known.sha256
 
 
 def _describe_choice(name: str, names: tuple[str, ...]) -> str:
@@ -152,10 +145,9 @@ def _label_with_count(what: str, items: tuple[str, ...]) -> str:
 
 
 def _titled_lists(inspection: Inspection) -> list[tuple[str, tuple[str, ...]]]:
-    known = inspection.known_facts
-    repairs = known.get("repairs", ()), known.get("warnings", ())
     titles = ("Put right", "Please note", "Cannot be used here because")
-    pairs = zip(titles, (*repairs, inspection.problems), strict=True)
+    lists = inspection.repairs, inspection.warnings, inspection.problems
+    pairs = zip(titles, lists, strict=True)
     return [(title, sentences) for title, sentences in pairs if sentences]
 
 
@@ -163,7 +155,7 @@ def as_text(inspection: Inspection) -> str:
     """A page for a terminal, which shows the problems after it, as errors."""
     verdict = "can be used" if inspection.is_usable else "cannot be used"
     lines = [f"{inspection.name} {verdict}"]
-    rows = describe_facts(inspection.known_facts)
+    rows = describe_facts(inspection.facts)
     width = max((len(name) for name, _ in rows), default=0)
     lines += ["", *(f"  {name:<{width}}  {value}" for name, value in rows)] if rows else []
     for title, sentences in _titled_lists(inspection):
@@ -176,7 +168,7 @@ def as_markdown(inspection: Inspection) -> str:
     """A page for Prefect's UI."""
     verdict = "can be used" if inspection.is_usable else "cannot be used"
     lines = [f"## {escape_markdown(inspection.name)} {verdict}"]
-    if rows := describe_facts(inspection.known_facts):
+    if rows := describe_facts(inspection.facts):
         lines += ["", "| | |", "|---|---|"]
         lines += [f"| {name} | {escape_markdown(value)} |" for name, value in rows]
     for title, sentences in _titled_lists(inspection):
@@ -192,10 +184,12 @@ def as_markdown(inspection: Inspection) -> str:
 def as_json(inspection: Inspection) -> str:
     """One JSON object: ``model``, or for a refused archive null and what is ``found`` of it."""
     model = inspection.model
+    known = inspection.facts.model_dump(mode="json", exclude_unset=True)
+    notes = {"repairs": inspection.repairs, "warnings": inspection.warnings}
     told: dict[str, Any] = {
         "usable": inspection.is_usable,
         "model": model.model_dump(mode="json") if model else None,
-        "found": None if model else dict(inspection.found),
+        "found": None if model else known | notes,
         "problems": list(inspection.problems),
     }
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 from tasks.errors import BadInput
+from tasks.pose.model.description import ModelFacts
 
 
 class BadModel(BadInput):
@@ -34,13 +34,13 @@ class ModelFindings:
         repairs: What was corrected, one sentence each.
         warnings: What the user should know, one sentence each.
         problems: Why the model cannot be used, one sentence each.
-        facts: Values of `tasks.pose.model.description.Model`, as far as they are understood.
+        facts: What the model is, as far as it is understood.
     """
 
     repairs: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: ModelFacts = field(default_factory=ModelFacts.begin)
 
     @contextmanager
     def collect_problems(self) -> Iterator[None]:

@@ -111,33 +111,33 @@ def read_scorer_facts(
     named: ModelFolderName | None,
     folder: PurePosixPath,
     findings: ModelFindings,
-) -> dict[str, Any]:
-    """Task, date, shuffle and training fraction; the folder decides what config.yaml does not.
+) -> None:
+    """Read task, date, shuffle and training fraction into ``findings.facts``.
+
+    The folder decides what config.yaml does not.
 
     Args:
         project: ``config.yaml``.
         named: What the model's folder is called.
         folder: The folder of the snapshots in the archive.
         findings: Repairs and problems are added to it.
-
-    Returns:
-        Values of `tasks.pose.model.description.Model`.
     """
-    facts: dict[str, Any] = {}
-    for key, what in (("task", "Task"), ("date", "date")):
-        with findings.collect_problems():
-            facts[key] = _check_file_name(project.get(what), what)
-    called = "".join(facts.values())
-    if named and len(facts) > 1 and named.project != called:
+    facts = findings.facts
+    with findings.collect_problems():
+        facts.task = _check_file_name(project.get("Task"), "Task")
+    with findings.collect_problems():
+        facts.date = _check_file_name(project.get("date"), "date")
+    if named and facts.knows("task", "date") and named.project != facts.task + facts.date:
         findings.repairs.append(
-            f"config.yaml calls the project {format_value(called)}, the model's folder "
-            f"{format_value(named.project)}; results are named after config.yaml"
+            f"config.yaml calls the project {format_value(facts.task + facts.date)}, the model's "
+            f"folder {format_value(named.project)}; results are named after config.yaml"
         )
     _note_iteration(project.get("iteration"), folder, findings)
     fractions = project.get("TrainingFraction")
     listed = [f for f in fractions if _is_fraction(f)] if isinstance(fractions, list) else []
     if named is None:
-        return facts | {"shuffle": 1, "training_fraction": _first_fraction(fractions)}
+        facts.shuffle, facts.training_fraction = 1, _first_fraction(fractions)
+        return
     # DeepLabCut cuts off: 0.58 makes trainset57.
     matching = [float(f) for f in listed if int(100 * f) == named.percent]
     if listed and not matching:
@@ -145,8 +145,8 @@ def read_scorer_facts(
             f"config.yaml says TrainingFraction {format_value(listed)}, the model's folder "
             f"{named.percent} %; the folder decides"
         )
-    fraction = matching[0] if matching else named.percent / 100
-    return facts | {"shuffle": named.shuffle, "training_fraction": fraction}
+    facts.shuffle = named.shuffle
+    facts.training_fraction = matching[0] if matching else named.percent / 100
 
 
 def _is_fraction(value: Any) -> bool:

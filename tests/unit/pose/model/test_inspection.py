@@ -138,6 +138,14 @@ def test_programs_get_one_object(tmp_path: Path, make: Any) -> None:
     }
 
 
+def test_what_is_known_of_a_model_is_shown_where_its_reading_ended_early(tmp_path: Path) -> None:
+    network = copy_with_changes(NETWORK_CONFIG, model__backbone=["ResNet"])
+    inspection = inspected(tmp_path, model_files(network=network))
+    assert inspection.model is None
+    assert "nose, ear, tail" in as_text(inspection)
+    assert json.loads(as_json(inspection))["found"]["body_parts"] == ["nose", "ear", "tail"]
+
+
 def test_programs_get_an_object_of_a_refused_model_too(tmp_path: Path) -> None:
     inspection = inspected(tmp_path, {"readme.txt": b"x"})
     found = json.loads(as_json(inspection))
@@ -145,6 +153,7 @@ def test_programs_get_an_object_of_a_refused_model_too(tmp_path: Path) -> None:
     assert found["problems"] == list(inspection.problems)
     data = (tmp_path / "m.zip").read_bytes()
     assert found["found"] == {
+        "name": "m.zip",
         "size": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
         "repairs": [],
