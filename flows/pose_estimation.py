@@ -32,6 +32,7 @@ from tasks.run.movie import (
     check_movie,
     draw_previews,
     estimate_poses,
+    export_poses,
     filter_poses,
     judge_quality,
     label_movie,
@@ -221,12 +222,14 @@ def analyze_movie(
         labeled = label_movie.run_unless_known(
             reuse.labeled, checked, found, poses, ready, settings, quality, labeled_file, workers
         )
+        exports = export_poses.run_unless_known(
+            reuse.exports, checked, fetched, found, raw, poses, ready, settings, workers
+        )
         outputs = publish_movie.run_unless_known(
-            reuse.outputs, checked, raw, poses, labeled_file, previews, request.output, reuse.intact
+            reuse.outputs, checked, exports, labeled_file, previews, request, reuse.intact
         )
-        analyzed = AnalyzedMovie(
-            movie, fetched, checked, found, poses, quality, labeled, previews, outputs, seconds
-        )
+        made = (quality, labeled, previews, outputs, seconds, exports)
+        analyzed = AnalyzedMovie(movie, fetched, checked, found, poses, *made)
         if reuse.outputs is None:
             keep_results.try_to_run(analyzed, reuse.keys, request, folder)
         bar.report_end(analyzed.short_summary)

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.pose.estimate import Estimate
+from tasks.pose.exports.write_exports import MovieExports
 from tasks.pose.finishing import LabeledMovieResult
 from tasks.pose.model.description import Model
 from tasks.pose.movies.reader import MovieInfo
@@ -61,6 +62,9 @@ class FetchedInput:
 
 INPUT_FOLDER = "input"
 """Where a fetched movie lies in its scratch folder, apart from results of the same name."""
+
+EXPORTS_FOLDER = "exports"
+"""Where files for other programs lie in a movie's scratch folder until they are published."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ class AnalyzedMovie:
         previews: The preview files, in the scratch folder, by their published names.
         outputs: What was published, by name.
         seconds: Time that each stage took.
+        exports: The files for other programs, in the scratch folder where they were made anew.
     """
 
     source: MovieSource
@@ -150,6 +155,7 @@ class AnalyzedMovie:
     previews: dict[str, Path]
     outputs: dict[str, OutputFile]
     seconds: StageSeconds = field(default_factory=dict)
+    exports: MovieExports = field(default_factory=MovieExports)
 
     @property
     def short_summary(self) -> str:
@@ -174,6 +180,7 @@ _PRODUCING_STAGES = {
     "Judge quality",
     "Draw previews",
     "Label movie",
+    "Export poses",
     "Publish movie",
 }
 """Stages that make something that is delivered; the others only look."""

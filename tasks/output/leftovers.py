@@ -18,9 +18,8 @@ from tasks.output.hidden_folder import (
 from tasks.output.lock import LOCK_FOLDER
 from tasks.pose.results.file_names import (
     LABELED_MOVIE_FILE,
-    POSES_FILE,
+    POSES_FOLDER,
     PREVIEW_FILES,
-    RAW_POSES_FILE,
     RUN_FILES,
 )
 from tasks.pose.results.run_record import (
@@ -96,15 +95,19 @@ def is_own_output(request: ResolvedRequest, location: Location) -> bool:
             return name in RUN_FILES
         case [folder, *names] if folder == HIDDEN_FOLDER:
             return names[0] != LOCK_FOLDER.rstrip("/")
+        case [folder, name] if folder == POSES_FOLDER:
+            return any(name.startswith(movie.name) for movie in request.movies)
         case [folder, name]:
-            movies = {movie.name for movie in request.movies}
-            return folder in movies and name in {
-                LABELED_MOVIE_FILE,
-                POSES_FILE,
-                RAW_POSES_FILE,
-                *PREVIEW_FILES,
-            }
+            stems = {movie.name: movie.info.location.stem for movie in request.movies}
+            return folder in stems and (
+                name in {LABELED_MOVIE_FILE, *PREVIEW_FILES}
+                or (name.startswith(stems[folder]) and name.endswith(_EXPORT_ENDINGS))
+            )
     return False
+
+
+_EXPORT_ENDINGS = (".h5", "_meta.pickle")
+"""What names of a movie's poses, which begin with its stem, end in."""
 
 
 MIN_ABANDONED_AGE = timedelta(hours=6)

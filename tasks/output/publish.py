@@ -21,16 +21,17 @@ from tasks.output.leftovers import (
 from tasks.output.links import create_links
 from tasks.output.lock import check_lock, has_output_lock
 from tasks.output.record import build_movie_records, build_run_record
+from tasks.pose.exports.write_exports import MovieExports
 from tasks.pose.results.file_names import (
     LABELED_MOVIE_FILE,
-    POSES_FILE,
-    RAW_POSES_FILE,
     RUN_RECORD_FILE,
+    path_below_output,
 )
 from tasks.pose.results.output_metadata import LabeledMovieMetadata, render_output_metadata
 from tasks.pose.results.report import MoviePictures, render_report
 from tasks.pose.results.run_page import render_run_page
 from tasks.pose.results.run_record import MAX_RECORD_BYTES, MovieRecord, OutputFile, RunRecord
+from tasks.pose.settings import CropCoordinates
 from tasks.pose.tables.annotations import MoviePoses, write_annotations
 from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
@@ -46,6 +47,7 @@ from tasks.storage.user_errors import convert_store_errors
 
 _CONTENT_TYPES = {
     ".h5": "application/x-hdf5",
+    ".pickle": "application/octet-stream",
     ".mp4": "video/mp4",
     ".svg": "image/svg+xml",
     ".png": "image/png",
@@ -107,29 +109,42 @@ def _read_record(location: Location) -> RunRecord | None:
 @stage("Publish movie", "publish · {movie.name}", retries=STORE_RETRIES)
 def publish_movie(
     movie: CheckedMovie,
-    raw: Path,
-    poses: Path,
+    exports: MovieExports,
     labeled: Path,
     previews: dict[str, Path],
-    output: Location,
+    request: ResolvedRequest,
     intact: dict[str, OutputFile],
 ) -> tuple[dict[str, OutputFile], str]:
     """Put one movie's results below the output location, each when it is whole.
 
-    What is there already, as it should be, stays.
+    What is there already, as it should be, stays; what was published of the movie under a name
+    that it no longer has goes.
     """
-    files = {POSES_FILE: poses, LABELED_MOVIE_FILE: labeled}
-    files |= {path.name: path for path in previews.values()}
-    if raw != poses:
-        files[RAW_POSES_FILE] = raw
+    files = {LABELED_MOVIE_FILE: labeled} | {path.name: path for path in previews.values()}
+    files = exports.files | files
     there = {name: intact[name] for name in files if _is_published(files[name], intact.get(name))}
     new = {name: path for name, path in files.items() if name not in there}
-    folder = output.child(movie.name)
+    output, settings = request.output, request.given.settings
+    relative_to_crop = movie.is_cropped and settings.crop_coordinates is CropCoordinates.CROP
+    targets = {name: output.child(path_below_output(movie.name, name)) for name in new}
     with Progress(f"publish · {movie.name}", _total_bytes(new.values()), "bytes") as progress:
-        made = _publish_files(new, folder, progress, cropped=movie.is_cropped) if new else {}
+        made = (
+            _publish_files(new, targets, progress, relative_to_crop=relative_to_crop) if new else {}
+        )
+    _remove_renamed_files([intact[name] for name in intact if name not in files])
     # In an order that does not tell what was there before.
     outputs = {name: (made | there)[name] for name in files}
+    folder = output.child(f"{movie.name}/")
     return outputs, f"{len(made)} files below {folder}, {len(there)} were there"
+
+
+def _remove_renamed_files(published: Sequence[OutputFile]) -> None:
+    """Remove files that an earlier run published under names that nothing has any more."""
+    for one in published:
+        check_lock()
+        location = Location.parse(one.location)
+        with convert_store_errors():
+            store_for(location).remove(location)
 
 
 def _is_published(path: Path, published: OutputFile | None) -> bool:
@@ -144,7 +159,11 @@ def _total_bytes(paths: Any) -> int:
 
 
 def _publish_files(
-    files: dict[str, Path], folder: Location, progress: Progress, *, cropped: bool
+    files: dict[str, Path],
+    targets: dict[str, Location],
+    progress: Progress,
+    *,
+    relative_to_crop: bool,
 ) -> dict[str, OutputFile]:
     """Put a movie's files where they belong, all at once: the lock is asked for once, just before.
 
@@ -157,7 +176,9 @@ def _publish_files(
     def check_and_upload(name: str) -> OutputFile:
         try:
             check_lock(ask=False)
-            return _upload_output(files[name], folder.child(name), progress, cropped=cropped)
+            return _upload_output(
+                files[name], targets[name], progress, relative_to_crop=relative_to_crop
+            )
         except BaseException as error:
             failures.append(error)
             progress.stop()  # the stage is tried again with all of them
@@ -184,14 +205,22 @@ def _publish_file(path: Path, target: Location) -> OutputFile:
 
 
 def _upload_output(
-    path: Path, target: Location, progress: Progress | None = None, *, cropped: bool = False
+    path: Path,
+    target: Location,
+    progress: Progress | None = None,
+    *,
+    relative_to_crop: bool = False,
 ) -> OutputFile:
     with convert_store_errors():
         info = store_for(target).upload(
             path, target, _CONTENT_TYPES[path.suffix], progress.add if progress else None
         )
     assert info.sha256 is not None
-    relative_to = {".h5": "crop" if cropped else "frame", ".parquet": "frame", ".csv": "frame"}
+    relative_to = {
+        ".h5": "crop" if relative_to_crop else "frame",
+        ".parquet": "frame",
+        ".csv": "frame",
+    }
     return OutputFile.model_validate(
         {
             "location": str(target),

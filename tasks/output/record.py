@@ -89,6 +89,7 @@ def build_delivered_record(
         quality=movie.quality,
         stages=_stage_times(movie),
         outputs=movie.outputs,
+        pose_file=movie.exports.poses or None,
         warnings=warnings,
     )
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from tasks.errors import StageFailed
-from tasks.run_data import AnalyzedMovie
+from tasks.run_data import EXPORTS_FOLDER, AnalyzedMovie
 
 T = TypeVar("T")
 
@@ -92,5 +92,9 @@ def with_files_in(movie: AnalyzedMovie, folder: Path) -> AnalyzedMovie:
         previews={name: folder / path.name for name, path in movie.previews.items()},
         labeled=replace(
             movie.labeled, worst={i: folder / path.name for i, path in movie.labeled.worst.items()}
+        ),
+        exports=replace(
+            movie.exports,
+            files={n: folder / EXPORTS_FOLDER / p.name for n, p in movie.exports.files.items()},
         ),
     )

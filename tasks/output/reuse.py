@@ -25,8 +25,13 @@ from tasks.output.kept_archives import (
 from tasks.output.result_archive import extract_files, with_files_in
 from tasks.pose.cache_keys import StageKeys, compute_stage_keys
 from tasks.pose.estimate import Estimate
+from tasks.pose.exports.write_exports import MovieExports
 from tasks.pose.finishing import LabeledMovieResult, build_label_style
-from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RAW_POSES_FILE
+from tasks.pose.results.file_names import (
+    LABELED_MOVIE_FILE,
+    RAW_POSES_FILE,
+    path_below_output,
+)
 from tasks.pose.results.run_record import OutputFile
 from tasks.pose.tables.quality import Quality
 from tasks.run_data import (
@@ -75,6 +80,7 @@ class Reuse:
         quality: The verdict.
         previews: The figures.
         labeled: The labeled movie, which is published.
+        exports: The files for other programs, all of which are published.
         outputs: What is published, where all of that is as it should be.
     """
 
@@ -86,6 +92,7 @@ class Reuse:
     quality: Quality | None = None
     previews: dict[str, Path] | None = None
     labeled: LabeledMovieResult | None = None
+    exports: MovieExports | None = None
     outputs: dict[str, OutputFile] | None = None
 
 
@@ -143,8 +150,17 @@ def find_reuse(
         labeled=made.labeled
         if then.labeled == keys.labeled and LABELED_MOVIE_FILE in past.intact
         else None,
+        exports=_find_valid_exports(past, keys),
         outputs=past.intact if then == keys and set(past.intact) == set(made.outputs) else None,
     )
+
+
+def _find_valid_exports(past: EarlierResults, keys: StageKeys) -> MovieExports | None:
+    """The files for other programs, where all of them are still what was published."""
+    if past.results is None or past.results.keys.exports != keys.exports:
+        return None
+    exports = past.results.analyzed.exports
+    return exports if exports.files.keys() <= past.intact.keys() else None
 
 
 def _find_valid_estimate(past: EarlierResults, keys: StageKeys) -> KeptEstimate | None:
@@ -153,7 +169,8 @@ def _find_valid_estimate(past: EarlierResults, keys: StageKeys) -> KeptEstimate 
         return past.estimate
     if past.results and past.results.keys.poses == keys.poses:
         made = past.results.analyzed
-        if RAW_POSES_FILE in past.intact or RAW_POSES_FILE not in made.outputs:
+        # Raw poses are delivered: they are needed unless that has been done, or they are at hand.
+        if made.poses.name == RAW_POSES_FILE or _find_valid_exports(past, keys):
             return KeptEstimate(keys.estimate, made.checked.info, made.checked.edges, made.found)
     return None
 
@@ -192,11 +209,13 @@ def _read_earlier_results(movie: MovieSource, names: HiddenListing, folder: Path
     if kept is None:
         return EarlierResults()
     here = replace(kept, analyzed=with_files_in(kept.analyzed, folder))
-    published = names.request.output.child(movie.name)
+    output = names.request.output
+
+    def is_there(name: str, published: OutputFile) -> bool:
+        return _is_intact(published, output.child(path_below_output(movie.name, name)))
+
     outputs = here.analyzed.outputs.items()
-    return EarlierResults(
-        here, intact={n: o for n, o in outputs if _is_intact(o, published.child(n))}
-    )
+    return EarlierResults(here, intact={n: o for n, o in outputs if is_there(n, o)})
 
 
 def _is_intact(output: OutputFile, where: Location) -> bool:
@@ -248,4 +267,5 @@ def _compute_keys(
         ready.network,
         settings,
         build_label_style(ready.model, settings),
+        (movie.name, str(movie.info.location)),
     )

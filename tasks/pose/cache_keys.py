@@ -15,9 +15,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import tasks
 from tasks.pose import estimate as estimation
 from tasks.pose import finishing
 from tasks.pose.drawing.frame_painter import LabelStyle
+from tasks.pose.exports import write_exports as exporting
 from tasks.pose.model.description import Model
 from tasks.pose.movies import frame_ledger
 from tasks.pose.network import device_locks
@@ -34,6 +36,9 @@ _NETWORK_LIBRARIES = (
     *("albumentations", "opencv-python-headless", "scikit-image"),  # DeepLabCut's own transforms
 )
 _DRAWING_LIBRARIES = ("matplotlib", "opencv-python-headless", "scikit-image", "pillow")
+
+_EXPORT_SETTINGS = ("crop_coordinates",)
+"""Settings that files for other programs depend on, beside those that the poses depend on."""
 
 _MODULES_WITHOUT_EFFECT = frozenset({device_locks.__name__})
 """Modules that decide when and where work is done, not what comes out.
@@ -58,6 +63,7 @@ class StageKeys:
         quality: Of the verdict.
         previews: Of the four figures.
         labeled: Of the labeled movie, and of the report's pictures from it.
+        exports: Of the files for other programs; empty in what was kept before there were any.
     """
 
     estimate: str
@@ -65,6 +71,7 @@ class StageKeys:
     quality: str
     previews: str
     labeled: str
+    exports: str = ""
 
 
 def compute_stage_keys(
@@ -74,6 +81,7 @@ def compute_stage_keys(
     network: str,
     settings: PoseSettings,
     style: LabelStyle,
+    names: tuple[str, ...] = (),
 ) -> StageKeys:
     """The keys of a movie's stages.
 
@@ -84,6 +92,7 @@ def compute_stage_keys(
         network: Digest of the network's configuration, from `compute_network_digest`.
         settings: The request's settings.
         style: What the labeled movie looks like.
+        names: What the movie is called, which stands in the files for other programs.
 
     Returns:
         The keys; the estimate's is part of all others.
@@ -110,12 +119,17 @@ def compute_stage_keys(
         finishing.__name__, *_READING_LIBRARIES, *_TABLE_LIBRARIES, *_DRAWING_LIBRARIES
     )
     judging = _compute_code_digest(frame_ledger.__name__, *_TABLE_LIBRARIES)
+    exported = {name: given[name] for name in _EXPORT_SETTINGS}
+    exporter = _compute_code_digest(
+        exporting.__name__, *_READING_LIBRARIES, *_TABLE_LIBRARIES, *_DRAWING_LIBRARIES
+    )
     return StageKeys(
         estimate=estimate,
         poses=poses,
         quality=_compute_digest(poses, given["p_cutoff"], given["quality"], finished, judging),
         previews=_compute_digest(poses, seen, model.alpha, finished),
         labeled=_compute_digest(poses, asdict(style), given["output_frame_rate"], finished),
+        exports=_compute_digest(poses, names, exported, exporter, tasks.__version__),
     )
 
 

@@ -12,9 +12,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tasks.errors import StageFailed
 from tasks.pose.drawing.encoders import encode_with_fallback
@@ -25,6 +23,7 @@ from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
 from tasks.pose.movies.timing import Timing
 from tasks.pose.movies.yuv_frame import YuvFrame
 from tasks.pose.settings import PoseSettings
+from tasks.pose.tables.frame_offset import shift_poses
 from tasks.pose.tables.pose_table import read_poses
 from tasks.pose.tables.quality import Quality, assess_poses
 
@@ -106,7 +105,7 @@ def draw_preview_files(
     from tasks.pose.previews.draw import draw_previews  # noqa: PLC0415
 
     return draw_previews(
-        _shift_poses(read_poses(poses), offset),
+        shift_poses(read_poses(poses), offset),
         folder,
         p_cutoff=settings.p_cutoff,
         color_map=settings.color_map,
@@ -202,14 +201,6 @@ def _choose_frame_rate(wanted: float | None, timing: Timing) -> Fraction:
     return max(
         Fraction(wanted).limit_denominator(MAX_FRAME_SECONDS), Fraction(1, MAX_FRAME_SECONDS)
     )
-
-
-def _shift_poses(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
-    if offset == (0, 0):
-        return poses  # without a copy of a long movie's
-    shift = {"x": offset[0], "y": offset[1], "likelihood": 0}
-    by_column: NDArray[np.float64] = np.array([shift[label[-1]] for label in poses.columns])
-    return poses + by_column
 
 
 def _paint_frame(

@@ -41,6 +41,13 @@ class Precision(StrEnum):
     HALF = "half"
 
 
+class CropCoordinates(StrEnum):
+    """What the coordinates in a movie's pose files are relative to."""
+
+    CROP = "crop"
+    FRAME = "frame"
+
+
 class Crop(BaseModel):
     """A rectangle of the frame, in pixels; only what is inside goes to the network."""
 
@@ -128,6 +135,12 @@ class PoseSettings(BaseModel):
         title="Crop rectangle",
         description="Left, top, width and height in pixels, inside the frame; only this part goes "
         "to the network. Annotations stay in full-frame coordinates.",
+    )
+    crop_coordinates: CropCoordinates = Field(
+        default=CropCoordinates.CROP,
+        title="Crop coordinates",
+        description="What coordinates in the H5 files are relative to where there is a crop: the "
+        "crop, as DeepLabCut has them, or the whole frame.",
     )
     window_length: int = Field(
         default=5,

@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE
 from tasks.pose.results.run_record import InputObject
 from tasks.processes.full_disk import explain_full_disk
-from tasks.run_data import INPUT_FOLDER, FetchedInput, MovieSource
+from tasks.run_data import EXPORTS_FOLDER, INPUT_FOLDER, FetchedInput, MovieSource
 from tasks.stages.progress import Progress
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.local_files import compute_sha256
@@ -34,7 +34,8 @@ def create_movie_folder(scratch: Path, movie: MovieSource) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder / INPUT_FOLDER, ignore_errors=True)
+        for done in (INPUT_FOLDER, EXPORTS_FOLDER):
+            shutil.rmtree(folder / done, ignore_errors=True)
         (folder / LABELED_MOVIE_FILE).unlink(missing_ok=True)
 
 

@@ -3,9 +3,12 @@
 from pathlib import Path
 from tempfile import gettempdir
 
+import tasks
 from tasks.errors import BadInput
 from tasks.output.checkpoint_upload import CheckpointStore
 from tasks.pose import estimate, finishing
+from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.write_exports import MovieExports, write_exports
 from tasks.pose.movies.frame_ledger import create_ledger
 from tasks.pose.movies.reader import MovieInfo, probe_movie
 from tasks.pose.settings import Crop, PoseSettings
@@ -14,10 +17,11 @@ from tasks.pose.tables.quality import Quality
 from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
 from tasks.run.scratch_space import check_output_space
-from tasks.run_data import CheckedMovie, FetchedInput, ReadyModel
+from tasks.run_data import EXPORTS_FOLDER, CheckedMovie, FetchedInput, ReadyModel
 from tasks.stages import live_bars
 from tasks.stages.progress import Progress
 from tasks.stages.stage import PROCESS_RETRIES, stage
+from tasks.storage.location import Location
 
 TORCH_DEVICE = None
 """The torch device: a GPU where there is one. CUDA_VISIBLE_DEVICES chooses which."""
@@ -186,3 +190,38 @@ def label_movie(
             patience=movie.patience,
         )
     return labeled, f"{labeled.frames} frames at {float(labeled.frame_rate):.2f} frames/s"
+
+
+@stage("Export poses", "export · {movie.name}", retries=PROCESS_RETRIES)
+def export_poses(
+    movie: CheckedMovie,
+    fetched: FetchedInput,
+    found: estimate.Estimate,
+    raw: Path,
+    poses: Path,
+    ready: ReadyModel,
+    settings: PoseSettings,
+    workers: RunProcesses,
+) -> tuple[MovieExports, str]:
+    """Write the poses in the forms that other programs open, under the names that they expect."""
+    assert fetched.input.sha256 is not None
+    facts = MovieFacts(
+        name=movie.name,
+        location=fetched.input.location,
+        file_name=Location.parse(fetched.input.location).name,
+        sha256=fetched.input.sha256,
+        frame_size=(movie.info.width, movie.info.height),
+        edges=movie.edges,
+        timing=found.timing,
+        scorer=found.loaded.scorer,
+        model=ready.model,
+        project=ready.project,
+        batch_size=found.batch_size,
+        product=f"dlcflow {tasks.__version__}",
+    )
+    folder = raw.parent / EXPORTS_FOLDER
+    with workers.finishers.lease() as process:
+        exports = process.call(
+            write_exports, raw, poses, folder, facts, settings, patience=movie.patience
+        )
+    return exports, ", ".join(exports.files)

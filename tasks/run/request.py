@@ -7,7 +7,7 @@ from itertools import count
 from tasks.errors import BadInput
 from tasks.output.hidden_folder import HIDDEN_FOLDER
 from tasks.pose.movies.reader import MOVIE_SUFFIXES
-from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_FILES
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_FILES, RUN_FOLDERS
 from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
 from tasks.run.find_model import find_model
@@ -125,7 +125,7 @@ def _as_folder_name(stem: str) -> str:
     """A stem that can be a folder: not this one, not the one above, not a file of the run's."""
     if not stem.strip(". "):
         return "movie"
-    return f"{stem}-movie" if stem.casefold() in {*RUN_FILES, HIDDEN_FOLDER} else stem
+    return f"{stem}-movie" if stem.casefold() in {*RUN_FILES, *RUN_FOLDERS, HIDDEN_FOLDER} else stem
 
 
 @stage("Resolve request", "resolve request", retries=STORE_RETRIES)

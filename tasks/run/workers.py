@@ -15,6 +15,7 @@ FINISHING_MODULES = (
     "tasks.pose.finishing",
     "tasks.pose.tables.median_filter",
     "tasks.pose.tables.annotations",
+    "tasks.pose.exports.write_exports",
     "tasks.pose.previews.draw",
     "pyarrow.parquet",
     "scipy.signal",

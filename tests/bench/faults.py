@@ -65,8 +65,8 @@ FAULTS: dict[str, tuple[Fault, ...]] = {
 }
 
 OUTPUTS = {
-    "pose_estimates.h5": 120 * KB,
-    "pose_estimates_raw.h5": 120 * KB,
+    "mDLC_filtered.h5": 120 * KB,
+    "mDLC.h5": 120 * KB,
     "labeled.mp4": 1_500 * KB,
     "histogram.svg": 40 * KB,
     "likelihood.svg": 90 * KB,

@@ -20,6 +20,7 @@ from tests.support.stores import StoreSettings
 BUCKET = "demo-run"
 PARTS = ("nose", "left_ear", "right_ear", "body", "tail_base")
 FRAMES = 720
+SCORER = "DLC_Resnet50_mouse-openfieldOct1shuffle1_snapshot_best-20"
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +58,29 @@ def results(client: Any, record: RunRecord, tmp_path_factory: pytest.TempPathFac
 def test_every_promised_file_is_there_and_no_other(results: Path) -> None:
     found = {str(path.relative_to(results)) for path in results.rglob("*") if path.is_file()}
     of_movie = (
-        "pose_estimates.h5",
-        "pose_estimates_raw.h5",
+        f"mouse 1{SCORER}_filtered.h5",
+        f"mouse 1{SCORER}.h5",
+        f"mouse 1{SCORER}_meta.pickle",
         "labeled.mp4",
         "histogram.svg",
         "likelihood.svg",
         "coordinates.svg",
         "trajectory.png",
     )
-    of_run = ("run.json", "annotations.parquet", "report.html", "output_metadata.json")
+    of_run = (
+        "run.json",
+        "annotations.parquet",
+        "report.html",
+        "output_metadata.json",
+        f"poses/mouse 1{SCORER}_filtered.h5",
+    )
     kept = (".dlcflow/movies/mouse 1/estimate.zip", ".dlcflow/movies/mouse 1/results.zip")
     assert found == {*of_run, *(f"mouse 1/{name}" for name in of_movie), *kept}
 
 
 def test_the_record_tells_size_and_digest_of_every_output(results: Path, record: RunRecord) -> None:
     outputs = record.outputs | record.movies[0].outputs
-    assert len(outputs) == 10
+    assert len(outputs) == 12
     for output in outputs.values():
         data = (results / output.location.removeprefix(f"s3://{BUCKET}/out/")).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (output.size, output.sha256)
@@ -117,8 +125,8 @@ def test_annotations_have_the_promised_columns_types_and_times(results: Path) ->
 
 def test_the_annotations_hold_the_filtered_poses(results: Path) -> None:
     table = pd.read_parquet(results / "annotations.parquet")
-    poses = pd.read_hdf(results / "mouse 1" / "pose_estimates.h5", key=H5_KEY)
-    raw = pd.read_hdf(results / "mouse 1" / "pose_estimates_raw.h5", key=H5_KEY)
+    poses = pd.read_hdf(results / "mouse 1" / f"mouse 1{SCORER}_filtered.h5", key=H5_KEY)
+    raw = pd.read_hdf(results / "mouse 1" / f"mouse 1{SCORER}.h5", key=H5_KEY)
     assert isinstance(poses, pd.DataFrame)
     assert isinstance(raw, pd.DataFrame)
     np.testing.assert_array_equal(table.iloc[:, 4:], poses.astype(np.float64))
@@ -144,10 +152,11 @@ def test_output_metadata_has_the_keys_of_the_ideas_tool(results: Path, record: R
     assert movie["dlc"]["body_parts"] == ",".join(record.model.body_parts)
 
 
-def test_the_pose_file_opens_in_movement(results: Path) -> None:
+def test_the_pose_file_opens_in_movement(results: Path, record: RunRecord) -> None:
     from movement.io import load_poses
 
-    poses = load_poses.from_dlc_file(results / "mouse 1" / "pose_estimates.h5", fps=30)
+    assert record.movies[0].pose_file == f"mouse 1{SCORER}_filtered.h5"
+    poses = load_poses.from_dlc_file(results / "mouse 1" / record.movies[0].pose_file, fps=30)
     assert poses.sizes["time"] == FRAMES
     assert set(poses.coords["keypoints"].values) == set(PARTS)
 

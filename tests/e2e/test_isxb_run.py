@@ -144,7 +144,8 @@ class TestSeries:
     ) -> None:
         for movie in series.record.movies:
             assert movie.crop == (640, 512, 320, 240)
-            poses = pd.read_hdf(series.output / movie.name / "pose_estimates.h5")
+            assert movie.pose_file is not None
+            poses = pd.read_hdf(series.output / movie.name / movie.pose_file)
             assert isinstance(poses, pd.DataFrame)
             rows = table[table["Movie number"] == movie.number]
             offsets = np.tile([CROP.left, CROP.top, 0], len(PARTS))

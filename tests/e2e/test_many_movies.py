@@ -12,6 +12,7 @@ import pytest
 from tasks.errors import MoviesFailed
 from tasks.pose.results.run_record import ResultStatus, RunRecord
 from tasks.pose.settings import AnnotationsFormat, Crop, PoseSettings
+from tasks.storage.location import Location
 from tests.support.movie_files import cut_movie, write_movie
 from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
 from tests.support.stores import StoreSettings
@@ -131,21 +132,34 @@ def test_nothing_is_left_of_failed_movies(record: RunRecord) -> None:
     listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="out/")["Contents"]
     folders = {item["Key"].split("/")[1] for item in listed if item["Key"].count("/") > 1}
     delivered = {m.name for m in record.movies if m.status is ResultStatus.COMPLETE}
-    assert folders == delivered | {".dlcflow"}
+    assert folders == delivered | {".dlcflow", "poses"}
     kept = {item["Key"].split("/")[3] for item in listed if "/.dlcflow/" in item["Key"]}
     assert kept == delivered
 
 
 def test_without_a_filter_there_is_one_pose_file(record: RunRecord) -> None:
     delivered = [m for m in record.movies if m.status is ResultStatus.COMPLETE]
-    assert all("pose_estimates_raw.h5" not in m.outputs for m in delivered)
-    assert all("pose_estimates.h5" in m.outputs for m in delivered)
+    stems = {m.name: Location.parse(m.input.location).stem for m in delivered}
+    for movie in delivered:
+        of_poses = [name for name in movie.outputs if name.endswith(".h5")]
+        scorer = record.estimator.scorer if record.estimator else ""
+        assert of_poses == [f"{stems[movie.name]}{scorer}.h5", f"poses/{movie.name}{scorer}.h5"]
+        assert movie.pose_file == of_poses[0]
+
+
+def test_each_movie_s_poses_lie_once_in_a_folder_for_all(record: RunRecord) -> None:
+    listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="out/poses/")["Contents"]
+    names = {item["Key"].removeprefix("out/poses/").split("DLC_")[0] for item in listed}
+    assert names == {m.name for m in record.movies if m.status is ResultStatus.COMPLETE}
+    assert {"m1", "m1-2"} <= names
 
 
 def test_annotations_are_in_full_frame_coordinates(
     record: RunRecord, annotations: pd.DataFrame, tmp_path: Path
 ) -> None:
-    boto3.client("s3").download_file(BUCKET, "out/m1/pose_estimates.h5", str(tmp_path / "m1.h5"))
+    name = record.movies[0].pose_file
+    assert name is not None
+    boto3.client("s3").download_file(BUCKET, f"out/m1/{name}", str(tmp_path / "m1.h5"))
     poses = pd.read_hdf(tmp_path / "m1.h5")
     table = annotations[annotations["Movie number"] == 0]
     scorer = poses.columns[0][0]
@@ -153,7 +167,7 @@ def test_annotations_are_in_full_frame_coordinates(
     np.testing.assert_allclose(table["nose y"], poses[scorer, "nose", "y"] + CROP.top)
     outputs = record.outputs | record.movies[0].outputs
     assert outputs["annotations.csv"].coordinates == "frame"
-    assert outputs["pose_estimates.h5"].coordinates == "crop"
+    assert outputs[name].coordinates == "crop"
 
 
 def test_a_variable_rate_keeps_its_times(record: RunRecord, annotations: pd.DataFrame) -> None:

@@ -15,7 +15,14 @@ from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
 from tests.support.stores import StoreSettings
 
 BUCKET = "reuse"
-MADE = {"Filter poses", "Judge quality", "Draw previews", "Label movie", "Publish movie"}
+MADE = {
+    "Filter poses",
+    "Judge quality",
+    "Draw previews",
+    "Label movie",
+    "Export poses",
+    "Publish movie",
+}
 LOOKED = {"Fetch movie", "Check movie", "Estimate poses"}
 TIMES = {"run.json", "report.html"}
 
@@ -139,8 +146,14 @@ def test_another_filter_runs_without_the_network(client: Any, first: dict[str, b
     unfiltered = run(client, window_length=0)
     assert all("Estimate poses" not in made(movie) for movie in unfiltered.movies)
     found = results(client)
-    assert "m1/pose_estimates_raw.h5" not in found
-    assert found["m1/pose_estimates.h5"] == first["m1/pose_estimates_raw.h5"]
+    assert unfiltered.estimator is not None
+    raw = f"m1{unfiltered.estimator.scorer}.h5"
+    assert [name for name in found if name.startswith(("m1/m1", "poses/m1"))] == [
+        f"m1/{raw}",
+        f"m1/{raw.removesuffix('.h5')}_meta.pickle",
+        f"poses/{raw}",
+    ]
+    assert found[f"m1/{raw}"] == found[f"poses/{raw}"] == first[f"m1/{raw}"]
 
 
 def test_what_has_vanished_or_changed_is_made_again(client: Any, first: dict[str, bytes]) -> None:
@@ -150,11 +163,12 @@ def test_what_has_vanished_or_changed_is_made_again(client: Any, first: dict[str
         Bucket=BUCKET, Key="out/m2/histogram.svg", Body=damaged, Metadata=metadata
     )  # of the same size, and with the digest of what was there
     client.delete_object(Bucket=BUCKET, Key="out/m1/labeled.mp4")
-    client.delete_object(Bucket=BUCKET, Key="out/m1/pose_estimates_raw.h5")
+    (raw,) = [name for name in first if name.startswith("m1/") and name.endswith("-20.h5")]
+    client.delete_object(Bucket=BUCKET, Key=f"out/{raw}")
     client.delete_object(Bucket=BUCKET, Key="out/annotations.parquet")
     record = run(client)
     assert [made(movie) for movie in record.movies] == [
-        {"Fetch movie", "Label movie", "Publish movie"},
+        {"Fetch movie", "Label movie", "Export poses", "Publish movie"},
         {"Publish movie"},
     ]
     assert same(results(client), first)

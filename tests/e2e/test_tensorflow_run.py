@@ -48,6 +48,6 @@ def test_a_tensorflow_model_runs_from_end_to_end(tmp_path: Path) -> None:
     truth = SHARED_FOLDER / "truth" / "openfield-tensorflow" / f"openfield-300{SCORER}.h5"
     expected = pd.read_hdf(truth)
     assert isinstance(expected, pd.DataFrame)
-    raw = read_poses(output / "mouse" / "pose_estimates_raw.h5")
+    raw = read_poses(output / "mouse" / f"mouse{SCORER}.h5")
     # The movie's last batch is filled up, and so differs from the longer movie's.
     pd.testing.assert_frame_equal(raw[: 5 * BATCH], expected[: 5 * BATCH], rtol=0, atol=1e-5)

@@ -1,14 +1,22 @@
-"""Names of the files that a run publishes."""
+"""Names of the files that a run publishes, and of those in its scratch folder."""
+
+from dataclasses import dataclass
 
 RUN_RECORD_FILE = "run.json"
 """The record's published name."""
 
 LABELED_MOVIE_FILE = "labeled.mp4"
-POSES_FILE = "pose_estimates.h5"
-RAW_POSES_FILE = "pose_estimates_raw.h5"
 PREVIEW_FILES = ("histogram.svg", "likelihood.svg", "coordinates.svg", "trajectory.png")
 """Published names in a movie's folder."""
 
+POSES_FILE = "pose_estimates.h5"
+RAW_POSES_FILE = "pose_estimates_raw.h5"
+"""Names in a movie's scratch folder, and in the archives that are kept; until October 2026 these
+were the published names, too.
+"""
+
+POSES_FOLDER = "poses"
+"""The folder that holds the delivered poses of each movie once, for programs that read a folder."""
 
 RUN_FILES = frozenset(
     {
@@ -20,3 +28,77 @@ RUN_FILES = frozenset(
     }
 )
 """Names that a run publishes beside its movies' folders."""
+
+RUN_FOLDERS = frozenset({POSES_FOLDER})
+"""Folders of a run that are no movie's."""
+
+_TRACKER_SUFFIXES = {"ellipse": "_el", "box": "_bx", "skeleton": "_sk"}
+"""What DeepLabCut adds to the names of files of tracked animals (``TRACK_METHODS``)."""
+
+_MAX_NAME_BYTES = 255
+"""Bytes of a file's name on usual file systems."""
+
+_LONGEST_ENDING = "_filtered.h5"
+
+
+@dataclass(frozen=True)
+class PoseFileNames:
+    """Published names of a movie's poses, as DeepLabCut 3.0.2 names them in a ``destfolder``.
+
+    Attributes:
+        raw: The poses as the network gave them.
+        filtered: The filtered poses.
+        metadata: What DeepLabCut keeps of the movie: crop, size, rate, number of frames.
+        prefix: What all three begin with.
+        in_folder: What the copy in `POSES_FOLDER` begins with: there the movie's name is that of
+            its folder, since two movies may have the same stem.
+    """
+
+    raw: str
+    filtered: str
+    metadata: str
+    prefix: str
+    in_folder: str
+
+    def copy_of(self, poses: str) -> str:
+        """The name of the copy of a pose file in the folder of all movies' poses."""
+        return f"{POSES_FOLDER}/{self.in_folder}{poses.removeprefix(self.prefix)}"
+
+
+def name_pose_files(stem: str, folder: str, scorer: str, track_method: str) -> PoseFileNames:
+    """Name a movie's poses.
+
+    Args:
+        stem: The movie's file name without its suffix.
+        folder: The movie's folder below the output location.
+        scorer: What the results of the model are called.
+        track_method: How animals are followed; empty for a single animal.
+
+    Returns:
+        The names. A stem that leaves no room for the rest is cut.
+    """
+    tracker = _TRACKER_SUFFIXES.get(track_method, "")
+    room = _MAX_NAME_BYTES - len(f"{scorer}{tracker}{_LONGEST_ENDING}".encode())
+    begin = _cut(stem, room) + scorer
+    return PoseFileNames(
+        raw=f"{begin}{tracker}.h5",
+        filtered=f"{begin}{tracker}_filtered.h5",
+        metadata=f"{begin}_meta.pickle",
+        prefix=begin,
+        in_folder=_cut(folder, room) + scorer,
+    )
+
+
+def _cut(text: str, size: int) -> str:
+    """As much of a text as fits some bytes."""
+    return text.encode()[: max(1, size)].decode(errors="ignore")
+
+
+def path_below_output(movie: str, name: str) -> str:
+    """Where a movie's file lies below the output location.
+
+    Args:
+        movie: The movie's folder.
+        name: The file's published name; one with a folder in it is relative to the output.
+    """
+    return name if "/" in name else f"{movie}/{name}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from tasks.pose.results.file_names import path_below_output
 from tasks.pose.results.run_record import MovieRecord, RunRecord
 
 MAX_PICTURE_BYTES = 30 * 2**20
@@ -92,11 +93,16 @@ def _load_template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["url"] = lambda name: quote(name, safe="")
+    environment.filters["link"] = _format_link
     environment.filters["setting"] = _format_setting
     environment.filters["size"] = _format_size
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
     return environment.get_template("report.html.j2")
+
+
+def _format_link(name: str, movie: str) -> str:
+    """The relative address of a movie's file."""
+    return "/".join(quote(part, safe="") for part in path_below_output(movie, name).split("/"))
 
 
 def _format_setting(value: Any) -> str:

@@ -133,6 +133,11 @@ class MovieRecord(FrozenRecord):
     quality: Quality | None = None
     stages: dict[str, StageTime] = {}
     outputs: dict[str, OutputFile] = {}
+    pose_file: str | None = Field(
+        default=None,
+        description="Which of its outputs holds the poses that are delivered, and that all else "
+        "is made of.",
+    )
     warnings: tuple[str, ...] = ()
 
 

@@ -39,6 +39,11 @@ def request(output: str) -> ResolvedRequest:
         ("annotations.parquet", True),
         ("m1/labeled.mp4", True),
         ("m1/trajectory.png", True),
+        ("m1/m1DLC_Resnet50_x_el_filtered.h5", True),
+        ("m1/m1DLC_Resnet50_x_meta.pickle", True),
+        ("poses/m1DLC_Resnet50_x.h5", True),
+        ("poses/m2DLC_Resnet50_x.h5", False),
+        ("m1/notes.h5", False),
         (".dlcflow/movies/m1/estimate.zip", True),
         (".dlcflow/earlier.json", True),
         (".dlcflow/lock/00000001", False),
@@ -77,13 +82,17 @@ def test_a_movie_s_files_are_published_at_once_while_the_lock_stands(
     claim = Claim(store_for(output), claims, Holder("one", "m1", "gpu-1", "noon"))
     claim.acquire(lambda holder: None)
     total = sum(path.stat().st_size for path in files.values())
+
+    def targets(movie: str) -> dict[str, Location]:
+        return {name: output.child(movie, name) for name in files}
+
     with write_on_behalf_of("one", str(claims)):
         progress = Progress("publish · m1", total, "bytes")
-        made = _publish_files(files, output.child("m1/"), progress, cropped=True)
+        made = _publish_files(files, targets("m1"), progress, relative_to_crop=True)
         assert progress._done == total
         claim.release()
         with pytest.raises(LockLost):
-            _publish_files(files, output.child("m2/"), progress, cropped=False)
+            _publish_files(files, targets("m2"), progress, relative_to_crop=False)
     for name, path in files.items():
         assert (output.path / "m1" / name).read_bytes() == path.read_bytes()
         assert made[name].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -113,7 +122,12 @@ def test_where_one_file_fails_the_others_are_not_sent_to_their_end(
 
     monkeypatch.setattr(publish, "store_for", lambda _: Store())
     with pytest.raises(Retriable, match="broken"):
-        _publish_files(files, Location("b", "m1/"), Progress("publish", 1), cropped=False)
+        _publish_files(
+            files,
+            {name: Location("b", f"m1/{name}") for name in files},
+            Progress("publish", 1),
+            relative_to_crop=False,
+        )
 
 
 def test_each_file_is_published_only_while_the_lock_stands(tmp_path: Path) -> None:

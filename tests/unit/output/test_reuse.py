@@ -25,6 +25,7 @@ from tasks.output.reuse import (
     find_reuse,
     restore_files,
 )
+from tasks.pose.exports.write_exports import MovieExports
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, POSES_FILE, RAW_POSES_FILE
 from tasks.pose.results.run_record import OutputFile, RequestRecord
 from tasks.pose.settings import PoseSettings
@@ -33,15 +34,18 @@ from tasks.storage.location import Location
 from tests.support.records import example_input, example_model, example_output
 
 MOVIE = "s3://lab/in/m.mp4"
-PUBLISHED = (POSES_FILE, RAW_POSES_FILE, LABELED_MOVIE_FILE, "trajectory.png")
-STAGES = {"found", "poses", "quality", "previews", "labeled"}
+FILTERED, RAW, COPY = "mDLC_filtered.h5", "mDLC.h5", "poses/mDLC_filtered.h5"
+PUBLISHED = (FILTERED, RAW, COPY, LABELED_MOVIE_FILE, "trajectory.png")
+OLDER_NAMES = (POSES_FILE, RAW_POSES_FILE, LABELED_MOVIE_FILE, "trajectory.png")
+STAGES = {"found", "poses", "quality", "previews", "labeled", "exports"}
 
 
 @pytest.fixture
 def made(analyzed: AnalyzedMovie) -> AnalyzedMovie:
     """A movie's results, all of them published."""
     outputs = {name: example_output(f"s3://lab/out/m/{name}") for name in PUBLISHED}
-    return replace(analyzed, outputs=outputs)
+    exports = MovieExports(dict.fromkeys((FILTERED, RAW, COPY), analyzed.poses), FILTERED)
+    return replace(analyzed, outputs=outputs, exports=exports)
 
 
 @pytest.fixture
@@ -97,15 +101,35 @@ def test_poses_from_the_network_are_not_needed_where_the_filtered_ones_are_there
     past = replace(case.past, estimate=None)
     assert reused(case.reuse(past)) == STAGES
     assert "found" not in reused(case.reuse(past, window_length=9))
-    raw_is_gone = replace(case.without(RAW_POSES_FILE), estimate=None)
+    raw_is_gone = replace(case.without(RAW), estimate=None)
     assert "found" not in reused(case.reuse(raw_is_gone))
+
+
+def test_without_a_filter_the_delivered_poses_are_those_of_the_network(case: Case) -> None:
+    """They are in the archive, so that they can be exported again under other names."""
+    made = replace(case.made, poses=case.made.poses.with_name(RAW_POSES_FILE))
+    assert case.past.results
+    past = replace(case.without(FILTERED), results=replace(case.past.results, analyzed=made))
+    assert reused(case.reuse(replace(past, estimate=None))) == STAGES - {"exports"}
+
+
+def test_results_under_older_names_are_found_and_exported_again(case: Case) -> None:
+    old = {name: example_output(f"s3://lab/out/m/{name}") for name in OLDER_NAMES}
+    assert case.past.results
+    made = replace(case.made, outputs=old, exports=MovieExports())
+    keys = replace(case.past.results.keys, exports="")
+    reuse = case.reuse(replace(case.past, results=KeptResults(keys, made), intact=old))
+    assert reused(reuse) == STAGES - {"exports"}
+    assert reuse.outputs is None
+    assert reuse.intact == old  # what has another name now is removed once that is published
 
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ({"dot_size": 7}, STAGES - {"labeled"}),
-        ({"p_cutoff": 0.1}, {"found", "poses"}),
+        ({"crop_coordinates": "frame"}, STAGES - {"exports"}),
+        ({"p_cutoff": 0.1}, {"found", "poses", "exports"}),
         ({"window_length": 9}, {"found"}),
         ({"crop": {"left": 0, "top": 0, "width": 9, "height": 9}}, set()),
         ({"annotations_format": "csv"}, STAGES),

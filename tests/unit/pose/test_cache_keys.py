@@ -25,11 +25,12 @@ def keys(
     sha256: str = DIGEST,
     network: str = "n",
     suffix: str = ".mp4",
+    names: tuple[str, ...] = ("m", "s3://lab/in/m.mp4"),
 ) -> StageKeys:
     settings = PoseSettings.model_validate(changes or {})
     ours = example_model(**(model or {}))
     return compute_stage_keys(
-        sha256, suffix, ours, network, settings, build_label_style(ours, settings)
+        sha256, suffix, ours, network, settings, build_label_style(ours, settings), names
     )
 
 
@@ -41,6 +42,7 @@ def changed(one: StageKeys) -> set[str]:
 SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"crop": {"left": 0, "top": 0, "width": 8, "height": 8}}, ALL),
     ({"precision": "half"}, ALL),
+    ({"crop_coordinates": "frame"}, {"exports"}),
     ({"window_length": 7}, AFTER_POSES),
     ({"window_length": 0}, AFTER_POSES),
     ({"p_cutoff": 0.5}, {"quality", *DRAWN}),
@@ -68,6 +70,10 @@ def test_settings_touch_their_stages_alone(changes: dict[str, Any], expected: se
 def test_every_setting_is_looked_at_here() -> None:
     tried = {name for changes, _ in SETTINGS for name in changes}
     assert tried == set(PoseSettings.model_fields)
+
+
+def test_a_movie_s_name_stands_in_the_exported_files_alone() -> None:
+    assert changed(keys(names=("m-2", "s3://lab/other/m.mp4"))) == {"exports"}
 
 
 def test_no_filter_is_no_filter_whichever_way_it_is_said() -> None:

@@ -1,0 +1,62 @@
+"""What the exported files say of their movie, and of how its poses were found."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.pose.model.description import Model
+from tasks.pose.movies.timing import Timing
+from tasks.pose.results.file_names import PoseFileNames, name_pose_files
+
+
+@dataclass(frozen=True)
+class MovieFacts:
+    """One movie and its model, as exported files describe them.
+
+    Attributes:
+        name: The movie's folder below the output location.
+        location: The movie's location.
+        file_name: The movie's file name.
+        sha256: Digest of the movie's bytes.
+        frame_size: Width and height of a whole frame in pixels.
+        edges: Left, right, top, bottom in pixels of what went to the network.
+        timing: When its frames were shown.
+        scorer: What the results of the model are called.
+        model: The model.
+        project: The DeepLabCut project that ran.
+        batch_size: Frames that went to the network at a time.
+        product: This program and its version.
+    """
+
+    name: str
+    location: str
+    file_name: str
+    sha256: str
+    frame_size: tuple[int, int]
+    edges: tuple[int, int, int, int]
+    timing: Timing
+    scorer: str
+    model: Model
+    project: Path
+    batch_size: int
+    product: str
+
+    @property
+    def frames(self) -> int:
+        """Number of frames that have a pose."""
+        return len(self.timing.seconds)
+
+    @property
+    def is_cropped(self) -> bool:
+        """Whether only a part of the frame went to the network."""
+        return self.edges != (0, self.frame_size[0], 0, self.frame_size[1])
+
+    @property
+    def crop_offset(self) -> tuple[int, int]:
+        """Left and top edge in pixels of what went to the network."""
+        return self.edges[0], self.edges[2]
+
+    @property
+    def pose_files(self) -> PoseFileNames:
+        """Published names of the movie's poses."""
+        stem = Path(self.file_name).stem
+        return name_pose_files(stem, self.name, self.scorer, self.model.track_method)
