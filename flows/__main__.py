@@ -142,14 +142,19 @@ def _add_inspect_arguments(inspect: argparse.ArgumentParser) -> None:
     inspect.add_argument(
         "--model", required=True, metavar="LOCATION", help="zip of the model folder"
     )
+    for name in ("shuffle", "snapshot"):
+        inspect.add_argument(f"--{name}", **to_argparse_option(PoseSettings.model_fields[name]))
     inspect.add_argument("--json", action="store_true", help="print one JSON object")
     inspect.set_defaults(command=_inspect_model)
 
 
 def _inspect_model(options: argparse.Namespace, _signals: EndSignals) -> int:
     from tasks.command_line.inspect_model import report_inspection  # noqa: PLC0415 - not for --help
+    from tasks.pose.model.selection import ModelChoice  # noqa: PLC0415
 
-    status, shown, problems = report_inspection(options.model, as_object=options.json)
+    settings = PoseSettings(shuffle=options.shuffle, snapshot=options.snapshot)
+    choice = ModelChoice(settings.shuffle, settings.snapshot)
+    status, shown, problems = report_inspection(options.model, choice, as_object=options.json)
     sys.stdout.write(shown)
     sys.stdout.flush()
     sys.stderr.writelines(f"error: {problem}\n" for problem in problems)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tasks.errors import BadInput, PoseError
 from tasks.pose.model.inspection import Inspection, as_json, as_text, inspect_archive
+from tasks.pose.model.selection import ModelChoice
 from tasks.run.find_model import find_model
 from tasks.storage.location import format_location
 from tasks.storage.lookup import store_for
@@ -16,11 +17,12 @@ USABLE, UNKNOWN, REFUSED = 0, 1, 2
 """Exit statuses of `python -m flows inspect`; the store failed, in the second."""
 
 
-def inspect_model_at(text: str) -> Inspection:
+def inspect_model_at(text: str, choice: ModelChoice) -> Inspection:
     """Look into the archive at a location; a remote one is fetched first, and not kept.
 
     Args:
         text: The location.
+        choice: The shuffle and the snapshot that are wanted, where the archive holds several.
 
     Returns:
         The model, and everything that stands in its way.
@@ -38,24 +40,29 @@ def inspect_model_at(text: str) -> Inspection:
             if path is None:
                 path = folder / "model.zip"
                 sha256 = store.download(info, path)
-            inspection = inspect_archive(path, info.location.name, folder / "project", sha256)
+            inspection = inspect_archive(
+                path, info.location.name, folder / "project", sha256, choice
+            )
             if store.stat(info.location).etag != info.etag:
                 raise OSError(errno.ESTALE, f"{info.location}: {CHANGED_MESSAGE}")
             return inspection
 
 
-def report_inspection(text: str, *, as_object: bool) -> tuple[int, str, list[str]]:
+def report_inspection(
+    text: str, choice: ModelChoice, *, as_object: bool
+) -> tuple[int, str, list[str]]:
     """Print the report of `python -m flows inspect`.
 
     Args:
         text: The archive's location.
+        choice: The shuffle and the snapshot that are wanted, where the archive holds several.
         as_object: Whether to render JSON, for programs.
 
     Returns:
         Exit status, text for standard output, sentences for standard error.
     """
     try:
-        inspection = inspect_model_at(text)
+        inspection = inspect_model_at(text, choice)
     except PoseError as error:
         inspection = Inspection(format_location(text), None, (str(error),))
         status = REFUSED if isinstance(error, BadInput) else UNKNOWN

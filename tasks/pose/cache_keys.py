@@ -49,7 +49,7 @@ Only this package's modules count: errors, messages and child processes lie outs
 _APPEARANCE_FIELDS = frozenset(
     {"name", "sha256", "size", "skeleton", "skeleton_color", "alpha", "snapshots"}
 )
-_REMARK_FIELDS = frozenset({"detectors", "repairs", "warnings"})
+_REMARK_FIELDS = frozenset({"shuffles", "detectors", "repairs", "warnings"})
 """What is known of a model and does not touch its poses."""
 
 

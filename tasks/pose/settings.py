@@ -1,11 +1,14 @@
 """`PoseSettings`: one model that is the form, the command line, the validation and the docs."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MAX_WINDOW_LENGTH = 101
+
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 MAX_LINK_HOURS = 168
 """Hours: a signature of AWS' version 4 lasts a week at the most."""
@@ -238,6 +241,31 @@ class PoseSettings(BaseModel):
         "is float16, or bfloat16 on a CPU that has instructions for it. The run record says how "
         "far points move.",
     )
+
+    shuffle: str | int | None = Field(
+        default=None,
+        title="Shuffle",
+        description="Which of several shuffles or iterations in the model's zip is used: its "
+        "number, or the name of its folder. Not needed where there is one.",
+        examples=[1, "iteration-0/openfieldOct30-trainset95shuffle1"],
+    )
+    snapshot: str | int | None = Field(
+        default=None,
+        title="Snapshot",
+        description="Which of the model's snapshots is used: best, the number in its name, or "
+        "its file name. Without it, snapshotindex in the model's config.yaml decides.",
+        examples=["best", 200, "snapshot-200.pt"],
+    )
+
+    @field_validator("shuffle", "snapshot", mode="before")
+    @classmethod
+    def _read_number_or_name(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError("must be a number or a name")  # noqa: TRY004 - pydantic asks for it
+        text = value.strip() if isinstance(value, str) else value
+        if text in ("", None):
+            return None
+        return int(text) if isinstance(text, str) and _WHOLE_NUMBER.fullmatch(text) else text
 
     @field_validator("window_length")
     @classmethod

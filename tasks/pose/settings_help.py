@@ -40,6 +40,8 @@ def _format_default(field: FieldInfo) -> str:
 def _format_range(field: FieldInfo) -> str:
     """Format the choices or bounds of a field."""
     kind = next(_union_members(field.annotation))
+    if field.examples:
+        return "such as " + ", ".join(f"`{example}`" for example in field.examples)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return ", ".join(kind)
     if kind is bool:
@@ -72,7 +74,8 @@ def to_argparse_option(field: FieldInfo) -> dict[str, Any]:
         return option | {"nargs": "+", "metavar": "BODY_PART"}
     if issubclass(kind, StrEnum):
         return option | {"choices": [str(choice) for choice in kind]}
-    return option | {"type": kind, "metavar": kind.__name__.upper()}
+    metavar = "NUMBER_OR_NAME" if field.examples else kind.__name__.upper()
+    return option | {"type": kind, "metavar": metavar}
 
 
 _RANGE_TEXTS: dict[Any, str] = {

@@ -5,6 +5,7 @@ from pathlib import Path
 from tasks.pose import estimate
 from tasks.pose.cache_keys import compute_network_digest
 from tasks.pose.model.inspection import as_markdown, inspect_archive
+from tasks.pose.model.selection import ModelChoice
 from tasks.pose.network.interface import LoadedModel
 from tasks.pose.settings import PoseSettings
 from tasks.processes.pool import RunProcesses
@@ -20,7 +21,8 @@ def check_model(
 ) -> tuple[ReadyModel, str]:
     """Open the archive safely and refuse, before any inference, what cannot work."""
     project = scratch / "project"
-    inspection = inspect_archive(archive.path, name, project, archive.input.sha256)
+    choice = ModelChoice(settings.shuffle, settings.snapshot)
+    inspection = inspect_archive(archive.path, name, project, archive.input.sha256, choice)
     usable = "can be used" if inspection.is_usable else "cannot be used"
     show_artifact(artifact_key("model", name), as_markdown(inspection), f"{name} {usable}")
     model = inspection.require_model()

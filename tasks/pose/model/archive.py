@@ -11,9 +11,9 @@ from tasks.errors import BadInput
 from tasks.pose.model.config_files import read_config_files
 from tasks.pose.model.description import Model
 from tasks.pose.model.facts import ChosenSnapshots, note_layout, read_facts
-from tasks.pose.model.layout import find_layout
 from tasks.pose.model.problems import BadModel, ModelFindings
 from tasks.pose.model.project_writer import relative_model_folder, write_project
+from tasks.pose.model.selection import ANY_MODEL, ModelChoice, choose_layout, find_models
 from tasks.pose.model.torch_heads import check_trained_heads
 from tasks.pose.untrusted.tensorflow_index import check_index_file
 from tasks.pose.untrusted.torch_pickle import check_weights
@@ -27,6 +27,7 @@ def unpack_model(
     project: Path,
     sha256: str | None = None,
     findings: ModelFindings | None = None,
+    choice: ModelChoice = ANY_MODEL,
 ) -> Model:
     """Inspect a model archive and build the DeepLabCut project that runs it.
 
@@ -38,6 +39,7 @@ def unpack_model(
             as DeepLabCut does.
         sha256: The archive's digest, where it is known.
         findings: Gets what is found on the way, which is of use where the model is refused.
+        choice: The shuffle and the snapshot that are wanted, where the archive holds several.
 
     Returns:
         What the model is.
@@ -52,10 +54,12 @@ def unpack_model(
     facts.sha256 = sha256 or compute_sha256(archive)
     try:
         with open_zip(archive, name) as files:
-            layout = find_layout(files, name)
+            found = find_models(files, name)
+            facts.shuffles = found.options
+            layout = choose_layout(found, choice.shuffle, name)
             note_layout(layout, facts)
             sources = read_config_files(files, layout, name, findings)
-            chosen = read_facts(sources, name, findings)
+            chosen = read_facts(sources, name, findings, choice.snapshot)
             train = project / relative_model_folder(facts) / "train"
             digests = _extract_snapshots(files, chosen, train, findings)
         if facts.engine == "pytorch":

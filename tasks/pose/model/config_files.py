@@ -16,6 +16,17 @@ from tasks.pose.untrusted.zip_reader import CheckedZip, ZipMember
 SINGLE_ANIMAL_NAME = "individual_1"
 """What DeepLabCut calls the one individual of a single-animal project."""
 
+_PROJECT_KEYS = frozenset(
+    [
+        *("Task", "scorer", "date", "identity", "multianimalproject", "engine", "num_outputs"),
+        *("TrainingFraction", "iteration", "shuffle", "skeleton", "skeleton_color", "alphavalue"),
+        *("bodyparts", "multianimalbodyparts", "uniquebodyparts", "individuals", "cropping"),
+        *("default_net_type", "default_augmenter", "default_track_method", "batch_size"),
+        *("snapshotindex", "detector_snapshotindex", "detector_batch_size"),
+    ]
+)
+"""What is read of config.yaml; the rest may be broken."""
+
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 
 
@@ -77,7 +88,21 @@ class _YamlReader:
             self._findings.repairs.append(
                 f"{member.path} is not plain UTF-8; it was read as Latin-1 or without mark"
             )
-        return load_mapping(text, str(member.path))
+        used = _PROJECT_KEYS if member.path.name == "config.yaml" else None
+        return load_mapping(text, str(member.path), used, self._findings.repairs)
+
+    def read_network(self, folder: PurePosixPath) -> dict[str, Any] | None:
+        """A model's pytorch_config.yaml, or the only one of an archive that holds one model."""
+        name = "pytorch_config.yaml"
+        if self._files.find_member(folder / name) is None:
+            found = [m.path for m in self._files.members if m.path.name == name]
+            if len(found) == 1 and len(self._findings.facts.shuffles) == 1:
+                self._findings.repairs.append(
+                    f"{found[0]} is used, the only one in the archive; DeepLabCut has it in "
+                    f"{folder}, with the snapshot"
+                )
+                return self.read_mapping(found[0])
+        return self.read_mapping(folder / name)
 
     def read_nearest(self, folder: PurePosixPath, name: str) -> dict[str, Any] | None:
         """A file from the nearest folder at or above another that has one."""
@@ -113,9 +138,7 @@ def read_config_files(
     train = reader.read_mapping(folder / "pose_cfg.yaml", unused=unused)
     test = reader.read_mapping(beside / "pose_cfg.yaml", unused=unused)
     tracking = reader.read_mapping(beside / "inference_cfg.yaml")
-    network = (
-        reader.read_mapping(folder / "pytorch_config.yaml") if layout.engine == "pytorch" else {}
-    )
+    network = reader.read_network(folder) if layout.engine == "pytorch" else {}
     findings.raise_if_problems()
     if network is None:
         raise BadInput(
@@ -223,8 +246,19 @@ def choose_snapshot(
     Raises:
         BadInput: There is no such snapshot, or which is meant cannot be told.
     """
-    index = _parse_snapshot_index(project.get(key, -1), key, findings)
     names = [snapshot.name for snapshot in snapshots]
+    try:
+        index = _parse_snapshot_index(project.get(key, -1), key, findings)
+    except BadInput:
+        if len(names) > 1:
+            raise
+        index = len(names)  # one that does not fit
+    if len(names) == 1 and index not in (0, -1):
+        findings.repairs.append(
+            f"config.yaml: {key} is {format_value(project[key])}, but there is one snapshot; "
+            f"{names[0]} is used"
+        )
+        return snapshots[0]
     if not -len(names) <= index < len(names):
         raise BadInput(
             f"config.yaml: {key} is {format_value(index)}, but there are {len(names)} snapshots "

@@ -7,6 +7,42 @@ from pydantic import BaseModel, ConfigDict
 from tasks.errors import BadInput
 
 
+class SnapshotOption(BaseModel):
+    """A snapshot that a request can choose.
+
+    Attributes:
+        use: The value of the setting ``snapshot`` that chooses it.
+        name: Its file name; without endings for TensorFlow.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    use: str | int
+    name: str
+
+
+class ShuffleOption(BaseModel):
+    """A model of an archive that a request can choose.
+
+    Attributes:
+        use: The value of the setting ``shuffle`` that chooses it.
+        folder: The folder of its snapshots in the archive.
+        engine: The engine that trained it.
+        net_type: Its network, where its configuration names one.
+        method: How it finds animals, where its configuration says so.
+        snapshots: Its snapshots, in DeepLabCut's order.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    use: str | int
+    folder: str
+    engine: Literal["pytorch", "tensorflow"]
+    net_type: str | None = None
+    method: str | None = None
+    snapshots: tuple[SnapshotOption, ...]
+
+
 class ModelFacts(BaseModel):
     """Facts that an archive states about its model, set field by field while the archive is read.
 
@@ -16,6 +52,7 @@ class ModelFacts(BaseModel):
         name: The archive's file name.
         sha256: The archive's digest.
         size: The archive's size in bytes.
+        shuffles: The models that the archive holds, of which a request can choose one.
         engine: The engine that trained the model.
         net_type: The network, as the model's configuration names it.
         backbone: The backbone that is really built, where its configuration names one (PyTorch):
@@ -49,6 +86,7 @@ class ModelFacts(BaseModel):
     name: str
     sha256: str
     size: int
+    shuffles: tuple[ShuffleOption, ...] = ()
     engine: Literal["pytorch", "tensorflow"]
     net_type: str
     backbone: str | None = None

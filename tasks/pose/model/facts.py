@@ -17,6 +17,7 @@ from tasks.pose.model.description import ModelFacts
 from tasks.pose.model.layout import Layout, Snapshot
 from tasks.pose.model.problems import ModelFindings
 from tasks.pose.model.scorer_name import read_scorer_facts
+from tasks.pose.model.selection import Choice, match_snapshot
 from tasks.pose.model.skeleton_style import read_color, read_opacity, read_skeleton
 from tasks.pose.model.tensorflow_config import (
     check_joint_count,
@@ -56,13 +57,16 @@ def note_layout(layout: Layout, facts: ModelFacts) -> None:
     facts.snapshots = tuple(snapshot.name for snapshot in layout.snapshots)
 
 
-def read_facts(sources: ConfigFiles, name: str, findings: ModelFindings) -> ChosenSnapshots:
+def read_facts(
+    sources: ConfigFiles, name: str, findings: ModelFindings, snapshot: Choice = None
+) -> ChosenSnapshots:
     """Read a model's configuration and layout into ``findings.facts``.
 
     Args:
         sources: The archive's parts.
         name: What to call it in messages.
         findings: Repairs, warnings, problems and what is understood are added to it.
+        snapshot: The request's choice of a snapshot.
 
     Returns:
         The snapshots to use.
@@ -78,7 +82,7 @@ def read_facts(sources: ConfigFiles, name: str, findings: ModelFindings) -> Chos
     read_scorer_facts(project, sources.named, layout.folder, findings)
     facts.experimenter = format_value(project["scorer"]) if project.get("scorer") else ""
     _note_ignored_settings(sources, findings)
-    chosen = _choose_snapshots(sources, name, findings)
+    chosen = _choose_snapshots(sources, snapshot, name, findings)
     facts.batch_size = _read_batch_size(project.get("batch_size"), layout.engine, findings)
     if facts.knows("body_parts"):
         facts.skeleton = read_skeleton(project.get("skeleton"), facts.all_body_parts, findings)
@@ -89,14 +93,19 @@ def read_facts(sources: ConfigFiles, name: str, findings: ModelFindings) -> Chos
     return chosen
 
 
-def _choose_snapshots(sources: ConfigFiles, name: str, findings: ModelFindings) -> ChosenSnapshots:
+def _choose_snapshots(
+    sources: ConfigFiles, choice: Choice, name: str, findings: ModelFindings
+) -> ChosenSnapshots:
     facts, layout, chosen = findings.facts, sources.layout, {}
     if layout.left_out:
         findings.warnings.append(
             f"{format_list(layout.left_out)} left out: without an .index file it is no snapshot"
         )
     with findings.collect_problems():
-        pose = choose_snapshot(layout.snapshots, sources.project, "snapshotindex", findings)
+        if choice is None:
+            pose = choose_snapshot(layout.snapshots, sources.project, "snapshotindex", findings)
+        else:
+            pose = match_snapshot(layout.snapshots, choice, name)
         if reason := layout.incomplete.get(pose.name):
             raise BadInput(f"{name}: {reason}; zip all files of the snapshot")
         chosen["pose"] = pose

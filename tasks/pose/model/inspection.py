@@ -11,6 +11,7 @@ from tasks.messages import escape_markdown
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.model.description import Model, ModelFacts, format_network
 from tasks.pose.model.problems import BadModel, ModelFindings
+from tasks.pose.model.selection import ANY_MODEL, ModelChoice
 from tasks.pose.model.tensorflow_config import TENSORFLOW_NOT_INSTALLED, is_tensorflow_installed
 
 ENGINE_LABELS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
@@ -57,7 +58,11 @@ class Inspection:
 
 
 def inspect_archive(
-    archive: Path, name: str, project: Path, sha256: str | None = None
+    archive: Path,
+    name: str,
+    project: Path,
+    sha256: str | None = None,
+    choice: ModelChoice = ANY_MODEL,
 ) -> Inspection:
     """Look into an archive, and build the project that runs its model.
 
@@ -66,13 +71,14 @@ def inspect_archive(
         name: The zip's name as its owner knows it.
         project: An absent or empty folder for the project.
         sha256: The archive's digest, where it is known.
+        choice: The shuffle and the snapshot that are wanted, where the archive holds several.
 
     Returns:
         The model, and everything that stands in its way.
     """
     findings, model = ModelFindings(), None
     try:
-        model = unpack_model(archive, name, project, sha256, findings)
+        model = unpack_model(archive, name, project, sha256, findings, choice)
         problems = tuple(find_engine_problems(model))
     except BadInput as error:
         problems = error.problems if isinstance(error, BadModel) else (str(error),)
@@ -91,7 +97,12 @@ def find_engine_problems(model: Model) -> Iterator[str]:
 
 def describe_facts(known: ModelFacts) -> list[tuple[str, str]]:
     """Describe a model for people: names and values, in order; what is unset has no row."""
-    return [*_describe_network(known), *_describe_names(known), *_describe_archive(known)]
+    return [
+        *_describe_network(known),
+        *_describe_names(known),
+        *_describe_choices(known),
+        *_describe_archive(known),
+    ]
 
 
 def _describe_network(known: ModelFacts) -> Iterator[tuple[str, str]]:
@@ -127,6 +138,22 @@ def _describe_names(known: ModelFacts) -> Iterator[tuple[str, str]]:
         yield _label_with_count("unique body part", of_arena), ", ".join(of_arena)
     if known.knows("skeleton"):
         yield "skeleton", ", ".join(f"{a}–{b}" for a, b in known.skeleton) or "none"
+
+
+def _describe_choices(known: ModelFacts) -> Iterator[tuple[str, str]]:
+    """List what a request can choose, with the words for it, where there is a choice."""
+    if len(known.shuffles) > 1:
+        for option in known.shuffles:
+            parts = (option.net_type, option.method and _METHOD_LABELS.get(option.method))
+            network = ", ".join(filter(None, (ENGINE_LABELS[option.engine], *parts)))
+            snapshots = ", ".join(str(snapshot.use) for snapshot in option.snapshots)
+            yield (
+                f"shuffle: {option.use}",
+                f"{network}; snapshot: {snapshots}; in {option.folder}",
+            )
+    elif any(len(option.snapshots) > 1 for option in known.shuffles):
+        for snapshot in known.shuffles[0].snapshots:
+            yield f"snapshot: {snapshot.use}", snapshot.name
 
 
 def _describe_archive(known: ModelFacts) -> Iterator[tuple[str, str]]:
@@ -170,7 +197,7 @@ def as_markdown(inspection: Inspection) -> str:
     lines = [f"## {escape_markdown(inspection.name)} {verdict}"]
     if rows := describe_facts(inspection.facts):
         lines += ["", "| | |", "|---|---|"]
-        lines += [f"| {name} | {escape_markdown(value)} |" for name, value in rows]
+        lines += [f"| {escape_markdown(name)} | {escape_markdown(value)} |" for name, value in rows]
     for title, sentences in _titled_lists(inspection):
         lines += [
             "",

@@ -66,20 +66,45 @@ class Layout:
     left_out: tuple[str, ...] = ()
 
 
-def find_layout(files: CheckedZip, name: str) -> Layout:
-    """Find the one folder that holds snapshots, and list them as DeepLabCut does.
+def find_snapshot_folders(files: CheckedZip, name: str) -> list[PurePosixPath]:
+    """Find the folders that hold snapshots of either engine, in the order of their paths.
 
     Args:
         files: The archive.
         name: What to call it in messages.
 
+    Raises:
+        BadInput: There is none.
+    """
+    found = [member for member in files.members if _ANY_SNAPSHOT.fullmatch(member.path.name)]
+    folders = sorted({member.path.parent for member in found}, key=str)
+    if not folders and any(member.path.name == "data.pkl" for member in files.members):
+        raise BadInput(
+            f"{name}: expected a zip of a DeepLabCut model folder, found a snapshot, or a part of "
+            "a zip that ends after it; zip the folder and upload it again"
+        )
+    if not folders:
+        raise BadInput(
+            f"{name}: no snapshot in it (a file called snapshot-<number>.pt); zip config.yaml "
+            "and dlc-models-pytorch of the DeepLabCut project, train folder included"
+        )
+    return folders
+
+
+def build_layout(files: CheckedZip, folder: PurePosixPath, name: str) -> Layout:
+    """List the snapshots of a folder as DeepLabCut does.
+
+    Args:
+        files: The archive.
+        folder: One that holds snapshots.
+        name: What to call the archive in messages.
+
     Returns:
         The folder and its snapshots, at least one.
 
     Raises:
-        BadInput: No folder or several hold snapshots, or none of them can be loaded.
+        BadInput: Both engines have snapshots in it, or none of them can be loaded.
     """
-    folder = _find_snapshot_folder(files, name)
     here = [member for member in files.members if member.path.parent == folder]
     tensorflow = [member for member in here if TENSORFLOW_FILE.fullmatch(member.path.name)]
     poses = tuple(_sort_snapshots(here, POSE_SNAPSHOT))
@@ -97,27 +122,6 @@ def find_layout(files: CheckedZip, name: str) -> Layout:
         )
     detectors = tuple(_sort_snapshots(here, DETECTOR_SNAPSHOT))
     return Layout(folder, "pytorch", poses, detectors, incomplete={})
-
-
-def _find_snapshot_folder(files: CheckedZip, name: str) -> PurePosixPath:
-    found = [member for member in files.members if _ANY_SNAPSHOT.fullmatch(member.path.name)]
-    folders = sorted({member.path.parent for member in found}, key=str)
-    if not folders and any(member.path.name == "data.pkl" for member in files.members):
-        raise BadInput(
-            f"{name}: expected a zip of a DeepLabCut model folder, found a snapshot, or a part of "
-            "a zip that ends after it; zip the folder and upload it again"
-        )
-    if not folders:
-        raise BadInput(
-            f"{name}: no snapshot in it (a file called snapshot-<number>.pt); zip config.yaml and "
-            "dlc-models-pytorch of the DeepLabCut project, train folder included"
-        )
-    if len(folders) > 1:
-        raise BadInput(
-            f"{name}: {len(folders)} folders hold snapshots ({format_list(folders)}); leave "
-            "exactly one in the zip, that of the model to use"
-        )
-    return folders[0]
 
 
 def _sort_snapshots(members: list[ZipMember], pattern: re.Pattern[str]) -> Iterator[Snapshot]:

@@ -6,14 +6,13 @@ Paths, device and network settings never come from the archive.
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tasks.pose.model.config_files import ConfigFiles
 from tasks.pose.model.description import ModelFacts
 from tasks.pose.model.problems import ModelFindings
 from tasks.pose.model.tensorflow_config import read_inference_settings
 from tasks.pose.model.torch_config import build_torch_config
 from tasks.pose.model.tracking_config import build_tracking_config
+from tasks.pose.untrusted.yaml_numbers import format_config
 
 _ENGINE_FOLDERS = {"pytorch": "dlc-models-pytorch", "tensorflow": "dlc-models"}
 
@@ -122,4 +121,4 @@ def _write_tensorflow_configs(
 
 
 def _write_yaml(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(value, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    path.write_text(format_config(value), encoding="utf-8")

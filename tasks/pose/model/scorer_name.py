@@ -59,6 +59,14 @@ class ModelFolderName:
         return (match["date"] or "") if match else ""
 
 
+def parse_folder_name(text: str) -> ModelFolderName | None:
+    """Take the name of a model's folder apart; None where it is not DeepLabCut's."""
+    match = _FOLDER_NAME.fullmatch(text)
+    if match is None:
+        return None
+    return ModelFolderName(match["project"], int(match["shuffle"]), int(match["percent"]))
+
+
 def find_folder_name(
     folder: PurePosixPath, network: dict[str, Any], pose: dict[str, Any], findings: ModelFindings
 ) -> ModelFolderName | None:
@@ -74,8 +82,8 @@ def find_folder_name(
         The folder's name taken apart, or, where it is not DeepLabCut's, that of the folder or the
         training set that the configuration was written for; None where neither is known.
     """
-    if match := _FOLDER_NAME.fullmatch(folder.parent.name):
-        return ModelFolderName(match["project"], int(match["shuffle"]), int(match["percent"]))
+    if name := parse_folder_name(folder.parent.name):
+        return name
     recorded = _find_recorded_name(network, pose)
     instead = f"shuffle {recorded.shuffle} is taken from its configuration" if recorded else ""
     where = f"the folder {folder}" if folder.parent.name else "the folder above the snapshot"
@@ -91,8 +99,8 @@ def _find_recorded_name(network: dict[str, Any], pose: dict[str, Any]) -> ModelF
     metadata = network.get("metadata")
     path = metadata.get("pose_config_path") if isinstance(metadata, dict) else None
     folders = _to_posix_path(path).split("/")
-    for match in filter(None, map(_FOLDER_NAME.fullmatch, folders)):
-        return ModelFolderName(match["project"], int(match["shuffle"]), int(match["percent"]))
+    for name in filter(None, map(parse_folder_name, folders)):
+        return name
     dataset = _DATASET_PATH.search(_to_posix_path(pose.get("dataset")))
     if dataset is None:
         return None

@@ -13,6 +13,7 @@ from tasks.errors import BadInput, Retriable
 from tasks.messages import format_error
 from tasks.pose.network.pytorch.size_check import check_snapshot_fits
 from tasks.pose.untrusted.torch_pickle import allow_numpy_scalars
+from tasks.pose.untrusted.yaml_numbers import format_config
 
 _DETECTOR_BACKBONES = {
     "torchvision.models.detection.faster_rcnn": ("resnet50", "mobilenet_v3_large"),
@@ -171,7 +172,7 @@ def _load_network_config(project: Path) -> tuple[Any, tuple[str, ...]]:
         config = PoseConfig.from_dict(values)
     except ValidationError as error:
         raise BadInput(f"pytorch_config.yaml: {_format_first_error(error)}") from error
-    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    path.write_text(format_config(values), encoding="utf-8")
     names = (".".join(map(str, where)) for where in unknown)
     repairs = tuple(f"pytorch_config.yaml: unknown key {name} left out" for name in names)
     return _force_weights_only(config), repairs
