@@ -9,6 +9,7 @@ import yaml
 from tasks.errors import BadInput
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.model.description import Model
+from tasks.pose.model.selection import ANY_MODEL, ModelChoice
 from tests.support.model_zips import Files, write_zip
 
 
@@ -22,21 +23,21 @@ class ArchiveSandbox:
         (folder / "scratch").mkdir()
         (folder / "precious.txt").write_text("mine")
 
-    def write_and_open(self, files: Files) -> Model:
+    def write_and_open(self, files: Files, choice: ModelChoice = ANY_MODEL) -> Model:
         write_zip(self.archive, files)
-        return self.open_again()
+        return self.open_again(choice)
 
-    def open_again(self) -> Model:
+    def open_again(self, choice: ModelChoice = ANY_MODEL) -> Model:
         before = self._read_outside_files()
         try:
-            return unpack_model(self.archive, "m.zip", self.project)
+            return unpack_model(self.archive, "m.zip", self.project, choice=choice)
         finally:
             assert self._read_outside_files() == before
 
-    def expect_refusal(self, files: Files | None = None) -> str:
+    def expect_refusal(self, files: Files | None = None, choice: ModelChoice = ANY_MODEL) -> str:
         """Why the archive is refused: in one line, and with nothing written outside."""
         with pytest.raises(BadInput) as caught:
-            self.write_and_open(files) if files is not None else self.open_again()
+            self.write_and_open(files, choice) if files is not None else self.open_again(choice)
         message = str(caught.value)
         assert len(message.splitlines()) == 1
         assert len(message) < 1000

@@ -112,10 +112,8 @@ def choose_layout(found: FoundModels, shuffle: Choice, name: str) -> Layout:
 
 
 def _list_options(found: FoundModels) -> str:
-    return format_list(
-        option.use if str(option.use) == option.folder else f"{option.use} ({option.folder})"
-        for option in found.options
-    )
+    words = format_list(option.use for option in found.options)
+    return f"{words} (`python -m flows inspect` describes each)"
 
 
 def _match_folders(found: FoundModels, shuffle: str | int) -> tuple[Layout, ...]:

@@ -38,6 +38,8 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         "draw_skeleton": False,
         "trail_points": 0,
         # Those that the IDEAS tool does not have.
+        "shuffle": None,
+        "snapshot": None,
         "precision": "standard",
         "quality": {
             "low_look": 0.1,

@@ -94,7 +94,8 @@ def test_every_independent_problem_is_told(tmp_path: Path) -> None:
     network = copy_with_changes(
         NETWORK_CONFIG, method="ctd", model__backbone__model_name="hf-hub:x/y", runner="fast"
     )
-    inspection = inspected(tmp_path, model_files(project, network))
+    names = ("snapshot-1.pt", "snapshot-2.pt")
+    inspection = inspected(tmp_path, model_files(project, network, *names))
     assert inspection.model is None
     said = ["ctd", "lists the body parts paw", "model hub", "runner: expected", "Task is ../x"]
     assert len(inspection.problems) == 6

@@ -319,6 +319,13 @@ class TestMultiAnimal:
         assert (ours["minimalnumberofconnections"], ours["topktoretain"]) == (1.5, 2)
         assert (ours["iou_threshold"], ours["max_age"], ours["pcutoff"]) == (0.6, 1, 0.1)
 
+    def test_numbers_as_deeplabcut_writes_them_are_kept(self, bench: ArchiveSandbox) -> None:
+        written = format_yaml(copy_with_changes(TRACKING_CONFIG, pcutoff="PCUTOFF"))
+        tracking = f"{MODEL_FOLDER}/test/inference_cfg.yaml"
+        files = multi_animal_files() | {tracking: written.replace(b"PCUTOFF", b"1e-05")}
+        assert bench.write_and_open(files).repairs == ()
+        assert bench.read_project()[tracking]["pcutoff"] == 1e-5
+
     @pytest.mark.parametrize(
         ("key", "value", "used"),
         [
@@ -618,7 +625,9 @@ class TestDisagreement:
         network = copy_with_changes(
             NETWORK_CONFIG, method="ctd", model__backbone__model_name="hf-hub:x/y", runner="fast"
         )
-        message = bench.expect_refusal(model_files(project, network))
+        message = bench.expect_refusal(
+            model_files(project, network, "snapshot-1.pt", "snapshot-2.pt")
+        )
         assert "(and 5 more; `python -m flows inspect` lists them)" in message
 
 
@@ -664,7 +673,9 @@ class TestZips:
         message = bench.expect_refusal(
             files if with_config else without_files(files, "config.yaml")
         )
-        assert f"2 folders hold snapshots ({TRAIN_FOLDER}, {TF_TRAIN_FOLDER})" in message
+        words = [folder.removesuffix("/train") for folder in (TRAIN_FOLDER, TF_TRAIN_FOLDER)]
+        named = ", ".join(f"{word} ({word}/train)" for word in words)
+        assert f"2 folders hold snapshots; set shuffle to the one to use: {named}" in message
 
     def test_the_digest_is_taken_where_it_is_known(self, bench: ArchiveSandbox) -> None:
         write_zip(bench.archive, model_files())

@@ -1,5 +1,6 @@
 """YAML from strangers: what DeepLabCut writes is read, what does harm is refused at once."""
 
+import math
 from itertools import pairwise
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from tasks.errors import BadInput
 from tasks.pose.untrusted import yaml_loader
 from tasks.pose.untrusted.yaml_loader import MAX_NODES, decode_text, load_mapping
+from tasks.pose.untrusted.yaml_numbers import format_config
 
 
 def refusal(text: str) -> str:
@@ -187,12 +189,80 @@ def test_endless_nesting_is_refused(sign: str) -> None:
     [
         "9" * 101,
         "0x" + "f" * 100_000,
-        "1" + ":59" * 100_000,  # base 60: each digit multiplies a longer number
+        "9_" * 50_000 + "9",
         "0." + "1" * 100_000,
     ],
 )
 def test_numbers_that_take_minutes_to_read_are_refused(number: str) -> None:
     assert f"a number or date of {len(number)} characters" in refusal(f"a: {number}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("1e-05", 1e-5), ("-2E+3", -2000.0), ("1e5", 1e5), (".5", 0.5), ("1.", 1.0)),
+        *(("010", 10), ("0o17", 15), ("-0x1F", -31), ("0b101", 5), ("+7", 7), ("1_000", 1000)),
+        *(("1:30", "1:30"), ("1e", "1e"), ("e5", "e5"), ("0x", "0x"), ("0b12", "0b12")),
+        *(("_1", "_1"), ("-.inf", -math.inf), ("1:30.5", "1:30.5"), ("'1e5'", "1e5")),
+        ("1" + ":59" * 100_000, "1" + ":59" * 100_000),  # base 60 in YAML 1.1: takes minutes
+    ],
+)
+def test_numbers_are_those_of_yaml_1_2(text: str, value: Any) -> None:
+    found = load_mapping(f"a: {text}", "c")["a"]
+    assert (found, type(found)) == (value, type(value))
+    from ruamel.yaml import YAML  # DeepLabCut's reader
+
+    assert YAML(typ="safe", pure=True).load(f"a: {text}")["a"] == found
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1e-5, 1e22, 0.1, "1e5", "1e-05", "010", "0o17", "1:30", "no", "1_0", "2020-01-01", -3, ".5"],
+)
+def test_what_we_write_is_read_alike_by_both_readers(value: Any) -> None:
+    from ruamel.yaml import YAML
+
+    text = format_config({"a": value, "b": [value]})
+    for found in (yaml.safe_load(text), YAML(typ="safe", pure=True).load(text)):
+        assert found == {"a": value, "b": [value]}
+        assert type(found["a"]) is type(value)
+
+
+USED = frozenset({"used"})
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("videos: {a.mp4: 1, a.mp4: 2}\nused: 1", "videos"),
+        ("videos:\n  a: {b: [{c: 1, c: 2}]}\nused: 1", "videos"),
+        ("videos: 1\nused: 1\nvideos: 2", "videos"),
+    ],
+)
+def test_a_key_twice_in_what_is_not_used_is_left_out(text: str, key: str) -> None:
+    repairs: list[str] = []
+    assert load_mapping(text, "c", USED, repairs) == {"used": 1}
+    assert repairs == [f"c: {key} holds a key twice; it is not needed and was left out"]
+    assert f"the key {'a.mp4' if 'mp4' in text else 'c' if 'c' in text else key}" in refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "used: {a: 1, a: 2}",
+        "used: 1\nused: 2",
+        "videos: &v {a: 1, a: 2}\nused: *v",
+        "other: 1\n? [used]\n: {a: 1, a: 2}",
+    ],
+)
+def test_a_key_twice_in_what_is_used_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="a second time|unhashable"):
+        load_mapping(text, "c", USED, [])
+
+
+def test_a_section_without_such_a_key_stays() -> None:
+    text = "videos: {a: 1}\nused: 1"
+    assert load_mapping(text, "c", USED, []) == {"videos": {"a": 1}, "used": 1}
 
 
 def test_what_is_read_can_be_written_again() -> None:
