@@ -59,6 +59,9 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"annotations_format": "csv"}, set()),
     ({"link_hours": 0}, set()),
     ({"spread_from": 2}, set()),
+    # They choose the model, which is a part of the keys itself.
+    ({"shuffle": 2}, set()),
+    ({"snapshot": "best"}, set()),
 ]
 
 

@@ -262,3 +262,19 @@ def test_a_switch_can_be_switched_off() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--it", **to_argparse_option(PoseSettings.model_fields["keypoints_only"]))
     assert parser.parse_args(["--no-it"]).it is False
+
+
+@pytest.mark.parametrize("name", ["shuffle", "snapshot"])
+@pytest.mark.parametrize(
+    ("given", "value"), [(3, 3), ("3", 3), (" 3 ", 3), ("best", "best"), ("", None), (None, None)]
+)
+def test_a_shuffle_or_a_snapshot_is_a_number_or_a_name(name: str, given: Any, value: Any) -> None:
+    settings = PoseSettings.model_validate({name: given})
+    assert getattr(settings, name) == value
+    assert PoseSettings.model_validate_json(settings.model_dump_json()) == settings
+    Draft202012Validator(PoseSettings.model_json_schema()).validate({name: given})
+
+
+@pytest.mark.parametrize("value", [True, 1.5, ["best"], -1.2])
+def test_another_shuffle_is_refused(value: Any) -> None:
+    assert "shuffle" in messages(shuffle=value)

@@ -256,7 +256,7 @@ def test_a_key_twice_in_what_is_not_used_is_left_out(text: str, key: str) -> Non
     ],
 )
 def test_a_key_twice_in_what_is_used_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="a second time|unhashable"):
+    with pytest.raises(BadInput, match=r"a second time|unhashable"):
         load_mapping(text, "c", USED, [])
 
 
