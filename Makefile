@@ -73,7 +73,7 @@ format: setup ## format and fix what can be fixed by itself
 	.venv/bin/ruff check --fix-only .
 	.venv/bin/ruff format .
 
-docs: setup ## write the settings table into README.md
+docs: setup ## write the tables of settings and environment variables into the docs
 	$(PYTHON) -m tests.docs
 
 clean: ## remove the environments and everything made

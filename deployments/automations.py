@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from deployments.definitions import AUTOMATION_PREFIX, trigger_names
+from tasks.environment_variables import NOTIFICATION_BLOCK
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from prefect.events.schemas.automations import Automation, AutomationCore
 
 AUTOMATIONS_FILE = Path(__file__).parent / "automations.yaml"
-
-NOTIFY_VARIABLE = "DLCFLOW_NOTIFY"
-"""Environment variable: the notification block that tells when something is wrong."""
 
 
 def reconcile_automations(client: "SyncPrefectClient", notify: str | None) -> None:
@@ -101,8 +99,8 @@ def _look_up_block(client: "SyncPrefectClient", name: str) -> "UUID":
         found = None
     if found is None:
         raise ValueError(
-            f"{NOTIFY_VARIABLE}={name}: expected a notification block as type/name, found none of "
-            "this name; make one in the UI under Blocks (its address there has the type), or with "
-            f"`prefect block create {kind}`"
+            f"{NOTIFICATION_BLOCK}={name}: expected a notification block as type/name, found none "
+            "of this name; make one in the UI under Blocks (its address there has the type), or "
+            f"with `prefect block create {kind}`"
         )
     return found

@@ -20,6 +20,7 @@ import yaml
 
 import tasks
 from tasks import PREFECT_TAG
+from tasks.environment_variables import INBOX, VERSION
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 DEPLOYMENTS_FILE = ROOT / "deployments" / "prefect.yaml"
-
-INBOX_VARIABLE = "DLCFLOW_INBOX"
-"""Environment variable: the location that movies are dropped into."""
-
-VERSION_VARIABLE = "DLCFLOW_VERSION"
 
 AUTOMATION_PREFIX = "dlcflow: "
 """How names of our automations begin."""
@@ -84,16 +80,14 @@ def reconcile_deployments(client: "SyncPrefectClient", inbox: str | None) -> Non
     """
     found = {one.name: one for one in _read_own_deployments(client)}
     values = {
-        VERSION_VARIABLE: tasks.__version__,
-        INBOX_VARIABLE: _normalize_inbox(inbox, found.get("inbox")),
+        VERSION.name: tasks.__version__,
+        INBOX.name: _normalize_inbox(inbox, found.get("inbox")),
     }
     file = _read_deployments_file()
     for entry in file["deployments"]:
         _set_light_run_variables(client, entry)
     wanted = [
-        e
-        for e in file["deployments"]
-        if values[INBOX_VARIABLE] or INBOX_VARIABLE not in json.dumps(e)
+        e for e in file["deployments"] if values[INBOX.name] or INBOX.name not in json.dumps(e)
     ]
     wanted = [_fill_in_variables(entry, values) for entry in wanted]
     changed = [entry for entry in wanted if _needs_update(client, entry, found.get(entry["name"]))]

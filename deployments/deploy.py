@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import yaml
 
 from deployments import automations, definitions
-from deployments.automations import NOTIFY_VARIABLE
-from deployments.definitions import INBOX_VARIABLE, SERVICE_QUEUE
+from deployments.definitions import SERVICE_QUEUE
 from flows.__main__ import PREFECT_SETTINGS
+from tasks.environment_variables import read_inbox, read_notification_block
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -58,8 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with connect_to_server() as client:
             reconcile_pool(client, options.pool)
-            definitions.reconcile_deployments(client, os.environ.get(INBOX_VARIABLE))
-            automations.reconcile_automations(client, os.environ.get(NOTIFY_VARIABLE))
+            definitions.reconcile_deployments(client, read_inbox())
+            automations.reconcile_automations(client, read_notification_block())
     except (ValueError, RuntimeError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -13,7 +13,6 @@ under separate keys, and since the scheduled look at the inbox finds what was mi
 import argparse
 import hmac
 import logging
-import os
 import signal
 import sys
 import threading
@@ -21,8 +20,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from deployments.debounce import Debouncer
-from deployments.definitions import INBOX_VARIABLE
 from flows.__main__ import prepare_environment
+from tasks.environment_variables import (
+    INBOX,
+    RECEIVER_TOKEN,
+    read_inbox,
+    read_receiver_token,
+)
 from tasks.storage.location import Location
 from tasks.storage.notifications import parse_notification
 
@@ -31,10 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("receiver")
 
-TOKEN_VARIABLE = "DLCFLOW_RECEIVER_TOKEN"  # noqa: S105 - the name of the variable that holds it
-"""Environment variable; where it is set, a webhook must send it as ``Authorization: Bearer …``, or
-as ``?token=…`` in its address where the store, as Ceph, can send no header."""
-
 RETRY_PAUSE = 5.0
 """Seconds to wait after a failure before the queue is asked again."""
 
@@ -42,7 +42,7 @@ MAX_NOTIFICATION_BYTES = 2**20
 """Bytes of a notification."""
 
 NO_INBOX_MESSAGE = (
-    f"expected an inbox (--inbox or {INBOX_VARIABLE}), found none: all messages would be removed "
+    f"expected an inbox (--inbox or {INBOX}), found none: all messages would be removed "
     "from the queue without starting a run"
 )
 
@@ -63,14 +63,14 @@ def main(arguments: list[str] | None = None) -> int:
         "--inbox",
         metavar="LOCATION",
         action="append",
-        help=f"inbox that a deployment looks at, once for each; by default ${INBOX_VARIABLE}",
+        help=f"inbox that a deployment looks at, once for each; by default ${INBOX}",
     )
     options = parser.parse_args(arguments)
     if options.port is None and options.queue is None:
         parser.error("give --port, --queue, or both")
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
     prepare_environment()
-    inboxes = parse_inboxes(options.inbox or [os.environ.get(INBOX_VARIABLE, "")])
+    inboxes = parse_inboxes(options.inbox or [read_inbox() or ""])
     if options.queue and not inboxes:
         sys.exit(NO_INBOX_MESSAGE)
     receive_notifications(options, inboxes)
@@ -88,9 +88,7 @@ def parse_inboxes(texts: Sequence[str]) -> list[Location]:
     except ValueError as error:
         sys.exit(f"the inbox: {error}")
     if not found:
-        log.warning(
-            "no inbox is named: give --inbox or set %s; all arrivals are ignored", INBOX_VARIABLE
-        )
+        log.warning("no inbox is named: give --inbox or set %s; all arrivals are ignored", INBOX)
     return found
 
 
@@ -171,11 +169,11 @@ def serve_webhooks(host: str, port: int, gatherer: ArrivalDebouncer) -> None:
     """Listen for webhooks until interrupted."""
     import uvicorn  # noqa: PLC0415
 
-    if host not in {"127.0.0.1", "::1", "localhost"} and not os.environ.get(TOKEN_VARIABLE):
+    if host not in {"127.0.0.1", "::1", "localhost"} and not read_receiver_token():
         log.warning(
             "anyone who can reach %s can send notifications; to prevent that, set %s",
             host,
-            TOKEN_VARIABLE,
+            RECEIVER_TOKEN,
         )
     uvicorn.run(create_application(gatherer), host=host, port=port, log_level="warning")
 
@@ -195,10 +193,10 @@ def create_application(gatherer: ArrivalDebouncer) -> "FastAPI":
         return {"status": "listening"}
 
     @app.post("/")
-    async def notified(request: Request) -> dict[str, Any]:
+    async def receive_notification(request: Request) -> dict[str, Any]:
         if not _has_valid_token(request):
             raise HTTPException(
-                401, f"expected the token in {TOKEN_VARIABLE} as Authorization: Bearer"
+                401, f"expected the token in {RECEIVER_TOKEN} as Authorization: Bearer"
             )
         body = await _read_body(request)
         if body is None:
@@ -214,7 +212,7 @@ def create_application(gatherer: ArrivalDebouncer) -> "FastAPI":
 
 def _has_valid_token(request: "Request") -> bool:
     """Return whether a notification carries the token, if one is set."""
-    token = os.environ.get(TOKEN_VARIABLE)
+    token = read_receiver_token()
     header = request.headers.get("authorization", "").removeprefix("Bearer ")
     sent = header or request.query_params.get("token", "")
     return not token or hmac.compare_digest(token.encode(), sent.encode(errors="replace"))

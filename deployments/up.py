@@ -24,9 +24,9 @@ from deployments.background import (
     print_line,
     read_start_mark,
 )
-from deployments.definitions import INBOX_VARIABLE
 from deployments.demo.inputs import DEMO_BUCKET, STORE_CREDENTIALS
 from flows.__main__ import PREFECT_SETTINGS
+from tasks.environment_variables import INBOX, read_inbox
 
 SERVICE_FOLDER = ROOT / ".cache" / "up"
 
@@ -74,9 +74,7 @@ def start_service(folder: Path) -> int:
 
 def _write_settings(parts: "ServiceParts") -> None:
     aws = (name for name in parts.environment if name.startswith("AWS_"))
-    names = [
-        name for name in ("PREFECT_API_URL", INBOX_VARIABLE, *aws) if name in parts.environment
-    ]
+    names = [name for name in ("PREFECT_API_URL", INBOX.name, *aws) if name in parts.environment]
     lines = [f"export {name}={shlex.quote(parts.environment[name])}\n" for name in names]
     file = parts.folder / SETTINGS_FILE
     file.touch(mode=0o600)
@@ -112,7 +110,7 @@ def drop_movies(folder: Path, movies: Sequence[Path]) -> int:
     try:
         for movie in movies:
             print_line(
-                f"{_upload_to_inbox(movie, settings[INBOX_VARIABLE])}; its run appears "
+                f"{_upload_to_inbox(movie, settings[INBOX.name])}; its run appears "
                 f"{_describe_run_start(folder)}"
             )
     except PoseError as error:
@@ -125,8 +123,8 @@ def _explain_refused_drop(folder: Path, movies: Sequence[Path]) -> str:
     """Explain why nothing can be dropped; return an empty string if it can."""
     if not (folder / STATE_FILE).exists() or not (folder / SETTINGS_FILE).exists():
         return "nothing is up; `make up` first"
-    if not _read_settings(folder).get(INBOX_VARIABLE):
-        return f"there is no inbox; `make down`, then `{INBOX_VARIABLE}=s3://bucket/inbox/ make up`"
+    if not read_inbox(_read_settings(folder)):
+        return f"there is no inbox; `make down`, then `{INBOX}=s3://bucket/inbox/ make up`"
     if not movies:
         return "no movie is named; `make drop MOVIE=my-movie.mp4`"
     missing = [str(movie) for movie in movies if not movie.is_file()]
@@ -182,7 +180,7 @@ def _build_environment(folder: Path) -> tuple[dict[str, str], str | None]:
     return environment | {
         **STORE_CREDENTIALS,
         "AWS_ENDPOINT_URL": store,
-        INBOX_VARIABLE: f"s3://{DEMO_BUCKET}/inbox/",
+        INBOX.name: f"s3://{DEMO_BUCKET}/inbox/",
     }, store
 
 
@@ -217,10 +215,7 @@ def _describe_service(parts: ServiceParts, *, embedded: bool) -> str:
         parts.environment.get("AWS_ENDPOINT_URL", ""),
         f"s3://{DEMO_BUCKET}/results/first/",
     )
-    real = (
-        f"AWS_ENDPOINT_URL=… AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… {INBOX_VARIABLE}=s3://… "
-        "make up"
-    )
+    real = f"AWS_ENDPOINT_URL=… AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… {INBOX}=s3://… make up"
     lines = ["", f"Prefect's UI    {parts.environment['PREFECT_UI_URL']}"]
     if embedded:
         lines += [
@@ -230,7 +225,7 @@ def _describe_service(parts: ServiceParts, *, embedded: bool) -> str:
             f"a real store    {real}",
         ]
     lines += [
-        f"inbox           {_describe_inbox(parts.environment.get(INBOX_VARIABLE))}",
+        f"inbox           {_describe_inbox(read_inbox(parts.environment))}",
         (
             f"in a shell      source {parts.folder / SETTINGS_FILE}  # python -m flows … then uses "
             "it too"
@@ -243,7 +238,7 @@ def _describe_service(parts: ServiceParts, *, embedded: bool) -> str:
 def _describe_inbox(location: str | None) -> str:
     if location:
         return f"{location} (make drop MOVIE=my-movie.mp4)"
-    return f"none, runs start from the form only ({INBOX_VARIABLE}=s3://bucket/inbox/ make up)"
+    return f"none, runs start from the form only ({INBOX}=s3://bucket/inbox/ make up)"
 
 
 if __name__ == "__main__":

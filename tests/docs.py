@@ -1,13 +1,18 @@
-"""Parts of the README that are made from the code; run as a script, writes them."""
+"""Parts of the documentation that are made from the code; run as a script, writes them."""
 
 import re
 
+from tasks.environment_variables import ENVIRONMENT_VARIABLES
 from tasks.pose.settings_help import render_settings_table
 from tests.support.paths import ROOT
 
 README_FILE = ROOT / "README.md"
+CONFIGURATION_FILE = ROOT / "docs" / "configuration.md"
 _SETTINGS_BLOCK = re.compile(
     r"(<!-- settings: [^>]*-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL
+)
+_VARIABLES_BLOCK = re.compile(
+    r"(<!-- variables: [^>]*-->\n)(.*?)(<!-- end of variables -->)", re.DOTALL
 )
 
 
@@ -18,7 +23,20 @@ def insert_settings_table(text: str) -> str:
     )
 
 
+def insert_variables_table(text: str) -> str:
+    """The text of `docs/configuration.md` with the environment variables as the code has them."""
+    rows = [
+        f"| `{one.name}` | {f'`{one.default}`' if one.default else ''} | {one.readers} "
+        f"| {one.meaning} |"
+        for one in ENVIRONMENT_VARIABLES
+    ]
+    table = "\n".join(["| variable | default | read by | meaning |", "|---|---|---|---|", *rows])
+    return _VARIABLES_BLOCK.sub(lambda match: f"{match[1]}\n{table}\n\n{match[3]}", text)
+
+
 if __name__ == "__main__":
-    README_FILE.write_text(
-        insert_settings_table(README_FILE.read_text(encoding="utf-8")), encoding="utf-8"
-    )
+    for file, insert in (
+        (README_FILE, insert_settings_table),
+        (CONFIGURATION_FILE, insert_variables_table),
+    ):
+        file.write_text(insert(file.read_text(encoding="utf-8")), encoding="utf-8")

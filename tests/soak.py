@@ -30,8 +30,8 @@ from _pytest.outcomes import Skipped
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter
 
-from deployments import definitions, deploy
-from tasks.pose.network.device_locks import SLOTS_VARIABLE
+from deployments import deploy
+from tasks.environment_variables import DEVICE_LOCKS, INBOX
 from tests.integration.lab import connect_as_client
 from tests.support.full_server import quick_prefect_server
 from tests.support.movie_files import cut_movie
@@ -107,7 +107,7 @@ class SoakLab:
         self.settings = stack.enter_context(_run_store(folder))
         self.s3 = create_s3_client(self.settings)
         os.environ.update(self.settings)
-        os.environ[definitions.INBOX_VARIABLE] = ""
+        os.environ[INBOX.name] = ""
         environment = stack.enter_context(quick_prefect_server(folder, start_database(stack)))
         self.prefect: SyncPrefectClient = stack.enter_context(connect_as_client(environment))
         if deploy.main([]):
@@ -115,7 +115,7 @@ class SoakLab:
         self.deployment = self.prefect.read_deployment_by_name("pose-estimation/pose-estimation").id
         own = {
             "TMPDIR": str(self.scratch),
-            SLOTS_VARIABLE: str(self.slots),
+            DEVICE_LOCKS.name: str(self.slots),
             "DLCFLOW_CHECKPOINT_SECONDS": "1",
         }
         worker = [sys.executable, "-m", "deployments.worker", "--runs", "4"]

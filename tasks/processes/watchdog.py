@@ -1,20 +1,14 @@
 """Limits on a stage's silence, and the watchdog that ends a process that exceeds them."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-from tasks.errors import BadInput, Retriable
+from tasks.environment_variables import PATIENCE, read_patience
+from tasks.errors import Retriable
 from tasks.processes.bottleneck import EstimationProgress
-
-PATIENCE_VARIABLE = "DLCFLOW_PATIENCE"
-"""Environment variable: seconds of silence that any stage may need, whatever the movie's length."""
-
-DEFAULT_PATIENCE_S = 300.0
-"""Enough for the libraries and a large model to come from a cold disk, on a busy machine."""
 
 SECONDS_PER_FRAME = 0.002
 """Seconds more for each frame, where work on a whole movie says nothing until it is done.
@@ -54,21 +48,9 @@ class Patience:
         done = last.done if isinstance(last, EstimationProgress) else last
         if isinstance(last, EstimationProgress) and last.combines:
             # As many as there are, not as many as the movie says that it has.
-            return _read_base_patience() + SECONDS_PER_COMBINED_FRAME * last.done
+            return read_patience() + SECONDS_PER_COMBINED_FRAME * last.done
         between = done is not None and 0 < done < self.frames
-        return _read_base_patience() + (0 if between else SECONDS_PER_FRAME * self.frames)
-
-
-def _read_base_patience() -> float:
-    text = os.environ.get(PATIENCE_VARIABLE) or str(DEFAULT_PATIENCE_S)
-    try:
-        if (seconds := float(text)) > 0:
-            return seconds
-    except ValueError:
-        pass
-    raise BadInput(
-        f"{PATIENCE_VARIABLE}: expected seconds, a number above 0, found {text!r}; change it"
-    )
+        return read_patience() + (0 if between else SECONDS_PER_FRAME * self.frames)
 
 
 class Watchdog:
@@ -123,8 +105,8 @@ class Watchdog:
         whose = f" (the limit for {frames})" if self._patience.frames else ""
         return Retriable(
             f"the {name} process gave no sign of life for {self._limit:,.0f} s{whose} and was "
-            f"ended; if it was only slow, set {PATIENCE_VARIABLE} to more seconds than "
-            f"{_read_base_patience():,.0f} where workers start"
+            f"ended; if it was only slow, set {PATIENCE} to more seconds than "
+            f"{read_patience():,.0f} where workers start"
         )
 
     def _watch_silence(self) -> None:

@@ -13,6 +13,7 @@ from botocore.exceptions import (
     ClientError,
 )
 
+from tasks.environment_variables import read_link_endpoint
 from tasks.storage.local_files import ProgressCallback, check_disk_space, open_replacement
 from tasks.storage.location import Location
 from tasks.storage.multipart import PartBody, UploadState, compute_sha256_of_parts, split_for_upload
@@ -30,9 +31,6 @@ from tasks.storage.s3_transfer import (
     send_file,
     stored_sha256,
 )
-
-LINK_ENDPOINT_VARIABLE = "DLCFLOW_LINK_ENDPOINT_URL"
-"""Environment variable: the store's address for people's browsers, where workers use another."""
 
 _USER_INFO = re.compile(r"(?<=://)[^/]*@")
 """A user and a password in the store's address; they are this machine's own."""
@@ -179,7 +177,7 @@ class S3Store(ObjectStore):
         """An address with a signature; nothing is asked of the store."""
         _check_object(location)
         where = {"Bucket": location.bucket, "Key": location.key}
-        client = get_client(os.environ.get(LINK_ENDPOINT_VARIABLE) or None)
+        client = get_client(read_link_endpoint())
         with convert_library_errors(location):
             link = client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)
         return _USER_INFO.sub("", link)

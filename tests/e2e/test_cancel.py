@@ -16,7 +16,8 @@ from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelling
 
-from tasks.pose.network.device_locks import SLOTS_VARIABLE, find_devices, lease_device
+from tasks.environment_variables import DEVICE_LOCKS
+from tasks.pose.network.device_locks import find_devices, lease_device
 from tasks.run.scratch_folder import SCRATCH_PREFIX
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.local_store import LocalStore
@@ -119,7 +120,7 @@ def machine(
     slots = tmp_path_factory.mktemp("slots")
     log = tmp_path_factory.mktemp("worker") / "log"
     with connect_as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(SLOTS_VARIABLE, str(slots))
+        patch.setenv(DEVICE_LOCKS.name, str(slots))
         deploy_without_inbox(client, patch)
         with log.open("wb") as file:
             worker = subprocess.Popen(

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tasks.environment_variables import PATIENCE
 from tasks.pose.results.run_record import MovieRecord, ResultStatus, RunRecord
-from tasks.processes.watchdog import PATIENCE_VARIABLE
 from tests.support.commands import run_command
 from tests.support.movie_files import cut_movie
 from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
@@ -39,7 +39,7 @@ def ran(prefect_server: None, tmp_path_factory: Any) -> tuple[RunRecord, SignalI
         cut_movie(DEMO_MOVIE, folder / name, FRAMES)
     out = tmp_path_factory.mktemp("out")
     with inject_signals(SIGNALS) as injector, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(PATIENCE_VARIABLE, "40")
+        patch.setenv(PATIENCE.name, "40")
         state = pose_estimation(str(DEMO_MODEL), [f"{folder}/"], str(out), return_state=True)
     assert str(state.message).startswith("1 of 5 movies failed: crashes (")
     return RunRecord.model_validate_json((out / "run.json").read_bytes()), injector

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from deployments import definitions, deploy
+from deployments import deploy
+from tasks.environment_variables import INBOX
 from tasks.errors import MoviesFailed
 from tasks.pose.results.run_record import ResultStatus, RunRecord
 from tasks.pose.settings import PoseSettings
@@ -46,7 +47,7 @@ def workers(
         patch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
         patch.setenv("PREFECT_WORKER_QUERY_SECONDS", "1")
         patch.setenv("PYTHONPATH", str(ROOT))
-        patch.setenv(definitions.INBOX_VARIABLE, "s3://lab/inbox/")
+        patch.setenv(INBOX.name, "s3://lab/inbox/")
         assert deploy.main([]) == 0
         started = [_worker(logs / f"{index}.log") for index in range(2)]
         try:

@@ -18,9 +18,9 @@ from prefect.settings import (
 )
 
 from deployments import automations, deploy
-from deployments.definitions import INBOX_VARIABLE
 from deployments.deploy import POOL_NAME
 from tasks import PREFECT_TAG
+from tasks.environment_variables import INBOX, NOTIFICATION_BLOCK
 from tests.support import servers
 
 T = TypeVar("T")
@@ -50,8 +50,8 @@ def deploy_without_inbox(
     """Deploy what the files say, without an inbox, and forget what other tests have left."""
     for run in client.read_flow_runs():
         client.delete_flow_run(run.id)
-    patch.setenv(INBOX_VARIABLE, "")
-    patch.setenv(automations.NOTIFY_VARIABLE, notify)
+    patch.setenv(INBOX.name, "")
+    patch.setenv(NOTIFICATION_BLOCK.name, notify)
     assert deploy.main([]) == 0
 
 

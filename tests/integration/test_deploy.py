@@ -11,7 +11,8 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 
 import tasks
 from deployments import definitions, deploy
-from deployments.automations import NOTIFY_VARIABLE
+from tasks import environment_variables
+from tasks.environment_variables import NOTIFICATION_BLOCK
 from tasks.storage.location import Location
 
 INBOX = "s3://lab/inbox/"
@@ -25,8 +26,8 @@ NAMES = {"pose-estimation", "one-movie", *LIGHT}
 def client(prefect_server: None) -> Iterator[SyncPrefectClient]:
     """A server that this checkout was deployed to."""
     with pytest.MonkeyPatch.context() as patch, get_client(sync_client=True) as client:
-        patch.setenv(definitions.INBOX_VARIABLE, INBOX)
-        patch.delenv(NOTIFY_VARIABLE, raising=False)
+        patch.setenv(environment_variables.INBOX.name, INBOX)
+        patch.delenv(NOTIFICATION_BLOCK.name, raising=False)
         assert deploy.main([]) == 0
         yield client
 
@@ -176,7 +177,7 @@ def test_without_an_inbox_its_deployments_go_and_those_of_others_stay(
 ) -> None:
     ours = deployments(client)["pose-estimation"]
     client.create_deployment(ours.flow_id, "our defaults", tags=["dlcflow"])
-    monkeypatch.setenv(definitions.INBOX_VARIABLE, "")
+    monkeypatch.setenv(environment_variables.INBOX.name, "")
     assert deploy.main([]) == 0
     assert deployments(client).keys() == {*NAMES, "our defaults"} - INBOX_ONLY
     assert "dlcflow: arrival in the inbox" not in triggers(client)
@@ -185,10 +186,10 @@ def test_without_an_inbox_its_deployments_go_and_those_of_others_stay(
 def test_an_inbox_that_is_not_named_stays_as_it_is(
     client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(definitions.INBOX_VARIABLE, "s3://other/inbox")
+    monkeypatch.setenv(environment_variables.INBOX.name, "s3://other/inbox")
     assert deploy.main([]) == 0
     before = everything(client)
-    monkeypatch.delenv(definitions.INBOX_VARIABLE)
+    monkeypatch.delenv(environment_variables.INBOX.name)
     assert deploy.main([]) == 0
     assert everything(client) == before
     found = deployments(client)["pose-estimation-on-arrival"]

@@ -14,8 +14,9 @@ import yaml
 
 import tasks
 from deployments import worker
-from deployments.definitions import INBOX_VARIABLE, LIGHT_RUN_VARIABLES
+from deployments.definitions import LIGHT_RUN_VARIABLES
 from deployments.deploy import QUEUE_PRIORITIES
+from tasks.environment_variables import INBOX
 from tests.support.paths import ROOT
 
 INFRA = ROOT / "infra"
@@ -179,7 +180,7 @@ def test_the_receiver_in_a_cluster_knows_the_inbox_and_is_asked_where_it_listens
         each["spec"]["template"]["spec"] for each in documents if each["kind"] == "Deployment"
     ]
     (container,) = pod["containers"]
-    assert by_name(container["env"])[INBOX_VARIABLE]["value"].startswith("s3://")
+    assert by_name(container["env"])[INBOX.name]["value"].startswith("s3://")
     port = container["command"][container["command"].index("--port") + 1]
     for probe in ("startupProbe", "readinessProbe"):
         asked = by_name(container["ports"])[container[probe]["httpGet"]["port"]]

@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 
 from deployments import receiver
 from deployments.debounce import MAX_WAITING, Debouncer
-from deployments.definitions import INBOX_VARIABLE
+from tasks.environment_variables import INBOX, RECEIVER_TOKEN
 from tasks.storage.location import Location
 from tests.support import servers
 from tests.support.paths import ROOT
@@ -92,7 +92,7 @@ def test_what_is_no_notification_is_left_aside(gatherer: receiver.ArrivalDebounc
 
 
 def test_a_queue_is_not_emptied_for_want_of_an_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(INBOX_VARIABLE, raising=False)
+    monkeypatch.delenv(INBOX.name, raising=False)
     with pytest.raises(SystemExit, match=r"expected an inbox .* found none"):
         receiver.main(["--queue", "https://sqs.us-east-1.amazonaws.com/1/arrivals"])
 
@@ -116,7 +116,7 @@ def test_when_too_much_waits_the_store_is_told_to_try_again(heard: Heard) -> Non
 def test_a_token_keeps_strangers_out(
     gatherer: receiver.ArrivalDebouncer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(receiver.TOKEN_VARIABLE, "sesame")
+    monkeypatch.setenv(RECEIVER_TOKEN.name, "sesame")
     client = TestClient(receiver.create_application(gatherer))
     assert client.post("/", json={}).status_code == 401
     assert client.post("/?token=sesam", json={}).status_code == 401

@@ -12,6 +12,7 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
 from deployments import definitions, deploy
+from tasks.environment_variables import INBOX
 from tests.support.paths import ROOT
 
 SECOND = "s3://other/inbox/"
@@ -29,7 +30,7 @@ def copied(name: str, values: dict[str, Any]) -> dict[str, Any]:
 def test_a_second_inbox_works_beside_ours_and_stays(
     prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(definitions.INBOX_VARIABLE, "s3://lab/inbox/")
+    monkeypatch.setenv(INBOX.name, "s3://lab/inbox/")
     assert deploy.main([]) == 0
     whole = yaml.safe_load(definitions.DEPLOYMENTS_FILE.read_text())
     ours = {entry["name"]: entry for entry in whole["deployments"]}

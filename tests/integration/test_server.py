@@ -15,6 +15,7 @@ import pytest
 
 from deployments import definitions
 from deployments.server import build_security_headers
+from tasks import environment_variables
 from tests.integration.conftest import INBOX, Service
 from tests.integration.test_receiver import notification
 from tests.support.paths import ROOT
@@ -108,7 +109,7 @@ def test_the_next_look_at_the_inbox_is_scheduled(deployed_service: PrefectServer
 def test_an_arrival_starts_a_run(deployed_service: PrefectServer, tmp_path: Path) -> None:
     port = find_free_port()
     listen = [sys.executable, "-m", "deployments.receiver", "--port", str(port)]
-    environment = {**deployed_service.environment, definitions.INBOX_VARIABLE: INBOX}
+    environment = {**deployed_service.environment, environment_variables.INBOX.name: INBOX}
     with run_process(listen, tmp_path / "receiver.log", env=environment):
         url = f"http://127.0.0.1:{port}/"
         assert wait_for(lambda: is_answering(url)), (tmp_path / "receiver.log").read_text()

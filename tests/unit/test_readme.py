@@ -1,8 +1,15 @@
-"""The README is true."""
+"""The README and the tables of the documentation are true."""
 
 import re
+from pathlib import Path
 
-from tests.docs import README_FILE, insert_settings_table
+from tasks.environment_variables import ENVIRONMENT_VARIABLES
+from tests.docs import (
+    CONFIGURATION_FILE,
+    README_FILE,
+    insert_settings_table,
+    insert_variables_table,
+)
 from tests.support.paths import ROOT
 
 TEXT = README_FILE.read_text(encoding="utf-8")
@@ -10,6 +17,40 @@ TEXT = README_FILE.read_text(encoding="utf-8")
 
 def test_the_settings_table_is_that_of_the_model() -> None:
     assert insert_settings_table(TEXT) == TEXT, "run `make docs`"
+
+
+def test_the_table_of_environment_variables_is_that_of_the_code() -> None:
+    text = CONFIGURATION_FILE.read_text(encoding="utf-8")
+    assert insert_variables_table(text) == text, "run `make docs`"
+    assert "| `DLCFLOW_PATIENCE` | `300` |" in text
+
+
+def test_every_environment_variable_of_ours_is_in_the_table() -> None:
+    known = {one.name for one in ENVIRONMENT_VARIABLES}
+    of_compose = {"DLCFLOW_LOGIN", "DLCFLOW_DATABASE_PASSWORD", "DLCFLOW_URL"}
+    named = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in _list_documents_and_code()
+        for name in re.findall(r"\bDLCFLOW_[A-Z_]+\b", path.read_text(encoding="utf-8"))
+    }
+    assert {name for _, name in named} >= known
+    assert [one for one in sorted(named) if one[1] not in known | of_compose] == []
+
+
+def test_one_module_alone_knows_their_names() -> None:
+    knows = [
+        path.relative_to(ROOT).as_posix()
+        for path in _list_documents_and_code()
+        if path.suffix == ".py" and re.search(r"""["']DLCFLOW_""", path.read_text(encoding="utf-8"))
+    ]
+    assert knows == ["tasks/environment_variables.py"]
+
+
+def _list_documents_and_code() -> list[Path]:
+    folders = ("tasks", "flows", "deployments", "docs", "infra")
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*"))
+    kinds = {".py", ".md", ".yaml", ".env"}
+    return [ROOT / "README.md", *(path for path in found if path.suffix in kinds)]
 
 
 def test_every_file_that_it_links_to_exists() -> None:

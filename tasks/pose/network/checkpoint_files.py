@@ -4,7 +4,6 @@ A file holds the predictions of frames in a row. Its name tells which, how many 
 network at a time, and on what kind of device: another would change the answer's last digits.
 """
 
-import os
 import re
 import time
 import zipfile
@@ -16,13 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import BadInput
-
-SECONDS_VARIABLE = "DLCFLOW_CHECKPOINT_SECONDS"
-"""Environment variable: seconds of work after which it is written down."""
-
-DEFAULT_INTERVAL_S = 20.0
-"""Its value where it is not set; with the file's upload less than a minute is lost."""
+from tasks.environment_variables import read_checkpoint_interval
 
 CHECKPOINT_SUFFIX = ".npz"
 
@@ -73,7 +66,7 @@ class CheckpointWriter:
         if self.folder is None:
             return
         self._since.append(found)
-        if time.monotonic() - self._written >= _read_interval():
+        if time.monotonic() - self._written >= read_checkpoint_interval():
             self.write()
 
     def write(self) -> None:
@@ -92,14 +85,6 @@ class CheckpointWriter:
             np.savez(file, **_join_predictions([p for _, p in self._since]))  # type: ignore[arg-type]
         partial.replace(target)
         self.frames, self._since, self._written = stop, [], time.monotonic()
-
-
-def _read_interval() -> float:
-    text = os.environ.get(SECONDS_VARIABLE) or str(DEFAULT_INTERVAL_S)
-    try:
-        return float(text)
-    except ValueError:
-        raise BadInput(f"{SECONDS_VARIABLE}: expected seconds, found {text!r}; change it") from None
 
 
 def read_checkpoints(folder: Path, kind: str) -> PartialPredictions:

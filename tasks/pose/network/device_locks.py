@@ -13,10 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-SLOTS_VARIABLE = "DLCFLOW_SLOTS"
-"""Environment variable: the folder of the slots, which all runs of a machine must share."""
-
-DEFAULT_FOLDER = "/tmp/dlcflow-slots"  # noqa: S108 - shared by all users, whatever their TMPDIR
+from tasks.environment_variables import read_device_lock_folder
 
 POLL_INTERVAL_S = 0.5
 """Seconds between two looks at whether a slot is free."""
@@ -121,7 +118,7 @@ def _open_lock_file(path: Path) -> int:
 
 
 def _lock_folder() -> Path:
-    folder = Path(os.environ.get(SLOTS_VARIABLE) or DEFAULT_FOLDER)
+    folder = read_device_lock_folder()
     if not folder.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         with suppress(PermissionError):

@@ -89,7 +89,7 @@ def test_the_end_does_not_wait_for_who_is_away(caplog: pytest.LogCaptureFixture)
     gatherer = Debouncer(Taker(*[ConnectionError("away")] * 9), gathered=60, pause=60)
     gatherer.add(["a"])
     gatherer.close()
-    assert "1 arrivals are lost" in caplog.text
+    assert "1 arrivals were lost" in caplog.text
 
 
 def test_too_much_is_told() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from deployments.background import STATE_FILE, ServiceParts, read_start_mark
-from deployments.definitions import INBOX_VARIABLE
 from deployments.up import SETTINGS_FILE, _describe_service, _read_settings, _write_settings, main
+from tasks.environment_variables import INBOX
 
 AWKWARD = 'it\'s a "key" of $HOME `x`\nand = more'
 
@@ -35,8 +35,8 @@ def call(folder: Path, word: str, *movies: object) -> int:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where it says that a service is up, whose inbox is a folder."""
-    monkeypatch.setenv(INBOX_VARIABLE, "")
-    is_up(tmp_path, {INBOX_VARIABLE: f"{tmp_path}/in box"})
+    monkeypatch.setenv(INBOX.name, "")
+    is_up(tmp_path, {INBOX.name: f"{tmp_path}/in box"})
     (tmp_path / "m1.mp4").write_bytes(b"movie")
     return tmp_path
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_dropped_is_told_in_a_sentence(
     movies: list[str],
     told: str,
 ) -> None:
-    is_up(folder, {INBOX_VARIABLE: inbox} if inbox else {})
+    is_up(folder, {INBOX.name: inbox} if inbox else {})
     assert call(folder, "drop", *(folder / movie for movie in movies)) == 1
     said = capsys.readouterr().out
     assert said.startswith("error: ")
@@ -139,7 +139,7 @@ def test_nothing_is_dropped_when_nothing_is_up(
 def test_up_says_where_the_inbox_and_the_logs_are(
     tmp_path: Path, inbox: str | None, told: str
 ) -> None:
-    environment = {"PREFECT_UI_URL": "http://ui"} | ({INBOX_VARIABLE: inbox} if inbox else {})
+    environment = {"PREFECT_UI_URL": "http://ui"} | ({INBOX.name: inbox} if inbox else {})
     said = _describe_service(ServiceParts(tmp_path, environment), embedded=False)
     assert f"inbox           {told}" in said
     assert "worker.log" in said

@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
+from tasks.environment_variables import PATIENCE
 from tasks.errors import BadInput, PoseError, Retriable, StageFailed
 from tasks.processes.bottleneck import EstimationProgress
 from tasks.processes.environment import count_usable_cpus, thread_limits
 from tasks.processes.pool import StagePool
 from tasks.processes.stage_process import REPOSITORY_ROOT, StageProcess
-from tasks.processes.watchdog import PATIENCE_VARIABLE, Patience
+from tasks.processes.watchdog import Patience
 from tests.unit.processes import in_child
 
 
@@ -341,7 +342,7 @@ class TestHungChild:
 
     @pytest.fixture(autouse=True)
     def _impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv(PATIENCE_VARIABLE, "3")
+        monkeypatch.setenv(PATIENCE.name, "3")
 
     def test_in_native_code_ends_with_all_that_it_has_started(
         self, process: StageProcess, marker: Path
@@ -387,7 +388,7 @@ class TestHungChild:
     def test_may_not_be_waited_for_without_end(
         self, process: StageProcess, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv(PATIENCE_VARIABLE, "for ever")
+        monkeypatch.setenv(PATIENCE.name, "for ever")
         assert "DLCFLOW_PATIENCE: expected seconds" in str(failure(process, in_child.add, 2, 3))
 
 

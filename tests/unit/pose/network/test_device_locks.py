@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.environment_variables import DEVICE_LOCKS
 from tasks.pose.network import device_locks
 from tasks.pose.network.device_locks import (
     CPU,
@@ -20,6 +21,7 @@ from tests.support.paths import ROOT
 FIRST, SECOND = Device("cuda:0", "gpu-first"), Device("cuda:1", "gpu-second")
 HOLD = """
 import sys
+from tasks.environment_variables import DEVICE_LOCKS
 from tasks.pose.network.device_locks import Device, lease_device
 with lease_device([Device("cuda:0", sys.argv[1])], None, lambda: print("waiting", flush=True)):
     print("held", flush=True)
@@ -29,7 +31,7 @@ with lease_device([Device("cuda:0", sys.argv[1])], None, lambda: print("waiting"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(device_locks.SLOTS_VARIABLE, str(tmp_path / "slots"))
+    monkeypatch.setenv(DEVICE_LOCKS.name, str(tmp_path / "slots"))
     monkeypatch.setattr(device_locks, "POLL_INTERVAL_S", 0.01)
     return tmp_path / "slots"
 

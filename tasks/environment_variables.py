@@ -1,0 +1,156 @@
+"""The product's own environment variables: one table, and the only module that reads them."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.errors import BadInput
+
+
+@dataclass(frozen=True)
+class EnvironmentVariable:
+    """An environment variable.
+
+    Attributes:
+        name: Its name.
+        default: Its value where it is not set or empty; empty for none.
+        readers: The programs that read it, so that a person knows where to set it.
+        meaning: Its effect, in Markdown.
+    """
+
+    name: str
+    default: str
+    readers: str
+    meaning: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+INBOX = EnvironmentVariable(
+    "DLCFLOW_INBOX",
+    "",
+    "`make deploy`, the receiver, `make up`",
+    "Location that movies are dropped into. Not set, `make deploy` keeps the inbox that the server "
+    "has; empty, it removes the two deployments that look there.",
+)
+NOTIFICATION_BLOCK = EnvironmentVariable(
+    "DLCFLOW_NOTIFY",
+    "",
+    "`make deploy`",
+    "Notification block that reports when something is wrong, as `type/name`. Not set, the "
+    "server's automations keep theirs; empty, nobody is notified.",
+)
+RECEIVER_TOKEN = EnvironmentVariable(
+    "DLCFLOW_RECEIVER_TOKEN",
+    "",
+    "the receiver",
+    "Secret that a webhook must send: as `Authorization: Bearer …`, or as `?token=…` in its "
+    "address where the store, as Ceph, can send no header. Empty, every notification is taken.",
+)
+VERSION = EnvironmentVariable(
+    "DLCFLOW_VERSION",
+    "",
+    "`deployments/prefect.yaml`",
+    "Version of the deployments. `make deploy` sets it itself.",
+)
+PATIENCE = EnvironmentVariable(
+    "DLCFLOW_PATIENCE",
+    "300",
+    "runs",
+    "Seconds without progress after which a stage counts as hung. The default is enough for the "
+    "libraries and a large model to come from a cold disk, on a busy machine.",
+)
+CHECKPOINT_INTERVAL = EnvironmentVariable(
+    "DLCFLOW_CHECKPOINT_SECONDS",
+    "20",
+    "runs",
+    "Seconds of work between two checkpoints of an estimation. With the default, and the upload, "
+    "less than a minute of work is lost.",
+)
+DEVICE_LOCKS = EnvironmentVariable(
+    "DLCFLOW_SLOTS",
+    "/tmp/dlcflow-slots",  # noqa: S108 - shared by all users, whatever their TMPDIR
+    "runs",
+    "Folder of the locks that let one estimation at a time use a GPU. All processes and containers "
+    "that share a machine's GPUs must share it.",
+)
+LINK_ENDPOINT = EnvironmentVariable(
+    "DLCFLOW_LINK_ENDPOINT_URL",
+    "",
+    "runs, `python -m flows open`",
+    "The store's address for people's browsers, where workers use another one. It goes into the "
+    "links that open results; empty, they have boto3's address.",
+)
+
+ENVIRONMENT_VARIABLES = (
+    INBOX,
+    NOTIFICATION_BLOCK,
+    RECEIVER_TOKEN,
+    PATIENCE,
+    CHECKPOINT_INTERVAL,
+    DEVICE_LOCKS,
+    LINK_ENDPOINT,
+    VERSION,
+)
+"""All of them; `docs/configuration.md` has a table that is made from this one."""
+
+
+def read_inbox(environment: Mapping[str, str] = os.environ) -> str | None:
+    """Location that movies are dropped into; None where it is not set, empty where there is none.
+
+    Args:
+        environment: Where to look it up.
+    """
+    return environment.get(INBOX.name)
+
+
+def read_notification_block() -> str | None:
+    """Notification block, as ``type/name``; None where it is not set, empty for none."""
+    return os.environ.get(NOTIFICATION_BLOCK.name)
+
+
+def read_receiver_token() -> str | None:
+    """Secret that webhooks must send; None where every notification is taken."""
+    return os.environ.get(RECEIVER_TOKEN.name) or None
+
+
+def read_patience() -> float:
+    """Seconds of silence after which a stage counts as hung.
+
+    Raises:
+        BadInput: The variable holds no number above 0.
+    """
+    return _read_seconds(PATIENCE, "a number above 0", lambda seconds: seconds > 0)
+
+
+def read_checkpoint_interval() -> float:
+    """Seconds of work between two checkpoints of an estimation.
+
+    Raises:
+        BadInput: The variable holds no number, or one below 0.
+    """
+    return _read_seconds(CHECKPOINT_INTERVAL, "0 or more", lambda seconds: seconds >= 0)
+
+
+def read_device_lock_folder() -> Path:
+    """Folder of the locks on a machine's devices."""
+    return Path(os.environ.get(DEVICE_LOCKS.name) or DEVICE_LOCKS.default)
+
+
+def read_link_endpoint() -> str | None:
+    """Address of the store in links for browsers; None where it is boto3's."""
+    return os.environ.get(LINK_ENDPOINT.name) or None
+
+
+def _read_seconds(
+    variable: EnvironmentVariable, range_text: str, is_valid: Callable[[float], bool]
+) -> float:
+    text = os.environ.get(variable.name) or variable.default
+    try:
+        if is_valid(seconds := float(text)):
+            return seconds
+    except ValueError:
+        pass
+    raise BadInput(f"{variable}: expected seconds, {range_text}, found {text!r}; change it")
