@@ -138,12 +138,10 @@ def _upload_to_inbox(movie: Path, inbox: str) -> str:
         PoseError: The store does not take it.
     """
     from tasks.storage.location import Location  # noqa: PLC0415 - boto3 reads the environment
-    from tasks.storage.lookup import store_for  # noqa: PLC0415
-    from tasks.storage.user_errors import convert_store_errors  # noqa: PLC0415
+    from tasks.storage.lookup import LocationStore  # noqa: PLC0415
 
-    with convert_store_errors():
-        target = Location.parse(f"{inbox.rstrip('/')}/").child(movie.name)
-        return str(store_for(target).upload(movie, target).location)
+    target = Location.parse(f"{inbox.rstrip('/')}/").child(movie.name)
+    return str(LocationStore().upload(movie, target).location)
 
 
 def _describe_run_start(folder: Path) -> str:

@@ -105,7 +105,7 @@ def pose_estimation(
         check_scratch_space(request, scratch, 0 if spread else MOVIES_AT_ONCE)
         if not (spread or list_hidden_objects(request).has_all_poses):
             workers.estimator.start()  # its libraries take seconds, in which the model is fetched
-        archive = fetch_model(request.model, scratch)
+        archive = fetch_model(request, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         if spread:
             check_movie_deployment()
@@ -130,7 +130,7 @@ def pose_estimation(
         record = publish_record(facts, delivered, failed, annotations, earlier, seconds, scratch)
         if spread:
             remove_handovers(request)
-        show_results(record, delivered, request.output)
+        show_results(record, delivered, request)
     return conclude_run(record, request.output)
 
 
@@ -162,7 +162,7 @@ def one_movie(
         check_scratch_space(request, scratch, 1)
         if not kept.has_all_poses:
             workers.estimator.start()
-        archive = fetch_model(request.model, scratch)
+        archive = fetch_model(request, scratch)
         ready = check_model(archive, request.model.location.name, settings, scratch)
         workers.finishers.start()
         if not kept.has_all_poses:
@@ -194,7 +194,9 @@ def analyze_movie(
             folder / name for name in (RAW_POSES_FILE, POSES_FILE, LABELED_MOVIE_FILE)
         )
         past = find_earlier_results(movie, kept, ready, folder)
-        fetched = fetch_movie.run_unless_known(past.fetched, movie, folder / INPUT_FOLDER)
+        fetched = fetch_movie.run_unless_known(
+            past.fetched, movie, request.store, folder / INPUT_FOLDER
+        )
         reuse = find_reuse(past, movie, fetched, request, ready)
         restore_files(past, reuse, folder)
         checked = check_movie.run_unless_known(

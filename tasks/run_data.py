@@ -15,7 +15,7 @@ from tasks.pose.tables.quality import Quality
 from tasks.processes.watchdog import Patience
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
-from tasks.storage.store import ObjectInfo
+from tasks.storage.store import ObjectInfo, ObjectStore
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ class ResolvedRequest:
         movies: The movies, in order.
         output: The prefix or folder that results go below.
         warnings: What the user should know, one sentence each.
+        store: Where all of these are, opened.
     """
 
     given: RequestRecord
@@ -50,6 +51,7 @@ class ResolvedRequest:
     movies: tuple[MovieSource, ...]
     output: Location
     warnings: tuple[str, ...]
+    store: ObjectStore = field(compare=False)
 
 
 @dataclass(frozen=True)

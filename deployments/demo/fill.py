@@ -7,7 +7,7 @@ import boto3
 
 from deployments.demo.inputs import DEMO_FOLDER, MODEL_FILE, MOVIE_FILE
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
+from tasks.storage.lookup import LocationStore
 
 
 def upload_inputs(bucket: str) -> Location:
@@ -22,7 +22,7 @@ def upload_inputs(bucket: str) -> Location:
     boto3.client("s3").create_bucket(Bucket=bucket)
     root = Location.parse(f"s3://{bucket}/")
     for path, folder in ((MODEL_FILE, "models"), (MOVIE_FILE, "movies")):
-        store_for(root).upload(path, root.child(folder, path.name))
+        LocationStore().upload(path, root.child(folder, path.name))
     return root
 
 
@@ -33,7 +33,7 @@ def fill_bucket(bucket: str) -> None:
         bucket: Its name.
     """
     root = upload_inputs(bucket)
-    store_for(root).upload(DEMO_FOLDER / "request.yaml", root.child("inbox", "request.yaml"))
+    LocationStore().upload(DEMO_FOLDER / "request.yaml", root.child("inbox", "request.yaml"))
 
 
 def set_up_notifications(bucket: str) -> str:

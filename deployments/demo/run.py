@@ -68,11 +68,11 @@ def _download_results(prefix: str) -> Any:
     """Download every result to a fresh folder; returns the run record."""
     from tasks.pose.results.run_record import RunRecord  # noqa: PLC0415
     from tasks.storage.location import Location  # noqa: PLC0415
-    from tasks.storage.lookup import store_for  # noqa: PLC0415
+    from tasks.storage.lookup import LocationStore  # noqa: PLC0415
 
     shutil.rmtree(RESULTS_FOLDER, ignore_errors=True)
     location = Location.parse(prefix)
-    store = store_for(location)
+    store = LocationStore()
     for info in store.list(location):
         store.download(info, RESULTS_FOLDER / info.location.key.removeprefix(location.key))
     return RunRecord.model_validate_json((RESULTS_FOLDER / "run.json").read_text(encoding="utf-8"))

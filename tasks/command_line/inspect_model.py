@@ -1,17 +1,15 @@
 """Find a model archive in its store and look into it, without Prefect and without a GPU."""
 
-import errno
 import tempfile
 from pathlib import Path
 
-from tasks.errors import BadInput, PoseError
+from tasks.errors import BadInput, PoseError, Retriable
 from tasks.pose.model.inspection import Inspection, as_json, as_text, inspect_archive
 from tasks.pose.model.selection import ModelChoice
 from tasks.run.find_model import find_model
 from tasks.storage.location import format_location
-from tasks.storage.lookup import store_for
-from tasks.storage.store import CHANGED_MESSAGE
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.lookup import LocationStore
+from tasks.storage.store_errors import CHANGED_MESSAGE, convert_os_errors
 
 USABLE, UNKNOWN, REFUSED = 0, 1, 2
 """Exit statuses of `python -m flows inspect`; the store failed, in the second."""
@@ -31,9 +29,9 @@ def inspect_model_at(text: str, choice: ModelChoice) -> Inspection:
         BadInput: There is no such archive.
         Retriable: The store cannot be reached.
     """
-    with convert_store_errors():
-        info = find_model(text)
-        store = store_for(info.location)
+    store = LocationStore()
+    with convert_os_errors():  # the scratch folder's disk may be full
+        info = find_model(store, text)
         with tempfile.TemporaryDirectory(prefix="dlcflow-", ignore_cleanup_errors=True) as scratch:
             folder = Path(scratch)
             path, sha256 = store.local_path(info), None
@@ -44,7 +42,7 @@ def inspect_model_at(text: str, choice: ModelChoice) -> Inspection:
                 path, info.location.name, folder / "project", sha256, choice
             )
             if store.stat(info.location).etag != info.etag:
-                raise OSError(errno.ESTALE, f"{info.location}: {CHANGED_MESSAGE}")
+                raise Retriable(f"{info.location}: {CHANGED_MESSAGE}")
             return inspection
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,10 +32,10 @@ from tasks.pose.results.file_names import LABELED_MOVIE_FILE
 from tasks.pose.results.run_record import MAX_RECORD_BYTES
 from tasks.pose.settings import PoseSettings
 from tasks.stages.stage import STORE_RETRIES, stage
-from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.store import ObjectInfo
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.location import InvalidLocation, Location
+from tasks.storage.lookup import LocationStore
+from tasks.storage.store import ObjectInfo, ObjectStore
+from tasks.storage.store_errors import NoSuchObject
 
 MAX_REQUEST_BYTES = 2**20
 """Bytes of a `request.yaml`."""
@@ -64,8 +65,7 @@ def parse_inbox(text: str) -> Location:
     Raises:
         BadInput: It is no location.
     """
-    with convert_store_errors():
-        return Location.parse(f"{text.rstrip('/')}/")
+    return Location.parse(f"{text.rstrip('/')}/")
 
 
 @stage("Look at inbox", "look · {inbox}", retries=STORE_RETRIES)
@@ -79,11 +79,12 @@ def look_at_inbox(inbox: Location, defaults: FolderRequest, quiet: float) -> tup
         defaults: What holds where no `request.yaml` says anything else.
         quiet: Seconds that movies must have been found unchanged.
     """
-    with convert_store_errors():
-        objects = list(store_for(inbox).list(inbox))
-        found = find_groups(_read_contents(inbox, defaults, objects, find_request_files(objects)))
-        before = _read_memory(inbox)
-        made, results = _read_results(_list_run_records(found), before)
+    store = LocationStore()
+    objects = list(store.list(inbox))
+    files = find_request_files(objects)
+    found = find_groups(_read_contents(store, inbox, defaults, objects, files))
+    before = _read_memory(store, inbox)
+    made, results = _read_results(store, _list_run_records(store, found), before)
     now = time.time()
     told = tuple(
         assess_standing(batch, LookContext(results, before.seen, now, quiet)) for batch in found
@@ -109,14 +110,13 @@ def look_at_arrivals(
     before = InboxMemory()
     if not arrived:
         return LookResult((), before, before), summarize_groups(())
-    with convert_store_errors():
-        folder = Location(inbox.bucket, _common_folder(arrived))
-        objects = list(store_for(inbox).list(folder))
-        files = _find_request_files_above(inbox, folder.key) | find_request_files(objects)
-        inside = find_groups(_read_contents(inbox, defaults, objects, files))
-        found = [batch for batch in inside if _is_affected(batch, arrived)]
-        before = _read_memory(inbox)
-        _, results = _read_results(_stat_run_records(found), before)
+    store, folder = LocationStore(), Location(inbox.bucket, _common_folder(arrived))
+    objects = list(store.list(folder))
+    files = _find_request_files_above(store, inbox, folder.key) | find_request_files(objects)
+    inside = find_groups(_read_contents(store, inbox, defaults, objects, files))
+    found = [batch for batch in inside if _is_affected(batch, arrived)]
+    before = _read_memory(store, inbox)
+    _, results = _read_results(store, _stat_run_records(store, found), before)
     findings = LookContext(results, before.seen, time.time(), quiet, frozenset(arrived))
     told = tuple(assess_standing(batch, findings) for batch in found)
     return LookResult(told, before, before), summarize_groups(told)
@@ -130,7 +130,7 @@ def parse_arrivals(inbox: Location, texts: Iterable[str]) -> list[Location]:
     """
     found: dict[Location, None] = {}
     for text in texts:
-        with suppress(ValueError):
+        with suppress(InvalidLocation):
             if str(location := Location.parse(text)).startswith(str(inbox)):
                 found[location] = None
     return [location for location in found if location.name != LABELED_MOVIE_FILE]
@@ -149,25 +149,29 @@ def _is_affected(batch: MovieGroup, arrived: Sequence[Location]) -> bool:
     )
 
 
-def _find_request_files_above(inbox: Location, folder: str) -> dict[str, ObjectInfo]:
+def _find_request_files_above(
+    store: ObjectStore, inbox: Location, folder: str
+) -> dict[str, ObjectInfo]:
     """The `request.yaml` files of the folders above a folder, up to the inbox."""
     found = {}
     for above in folder_and_ancestors(folder)[:-1]:
         if above.startswith(inbox.key):
-            with suppress(FileNotFoundError):
+            with suppress(NoSuchObject):
                 location = Location(inbox.bucket, f"{above}{REQUEST_FILE}")
-                found[above] = store_for(inbox).stat(location)
+                found[above] = store.stat(location)
     return found
 
 
 def _read_contents(
+    store: ObjectStore,
     inbox: Location,
     defaults: FolderRequest,
     objects: list[ObjectInfo],
     files: dict[str, ObjectInfo],
 ) -> InboxContents:
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        read = dict(zip(files, pool.map(_read_folder_request, files.values()), strict=True))
+        answers = pool.map(partial(_read_folder_request, store), files.values())
+        read = dict(zip(files, answers, strict=True))
     requests = {folder: r for folder, r in read.items() if isinstance(r, FolderRequest)}
     requests[""] = requests[""].inherit_from(defaults) if "" in requests else defaults
     return InboxContents(
@@ -177,28 +181,24 @@ def _read_contents(
         requests=requests,
         refused={folder: r for folder, r in read.items() if isinstance(r, str)},
         models={
-            text: _find_model_archive(text)
+            text: _find_model_archive(store, text)
             for text in {r.model for r in requests.values() if r.model}
         },
     )
 
 
-def _read_folder_request(info: ObjectInfo) -> FolderRequest | str:
+def _read_folder_request(store: ObjectStore, info: ObjectInfo) -> FolderRequest | str:
     """Read a `request.yaml`, or explain why it cannot be used."""
     try:
-        with convert_store_errors():
-            data = store_for(info.location).read(info.location, MAX_REQUEST_BYTES)
-            return parse_request(data, info.location)
+        return parse_request(store.read(info.location, MAX_REQUEST_BYTES), info.location)
     except BadInput as error:
         return str(error)
 
 
-def _find_model_archive(text: str) -> ObjectInfo | str:
+def _find_model_archive(store: ObjectStore, text: str) -> ObjectInfo | str:
     """The model's zip, or why it cannot be used."""
     try:
-        with convert_store_errors():
-            location = Location.parse(text)
-            return store_for(location).stat(location)
+        return store.stat(Location.parse(text))
     except BadInput as error:
         return f"the model: {error}"
 
@@ -207,13 +207,13 @@ RecordsByLocation = Mapping[str, ObjectInfo | str]
 """Run records by their locations, or why they cannot be looked at."""
 
 
-def _list_run_records(found: Sequence[MovieGroup]) -> RecordsByLocation:
+def _list_run_records(store: ObjectStore, found: Sequence[MovieGroup]) -> RecordsByLocation:
     """The run records of batches, from one listing of each place that results go to."""
     usable = [batch for batch in found if batch.standing is not Standing.REFUSED]
     wanted = {batch.record_location for batch in usable}
     shelves = _outermost_folders({batch.shelf for batch in usable})
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        listings = pool.map(lambda shelf: _list_records_below(shelf, wanted), shelves)
+        listings = pool.map(lambda shelf: _list_records_below(store, shelf, wanted), shelves)
         return {text: record for listing in listings for text, record in listing.items()}
 
 
@@ -226,38 +226,36 @@ def _outermost_folders(folders: Iterable[str]) -> list[str]:
     return found
 
 
-def _list_records_below(shelf: str, wanted: set[str]) -> RecordsByLocation:
+def _list_records_below(store: ObjectStore, shelf: str, wanted: set[str]) -> RecordsByLocation:
     try:
-        with convert_store_errors():
-            location = Location.parse(shelf)
-            listing = store_for(location).list(location)
-            return {text: o for o in listing if (text := str(o.location)) in wanted}
+        listing = store.list(Location.parse(shelf))
+        return {text: o for o in listing if (text := str(o.location)) in wanted}
+    except NoSuchObject:
+        return {}
     except BadInput as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            return {}
         below = [text for text in wanted if text.startswith(shelf)]
         return dict.fromkeys(below, str(error))
 
 
-def _stat_run_records(found: Sequence[MovieGroup]) -> RecordsByLocation:
+def _stat_run_records(store: ObjectStore, found: Sequence[MovieGroup]) -> RecordsByLocation:
     """The run records of batches, asked for one by one."""
     wanted = [batch.record_location for batch in found if batch.standing is not Standing.REFUSED]
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        asked = zip(wanted, pool.map(_stat_run_record, wanted), strict=True)
+        asked = zip(wanted, pool.map(partial(_stat_run_record, store), wanted), strict=True)
         return {text: record for text, record in asked if record is not None}
 
 
-def _stat_run_record(text: str) -> ObjectInfo | str | None:
+def _stat_run_record(store: ObjectStore, text: str) -> ObjectInfo | str | None:
     try:
-        with convert_store_errors():
-            location = Location.parse(text)
-            return store_for(location).stat(location)
+        return store.stat(Location.parse(text))
+    except NoSuchObject:
+        return None
     except BadInput as error:
-        return None if isinstance(error.__cause__, FileNotFoundError) else str(error)
+        return str(error)
 
 
 def _read_results(
-    records: RecordsByLocation, memory: InboxMemory
+    store: ObjectStore, records: RecordsByLocation, memory: InboxMemory
 ) -> tuple[dict[str, ResultOrigin], dict[str, RecordSummary]]:
     """Read the run records that have not been read before.
 
@@ -269,27 +267,25 @@ def _read_results(
     version = compute_source_digest("", None, PoseSettings())
     ids = {text: compute_digest(text, info.etag, version) for text, info in infos.items()}
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        read = pool.map(lambda t: memory.made.get(ids[t]) or _read_result_origin(infos[t]), infos)
+        read = pool.map(
+            lambda t: memory.made.get(ids[t]) or _read_result_origin(store, infos[t]), infos
+        )
         made = dict(zip(infos, read, strict=True))
     results = {text: RecordSummary(*made[text], info.modified) for text, info in infos.items()}
     results |= {t: RecordSummary("", "", r, None) for t, r in records.items() if isinstance(r, str)}
     return {ids[text]: one for text, one in made.items()}, results
 
 
-def _read_result_origin(info: ObjectInfo) -> ResultOrigin:
+def _read_result_origin(store: ObjectStore, info: ObjectInfo) -> ResultOrigin:
     try:
-        with convert_store_errors():
-            return parse_result_origin(
-                store_for(info.location).read(info.location, MAX_RECORD_BYTES)
-            )
+        return parse_result_origin(store.read(info.location, MAX_RECORD_BYTES))
     except BadInput as error:
         return "", "", str(error)
 
 
-def _read_memory(inbox: Location) -> InboxMemory:
+def _read_memory(store: ObjectStore, inbox: Location) -> InboxMemory:
     try:
-        with convert_store_errors():
-            return parse_memory(store_for(inbox).read(inbox.child(MEMORY_FILE), MAX_MEMORY_BYTES))
+        return parse_memory(store.read(inbox.child(MEMORY_FILE), MAX_MEMORY_BYTES))
     except BadInput:
         return InboxMemory()
 
@@ -302,8 +298,8 @@ def write_memory(inbox: Location, found: LookResult) -> tuple[None, str]:
     """
     if found.memory == found.before:
         return None, "nothing new"
-    with convert_store_errors(), TemporaryDirectory(prefix="dlcflow-") as folder:
+    with TemporaryDirectory(prefix="dlcflow-") as folder:
         path = Path(folder) / MEMORY_FILE
         path.write_text(found.memory.model_dump_json(), encoding="utf-8")
-        store_for(inbox).upload(path, inbox.child(MEMORY_FILE), "application/json")
+        LocationStore().upload(path, inbox.child(MEMORY_FILE), "application/json")
     return None, f"{len(found.memory.seen)} movies and {len(found.memory.made)} results"

@@ -12,8 +12,7 @@ from tasks.errors import PoseError
 from tasks.output.hidden_folder import log_warning, remove_objects
 from tasks.pose.network.checkpoint_files import is_checkpoint
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store import ObjectStore
 
 CHECKPOINTS_FOLDER = "checkpoints"
 """The folder's name, in the hidden one and in a movie's scratch folder."""
@@ -30,12 +29,14 @@ class CheckpointStore:
     """A movie's checkpoints on the local disk and in the store.
 
     Attributes:
+        store: Where they are kept.
         folder: Where the estimation writes and reads them.
         all: Location of all of the movie's checkpoints.
         own: Location of those of this movie's content, this model and these settings.
         is_empty: Whether it is known that there are none in the store.
     """
 
+    store: ObjectStore
     folder: Path
     all: Location
     own: Location
@@ -71,16 +72,14 @@ class CheckpointStore:
         """Remove them all: the estimation has come to its end, and its poses are kept."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if not self.is_empty:
-            remove_objects(self.all)
+            remove_objects(self.store, self.all)
 
     def _download_checkpoints(self) -> None:
         try:
-            with convert_store_errors():
-                store = store_for(self.own)
-                for info in list(store.list(self.own)):
-                    if is_checkpoint(info.location.name):
-                        store.download(info, self.folder / info.location.name)
-                        self._sent.add(info.location.name)
+            for info in list(self.store.list(self.own)):
+                if is_checkpoint(info.location.name):
+                    self.store.download(info, self.folder / info.location.name)
+                    self._sent.add(info.location.name)
         except PoseError as error:
             log_warning(f"checkpoints could not be read, so all frames are estimated: {error}")
 
@@ -99,6 +98,5 @@ class CheckpointStore:
         for name in [name for name in names if name not in self._sent]:
             target = self.own.child(name)
             self.is_empty = False
-            with convert_store_errors():
-                store_for(target).upload(self.folder / name, target)
+            self.store.upload(self.folder / name, target)
             self._sent.add(name)

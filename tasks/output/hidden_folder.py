@@ -12,8 +12,8 @@ from prefect.logging import get_run_logger
 
 from tasks.errors import PoseError
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store import ObjectStore
+from tasks.storage.store_errors import NoSuchObject
 
 HIDDEN_FOLDER = ".dlcflow"
 """The folder's name."""
@@ -24,33 +24,30 @@ def hidden_location(output: Location, *names: str) -> Location:
     return output.child(HIDDEN_FOLDER, *names)
 
 
-def download_if_present(source: Location, target: Path) -> Path | None:
+def download_if_present(store: ObjectStore, source: Location, target: Path) -> Path | None:
     """Bring what is kept to the local disk; None where there is no such object.
 
     Raises:
         Retriable: The store fails.
     """
-    with convert_store_errors(), suppress(FileNotFoundError):
-        store = store_for(source)
+    with suppress(NoSuchObject):
         store.download(store.stat(source), target)
         return target
     return None
 
 
-def remove_objects(location: Location) -> int:
+def remove_objects(store: ObjectStore, location: Location) -> int:
     """Remove an object, or what lies below a prefix; what is left over must undo nothing.
 
     Returns:
         How many objects there were; an object that is named itself is taken to be there.
     """
     try:
-        with convert_store_errors():
-            store = store_for(location)
-            found = [location]
-            if location.is_prefix:
-                found = [info.location for info in store.list(location)]
-            for one in found:
-                store.remove(one)
+        found = [location]
+        if location.is_prefix:
+            found = [info.location for info in store.list(location)]
+        for one in found:
+            store.remove(one)
     except PoseError as error:
         log_warning(f"{location} could not be removed: {error}")
         return 0

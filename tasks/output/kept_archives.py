@@ -23,8 +23,7 @@ from tasks.run_data import (
 )
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store import ObjectStore
 
 ESTIMATE_ARCHIVE, RESULTS_ARCHIVE = "estimate.zip", "results.zip"
 """Names of a movie's two archives."""
@@ -108,8 +107,8 @@ def list_hidden_objects(request: ResolvedRequest) -> HiddenListing:
         hidden_location(request.output, "/".join((kind, *one)) + "/")
         for kind in ("movies", CHECKPOINTS_FOLDER)
     ]
-    with suppress(PoseError), convert_store_errors():
-        found = [info for folder in folders for info in store_for(folder).list(folder)]
+    with suppress(PoseError):
+        found = [info for folder in folders for info in request.store.list(folder)]
         return HiddenListing(request, frozenset(str(info.location) for info in found))
     return HiddenListing(request, None)
 
@@ -121,6 +120,7 @@ def keep_estimate(
     """Keep a movie's poses as the network gave them: a run that ends early goes on from there."""
     kept = KeptEstimate(keys.estimate, movie.info, movie.edges, found)
     return None, _upload_archive(
+        request.store,
         kept,
         ESTIMATE_ADAPTER,
         [raw],
@@ -138,17 +138,23 @@ def keep_results(
         KeptResults(keys, made),
         _archive_location(request, made.source.name, RESULTS_ARCHIVE),
     )
-    return None, _upload_archive(kept, RESULTS_ADAPTER, result_files(made), target, folder)
+    return None, _upload_archive(
+        request.store, kept, RESULTS_ADAPTER, result_files(made), target, folder
+    )
 
 
 def _upload_archive(
-    told: T, kind: TypeAdapter[T], files: Iterable[Path], target: Location, folder: Path
+    store: ObjectStore,
+    told: T,
+    kind: TypeAdapter[T],
+    files: Iterable[Path],
+    target: Location,
+    folder: Path,
 ) -> str:
     path = folder / target.name
     try:
         write_archive(told, kind, files, path)
-        with convert_store_errors():
-            size = store_for(target).upload(path, target, "application/zip").size
+        size = store.upload(path, target, "application/zip").size
     finally:
         path.unlink(missing_ok=True)
     return f"{size:,} bytes"
@@ -163,7 +169,10 @@ def read_archive(
 ) -> T | None:
     """Read an archive; return None if there is none that this version can read."""
     source = _archive_location(names.request, movie.name, path.name)
-    if not names.can_contain(source) or download_if_present(source, path) is None:
+    if (
+        not names.can_contain(source)
+        or download_if_present(names.request.store, source, path) is None
+    ):
         return None
     try:
         return read_description(path, kind)

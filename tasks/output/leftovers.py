@@ -30,8 +30,6 @@ from tasks.run_data import (
     ResolvedRequest,
 )
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
 
 
 def find_outdated_files(
@@ -75,8 +73,8 @@ def abort_unfinished_uploads(request: ResolvedRequest, age: timedelta) -> None:
     output = request.output
     try:
         chosen = partial(is_own_output, request)
-        found = store_for(output).abort_unfinished_uploads(output, chosen, age)
-    except (OSError, ValueError) as error:
+        found = request.store.abort_unfinished_uploads(output, chosen, age)
+    except PoseError as error:
         get_run_logger().warning("Unfinished uploads below %s stay: %s", output, error)
         return
     if found:
@@ -114,13 +112,13 @@ MIN_ABANDONED_AGE = timedelta(hours=6)
 """How long ago an upload must have begun to be aborted where another run may still be at it."""
 
 
-def remove_checkpoints(output: Location, movies: Sequence[str]) -> None:
+def remove_checkpoints(request: ResolvedRequest, movies: Sequence[str]) -> None:
     """Remove checkpoints of delivered movies that a kill or the store has kept from going."""
-    folder = hidden_location(output, f"{CHECKPOINTS_FOLDER}/")
+    folder = hidden_location(request.output, f"{CHECKPOINTS_FOLDER}/")
     there: set[str] = set()
-    with suppress(PoseError), convert_store_errors():
-        found = [str(info.location) for info in store_for(folder).list(folder)]
+    with suppress(PoseError):
+        found = [str(info.location) for info in request.store.list(folder)]
         there = {location.removeprefix(str(folder)).split("/")[0] for location in found}
     for movie in there & set(movies):
-        remove_objects(folder.child(f"{movie}/"))
+        remove_objects(request.store, folder.child(f"{movie}/"))
     remove_empty_folders(folder)

@@ -9,8 +9,9 @@ from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_RECORD_FILE
 from tasks.pose.results.run_page import ResultLinks
 from tasks.pose.results.run_record import MAX_RECORD_BYTES, RunRecord
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.lookup import LocationStore
+from tasks.storage.store import ObjectStore
+from tasks.storage.store_errors import NoSuchObject
 
 LINKED_FILES = ("report.html", LABELED_MOVIE_FILE)
 """What people open in a browser: the run's report, and each movie's labeled movie."""
@@ -18,10 +19,11 @@ LINKED_FILES = ("report.html", LABELED_MOVIE_FILE)
 _SECONDS_PER_HOUR = 3600
 
 
-def create_links(record: RunRecord, hours: int) -> ResultLinks:
+def create_links(store: ObjectStore, record: RunRecord, hours: int) -> ResultLinks:
     """Sign addresses for what people open of a run.
 
     Args:
+        store: Where its results are.
         record: The run.
         hours: How long they work; 0 makes none.
 
@@ -30,7 +32,9 @@ def create_links(record: RunRecord, hours: int) -> ResultLinks:
     """
     if not hours:
         return ResultLinks({})
-    found = {text: sign_link(Location.parse(text), hours) for _, text in _linked_outputs(record)}
+    found = {
+        text: sign_link(store, Location.parse(text), hours) for _, text in _linked_outputs(record)
+    }
     return ResultLinks({text: link for text, link in found.items() if link}, hours)
 
 
@@ -43,10 +47,9 @@ def _linked_outputs(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield from ((f"{folder}{n}", outputs[n].location) for n in LINKED_FILES if n in outputs)
 
 
-def sign_link(location: Location, hours: int) -> str | None:
+def sign_link(store: ObjectStore, location: Location, hours: int) -> str | None:
     """Sign an address for one object; None where the location is a local file."""
-    with convert_store_errors():
-        return store_for(location).create_signed_link(location, hours * _SECONDS_PER_HOUR)
+    return store.create_signed_link(location, hours * _SECONDS_PER_HOUR)
 
 
 def find_addresses(text: str, hours: int) -> list[tuple[str, str]]:
@@ -63,31 +66,30 @@ def find_addresses(text: str, hours: int) -> list[tuple[str, str]]:
         BadInput: There is no such object, or no run has ended there.
         Retriable: The store cannot be reached.
     """
-    with convert_store_errors():
-        location = Location.parse(text)
-        if location.name != RUN_RECORD_FILE and not location.is_prefix and _has_object(location):
-            return [(location.name, _create_address(location, hours))]
-        record = _read_record(location)
+    store, location = LocationStore(), Location.parse(text)
+    if location.name != RUN_RECORD_FILE and not location.is_prefix and _has_object(store, location):
+        return [(location.name, _create_address(store, location, hours))]
+    record = _read_record(store, location)
     return [
-        (name, _create_address(Location.parse(text), hours))
+        (name, _create_address(store, Location.parse(text), hours))
         for name, text in _linked_outputs(record)
     ]
 
 
-def _has_object(location: Location) -> bool:
+def _has_object(store: ObjectStore, location: Location) -> bool:
     try:
-        store_for(location).stat(location)
-    except FileNotFoundError:
+        store.stat(location)
+    except NoSuchObject:
         return False
     return True
 
 
-def _read_record(location: Location) -> RunRecord:
+def _read_record(store: ObjectStore, location: Location) -> RunRecord:
     """The record of the run whose results are at a location."""
     where = location if location.name == RUN_RECORD_FILE else location.child(RUN_RECORD_FILE)
     try:
-        return RunRecord.model_validate_json(store_for(where).read(where, MAX_RECORD_BYTES))
-    except FileNotFoundError as error:
+        return RunRecord.model_validate_json(store.read(where, MAX_RECORD_BYTES))
+    except NoSuchObject as error:
         raise BadInput(
             f"there is no {RUN_RECORD_FILE} at {location}; give the output location of a finished "
             "run, or the location of one of its files"
@@ -98,5 +100,5 @@ def _read_record(location: Location) -> RunRecord:
         ) from error
 
 
-def _create_address(location: Location, hours: int) -> str:
-    return sign_link(location, hours) or location.path.as_uri()
+def _create_address(store: ObjectStore, location: Location, hours: int) -> str:
+    return sign_link(store, location, hours) or location.path.as_uri()

@@ -1,6 +1,5 @@
 """The lock on an output location: one run at a time writes there, and knows when it may not."""
 
-import errno
 import platform
 import threading
 from collections.abc import Callable, Iterator
@@ -21,8 +20,8 @@ from tasks.output.process_identity import has_ended, identify_this_process
 from tasks.pose.results.run_record import utc_now
 from tasks.storage.claims import RENEW_INTERVAL, STALE_AFTER, Claim, Holder, is_held_by
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store import ObjectStore
+from tasks.storage.store_errors import NotSupported
 
 LOCK_FOLDER = "lock/"
 """Where claims lie below the hidden folder."""
@@ -43,26 +42,29 @@ class OutputLock:
         self._starts: int | None = None
 
     def acquire(
-        self, output: Location, waiting: Callable[[Holder], None], lost: Callable[[], None]
+        self,
+        store: ObjectStore,
+        output: Location,
+        waiting: Callable[[Holder], None],
+        lost: Callable[[], None],
     ) -> None:
         """Wait for the lock on an output location, hold it and keep it.
 
         Args:
+            store: Where it is.
             output: The location.
             waiting: Called now and then with whom it waits for.
             lost: Called, in a thread, once another run has taken it over.
 
         Raises:
-            OSError: With ``errno.ENOTSUP`` the store cannot do it.
+            NotSupported: The store cannot do it.
         """
-        store, folder = store_for(output), hidden_location(output, LOCK_FOLDER)
-        claim = Claim(store, folder, _this_holder(), has_ended)
+        claim = Claim(store, hidden_location(output, LOCK_FOLDER), _this_holder(), has_ended)
         self._output, self._claim, self._starts = output, claim, _count_starts(_this_holder().id)
         try:
             claim.acquire(waiting)
-        except OSError as error:
-            if error.errno == errno.ENOTSUP:
-                self._claim = None
+        except NotSupported:
+            self._claim = None
             raise
         renew = (claim, lost, get_run_logger())
         threading.Thread(
@@ -85,9 +87,7 @@ class OutputLock:
             raise LockLost(f"{self._output}: this run is ending; nothing more is written")
         if not ask and not self._claim.lost:
             return
-        with convert_store_errors():
-            holds = self._claim.renew_and_check()
-        if not holds:
+        if not self._claim.renew_and_check():
             raise LockLost(self._describe_loss(self._claim))
 
     def let_expire(self) -> None:
@@ -104,7 +104,7 @@ class OutputLock:
         if self._claim is not None and not self._left:
             try:
                 self._claim.release()
-            except (OSError, ValueError) as error:
+            except PoseError as error:
                 get_run_logger().warning(
                     "%s: its lock could not be removed: %s", self._output, error
                 )
@@ -134,7 +134,7 @@ class OutputLock:
                     lost()
                     return
                 renewed, told = monotonic(), False
-            except (OSError, ValueError) as error:  # settings that break meanwhile may be mended
+            except PoseError as error:  # settings that break meanwhile may be mended
                 if not told and monotonic() - renewed > STALE_AFTER:
                     log.warning("The lock has not been renewed for a minute: %s", error)
                     told = True
@@ -152,20 +152,19 @@ class DelegatedLock:
     """A run that writes for another one, as long as that one has the lock.
 
     Args:
+        store: Where the claims are.
         run: Id of the run that has the lock.
         claims: The folder of claims.
     """
 
-    def __init__(self, run: str, claims: Location) -> None:
-        self._run, self.claims_location = run, claims
+    def __init__(self, store: ObjectStore, run: str, claims: Location) -> None:
+        self._store, self._run, self.claims_location = store, run, claims
 
     def check_held(self, *, ask: bool = True) -> None:
         """Make sure that the other run still has the lock; see `Writer.check`."""
         if not ask:
             return
-        with convert_store_errors():
-            holds = is_held_by(self._run, store_for(self.claims_location), self.claims_location)
-        if not holds:
+        if not is_held_by(self._run, self._store, self.claims_location):
             raise LockLost(
                 f"{self.claims_location}: the request's run {self._run}, for which this run works, "
                 "no longer has a lock on the output location; nothing more is written. Run the "
@@ -216,15 +215,16 @@ def release_locks() -> None:
 
 
 @contextmanager
-def write_on_behalf_of(run: str | None, claims: str | None) -> Iterator[None]:
+def write_on_behalf_of(store: ObjectStore, run: str | None, claims: str | None) -> Iterator[None]:
     """Let what is written in the block be another run's, which has to have the lock.
 
     Args:
+        store: Where is written.
         run: The other run's id.
         claims: Location of the folder of claims; None where the store cannot lock.
     """
     token = _current_lock.set(
-        DelegatedLock(run, Location.parse(claims)) if run and claims else None
+        DelegatedLock(store, run, Location.parse(claims)) if run and claims else None
     )
     try:
         yield

@@ -1,8 +1,6 @@
 """The stage that waits for the lock on the output location and shows what it waits for."""
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Any
@@ -18,7 +16,7 @@ from tasks.run_data import ResolvedRequest
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.claims import Holder
 from tasks.storage.location import Location
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store_errors import NotSupported
 
 
 @stage("Lock output", "lock output", retries=STORE_RETRIES)
@@ -32,12 +30,11 @@ def lock_output(
     """
     wait = _WaitReport(request.output, workers)
     try:
-        with _convert_errors_except_unsupported():
-            writer.acquire(request.output, wait.report_holder, workers.end)
-    except OSError as error:
+        writer.acquire(request.store, request.output, wait.report_holder, workers.end)
+    except NotSupported as error:
         warning = (
             f"two runs at once could write to {request.output}, since it cannot be locked; "
-            f"start only one run at a time there. {error.strerror}"
+            f"start only one run at a time there. {error}"
         )
         get_run_logger().warning("%s", warning)
         return replace(request, warnings=(*request.warnings, warning)), warning
@@ -84,15 +81,3 @@ def _show_waiting_state(text: str) -> bool:
         client.set_task_run_state(context.task_run.id, waiting, force=True)
         return True
     return False
-
-
-@contextmanager
-def _convert_errors_except_unsupported() -> Iterator[None]:
-    """Let pass that a store does not support it; see `convert_store_errors` for the rest."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOTSUP:
-            raise
-        with convert_store_errors():
-            raise

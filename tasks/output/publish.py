@@ -11,6 +11,7 @@ from typing import Any
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
+from tasks.file_digest import compute_sha256
 from tasks.output.hidden_folder import hidden_location, remove_objects
 from tasks.output.leftovers import (
     MIN_ABANDONED_AGE,
@@ -40,10 +41,9 @@ from tasks.stages.artifacts import artifact_key, show_artifact
 from tasks.stages.progress import Progress
 from tasks.stages.stage import STORE_RETRIES, stage, to_pose_error
 from tasks.stages.stage_times import StageSeconds
-from tasks.storage.local_files import compute_sha256
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store import ObjectStore
+from tasks.storage.store_errors import NoSuchObject
 
 _CONTENT_TYPES = {
     ".h5": "application/x-hdf5",
@@ -76,19 +76,14 @@ def withdraw_record(
         The earlier record, where there is one that this version can read.
     """
     check_lock()
-    output = request.output
-    store, location, aside = (
-        store_for(output),
-        output.child(RUN_RECORD_FILE),
-        _earlier_record_location(output),
-    )
+    store, output = request.store, request.output
+    location, aside = output.child(RUN_RECORD_FILE), _earlier_record_location(output)
     path = scratch / "earlier.json"
-    with convert_store_errors():
-        with suppress(FileNotFoundError):
-            store.download(store.stat(location), path)
-            store.upload(path, aside)
-            store.remove(location)
-        earlier = _read_record(aside)
+    with suppress(NoSuchObject):
+        store.download(store.stat(location), path)
+        store.upload(path, aside)
+        store.remove(location)
+    earlier = _read_record(store, aside)
     abort_unfinished_uploads(
         request, timedelta() if alone and has_output_lock() else MIN_ABANDONED_AGE
     )
@@ -100,9 +95,9 @@ def _earlier_record_location(output: Location) -> Location:
     return hidden_location(output, "earlier.json")
 
 
-def _read_record(location: Location) -> RunRecord | None:
-    with suppress(FileNotFoundError, ValidationError):
-        return RunRecord.model_validate_json(store_for(location).read(location, MAX_RECORD_BYTES))
+def _read_record(store: ObjectStore, location: Location) -> RunRecord | None:
+    with suppress(NoSuchObject, ValidationError):
+        return RunRecord.model_validate_json(store.read(location, MAX_RECORD_BYTES))
     return None
 
 
@@ -124,27 +119,25 @@ def publish_movie(
     files = exports.files | files
     there = {name: intact[name] for name in files if _is_published(files[name], intact.get(name))}
     new = {name: path for name, path in files.items() if name not in there}
-    output, settings = request.output, request.given.settings
+    store, output, settings = request.store, request.output, request.given.settings
     relative_to_crop = movie.is_cropped and settings.crop_coordinates is CropCoordinates.CROP
     targets = {name: output.child(path_below_output(movie.name, name)) for name in new}
+    made: dict[str, OutputFile] = {}
     with Progress(f"publish · {movie.name}", _total_bytes(new.values()), "bytes") as progress:
-        made = (
-            _publish_files(new, targets, progress, relative_to_crop=relative_to_crop) if new else {}
-        )
-    _remove_renamed_files([intact[name] for name in intact if name not in files])
+        if new:
+            made = _publish_files(store, new, targets, progress, relative_to_crop=relative_to_crop)
+    _remove_renamed_files(store, [intact[name] for name in intact if name not in files])
     # In an order that does not tell what was there before.
     outputs = {name: (made | there)[name] for name in files}
     folder = output.child(f"{movie.name}/")
     return outputs, f"{len(made)} files below {folder}, {len(there)} were there"
 
 
-def _remove_renamed_files(published: Sequence[OutputFile]) -> None:
+def _remove_renamed_files(store: ObjectStore, published: Sequence[OutputFile]) -> None:
     """Remove files that an earlier run published under names that nothing has any more."""
     for one in published:
         check_lock()
-        location = Location.parse(one.location)
-        with convert_store_errors():
-            store_for(location).remove(location)
+        store.remove(Location.parse(one.location))
 
 
 def _is_published(path: Path, published: OutputFile | None) -> bool:
@@ -159,6 +152,7 @@ def _total_bytes(paths: Any) -> int:
 
 
 def _publish_files(
+    store: ObjectStore,
     files: dict[str, Path],
     targets: dict[str, Location],
     progress: Progress,
@@ -177,7 +171,7 @@ def _publish_files(
         try:
             check_lock(ask=False)
             return _upload_output(
-                files[name], targets[name], progress, relative_to_crop=relative_to_crop
+                store, files[name], targets[name], progress, relative_to_crop=relative_to_crop
             )
         except BaseException as error:
             failures.append(error)
@@ -198,23 +192,23 @@ def _publish_files(
             raise
 
 
-def _publish_file(path: Path, target: Location) -> OutputFile:
+def _publish_file(store: ObjectStore, path: Path, target: Location) -> OutputFile:
     """Put a file where it belongs, if nobody else writes there by now."""
     check_lock()
-    return _upload_output(path, target)
+    return _upload_output(store, path, target)
 
 
 def _upload_output(
+    store: ObjectStore,
     path: Path,
     target: Location,
     progress: Progress | None = None,
     *,
     relative_to_crop: bool = False,
 ) -> OutputFile:
-    with convert_store_errors():
-        info = store_for(target).upload(
-            path, target, _CONTENT_TYPES[path.suffix], progress.add if progress else None
-        )
+    info = store.upload(
+        path, target, _CONTENT_TYPES[path.suffix], progress.add if progress else None
+    )
     assert info.sha256 is not None
     relative_to = {
         ".h5": "crop" if relative_to_crop else "frame",
@@ -252,7 +246,7 @@ def publish_annotations(
     patience = Patience(f"{len(tables)} movies", frames)
     with workers.finishers.lease() as process:
         rows = process.call(write_annotations, tables, target, form, patience=patience)
-    output = _publish_file(target, request.output.child(target.name))
+    output = _publish_file(request.store, target, request.output.child(target.name))
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 
 
@@ -268,43 +262,44 @@ def publish_record(
 ) -> tuple[RunRecord, str]:
     """Publish metadata, report and, last of all, the run record: the mark that all is there."""
     rows, outputs = annotations
-    output = facts.request.output
+    store, output = facts.request.store, facts.request.output
     movies = build_movie_records(facts, delivered, failed, rows)
     if delivered:
         metadata = scratch / "output_metadata.json"
         metadata.write_text(_render_metadata(facts, delivered), encoding="utf-8")
-        outputs = outputs | {metadata.name: _publish_file(metadata, output.child(metadata.name))}
+        published = _publish_file(store, metadata, output.child(metadata.name))
+        outputs = outputs | {metadata.name: published}
     record = build_run_record(facts, movies, outputs, seconds, earlier)
     report = scratch / "report.html"
     report.write_text(render_report(record, _collect_pictures(delivered)), encoding="utf-8")
-    outputs = outputs | {report.name: _publish_file(report, output.child(report.name))}
+    outputs = outputs | {report.name: _publish_file(store, report, output.child(report.name))}
     record = record.model_copy(update={"outputs": outputs})
     for location in find_outdated_files(earlier, record, output):
         check_lock()
-        with convert_store_errors():
-            store_for(location).remove(location)
+        store.remove(location)
     for warning in record.warnings[:MAX_LOGGED_WARNINGS]:
         get_run_logger().warning("%s", warning)
     final = scratch / RUN_RECORD_FILE
     final.write_text(record.to_json(), encoding="utf-8")
-    _publish_file(final, output.child(RUN_RECORD_FILE))
-    remove_objects(_earlier_record_location(output))
-    remove_checkpoints(output, [movie.source.name for movie in delivered])
+    _publish_file(store, final, output.child(RUN_RECORD_FILE))
+    remove_objects(store, _earlier_record_location(output))
+    remove_checkpoints(facts.request, [movie.source.name for movie in delivered])
     return record, f"{record.status.value}: {output.child(RUN_RECORD_FILE)}"
 
 
 @stage("Show results", "show results")
 def show_results(
-    record: RunRecord, delivered: Sequence[AnalyzedMovie], output: Location
+    record: RunRecord, delivered: Sequence[AnalyzedMovie], request: ResolvedRequest
 ) -> tuple[None, str]:
     """Show the run's page in Prefect's UI: its movies, small pictures, links that open results."""
+    output = str(request.output)
     try:
-        links = create_links(record, record.request.settings.link_hours)
-        page = render_run_page(record, str(output), _collect_pictures(delivered), links)
+        links = create_links(request.store, record, record.request.settings.link_hours)
+        page = render_run_page(record, output, _collect_pictures(delivered), links)
     except Exception as error:  # noqa: BLE001 - all is delivered; a page must not undo that
         get_run_logger().warning("The run's page could not be created: %s", to_pose_error(error))
         return None, "no page could be made"
-    show_artifact(artifact_key("results", str(output)), page, f"{record.status.value}: {output}")
+    show_artifact(artifact_key("results", output), page, f"{record.status.value}: {output}")
     return None, f"{len(links.by_location)} links"
 
 

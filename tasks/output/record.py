@@ -8,7 +8,7 @@ from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_UI_URL
 
 import tasks
-from tasks.errors import BadInput, MoviesFailed, Retriable
+from tasks.errors import BadInput, MoviesFailed, PoseError, Retriable
 from tasks.messages import format_list
 from tasks.pose.movies.frame_ledger import (
     create_ledger,
@@ -126,7 +126,7 @@ _TRANSFER_STAGES = {"Look back", "Fetch movie", "Keep poses", "Publish movie"}
 def build_failed_record(source: MovieSource, error: BaseException) -> MovieRecord:
     """Tell why one movie was not delivered."""
     told = to_pose_error(error)
-    kinds = {BadInput: "bad input", Retriable: "retriable"}
+    kinds = {BadInput: "bad input", Retriable: "retriable", PoseError: "stage failed"}
     return MovieRecord.model_validate(
         {
             "number": source.number,
@@ -136,7 +136,7 @@ def build_failed_record(source: MovieSource, error: BaseException) -> MovieRecor
             "error": str(told),
             "failed_stage": told.stage,
             "failed_output": told.output,
-            "error_kind": kinds.get(type(told), "stage failed"),
+            "error_kind": next(name for kind, name in kinds.items() if isinstance(told, kind)),
         }
     )
 

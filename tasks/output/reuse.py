@@ -43,10 +43,8 @@ from tasks.run_data import (
     ResolvedRequest,
 )
 from tasks.stages.stage import STORE_RETRIES, stage
-from tasks.storage.local_files import compute_sha256
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store import ObjectStore
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def find_earlier_results(
     """See what earlier runs have kept of a movie at the output location."""
     request = names.request
     past = _read_earlier_results(movie, names, folder)
-    same = _find_unchanged_input(past, movie, folder)
+    same = _find_unchanged_input(request.store, past, movie, folder)
     if same and find_reuse(past, movie, same, request, ready).outputs:
         return replace(past, fetched=same), "everything is there"
     kept = read_archive(ESTIMATE_ADAPTER, names, movie, folder / ESTIMATE_ARCHIVE)
@@ -201,7 +199,9 @@ def checkpoint_store_for(
     everything = hidden_location(names.request.output, CHECKPOINTS_FOLDER, f"{movie.name}/")
     own = everything.child(f"{reuse.keys.estimate[:16]}/")
     there = names.can_contain(everything)
-    return CheckpointStore(folder / CHECKPOINTS_FOLDER, everything, own, is_empty=not there)
+    return CheckpointStore(
+        names.request.store, folder / CHECKPOINTS_FOLDER, everything, own, is_empty=not there
+    )
 
 
 def _read_earlier_results(movie: MovieSource, names: HiddenListing, folder: Path) -> EarlierResults:
@@ -209,32 +209,31 @@ def _read_earlier_results(movie: MovieSource, names: HiddenListing, folder: Path
     if kept is None:
         return EarlierResults()
     here = replace(kept, analyzed=with_files_in(kept.analyzed, folder))
-    output = names.request.output
+    store, output = names.request.store, names.request.output
 
     def is_there(name: str, published: OutputFile) -> bool:
-        return _is_intact(published, output.child(path_below_output(movie.name, name)))
+        return _is_intact(store, published, output.child(path_below_output(movie.name, name)))
 
     outputs = here.analyzed.outputs.items()
     return EarlierResults(here, intact={n: o for n, o in outputs if is_there(n, o)})
 
 
-def _is_intact(output: OutputFile, where: Location) -> bool:
+def _is_intact(store: ObjectStore, output: OutputFile, where: Location) -> bool:
     """Return whether a published file is unchanged since it was published."""
     if output.location != str(where):
         return False  # all of it was copied from elsewhere
     try:
-        with convert_store_errors():
-            store = store_for(where)
-            now = store.stat(where)
-            local = store.local_path(now)
-            known = (compute_sha256(local), output.etag) if local else (now.sha256, now.etag)
+        now = store.stat(where)
+        sha256 = store.known_sha256(now)
     except BadInput:
         return False
-    return (now.size, *known) == (output.size, output.sha256, output.etag)
+    # A local file's time of change can be set by anybody; its content has been read.
+    etag = output.etag if where.is_local else now.etag
+    return (now.size, sha256, etag) == (output.size, output.sha256, output.etag)
 
 
 def _find_unchanged_input(
-    past: EarlierResults, movie: MovieSource, folder: Path
+    store: ObjectStore, past: EarlierResults, movie: MovieSource, folder: Path
 ) -> FetchedInput | None:
     """The movie, where its store says that it is the one that was read before.
 
@@ -243,10 +242,8 @@ def _find_unchanged_input(
     if past.results is None:
         return None
     kept, where = past.results.analyzed.fetched.input, movie.info.location
-    with convert_store_errors():
-        store = store_for(where)
-        now = store.stat(where)
-    if store.local_path(now) or not now.etag:
+    now = store.stat(where)
+    if where.is_local or not now.etag:
         return None
     if (str(where), now.size, now.etag) != (kept.location, kept.size, kept.etag):
         return None

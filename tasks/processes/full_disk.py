@@ -52,7 +52,8 @@ def describe_full_disk(error: BaseException, folder: Path) -> Retriable | None:
     if not _FULL_DISK_ERRORS & numbers and not (free < NO_FREE_BYTES and _is_file_error(error)):
         return None
     what = "this user's share of the disk" if errno.EDQUOT in numbers else "the disk"
-    said = str(getattr(error, "strerror", None) or "")
+    first = next((each for each in _error_chain(error) if isinstance(each, OSError)), None)
+    said = str(first.strerror or "") if first else ""
     more = f" ({said})" if said not in {"", *map(os.strerror, _FULL_DISK_ERRORS)} else ""
     return Retriable(
         f"{what} of the scratch folder {folder} is full, {free:,} bytes are free now{more}; "

@@ -1,21 +1,25 @@
 """The stages that bring a model and movies to the local disk, verified."""
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.errors import Retriable
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE
 from tasks.pose.results.run_record import InputObject
 from tasks.processes.full_disk import explain_full_disk
-from tasks.run_data import EXPORTS_FOLDER, INPUT_FOLDER, FetchedInput, MovieSource
+from tasks.run_data import (
+    EXPORTS_FOLDER,
+    INPUT_FOLDER,
+    FetchedInput,
+    MovieSource,
+    ResolvedRequest,
+)
 from tasks.stages.progress import Progress
 from tasks.stages.stage import STORE_RETRIES, stage
-from tasks.storage.local_files import compute_sha256
-from tasks.storage.lookup import store_for
-from tasks.storage.store import CHANGED_MESSAGE, ObjectInfo
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store import ObjectInfo, ObjectStore
+from tasks.storage.store_errors import CHANGED_MESSAGE
 
 MAX_NAME_BYTES = 200
 """Bytes of a file's name that every file system takes, with some left for suffixes."""
@@ -39,38 +43,36 @@ def create_movie_folder(scratch: Path, movie: MovieSource) -> Iterator[Path]:
         (folder / LABELED_MOVIE_FILE).unlink(missing_ok=True)
 
 
-@stage("Fetch model", "fetch model · {info.location.name}", retries=STORE_RETRIES)
-def fetch_model(info: ObjectInfo, folder: Path) -> tuple[FetchedInput, str]:
+@stage("Fetch model", "fetch model · {request.model.location.name}", retries=STORE_RETRIES)
+def fetch_model(request: ResolvedRequest, folder: Path) -> tuple[FetchedInput, str]:
     """Bring the model's zip to the local disk, verified."""
-    return _fetch_input(info, folder / "model.zip", f"fetch {info.location.name}")
+    info = request.model
+    target = folder / "model.zip"
+    return _fetch_input(request.store, info, target, f"fetch {info.location.name}")
 
 
 @stage("Fetch movie", "fetch · {movie.name}", retries=STORE_RETRIES)
-def fetch_movie(movie: MovieSource, folder: Path) -> tuple[FetchedInput, str]:
+def fetch_movie(movie: MovieSource, store: ObjectStore, folder: Path) -> tuple[FetchedInput, str]:
     """Bring a movie to the local disk, verified."""
     name = movie.name if len(movie.name.encode()) <= MAX_NAME_BYTES else "movie"
     target = folder / f"{name}{movie.info.location.suffix.lower()}"
-    return _fetch_input(movie.info, target, f"fetch · {movie.name}")
+    return _fetch_input(store, movie.info, target, f"fetch · {movie.name}")
 
 
-def _download_or_hash(info: ObjectInfo, path: Path, target: Path, progress: Progress) -> str:
-    """Bring an object to its target, unless it is read where it is; its SHA-256."""
-    if path != target:
-        return compute_sha256(path)
-    return store_for(info.location).download(info, path, progress.add)
-
-
-def _fetch_input(info: ObjectInfo, target: Path, what: str) -> tuple[FetchedInput, str]:
+def _fetch_input(
+    store: ObjectStore, info: ObjectInfo, target: Path, what: str
+) -> tuple[FetchedInput, str]:
     """Download an object, or take a local file where it is."""
-    store = store_for(info.location)
-    with convert_store_errors():
-        # Asked again, since a listing knows no digest, and an object may have been replaced.
-        info = store.stat(info.location)
-        path = store.local_path(info) or target
-        with Progress(what, info.size, "bytes") as progress, explain_full_disk(target.parent):
-            sha256 = _download_or_hash(info, path, target, progress)
-        if store.stat(info.location).etag != info.etag:
-            raise OSError(errno.ESTALE, f"{info.location}: {CHANGED_MESSAGE}")
+    # Asked again, since a listing knows no digest, and an object may have been replaced.
+    info = store.stat(info.location)
+    path = store.local_path(info)
+    with Progress(what, info.size, "bytes") as progress, explain_full_disk(target.parent):
+        if path is None:
+            path, sha256 = target, store.download(info, target, progress.add)
+        else:
+            sha256 = store.known_sha256(info) or ""
+    if store.stat(info.location).etag != info.etag:
+        raise Retriable(f"{info.location}: {CHANGED_MESSAGE}")
     fetched = InputObject(
         location=str(info.location),
         size=info.size,

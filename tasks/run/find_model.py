@@ -2,22 +2,22 @@
 
 from tasks.errors import BadInput
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.store import ObjectInfo
+from tasks.storage.store import ObjectInfo, ObjectStore
 
 
-def find_model(text: str) -> ObjectInfo:
+def find_model(store: ObjectStore, text: str) -> ObjectInfo:
     """Find a model archive.
 
     Args:
+        store: Where it is.
         text: Its location.
 
     Returns:
         The object.
 
     Raises:
-        BadInput: It is no location of a zip.
-        OSError: As the store tells it.
+        BadInput: It is no location of a zip, or there is none.
+        Retriable: The store cannot be reached.
     """
     location = Location.parse(text)
     if location.suffix.lower() != ".zip":
@@ -25,4 +25,4 @@ def find_model(text: str) -> ObjectInfo:
             f"model: expected a zip of a DeepLabCut model folder, found {location}; give the "
             "location of a .zip file"
         )
-    return store_for(location).stat(location)
+    return store.stat(location)

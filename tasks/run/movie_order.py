@@ -1,18 +1,18 @@
 """A request's movies: of one format, and those of the nVision recorder in order of recording."""
 
-import errno
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from tasks.errors import BadInput
 from tasks.pose.movies.isxb_format import HEADER_SIZE, RecordingSession, parse_header, parse_session
 from tasks.pose.movies.reader import RECORDING_SUFFIX
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
 from tasks.storage.patterns import natural_sort_key
-from tasks.storage.store import ObjectInfo
+from tasks.storage.store import ObjectInfo, ObjectStore
+from tasks.storage.store_errors import NotSupported
 
 PARALLEL_READS = 8
 """Recordings whose beginnings are read from the store at the same time."""
@@ -48,12 +48,15 @@ class _RecordedMovie:
     session: RecordingSession
 
 
-def sort_by_recording(infos: Sequence[ObjectInfo]) -> tuple[list[ObjectInfo], list[str]]:
+def sort_by_recording(
+    store: ObjectStore, infos: Sequence[ObjectInfo]
+) -> tuple[list[ObjectInfo], list[str]]:
     """Put recordings in order of their start; other movies stay as they are.
 
     A file that cannot be read as a recording keeps its place, and fails later by itself.
 
     Args:
+        store: Where they are.
         infos: The request's movies, of one format.
 
     Returns:
@@ -61,12 +64,12 @@ def sort_by_recording(infos: Sequence[ObjectInfo]) -> tuple[list[ObjectInfo], li
 
     Raises:
         BadInput: Movies of one recording have different frame sizes.
-        OSError: The store cannot be reached.
+        Retriable: The store cannot be reached.
     """
     if not infos or infos[0].location.suffix.lower() != RECORDING_SUFFIX:
         return list(infos), []
     with ThreadPoolExecutor(PARALLEL_READS) as pool:
-        recorded = list(pool.map(_read_recorded_movie, infos))
+        recorded = list(pool.map(partial(_read_recorded_movie, store), infos))
     known = [movie for movie in recorded if movie]
     _check_frame_sizes(known)
     known.sort(key=_recording_sort_key)
@@ -82,9 +85,9 @@ def _recording_sort_key(movie: _RecordedMovie) -> tuple[object, ...]:
     return movie.session.start, natural_sort_key(location.name), natural_sort_key(str(location))
 
 
-def _read_recorded_movie(info: ObjectInfo) -> _RecordedMovie | None:
+def _read_recorded_movie(store: ObjectStore, info: ObjectInfo) -> _RecordedMovie | None:
     """Read the beginning of a file and what it says of its session: two small requests."""
-    store, name = store_for(info.location), info.location.name
+    name = info.location.name
     try:
         if not info.size:
             return None
@@ -93,11 +96,9 @@ def _read_recorded_movie(info: ObjectInfo) -> _RecordedMovie | None:
         place = header.session
         session = store.read_part(info.location, place.offset, place.size)
         return _RecordedMovie(info, parse_session(session, header, name))
-    except (BadInput, FileNotFoundError, PermissionError):
-        return None
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # the file ends before what its header names
-            raise
+    except NotSupported:
+        raise
+    except BadInput:  # also where the file ends before what its header names
         return None
 
 

@@ -15,9 +15,8 @@ from tasks.run.movie_order import check_one_format, sort_by_recording
 from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.location import Location
-from tasks.storage.lookup import expand_location, store_for
-from tasks.storage.store import ObjectInfo
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.lookup import LocationStore, expand_location
+from tasks.storage.store import ObjectInfo, ObjectStore
 
 
 def resolve_locations(
@@ -38,14 +37,14 @@ def resolve_locations(
         BadInput: A location is malformed, does not exist, or may not be read or written.
         Retriable: The store cannot be reached.
     """
-    with convert_store_errors():
-        target = Location.parse(output)
-        found = find_model(model)
-        infos, warnings = _find_movies(movies, target)
-        store_for(target).check_writable(target)
-        names = make_folder_names([info.location.stem for info in infos])
-        for name in names:
-            target.child(name)  # refuses names that no location can hold
+    store = LocationStore()
+    target = Location.parse(output)
+    found = find_model(store, model)
+    infos, warnings = _find_movies(store, movies, target)
+    store.check_writable(target)
+    names = make_folder_names([info.location.stem for info in infos])
+    for name in names:
+        target.child(name)  # refuses names that no location can hold
     sources = zip(count(), names, infos, strict=False)
     return ResolvedRequest(
         given=RequestRecord(model=model, movies=tuple(movies), output=output, settings=settings),
@@ -53,14 +52,17 @@ def resolve_locations(
         movies=tuple(MovieSource(*source) for source in sources),
         output=target,
         warnings=tuple(warnings),
+        store=store,
     )
 
 
-def _find_movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInfo], list[str]]:
+def _find_movies(
+    store: ObjectStore, texts: Sequence[str], output: Location
+) -> tuple[list[ObjectInfo], list[str]]:
     """Expand every entry; what is named twice counts once."""
     found: dict[Location, ObjectInfo] = {}
     warnings = []
-    for info in (info for text in texts for info in _find_entry_movies(text)):
+    for info in (info for text in texts for info in _find_entry_movies(store, text)):
         if info.location in found:
             warnings.append(f"{info.location} is named more than once; it is analyzed once")
         elif _is_own_labeled_movie(info.location, output):
@@ -70,7 +72,7 @@ def _find_movies(texts: Sequence[str], output: Location) -> tuple[list[ObjectInf
     if not found:
         raise BadInput("movies: expected at least one location of a movie, found none")
     check_one_format(list(found))
-    infos, changes = sort_by_recording(list(found.values()))
+    infos, changes = sort_by_recording(store, list(found.values()))
     return infos, warnings + changes
 
 
@@ -81,9 +83,9 @@ def _is_own_labeled_movie(location: Location, output: Location) -> bool:
     return str(location).startswith(folder) and below.split("/")[1:] == [LABELED_MOVIE_FILE]
 
 
-def _find_entry_movies(text: str) -> list[ObjectInfo]:
+def _find_entry_movies(store: ObjectStore, text: str) -> list[ObjectInfo]:
     """The movies that one entry names; beside movies, a prefix may hold anything."""
-    infos = expand_location(text)
+    infos = expand_location(store, text)
     movies = [info for info in infos if _is_movie(info.location, alone=len(infos) == 1)]
     if not movies:
         kinds = ", ".join(MOVIE_SUFFIXES)

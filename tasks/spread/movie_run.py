@@ -14,9 +14,9 @@ from tasks.run_data import AnalyzedMovie, MovieOutcome, MovieSource, ResolvedReq
 from tasks.spread.handover import MoviePlace, write_handover
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.store import CHANGED_MESSAGE, ObjectInfo
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.lookup import LocationStore
+from tasks.storage.store import ObjectInfo, ObjectStore
+from tasks.storage.store_errors import CHANGED_MESSAGE
 
 
 @stage("Resolve movie", "resolve · {place.name}", retries=STORE_RETRIES)
@@ -44,24 +44,26 @@ def hand_over_outcome(
     Yields:
         What takes the movie's results.
     """
+    store = LocationStore()
     try:
-        with write_on_behalf_of(place.run, place.claims):
-            yield lambda analyzed: upload_handover(analyzed, place, scratch)
+        with write_on_behalf_of(store, place.run, place.claims):
+            yield lambda analyzed: upload_handover(store, analyzed, place, scratch)
     except LockLost:
         raise
     except PoseError as error:
         info = ObjectInfo(Location.parse(movie), 0, None, None, None, None)
         source = MovieSource(place.number, place.name, info)
-        upload_handover(build_failed_record(source, error), place, scratch)
+        upload_handover(store, build_failed_record(source, error), place, scratch)
         raise
 
 
 @stage("Hand over", "hand over · {place.name}", retries=STORE_RETRIES)
-def upload_handover(outcome: MovieOutcome, place: MoviePlace, scratch: Path) -> tuple[None, str]:
+def upload_handover(
+    store: ObjectStore, outcome: MovieOutcome, place: MoviePlace, scratch: Path
+) -> tuple[None, str]:
     """Put a movie's outcome where its request's run looks for it."""
     path = scratch / "part.zip"
     write_handover(outcome, path)
     target = Location.parse(place.part)
-    with convert_store_errors():
-        store_for(target).upload(path, target, "application/zip")
+    store.upload(path, target, "application/zip")
     return None, place.part

@@ -33,9 +33,8 @@ from tasks.stages.cancellation import is_cancelled
 from tasks.stages.run_names import format_request_name
 from tasks.stages.stage import stage
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.store import ObjectInfo
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store import ObjectInfo, ObjectStore
+from tasks.storage.store_errors import NoSuchObject
 
 MOVIE_DEPLOYMENT = "one-movie/one-movie"
 """The deployment whose runs analyze a spread request's movies."""
@@ -157,8 +156,8 @@ def _start_run(errand: SpreadMovie, spread: SpreadRequest) -> None:
     """
     while True:
         run = _find_or_start_run(errand, spread)
-        of_use = run.state is None or not run.state.is_final() or _find_handover(errand) is not None
-        if of_use:
+        is_under_way = run.state is None or not run.state.is_final()
+        if is_under_way or _find_handover(spread.request.store, errand) is not None:
             errand.run = run.id
             return
         errand.number += 1
@@ -253,29 +252,28 @@ def _can_retry(failed: MovieRecord, errand: SpreadMovie) -> bool:
 def _read_outcome(errand: SpreadMovie, state: State[Any], spread: SpreadRequest) -> MovieOutcome:
     """Read the outcome that a run handed over; if there is none, its final state."""
     try:
-        found = _find_handover(errand)
+        found = _find_handover(spread.request.store, errand)
         if found is None:
             told = f": {state.message}" if state.message else ""
             return build_failed_record(
                 errand.movie, Retriable(f"its run ended as {state.name}{told}")
             )
-        return _fetch_handover(found, errand.movie, spread.scratch)
+        return _fetch_handover(spread, found, errand.movie)
     except PoseError as error:
         return build_failed_record(errand.movie, error)
 
 
-def _find_handover(errand: SpreadMovie) -> ObjectInfo | None:
-    with convert_store_errors(), suppress(FileNotFoundError):
-        return store_for(errand.handover_location).stat(errand.handover_location)
+def _find_handover(store: ObjectStore, errand: SpreadMovie) -> ObjectInfo | None:
+    with suppress(NoSuchObject):
+        return store.stat(errand.handover_location)
     return None
 
 
-def _fetch_handover(found: ObjectInfo, movie: MovieSource, scratch: Path) -> MovieOutcome:
+def _fetch_handover(spread: SpreadRequest, found: ObjectInfo, movie: MovieSource) -> MovieOutcome:
     """Read a part, so that its movie is the one that this run has found."""
-    path = scratch / f"{movie.number}.zip"
-    with convert_store_errors():
-        store_for(found.location).download(found, path)
-    outcome = read_handover(path, scratch / str(movie.number))
+    path = spread.scratch / f"{movie.number}.zip"
+    spread.request.store.download(found, path)
+    outcome = read_handover(path, spread.scratch / str(movie.number))
     path.unlink()
     if isinstance(outcome, AnalyzedMovie):
         return replace(outcome, source=movie)
@@ -290,7 +288,7 @@ def _end_runs_on_failure(spread: SpreadRequest) -> Iterator[None]:
     except BaseException as error:
         if not isinstance(error, TerminationSignal) or _is_run_cancelled(spread.run):
             _cancel_runs(spread)
-            remove_objects(spread.folder)
+            remove_objects(spread.request.store, spread.folder)
         else:
             let_lock_expire()
         raise
@@ -317,6 +315,6 @@ def _cancel_runs(spread: SpreadRequest) -> None:
 @stage("Remove parts", "remove parts")
 def remove_handovers(request: ResolvedRequest) -> tuple[None, str]:
     """Remove what the movies' runs have handed over, once it is part of the results."""
-    count = remove_objects(_handover_folder(request, _this_flow_run()))
+    count = remove_objects(request.store, _handover_folder(request, _this_flow_run()))
     remove_empty_folders(hidden_location(request.output, "parts/"))
     return None, f"{count} parts"

@@ -21,11 +21,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from errno import ENOTSUP
 from typing import Protocol
 
+from tasks.errors import PoseError
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
+from tasks.storage.store_errors import NoSuchObject, NotSupported, StoreUnavailable
 
 RENEW_INTERVAL = 15.0
 """Seconds between two signs of life."""
@@ -147,8 +148,8 @@ class Claim:
             waiting: Called at every look with whom it waits for.
 
         Raises:
-            OSError: With ``errno.ENOTSUP`` the store does not do what this needs; nothing is left
-                there. Other errors are the store's.
+            NotSupported: The store does not do what this needs; nothing is left there. Other errors
+                are the store's.
         """
         while True:
             found = self._list_with_retries()
@@ -200,7 +201,7 @@ class Claim:
         while True:
             try:
                 return self._list_claims()
-            except (ConnectionError, TimeoutError):
+            except StoreUnavailable:
                 if self._clock() - self._looked >= UNREACHABLE_TIMEOUT:
                     raise
             self._pause(POLL_INTERVAL)
@@ -271,8 +272,7 @@ class Claim:
             return True
         self._store.remove(self._claim_location)
         self._number = 0
-        raise OSError(
-            ENOTSUP,
+        raise NotSupported(
             f"{self._folder}: the store ignores the condition of a conditional write "
             "(If-None-Match: *); use a store that supports it",
         )
@@ -308,7 +308,7 @@ class Claim:
         holders = [holder for one in reversed(found.values()) if (holder := self._holder_of(one))]
         others = [holder for holder in holders if holder.token != self._holder.token]
         self.successor = next(iter(others), None)
-        with suppress(OSError):
+        with suppress(PoseError):
             self._store.remove(self._sign_location)
 
 
@@ -351,7 +351,7 @@ def _read_holder(store: ClaimStore, location: Location) -> Holder | None:
     """Read the holder of a claim; None if it has just been given up."""
     try:
         return Holder(**json.loads(store.read(location, _MAX_CLAIM_BYTES)))
-    except FileNotFoundError:
+    except NoSuchObject:
         return None
     except (ValueError, TypeError):
         return _UNKNOWN_HOLDER

@@ -134,12 +134,6 @@ def check_disk_space(folder: Path, size: int) -> None:
         )
 
 
-def compute_sha256(path: Path) -> str:
-    """The SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def copy_and_hash(source: BinaryIO, target: BinaryIO, progress: ProgressCallback | None) -> str:
     """Copy all that is left of ``source``; returns its SHA-256."""
     digest = hashlib.sha256()

@@ -1,6 +1,5 @@
 """Folders on the local disk, as an object store."""
 
-import errno
 import os
 import stat
 import tempfile
@@ -11,6 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from tasks.errors import BadInput, Retriable
+from tasks.file_digest import compute_sha256
 from tasks.storage.local_files import (
     ProgressCallback,
     check_disk_space,
@@ -22,25 +23,27 @@ from tasks.storage.local_files import (
     partial_target,
 )
 from tasks.storage.location import Location
-from tasks.storage.store import CHANGED_MESSAGE, ObjectInfo, ObjectStore, check_part, check_size
+from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
+from tasks.storage.store_errors import CHANGED_MESSAGE, NoSuchObject, convert_os_errors
 
 
 class LocalStore(ObjectStore):
     """Files in local folders."""
 
+    @convert_os_errors()
     def stat(self, location: Location) -> ObjectInfo:
         """Describe one file; its ETag is made of its size and the time of its last change."""
         path = location.path
         if location.key.endswith("/") or path.is_dir():
-            raise IsADirectoryError(f"{location}: expected a file, found a folder.")
+            raise BadInput(f"{location}: expected a file, found a folder.")
         try:
             found = path.stat()
         except (FileNotFoundError, NotADirectoryError):
-            raise FileNotFoundError(
+            raise NoSuchObject(
                 f"{location}: there is no such file. Check its folder, its name and its case."
             ) from None
         if not stat.S_ISREG(found.st_mode):
-            raise FileNotFoundError(f"{location}: expected a file, found a pipe or a device.")
+            raise NoSuchObject(f"{location}: expected a file, found a pipe or a device.")
         return ObjectInfo(
             location=location,
             size=found.st_size,
@@ -52,13 +55,15 @@ class LocalStore(ObjectStore):
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         """Every file below a folder; links to folders are not followed."""
-        if not prefix.path.is_dir():
-            return
-        for folder, subfolders, names in os.walk(prefix.path, onerror=_raise_error):
-            subfolders.sort()
-            paths = (os.path.join(folder, name) for name in sorted(names))  # noqa: PTH118
-            yield from filter(None, map(stat_if_complete, paths))
+        with convert_os_errors():
+            if not prefix.path.is_dir():
+                return
+            for folder, subfolders, names in os.walk(prefix.path, onerror=_raise_error):
+                subfolders.sort()
+                paths = (os.path.join(folder, name) for name in sorted(names))  # noqa: PTH118
+                yield from filter(None, map(stat_if_complete, paths))
 
+    @convert_os_errors()
     def download(
         self, source: ObjectInfo, path: Path, progress: ProgressCallback | None = None
     ) -> str:
@@ -70,6 +75,7 @@ class LocalStore(ObjectStore):
             self._check_unchanged(source)
         return sha256
 
+    @convert_os_errors()
     def upload(
         self,
         path: Path,
@@ -79,7 +85,7 @@ class LocalStore(ObjectStore):
     ) -> ObjectInfo:
         """Copy a file into a folder, and see that it is on the disk before it gets its name."""
         if target.is_prefix:
-            raise IsADirectoryError(f"{target}: expected the name of a file, found a folder.")
+            raise BadInput(f"{target}: expected the name of a file, found a folder.")
         check_disk_space(target.path.parent, path.stat().st_size)
         with path.open("rb") as file, open_replacement(target.path) as copy:
             sha256 = copy_and_hash(file, copy, progress)
@@ -87,11 +93,13 @@ class LocalStore(ObjectStore):
             os.fsync(copy.fileno())
         return replace(self.stat(target), sha256=sha256)
 
+    @convert_os_errors()
     def read(self, location: Location, limit: int) -> bytes:
         """The content of a small file."""
         check_size(location, self.stat(location).size, limit)
         return location.path.read_bytes()
 
+    @convert_os_errors()
     def read_part(self, location: Location, start: int, length: int) -> bytes:
         """A part of a file."""
         self.stat(location)  # refuses folders and pipes
@@ -101,30 +109,35 @@ class LocalStore(ObjectStore):
         check_part(location, start, length, len(part))
         return part
 
+    @convert_os_errors()
     def put(self, location: Location, data: bytes) -> None:
         """Write a small file."""
         with open_replacement(location.path) as file:
             file.write(data)
 
+    @convert_os_errors()
     def create(self, location: Location, data: bytes) -> bool:
         """Write a small file if there is none."""
         return create_file(location.path, data)
 
+    @convert_os_errors()
     def remove(self, location: Location) -> None:
         """Remove a file."""
         location.path.unlink(missing_ok=True)
 
+    @convert_os_errors()
     def check_writable(self, prefix: Location) -> None:
         """Make and remove a file in the folder, or where the folder would be made."""
         folder = nearest_folder(prefix.path)
         try:
             tempfile.TemporaryFile(dir=folder).close()
         except PermissionError:
-            raise PermissionError(
+            raise BadInput(
                 f"{prefix}: this user may not write to {folder}. Choose another folder, or have "
                 "its owner grant the right to write."
             ) from None
 
+    @convert_os_errors()
     def abort_unfinished_uploads(
         self,
         prefix: Location,
@@ -147,20 +160,25 @@ class LocalStore(ObjectStore):
         """The file itself."""
         return source.location.path
 
+    @convert_os_errors()
+    def known_sha256(self, source: ObjectInfo) -> str | None:
+        """The digest of the file as it is now."""
+        return compute_sha256(source.location.path)
+
     def create_signed_link(self, location: Location, seconds: int) -> str | None:  # noqa: ARG002
         """Nothing: browsers do not follow links from a web page to a local file."""
         return None
 
     def _check_unchanged(self, source: ObjectInfo) -> None:
         if source.etag and self.stat(source.location).etag != source.etag:
-            raise OSError(errno.ESTALE, f"{source.location}: {CHANGED_MESSAGE}.")
+            raise Retriable(f"{source.location}: {CHANGED_MESSAGE}.")
 
 
 def stat_if_complete(path: str) -> ObjectInfo | None:
     """A file that was found, unless it is unfinished, gone again, or a pipe or device."""
     if is_partial(os.path.basename(path)) or not Path(path).is_file():  # noqa: PTH119
         return None
-    with suppress(FileNotFoundError):
+    with suppress(NoSuchObject):
         return LocalStore().stat(Location("", path))
     return None
 

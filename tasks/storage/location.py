@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote, unquote
 
+from tasks.errors import BadInput
+
 # The names that AWS allows, and the capitals and underscores that older buckets still have.
 _BUCKET_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
 # At least two letters: a single one is rather a drive than a scheme.
@@ -17,6 +19,10 @@ _URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _USER_INFO = re.compile(r"(?<=://)(?:[^\s/:]*:\S*@|[^\s/]*@)")
 _UNPRINTABLE = re.compile(r"[\0\r\n]")
 _EXPECTED_FORM = "expected s3://bucket/key, file:///path or a plain path"
+
+
+class InvalidLocation(BadInput, ValueError):  # noqa: N818 - as the other typed errors
+    """A text, or a name, is no location; a `ValueError`, too, for models that check fields."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -39,7 +45,7 @@ class Location:
         ``file://`` location is percent-decoded, and a relative path is made absolute.
 
         Raises:
-            ValueError: The text is no location, or its scheme or bucket name is not supported.
+            InvalidLocation: The text is no location, or its scheme or bucket name is not supported.
         """
         _check_text(text)
         scheme = _URL_SCHEME.match(text)
@@ -51,7 +57,7 @@ class Location:
             case "file":
                 return cls("", _absolute_path(_parse_file_url(text)))
             case other:
-                raise ValueError(
+                raise InvalidLocation(
                     f"{without_secrets(text)}: found the scheme '{other}:', {_EXPECTED_FORM}. A "
                     "local file with a colon in its name is written ./name."
                 )
@@ -65,7 +71,8 @@ class Location:
     def is_prefix(self) -> bool:
         """Return whether this names a place for objects rather than one object."""
         ends = self.key.endswith("/") or not self.key
-        return ends or (self.is_local and Path(self.key).is_dir())
+        # Whether it may be looked at is for the store to say.
+        return ends or (self.is_local and os.path.isdir(self.key))  # noqa: PTH112
 
     @property
     def has_glob(self) -> bool:
@@ -92,21 +99,21 @@ class Location:
         """The local path.
 
         Raises:
-            ValueError: The location is in a bucket.
+            InvalidLocation: The location is in a bucket.
         """
         if not self.is_local:
-            raise ValueError(f"{self}: expected a local path, found a location in a bucket.")
+            raise InvalidLocation(f"{self}: expected a local path, found a location in a bucket.")
         return Path(self.key)
 
     def child(self, *parts: str) -> "Location":
         """Join names below this location; a last part that ends in ``/`` makes a prefix.
 
         Raises:
-            ValueError: A part is empty, absolute, or leads out of this location.
+            InvalidLocation: A part is empty, absolute, or leads out of this location.
         """
         for part in parts:
             if not part or part.startswith("/") or not {".", ".."}.isdisjoint(part.split("/")):
-                raise ValueError(f"{self}: {part!r} is not a valid name below this location.")
+                raise InvalidLocation(f"{self}: {part!r} is not a valid name below this location.")
             _check_printable(part)
         return Location(self.bucket, posixpath.join(self.key, *parts))
 
@@ -140,24 +147,26 @@ def _check_text(text: str) -> None:
     """Refuse what no store can hold, and what only a slip of the keyboard makes."""
     if not text or text[0].isspace():
         found = "text that starts with a space" if text else "nothing"
-        raise ValueError(f"{text!r}: found {found}, {_EXPECTED_FORM}.")
+        raise InvalidLocation(f"{text!r}: found {found}, {_EXPECTED_FORM}.")
     _check_printable(text)
 
 
 def _check_printable(text: str) -> None:
     if _UNPRINTABLE.search(text):
-        raise ValueError(f"{text!r}: a location must not contain line breaks or NUL; remove them.")
+        raise InvalidLocation(
+            f"{text!r}: a location must not contain line breaks or NUL; remove them."
+        )
 
 
 def _parse_bucket_and_key(text: str) -> tuple[str, str]:
     found = re.fullmatch(r"[sS]3://([^/]*)/?(.*)", text, re.DOTALL)
     if not found:
-        raise ValueError(
+        raise InvalidLocation(
             f"{without_secrets(text)}: expected two slashes after 's3:', as in s3://bucket/key."
         )
     bucket, key = found.groups()
     if not _BUCKET_NAME.fullmatch(bucket):
-        raise ValueError(
+        raise InvalidLocation(
             f"{without_secrets(text)}: found no bucket name. Expected s3://bucket/key, with a "
             "bucket of 3 to 63 letters, digits, dots and hyphens."
         )
@@ -169,7 +178,7 @@ def _check_encodable(text: str, key: str) -> None:
     try:
         key.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(
+        raise InvalidLocation(
             f"{text!r}: the key is not valid Unicode (character {error.start}); rename the object."
         ) from error
 
@@ -178,7 +187,7 @@ def _parse_file_url(text: str) -> str:
     """The path in a file URL; ``?`` and ``#`` are part of it, as in any file's name."""
     found = re.fullmatch(r"[^:]+:(?://(?:localhost)?)?(/(?!/).*)", text, re.IGNORECASE | re.DOTALL)
     if not found:
-        raise ValueError(f"{text}: expected file:/// and an absolute path on this machine.")
+        raise InvalidLocation(f"{text}: expected file:/// and an absolute path on this machine.")
     path = unquote(found[1])
     _check_printable(path)
     return path

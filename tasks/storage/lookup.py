@@ -1,7 +1,11 @@
-"""Find the store of a location, and the objects that a location names."""
+"""One store for all locations, and the objects that a location names."""
 
 import glob
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 
+from tasks.storage.local_files import ProgressCallback
 from tasks.storage.local_store import LocalStore, stat_if_complete
 from tasks.storage.location import Location
 from tasks.storage.patterns import (
@@ -11,10 +15,86 @@ from tasks.storage.patterns import (
     normalize_double_stars,
 )
 from tasks.storage.store import ObjectInfo, ObjectStore
+from tasks.storage.store_errors import NoSuchObject, convert_os_errors
 
 
-def store_for(location: Location) -> ObjectStore:
-    """The store that holds a location. boto3 is loaded only for one in a bucket."""
+class LocationStore(ObjectStore):
+    """Local folders and buckets as one store: each call goes to the store of its location.
+
+    boto3 is loaded with the first location in a bucket.
+    """
+
+    def stat(self, location: Location) -> ObjectInfo:
+        """Describe one object."""
+        return _store_for(location).stat(location)
+
+    def list(self, prefix: Location) -> Iterator[ObjectInfo]:
+        """Every object below a prefix."""
+        return _store_for(prefix).list(prefix)
+
+    def download(
+        self, source: ObjectInfo, path: Path, progress: ProgressCallback | None = None
+    ) -> str:
+        """Fetch an object."""
+        return _store_for(source.location).download(source, path, progress)
+
+    def upload(
+        self,
+        path: Path,
+        target: Location,
+        content_type: str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> ObjectInfo:
+        """Write a file."""
+        return _store_for(target).upload(path, target, content_type, progress)
+
+    def read(self, location: Location, limit: int) -> bytes:
+        """The content of a small object."""
+        return _store_for(location).read(location, limit)
+
+    def read_part(self, location: Location, start: int, length: int) -> bytes:
+        """A part of an object."""
+        return _store_for(location).read_part(location, start, length)
+
+    def put(self, location: Location, data: bytes) -> None:
+        """Write a small object."""
+        _store_for(location).put(location, data)
+
+    def create(self, location: Location, data: bytes) -> bool:
+        """Write a small object if there is none."""
+        return _store_for(location).create(location, data)
+
+    def remove(self, location: Location) -> None:
+        """Remove an object."""
+        _store_for(location).remove(location)
+
+    def check_writable(self, prefix: Location) -> None:
+        """Try whether objects can be written below a prefix."""
+        _store_for(prefix).check_writable(prefix)
+
+    def abort_unfinished_uploads(
+        self,
+        prefix: Location,
+        chosen: Callable[[Location], bool],
+        older_than: timedelta = timedelta(),
+    ) -> int:
+        """Abort uploads below a prefix that were never completed."""
+        return _store_for(prefix).abort_unfinished_uploads(prefix, chosen, older_than)
+
+    def local_path(self, source: ObjectInfo) -> Path | None:
+        """The object as a local file, if it is one."""
+        return _store_for(source.location).local_path(source)
+
+    def known_sha256(self, source: ObjectInfo) -> str | None:
+        """An object's SHA-256, as far as it is known without fetching it."""
+        return _store_for(source.location).known_sha256(source)
+
+    def create_signed_link(self, location: Location, seconds: int) -> str | None:
+        """A web address that opens an object for a limited time."""
+        return _store_for(location).create_signed_link(location, seconds)
+
+
+def _store_for(location: Location) -> ObjectStore:
     if location.is_local:
         return LocalStore()
     from tasks.storage.s3_store import S3Store  # noqa: PLC0415 - half a second that local runs don't need
@@ -22,10 +102,12 @@ def store_for(location: Location) -> ObjectStore:
     return S3Store()
 
 
-def expand_location(text: str) -> list[ObjectInfo]:
+@convert_os_errors()
+def expand_location(store: ObjectStore, text: str) -> list[ObjectInfo]:
     """Find what one entry of a request means, in natural order.
 
     Args:
+        store: Where it is looked for.
         text: An object; or a prefix that ends in ``/``, or a local folder, for everything below
             it; or a pattern in which ``*`` stays within a folder and ``**`` crosses folders. An
             object whose key looks like a pattern is taken as it is.
@@ -34,16 +116,15 @@ def expand_location(text: str) -> list[ObjectInfo]:
         At least one object.
 
     Raises:
-        ValueError: The text is no location.
-        FileNotFoundError: It names nothing that exists.
+        InvalidLocation: The text is no location.
+        NoSuchObject: It names nothing that exists.
     """
     location = Location.parse(text)
-    store = store_for(location)
     found = list(store.list(location)) if location.is_prefix else _find_object(store, location)
     if not found and location.has_glob:
         found = _find_matches(store, location)
     if not found:
-        raise FileNotFoundError(_describe_no_match(location))
+        raise NoSuchObject(_describe_no_match(location))
     return sorted(found, key=lambda info: natural_sort_key(info.location.key))
 
 
@@ -51,12 +132,12 @@ def _find_object(store: ObjectStore, location: Location) -> list[ObjectInfo]:
     """The object itself, or nothing where the location may still be a pattern."""
     try:
         return [store.stat(location)]
-    except FileNotFoundError:
+    except NoSuchObject:
         if location.has_glob:
             return []
         if not any(store.list(location)):
             raise
-    raise FileNotFoundError(
+    raise NoSuchObject(
         f"{location}: there is no object of this name, but there are objects below it. To take "
         f"them all, write {location}/ with a slash at its end."
     )

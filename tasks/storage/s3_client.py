@@ -19,8 +19,9 @@ from botocore.exceptions import (
 )
 from urllib3.exceptions import HTTPError
 
+from tasks.errors import BadInput
 from tasks.storage.location import Location, without_secrets
-from tasks.storage.s3_errors import explain_error
+from tasks.storage.store_errors import convert_os_errors, explain_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -69,14 +70,13 @@ def get_client(endpoint: str | None = None) -> "S3Client":
         endpoint: The store's address; by default the one that boto3 is set up for.
 
     Raises:
-        ValueError: boto3's settings are wrong.
-        PermissionError: There are no usable credentials.
+        BadInput: boto3's settings are wrong, or there are no usable credentials.
     """
     try:
         with _client_lock:
             return _new_client(os.getpid(), _aws_variables(), endpoint)
     except ValueError as error:
-        raise ValueError(
+        raise BadInput(
             f"The settings of the object store are wrong: {without_secrets(str(error))}. Expected "
             "AWS_ENDPOINT_URL as http:// or https:// and a host, and AWS_DEFAULT_REGION as a name."
         ) from error
@@ -151,12 +151,13 @@ _PASSING_CODES = {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "R
 
 @contextmanager
 def convert_library_errors(location: Location) -> Iterator[None]:
-    """Turn errors of the S3 library into built-in exceptions that name the location."""
-    try:
-        yield
-    except LIBRARY_ERRORS as error:
-        # Without the library's own, which may tell secrets where tracebacks are printed.
-        raise explain_error(error, location, _collect_secrets()) from None
+    """Turn errors of the S3 library into typed ones that name the location."""
+    with convert_os_errors():  # a file of certificates may be missing
+        try:
+            yield
+        except LIBRARY_ERRORS as error:
+            # Without the library's own, which may tell secrets where tracebacks are printed.
+            raise explain_error(error, location, _collect_secrets()) from None
 
 
 def _collect_secrets() -> list[str]:

@@ -14,10 +14,12 @@ from botocore.exceptions import (
 )
 
 from tasks.environment_variables import read_link_endpoint
+from tasks.errors import BadInput
 from tasks.storage.local_files import ProgressCallback, check_disk_space, open_replacement
 from tasks.storage.location import Location
 from tasks.storage.multipart import PartBody, UploadState, compute_sha256_of_parts, split_for_upload
 from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
+from tasks.storage.store_errors import StoreUnavailable, convert_os_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, ObjectTypeDef
@@ -62,6 +64,7 @@ class S3Store(ObjectStore):
                     if found["Size"] or not found["Key"].endswith("/"):
                         yield _to_object_info(Location(prefix.bucket, found["Key"]), found)
 
+    @convert_os_errors()
     def download(
         self, source: ObjectInfo, path: Path, progress: ProgressCallback | None = None
     ) -> str:
@@ -73,6 +76,7 @@ class S3Store(ObjectStore):
                 sha256 = fetch_again(source, file, progress, sha256)
         return sha256
 
+    @convert_os_errors()
     def upload(
         self,
         path: Path,
@@ -173,6 +177,10 @@ class S3Store(ObjectStore):
         """Nothing: the object must be fetched."""
         return None
 
+    def known_sha256(self, source: ObjectInfo) -> str | None:
+        """The digest that `upload` wrote, where the object was looked at."""
+        return source.sha256
+
     def create_signed_link(self, location: Location, seconds: int) -> str | None:
         """An address with a signature; nothing is asked of the store."""
         _check_object(location)
@@ -218,14 +226,14 @@ def _to_utc(moment: datetime | None) -> datetime | None:
 
 def _check_object(location: Location) -> None:
     if location.is_local:
-        raise ValueError(f"{location}: expected a location in a bucket, found a local path.")
+        raise BadInput(f"{location}: expected a location in a bucket, found a local path.")
     if location.is_prefix:
-        raise IsADirectoryError(f"{location}: expected one object, found a prefix.")
+        raise BadInput(f"{location}: expected one object, found a prefix.")
 
 
 def _check_stored(sent: ObjectInfo, stored: ObjectInfo) -> None:
     if (stored.size, stored.sha256) != (sent.size, sent.sha256):
-        raise ConnectionError(
+        raise StoreUnavailable(
             f"{sent.location}: sent {sent.size:,} bytes with SHA-256 {sent.sha256}, but the store "
             f"then held {stored.size:,} bytes with {stored.sha256}. Make sure that nobody else "
             "writes there, and upload again."

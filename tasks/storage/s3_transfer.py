@@ -1,6 +1,5 @@
 """Download and upload S3 objects in parallel parts, verified."""
 
-import errno
 import mimetypes
 import os
 import re
@@ -22,6 +21,7 @@ from botocore.exceptions import (
 )
 from urllib3.exceptions import HTTPError
 
+from tasks.errors import Retriable
 from tasks.storage.hashed_file import HashedFile
 from tasks.storage.local_files import ProgressCallback
 from tasks.storage.location import Location
@@ -33,8 +33,8 @@ from tasks.storage.multipart import (
     UploadState,
     split_for_download,
 )
-from tasks.storage.s3_errors import GARBLED_MESSAGE
 from tasks.storage.store import ObjectInfo
+from tasks.storage.store_errors import GARBLED_MESSAGE, NotSupported, StoreUnavailable
 
 if TYPE_CHECKING:
     pass
@@ -107,7 +107,7 @@ def fetch_again(
     file.truncate()
     sha256, is_suspect = fetch_and_hash(source, file, progress)
     if is_suspect and sha256 != before:
-        raise ConnectionError(f"{source.location}: {GARBLED_MESSAGE}.")
+        raise StoreUnavailable(f"{source.location}: {GARBLED_MESSAGE}.")
     return sha256
 
 
@@ -255,10 +255,9 @@ def _is_stored(sent: ObjectInfo) -> bool:
 
 
 def check_range_answer(location: Location, content_range: str | None) -> None:
-    """Raise `OSError` where a store sent a whole object in place of the range asked for."""
+    """Raise `NotSupported` where a store sent a whole object in place of the range asked for."""
     if content_range is None:
-        raise OSError(
-            errno.ENOTSUP,
+        raise NotSupported(
             f"{location}: the store sent the whole object where a part was asked for; use a store "
             "that supports range requests.",
         )
@@ -267,15 +266,14 @@ def check_range_answer(location: Location, content_range: str | None) -> None:
 def _check_received_size(source: ObjectInfo, received: int, written: int) -> None:
     # A part that came short leaves a hole, which the size of the file does not show.
     if not received == written == source.size:
-        raise ConnectionError(
+        raise StoreUnavailable(
             f"{source.location}: expected {source.size:,} bytes, received {received:,}; try again."
         )
 
 
 def _check_sha256(source: ObjectInfo, sha256: str) -> None:
     if source.sha256 and source.sha256 != sha256:
-        raise OSError(
-            errno.EIO,
+        raise Retriable(
             f"{source.location}: the content has changed since it was uploaded: expected SHA-256 "
             f"{source.sha256}, found {sha256}; try again, then upload it again.",
         )

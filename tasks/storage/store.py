@@ -1,20 +1,14 @@
 """Interface of object stores."""
 
-import errno
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from tasks.storage.local_files import (
-    ProgressCallback,
-)
+from tasks.errors import BadInput
+from tasks.storage.local_files import ProgressCallback
 from tasks.storage.location import Location
-
-CHANGED_MESSAGE = (
-    "the object changed while it was being read; wait for the upload to finish, then run again"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +35,24 @@ class ObjectInfo:
 class ObjectStore(Protocol):
     """Reads and writes objects; safe to use from several threads.
 
-    Every method raises built-in exceptions only: FileNotFoundError for what does not exist,
-    PermissionError for what is refused, ConnectionError and TimeoutError for what may succeed
-    on another try, ValueError for a wrong configuration and other kinds of OSError, with their
-    ``errno``, for the rest. Messages name the location and the remedy.
+    Every method raises `BadInput` for what does not exist, is refused, or is wrongly configured,
+    and `Retriable` for what may succeed on another try; `tasks.storage.store_errors` has the kinds
+    of each that callers tell apart. Messages name the location and the remedy.
     """
 
     def stat(self, location: Location) -> ObjectInfo:
         """Describe one object.
 
         Raises:
-            FileNotFoundError: There is no such object, or no such bucket.
-            IsADirectoryError: The location is a prefix or a folder.
+            NoSuchObject: There is no such object, or no such bucket.
+            BadInput: The location is a prefix or a folder.
         """
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         """Every object below a prefix, however deep, without the markers that stand for folders.
 
         Raises:
-            FileNotFoundError: There is no such bucket. An absent prefix is only empty.
+            NoSuchObject: There is no such bucket. An absent prefix is only empty.
         """
 
     def download(
@@ -75,9 +68,8 @@ class ObjectStore(Protocol):
                 negative number takes back what is going to be fetched again.
 
         Raises:
-            OSError: With ``errno.ESTALE`` the object is no longer the one that ``source``
-                describes, with ``errno.ENOSPC`` the disk has no room for it, with ``errno.EIO``
-                its content is not what was uploaded.
+            Retriable: The object is no longer the one that ``source`` describes, the disk has no
+                room for it, or its content is not what was uploaded.
         """
 
     def upload(
@@ -96,14 +88,14 @@ class ObjectStore(Protocol):
             progress: As for `download`.
 
         Raises:
-            ConnectionError: The store does not hold what was sent, or could not be reached.
+            StoreUnavailable: The store does not hold what was sent, or could not be reached.
         """
 
     def read(self, location: Location, limit: int) -> bytes:
         """The content of a small object.
 
         Raises:
-            OSError: With ``errno.EFBIG`` it is larger than ``limit`` bytes.
+            BadInput: It is larger than ``limit`` bytes.
         """
 
     def read_part(self, location: Location, start: int, length: int) -> bytes:
@@ -118,7 +110,7 @@ class ObjectStore(Protocol):
             Exactly ``length`` bytes.
 
         Raises:
-            OSError: With ``errno.EINVAL`` the object ends before the part does.
+            BadInput: The object ends before the part does.
         """
 
     def put(self, location: Location, data: bytes) -> None:
@@ -132,8 +124,7 @@ class ObjectStore(Protocol):
             again, it may have been written all the same.
 
         Raises:
-            OSError: With ``errno.ENOTSUP`` this cannot be done here. Some stores do not say so:
-                they overwrite.
+            NotSupported: This cannot be done here. Some stores do not say so: they overwrite.
         """
 
     def remove(self, location: Location) -> None:
@@ -143,7 +134,7 @@ class ObjectStore(Protocol):
         """Try whether objects can be written below a prefix, leaving nothing there.
 
         Raises:
-            PermissionError: They can't, with the present credentials.
+            BadInput: They can't, with the present credentials.
         """
 
     def abort_unfinished_uploads(
@@ -168,6 +159,14 @@ class ObjectStore(Protocol):
     def local_path(self, source: ObjectInfo) -> Path | None:
         """The object as a file that can be read where it is, if it is one."""
 
+    def known_sha256(self, source: ObjectInfo) -> str | None:
+        """An object's SHA-256, as far as it is known without fetching it.
+
+        Returns:
+            Hexadecimal digits: of a local file they are computed, of an object they are those that
+            `upload` wrote; None where it wrote none.
+        """
+
     def create_signed_link(self, location: Location, seconds: int) -> str | None:
         """A web address that opens an object to anyone who has it, for a limited time.
 
@@ -184,11 +183,10 @@ def check_size(location: Location, size: int, limit: int) -> None:
     """Refuse an object that is too large to be read into memory.
 
     Raises:
-        OSError: With ``errno.EFBIG`` and the figures.
+        BadInput: With the figures.
     """
     if size > limit:
-        raise OSError(
-            errno.EFBIG,
+        raise BadInput(
             f"{location}: expected at most {limit:,} bytes, found {size:,}; check that this is the "
             "right object.",
         )
@@ -198,11 +196,10 @@ def check_part(location: Location, start: int, length: int, received: int) -> No
     """Refuse a part that is shorter than it should be.
 
     Raises:
-        OSError: With ``errno.EINVAL`` and the figures.
+        BadInput: With the figures.
     """
     if received < length:
-        raise OSError(
-            errno.EINVAL,
+        raise BadInput(
             f"{location}: expected {length:,} bytes from byte {start:,} on, found {received:,}; "
             "check that its upload finished.",
         )

@@ -26,8 +26,7 @@ import pytest
 from tasks.errors import Retriable
 from tasks.stages.stage import STORE_RETRIES
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.lookup import LocationStore
 from tests.integration.storage.faults import (
     AnswerItself,
     CutBody,
@@ -126,14 +125,14 @@ class BenchMovies:
 
     def _fetch_movie(self, number: int, target: Path) -> None:
         location = Location(BUCKET, f"in/{number}.mp4")
-        store = store_for(location)
+        store = LocationStore()
         info = store.stat(location)
         store.download(info, target)
         assert store.stat(location).etag == info.etag
 
     def _publish_output(self, number: int, name: str, size: int) -> None:
         location = Location(BUCKET, f"out/{number}/{name}")
-        store_for(location).upload(self.folder / str(size), location)
+        LocationStore().upload(self.folder / str(size), location)
 
     def count_lost(self) -> int:
         """How many results are missing or wrong, looked at past the proxy; they are removed."""
@@ -154,8 +153,7 @@ def retry_transfer(transfer: Callable[[], None]) -> None:
     """Try a transfer as often, and with such waits, as a stage does."""
     for retry in range(STORE_RETRIES + 1):
         try:
-            with convert_store_errors():
-                transfer()
+            transfer()
             break
         except Retriable:
             if retry == STORE_RETRIES:

@@ -37,7 +37,7 @@ from tasks.pose.tables.pose_table import build_pose_table, write_poses
 from tasks.pose.tables.quality import Quality, Verdict
 from tasks.processes.stage_process import StageProcess
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
+from tasks.storage.lookup import LocationStore
 from tests.support.paths import DEMO_MODEL
 
 LOADED = LoadedModel("scorer", "snapshot-1.pt", "cpu", "device", ())
@@ -81,9 +81,7 @@ def _run_request(movies: int, store: str | None) -> tuple[float, Counter[str]]:
     with tempfile.TemporaryDirectory(prefix="dlcflow-bench-") as name:
         folder = f"{store.rstrip('/')}/{secrets.token_hex(4)}" if store else name
         for index in range(movies):
-            store_for(Location.parse(folder)).put(
-                Location.parse(f"{folder}/movies/m{index}.mp4"), b"movie"
-            )
+            LocationStore().put(Location.parse(f"{folder}/movies/m{index}.mp4"), b"movie")
         started = time.perf_counter()
         with (
             patch.object(StageProcess, "call", _answer_call),
@@ -94,8 +92,8 @@ def _run_request(movies: int, store: str | None) -> tuple[float, Counter[str]]:
         seconds = time.perf_counter() - started
         if store:
             place = Location.parse(f"{folder}/")
-            for info in list(store_for(place).list(place)):
-                store_for(place).remove(info.location)
+            for info in list(LocationStore().list(place)):
+                LocationStore().remove(info.location)
         return seconds, requests
 
 

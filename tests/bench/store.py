@@ -22,7 +22,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
+from tasks.storage.lookup import LocationStore
 
 MIB = 1 << 20
 OBJECT_KEY = "object"
@@ -37,7 +37,7 @@ class StoreClients:
         config = Config(max_pool_connections=32, request_checksum_calculation="when_required")
         self.s3 = boto3.client("s3", config=config)
         self.location = Location(bucket, OBJECT_KEY)
-        self.store = store_for(self.location)
+        self.store = LocationStore()
 
     def push_calls(self) -> dict[str, Callable[[], object]]:
         where = (str(self.file), self.bucket, OBJECT_KEY)

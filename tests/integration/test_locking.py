@@ -36,7 +36,7 @@ from tasks.stages.progress import cancel_work_at_exit, check_running
 from tasks.stages.stage import end_with_message
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
+from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectInfo
 from tests.integration.lab import wait_until_found
 from tests.integration.storage.faults import AnswerItself, FaultyProxy, fail_on, run_faulty_proxy
@@ -63,22 +63,22 @@ def request(output: Location) -> ResolvedRequest:
         model="m.zip", movies=("in/",), output=str(output), settings=PoseSettings()
     )
     model = ObjectInfo(Location.parse("/m.zip"), 1, "e", None, None, None)
-    return ResolvedRequest(given, model, (), output, ())
+    return ResolvedRequest(given, model, (), output, (), LocationStore())
 
 
 def of_somebody(output: Location, run: str = "other") -> Claim:
     holder = Holder(run, "m1 · openfield", "gpu-2", "noon")
     folder = output.child(".dlcflow", "lock/")
-    return Claim(store_for(output), folder, holder)
+    return Claim(LocationStore(), folder, holder)
 
 
 def left(output: Location) -> list[str]:
-    return [info.location.name for info in store_for(output).list(output)]
+    return [info.location.name for info in LocationStore().list(output)]
 
 
 def take_away(output: Location, run: str = "other") -> Claim:
     """Do to a holder what whoever takes it for dead does."""
-    store = store_for(output)
+    store = LocationStore()
     for info in list(store.list(output.child(".dlcflow", "lock/"))):
         store.remove(info.location)
     claim = of_somebody(output, run)
@@ -264,7 +264,7 @@ class TestLock:
 
         run_id = a_flow()
         folder = str(output.child(".dlcflow", "lock/"))
-        with write_on_behalf_of(run_id, folder):
+        with write_on_behalf_of(LocationStore(), run_id, folder):
             check_lock()
             take_away(output)
             with pytest.raises(

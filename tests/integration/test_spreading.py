@@ -28,6 +28,7 @@ from tasks.spread.request_run import (
     _start_run,
 )
 from tasks.storage.location import Location
+from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectInfo
 from tests.support.records import example_failed_movie
 
@@ -65,7 +66,7 @@ def spread(client: SyncPrefectClient, tmp_path: Path) -> SpreadRequest:
     given = RequestRecord(
         model="/m.zip", movies=("/in/",), output=str(output), settings=PoseSettings()
     )
-    request = ResolvedRequest(given, info("m.zip"), movies, output, ())
+    request = ResolvedRequest(given, info("m.zip"), movies, output, (), LocationStore())
     folder = output.child(".dlcflow", f"{run.id}/")
     errands = [SpreadMovie(movie, folder) for movie in movies]
     fetched = FetchedInput(tmp_path / "m.zip", MODEL)

@@ -4,10 +4,10 @@ Only what inference needs is taken out of the archive: the snapshot, and the val
 configuration files. The project that DeepLabCut then sees is ours.
 """
 
-import hashlib
 from pathlib import Path
 
 from tasks.errors import BadInput
+from tasks.file_digest import compute_sha256
 from tasks.pose.model.config_files import read_config_files
 from tasks.pose.model.description import Model
 from tasks.pose.model.facts import ChosenSnapshots, note_layout, read_facts
@@ -100,9 +100,3 @@ def _extract_snapshots(
         which: compute_sha256(train / snapshot.weights.path.name)
         for which, snapshot in chosen.items()
     }
-
-
-def compute_sha256(path: Path) -> str:
-    """A file's digest, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

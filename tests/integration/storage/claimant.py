@@ -12,14 +12,14 @@ from pathlib import Path
 from tasks.storage import claims
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
+from tasks.storage.lookup import LocationStore
 
 
 def main(folder: str, name: str, inside: str = "") -> None:
     """Take the claim and give it up."""
     claims.POLL_INTERVAL = 0.2
     location = Location.parse(folder)
-    claim = Claim(store_for(location), location, Holder(name, name, "here", "now"))
+    claim = Claim(LocationStore(), location, Holder(name, name, "here", "now"))
     claim.acquire(lambda holder: None)
     print("in", flush=True)
     if inside:

@@ -11,7 +11,7 @@ import pytest
 from flows.__main__ import main
 from tasks.output.links import create_links
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
+from tasks.storage.lookup import LocationStore
 from tests.integration.storage.conftest import Bucket
 from tests.support.records import example_movie, example_output, example_run
 
@@ -26,8 +26,8 @@ def test_a_link_opens_the_object_as_what_it_is(bucket: Bucket, tmp_path: Path, k
     file = tmp_path / "file"
     file.write_bytes(b"<p>report</p>")
     location = Location(bucket.name, key)
-    store_for(location).upload(file, location, "text/html; charset=utf-8")
-    address = store_for(location).create_signed_link(location, 60)
+    LocationStore().upload(file, location, "text/html; charset=utf-8")
+    address = LocationStore().create_signed_link(location, 60)
     assert address is not None
     assert opened(address) == (b"<p>report</p>", "text/html; charset=utf-8")
 
@@ -36,7 +36,7 @@ def test_a_link_ends(bucket: Bucket) -> None:
     if bucket.store.kind == "moto":
         pytest.skip("moto looks at no signature and no expiry")
     location = bucket.put("report.html")
-    address = store_for(location).create_signed_link(location, 1)
+    address = LocationStore().create_signed_link(location, 1)
     assert address is not None
     time.sleep(2.5)
     with pytest.raises(urllib.error.HTTPError, match="403"):
@@ -48,7 +48,7 @@ def test_a_link_is_for_one_object(bucket: Bucket) -> None:
         pytest.skip("moto looks at no signature and no expiry")
     location = bucket.put("report.html")
     bucket.put("secret.html")
-    address = store_for(location).create_signed_link(location, 60)
+    address = LocationStore().create_signed_link(location, 60)
     assert address is not None
     with pytest.raises(urllib.error.HTTPError, match="403"):
         opened(address.replace("report", "secret"))
@@ -59,9 +59,9 @@ def test_links_may_go_by_another_address_than_the_workers(
 ) -> None:
     monkeypatch.setenv("DLCFLOW_LINK_ENDPOINT_URL", "https://store.my-institute.org")
     location = bucket.put("report.html")
-    address = store_for(location).create_signed_link(location, 60)
+    address = LocationStore().create_signed_link(location, 60)
     assert str(address).startswith(f"https://store.my-institute.org/{bucket.name}/report.html?")
-    assert store_for(location).read(location, 100) == b"content"
+    assert LocationStore().read(location, 100) == b"content"
 
 
 def record_at(bucket: Bucket) -> Any:
@@ -76,11 +76,11 @@ def record_at(bucket: Bucket) -> Any:
 
 def test_a_run_has_links_for_its_report_and_movies(bucket: Bucket) -> None:
     run = record_at(bucket)
-    links = create_links(run, 2)
+    links = create_links(LocationStore(), run, 2)
     assert links.hours == 2
     bodies = [opened(address)[0] for address in links.by_location.values()]
     assert bodies == [b"out/report.html", b"out/mouse1/labeled.mp4"]
-    assert create_links(run, 0).by_location == {}
+    assert create_links(LocationStore(), run, 0).by_location == {}
 
 
 @pytest.mark.parametrize("where", ["out", "out/", "out/run.json"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.storage.s3_store import S3Store
+from tasks.storage.store_errors import StoreUnavailable
 from tests.integration.storage.conftest import Bucket, RunningStore
 from tests.integration.storage.test_links import (  # noqa: F401
     test_a_link_is_for_one_object,
@@ -55,5 +56,5 @@ def test_it_is_tls_and_the_certificate_is_looked_at(
     assert S3Store().read(location, 100) == b"content"
     monkeypatch.setenv("AWS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(ConnectionError, match="check AWS_ENDPOINT_URL and AWS_CA_BUNDLE"):
+    with pytest.raises(StoreUnavailable, match="check AWS_ENDPOINT_URL and AWS_CA_BUNDLE"):
         S3Store().read(location, 100)

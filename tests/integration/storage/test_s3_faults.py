@@ -1,6 +1,5 @@
 """Stores and networks that fail: each fault gets its error, and nothing is left behind."""
 
-import errno
 import hashlib
 import os
 import signal
@@ -15,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import BadInput, PoseError, Retriable
 from tasks.storage import s3_client
 from tasks.storage.location import Location
 from tasks.storage.s3_store import S3Store
 from tasks.storage.store import ObjectInfo
+from tasks.storage.store_errors import StoreUnavailable
 from tests.integration.storage.conftest import Bucket, names_in
 from tests.integration.storage.faults import (
     AnswerItself,
@@ -91,27 +92,27 @@ def refusing(
 @pytest.mark.parametrize(
     ("answer", "expected", "said"),
     [
-        (AnswerItself(403), PermissionError, r"the store refused.*HTTP 403"),
-        (AnswerItself(403, "RequestTimeTooSkewed"), PermissionError, r"clock is wrong"),
-        (AnswerItself(400, "ExpiredToken"), PermissionError, r"the credentials have expired"),
-        (AnswerItself(401), PermissionError, r"received no credentials"),
+        (AnswerItself(403), BadInput, r"the store refused.*HTTP 403"),
+        (AnswerItself(403, "RequestTimeTooSkewed"), BadInput, r"clock is wrong"),
+        (AnswerItself(400, "ExpiredToken"), BadInput, r"the credentials have expired"),
+        (AnswerItself(401), BadInput, r"received no credentials"),
         (
             AnswerItself(503, "SlowDown"),
-            ConnectionError,
+            StoreUnavailable,
             r"overloaded or failing.*HTTP 503: SlowDown",
         ),
-        (AnswerItself(500), ConnectionError, r"overloaded or failing"),
-        (AnswerItself(429), ConnectionError, r"overloaded or failing"),
-        (AnswerItself(400, "RequestTimeout"), TimeoutError, r"did not answer in time"),
-        (AnswerItself(418, "Teapot"), OSError, r"failed in an unforeseen way.*Teapot"),
-        (ResetConnection(), ConnectionError, r"the connection broke"),
+        (AnswerItself(500), StoreUnavailable, r"overloaded or failing"),
+        (AnswerItself(429), StoreUnavailable, r"overloaded or failing"),
+        (AnswerItself(400, "RequestTimeout"), StoreUnavailable, r"did not answer in time"),
+        (AnswerItself(418, "Teapot"), Retriable, r"failed in an unforeseen way.*Teapot"),
+        (ResetConnection(), StoreUnavailable, r"the connection broke"),
     ],
 )
 def test_every_call_explains_a_refusal(
     refusing: FaultyProxy,
     scratch: Path,
     answer: Fault,
-    expected: type[OSError],
+    expected: type[PoseError],
     said: str,
 ) -> None:
     refusing.use_rule(lambda request: answer)
@@ -136,7 +137,7 @@ def test_every_call_explains_a_refusal(
 @pytest.mark.usefixtures("_one_try")
 def test_a_store_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    with pytest.raises(ConnectionError, match="could not be reached; check AWS_ENDPOINT_URL"):
+    with pytest.raises(StoreUnavailable, match="could not be reached; check AWS_ENDPOINT_URL"):
         STORE.stat(Location("bucket", "a"))
 
 
@@ -146,7 +147,7 @@ def test_a_store_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with run_faulty_proxy("http://127.0.0.1:1") as slow:
         slow.use_rule(lambda request: DelayAnswer(0.6))
         monkeypatch.setenv("AWS_ENDPOINT_URL", slow.url)
-        with pytest.raises(TimeoutError, match="did not answer in time"):
+        with pytest.raises(StoreUnavailable, match="did not answer in time"):
             STORE.stat(Location("bucket", "a"))
 
 
@@ -244,7 +245,7 @@ def test_an_upload_that_is_not_known_any_more_counts_if_its_object_is_there(
         stored = STORE.upload(large, bucket.at("large.mp4"))
         assert stored.sha256 == hashlib.sha256(large.read_bytes()).hexdigest()
     else:
-        with pytest.raises(ConnectionError, match="dropped this upload"):
+        with pytest.raises(StoreUnavailable, match="dropped this upload"):
             STORE.upload(large, bucket.at("large.mp4"))
     assert len(completions) == 1 + is_there
     assert bucket.unfinished_uploads() == 0
@@ -265,7 +266,7 @@ def test_credentials_that_end_in_the_middle_of_a_download(
 ) -> None:
     info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
     proxy.use_rule(fail_on("GET", answer, 1))
-    with pytest.raises(PermissionError, match=said):
+    with pytest.raises(BadInput, match=said):
         STORE.download(info, scratch / "movie.mp4")
     assert_untouched(scratch)
 
@@ -275,7 +276,7 @@ def test_credentials_that_end_in_the_middle_of_an_upload(
     bucket: Bucket, proxy: FaultyProxy, large: Path, answer: Fault, said: str
 ) -> None:
     proxy.use_rule(fail_on("PUT", answer, 1))
-    with pytest.raises(PermissionError, match=said):
+    with pytest.raises(BadInput, match=said):
         STORE.upload(large, bucket.at("large.mp4"))
     assert bucket.keys() == []
 
@@ -286,9 +287,8 @@ def test_a_download_that_is_damaged_on_its_way(
     (scratch.parent / "sent").write_bytes(b"content of ours")
     info = STORE.upload(scratch.parent / "sent", bucket.at("a"))
     proxy.use_rule(fail_on("GET", DamageDownload(), 0))
-    with pytest.raises(OSError, match="the content is not what was uploaded") as caught:
+    with pytest.raises(Retriable, match="the content has changed since it was uploaded"):
         STORE.download(info, scratch / "movie.mp4")
-    assert caught.value.errno == errno.EIO
     assert_untouched(scratch)
     assert STORE.download(info, scratch / "movie.mp4") == info.sha256
 
@@ -311,7 +311,7 @@ def test_a_download_without_our_digest_that_is_never_twice_the_same(
     info = STORE.stat(bucket.put("a", b"content of others"))
     spoiled = iter([DamageDownload(), DamageDownload(0)])
     proxy.use_rule(lambda request: next(spoiled) if request.method == "GET" else None)
-    with pytest.raises(ConnectionError, match="what arrived is not what was sent"):
+    with pytest.raises(StoreUnavailable, match="the received data differ from the sent data"):
         STORE.download(info, scratch / "movie.mp4")
     assert_untouched(scratch)
 
@@ -360,9 +360,9 @@ def test_a_body_that_is_always_cut_short(
 ) -> None:
     info = STORE.stat(bucket.put("a", bytes(length)))
     proxy.use_rule(fail_on("GET", CutBody()))
-    with pytest.raises(ConnectionError, match="connection broke before all had arrived"):
+    with pytest.raises(StoreUnavailable, match="connection broke before everything had arrived"):
         STORE.download(info, scratch / "movie.mp4")
-    with pytest.raises(ConnectionError, match="connection broke before all had arrived"):
+    with pytest.raises(StoreUnavailable, match="connection broke before everything had arrived"):
         STORE.read(info.location, MULTIPART)
     assert_untouched(scratch)
 
@@ -374,7 +374,7 @@ def test_a_short_part_that_looks_whole(
     """A short first part leaves a hole in a file of the right size, and no digest tells."""
     info = STORE.stat(bucket.put("a", bytes(MULTIPART)))
     proxy.use_rule(fail_on("GET", ShortenBody(), number))
-    with pytest.raises(ConnectionError, match=r"expected 16,777,217 bytes, received 16,777,216"):
+    with pytest.raises(StoreUnavailable, match=r"expected 16,777,217 bytes, received 16,777,216"):
         STORE.download(info, scratch / "movie.mp4")
     assert_untouched(scratch)
 
@@ -382,9 +382,8 @@ def test_a_short_part_that_looks_whole(
 def test_an_object_that_changed_before(bucket: Bucket, scratch: Path) -> None:
     info = STORE.stat(bucket.put("a", b"first"))
     bucket.put("a", b"other")
-    with pytest.raises(OSError, match="the object changed while it was being read") as caught:
+    with pytest.raises(Retriable, match="the object changed while it was being read"):
         STORE.download(info, scratch / "movie.mp4")
-    assert caught.value.errno == errno.ESTALE
     assert_untouched(scratch)
 
 
@@ -405,21 +404,20 @@ def test_an_object_that_changes_while_it_is_fetched(
         return None
 
     proxy.use_rule(rule)
-    with pytest.raises(OSError, match=r"/a: the object changed while it was being") as caught:
+    with pytest.raises(Retriable, match=r"/a: the object changed while it was being"):
         STORE.download(info, scratch / "movie.mp4")
-    assert caught.value.errno == errno.ESTALE
     assert_untouched(scratch)
 
 
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (AnswerItself(403, "AccessDenied"), PermissionError),
-        (ResetConnection(), ConnectionError),
+        (AnswerItself(403, "AccessDenied"), BadInput),
+        (ResetConnection(), StoreUnavailable),
     ],
 )
 def test_an_upload_that_fails_leaves_no_parts(
-    bucket: Bucket, proxy: FaultyProxy, large: Path, fault: Fault, expected: type[OSError]
+    bucket: Bucket, proxy: FaultyProxy, large: Path, fault: Fault, expected: type[PoseError]
 ) -> None:
     proxy.use_rule(fail_on("PUT", fault, 1))
     with pytest.raises(expected):
@@ -475,7 +473,7 @@ def test_an_upload_that_another_overwrites(
     bucket: Bucket, proxy: FaultyProxy, scratch: Path
 ) -> None:
     proxy.use_rule(fail_on("PUT", RunAfterwards(lambda: bucket.put("a", b"another's"))))
-    with pytest.raises(ConnectionError, match="but the store then held 9 bytes"):
+    with pytest.raises(StoreUnavailable, match="but the store then held 9 bytes"):
         STORE.upload(scratch / "movie.mp4", bucket.at("a"))
 
 
@@ -486,7 +484,7 @@ def test_an_upload_that_is_damaged_on_its_way(
     if bucket.store.kind == "moto":
         pytest.skip("moto does not check what it receives")
     proxy.use_rule(fail_on("PUT", DamageUpload(), number))
-    with pytest.raises(ConnectionError, match="what arrived is not what was sent"):
+    with pytest.raises(StoreUnavailable, match="the received data differ from the sent data"):
         STORE.upload(large if number else scratch / "movie.mp4", bucket.at("a"))
     assert bucket.keys() == []
     assert bucket.unfinished_uploads() == 0
@@ -562,7 +560,7 @@ def test_an_upload_that_ends_meanwhile_is_left_alone(bucket: Bucket, proxy: Faul
 
 def test_who_may_not_look_for_unfinished_uploads_is_told(refusing: FaultyProxy) -> None:
     refusing.use_rule(lambda request: AnswerItself(403, "AccessDenied"))
-    with pytest.raises(PermissionError, match="the store refused"):
+    with pytest.raises(BadInput, match="the store refused"):
         STORE.abort_unfinished_uploads(Location("bucket", "out/"), anything)
 
 
@@ -602,7 +600,7 @@ def test_a_file_that_changes_after_it_was_hashed_is_not_taken(
         large.write_bytes(bytes(MULTIPART))
 
     proxy.use_rule(FaultOnFirst({"uploads": ("POST", RunAfterwards(change), 1)}))
-    with pytest.raises(ConnectionError, match="what arrived is not what was sent"):
+    with pytest.raises(StoreUnavailable, match="the received data differ from the sent data"):
         STORE.upload(large, bucket.at("large.mp4"))
     assert bucket.keys() == []
     assert bucket.unfinished_uploads() == 0

@@ -2,12 +2,15 @@
 
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from tasks.output import checkpoint_upload
 from tasks.output.checkpoint_upload import CheckpointStore
 from tasks.storage.location import Location
+from tasks.storage.lookup import LocationStore
+from tasks.storage.store import ObjectStore
 
 NAME = "000000000-000000008-8-poses.npz"
 
@@ -17,8 +20,11 @@ def everything(tmp_path: Path) -> Location:
     return Location("", f"{tmp_path}/out/.dlcflow/checkpoints/m1/")
 
 
-def of(everything: Location, folder: Path, *, is_empty: bool) -> CheckpointStore:
-    return CheckpointStore(folder, everything, everything.child("0123/"), is_empty=is_empty)
+def of(
+    everything: Location, folder: Path, *, is_empty: bool, store: ObjectStore | None = None
+) -> CheckpointStore:
+    own = everything.child("0123/")
+    return CheckpointStore(store or LocationStore(), folder, everything, own, is_empty=is_empty)
 
 
 def kept(everything: Location) -> list[str]:
@@ -38,16 +44,14 @@ def test_what_is_there_is_brought_and_cleared_away(everything: Location, tmp_pat
 
 
 def test_of_what_is_known_to_be_absent_nothing_is_asked(
-    everything: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    everything: Location, tmp_path: Path
 ) -> None:
-    asked: list[Location] = []
-    monkeypatch.setattr(checkpoint_upload, "store_for", asked.append)
-    monkeypatch.setattr(checkpoint_upload, "remove_objects", asked.append)
-    store = of(everything, tmp_path / "scratch", is_empty=True)
+    asked = Mock(spec=LocationStore)
+    store = of(everything, tmp_path / "scratch", is_empty=True, store=asked)
     with store.sync_with_store() as folder:
         assert list(folder.iterdir()) == []
     store.remove()
-    assert asked == []
+    assert asked.mock_calls == []
     assert not store.folder.exists()
 
 

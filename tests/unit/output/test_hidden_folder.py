@@ -11,6 +11,7 @@ from tasks.output.hidden_folder import (
     remove_objects,
 )
 from tasks.storage.location import Location
+from tasks.storage.lookup import LocationStore
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_a_prefix_that_is_removed_leaves_no_folders(output: Location) -> None:
     other = put(hidden_location(output, "checkpoints", "m2", "0123", "a.npz"))
     for key in ("0123", "4567"):
         put(hidden_location(output, "checkpoints", "m1", key, "a.npz"))
-    assert remove_objects(hidden_location(output, "checkpoints", "m1/")) == 2
+    assert remove_objects(LocationStore(), hidden_location(output, "checkpoints", "m1/")) == 2
     assert [path.name for path in hidden_location(output, "checkpoints/").path.iterdir()] == ["m2"]
     remove_empty_folders(hidden_location(output, "checkpoints/"))
     assert other.exists()

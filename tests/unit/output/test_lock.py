@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import BadInput
 from tasks.output import lock
 from tasks.output.lock import OutputLock
+from tasks.storage.store_errors import StoreUnavailable
 
 
 class Claim:
@@ -24,7 +26,7 @@ class Claim:
         return answer
 
 
-@pytest.mark.parametrize("error", [ConnectionError("away"), ValueError("wrong settings")])
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), BadInput("wrong settings")])
 def test_a_lock_is_renewed_until_it_is_lost(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:

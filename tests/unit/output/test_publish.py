@@ -4,11 +4,10 @@ import hashlib
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tasks.errors import Retriable
-from tasks.output import publish
 from tasks.output.leftovers import is_own_output
 from tasks.output.lock import LockLost, write_on_behalf_of
 from tasks.output.publish import _publish_file, _publish_files
@@ -18,8 +17,11 @@ from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.stages.progress import Progress
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
+from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectInfo
+from tasks.storage.store_errors import StoreUnavailable
+
+STORE = LocationStore()
 
 
 def request(output: str) -> ResolvedRequest:
@@ -28,7 +30,8 @@ def request(output: str) -> ResolvedRequest:
         ObjectInfo(Location.parse(f"/in/{name}"), 1, "e", None, None, None)
         for name in ("m.zip", "m1.mp4")
     )
-    return ResolvedRequest(given, model, (MovieSource(0, "m1", movie),), Location.parse(output), ())
+    movies = (MovieSource(0, "m1", movie),)
+    return ResolvedRequest(given, model, movies, Location.parse(output), (), LocationStore())
 
 
 @pytest.mark.parametrize("output", ["s3://lab/", "s3://lab/out", "s3://lab/out/", "/data/out/"])
@@ -79,20 +82,20 @@ def test_a_movie_s_files_are_published_at_once_while_the_lock_stands(
 ) -> None:
     output = Location.parse(f"{tmp_path}/out/")
     claims = output.child(".dlcflow", "lock/")
-    claim = Claim(store_for(output), claims, Holder("one", "m1", "gpu-1", "noon"))
+    claim = Claim(STORE, claims, Holder("one", "m1", "gpu-1", "noon"))
     claim.acquire(lambda holder: None)
     total = sum(path.stat().st_size for path in files.values())
 
     def targets(movie: str) -> dict[str, Location]:
         return {name: output.child(movie, name) for name in files}
 
-    with write_on_behalf_of("one", str(claims)):
+    with write_on_behalf_of(STORE, "one", str(claims)):
         progress = Progress("publish · m1", total, "bytes")
-        made = _publish_files(files, targets("m1"), progress, relative_to_crop=True)
+        made = _publish_files(STORE, files, targets("m1"), progress, relative_to_crop=True)
         assert progress._done == total
         claim.release()
         with pytest.raises(LockLost):
-            _publish_files(files, targets("m2"), progress, relative_to_crop=False)
+            _publish_files(STORE, files, targets("m2"), progress, relative_to_crop=False)
     for name, path in files.items():
         assert (output.path / "m1" / name).read_bytes() == path.read_bytes()
         assert made[name].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -103,26 +106,26 @@ def test_a_movie_s_files_are_published_at_once_while_the_lock_stands(
 
 
 def test_where_one_file_fails_the_others_are_not_sent_to_their_end(
-    tmp_path: Path, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    files: dict[str, Path],
 ) -> None:
     """A day's movie must not go on for minutes when nobody waits for it any more."""
     begun = threading.Event()
 
-    class Store:
-        def upload(self, path: Path, *_: object) -> None:
+    class Store(LocationStore):
+        def upload(self, path: Path, *_: Any) -> ObjectInfo:
             progress = _[-1]
             assert callable(progress)
             if path.suffix == ".mp4":
                 assert begun.wait(60)
-                raise ConnectionError("broken")
+                raise StoreUnavailable("broken")
             begun.set()
             while True:
                 progress(0)
                 time.sleep(0.001)
 
-    monkeypatch.setattr(publish, "store_for", lambda _: Store())
-    with pytest.raises(Retriable, match="broken"):
+    with pytest.raises(StoreUnavailable, match="broken"):
         _publish_files(
+            Store(),
             files,
             {name: Location("b", f"m1/{name}") for name in files},
             Progress("publish", 1),
@@ -133,14 +136,14 @@ def test_where_one_file_fails_the_others_are_not_sent_to_their_end(
 def test_each_file_is_published_only_while_the_lock_stands(tmp_path: Path) -> None:
     output = Location.parse(f"{tmp_path}/out/")
     claims = output.child(".dlcflow", "lock/")
-    claim = Claim(store_for(output), claims, Holder("one", "m1", "gpu-1", "noon"))
+    claim = Claim(STORE, claims, Holder("one", "m1", "gpu-1", "noon"))
     claim.acquire(lambda holder: None)
     movie = tmp_path / "labeled.mp4"
     movie.write_bytes(b"movie")
-    with write_on_behalf_of("one", str(claims)):
-        _publish_file(movie, output.child("m1", "labeled.mp4"))
+    with write_on_behalf_of(STORE, "one", str(claims)):
+        _publish_file(STORE, movie, output.child("m1", "labeled.mp4"))
         claim.release()
         with pytest.raises(LockLost):
-            _publish_file(movie, output.child("m2", "labeled.mp4"))
+            _publish_file(STORE, movie, output.child("m2", "labeled.mp4"))
     assert (output.path / "m1" / "labeled.mp4").exists()
     assert not (output.path / "m2").exists()

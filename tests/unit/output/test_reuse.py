@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -31,6 +32,8 @@ from tasks.pose.results.run_record import OutputFile, RequestRecord
 from tasks.pose.settings import PoseSettings
 from tasks.run_data import AnalyzedMovie, FetchedInput, MovieSource, ReadyModel, ResolvedRequest
 from tasks.storage.location import Location
+from tasks.storage.lookup import LocationStore
+from tasks.storage.store_errors import StoreUnavailable
 from tests.support.records import example_input, example_model, example_output
 
 MOVIE = "s3://lab/in/m.mp4"
@@ -70,7 +73,8 @@ class Case:
             model="m.zip", movies=(MOVIE,), output="s3://lab/out/", settings=given
         )
         where = self.movie.info.location
-        return ResolvedRequest(request, self.movie.info, (self.movie,), where, ())
+        store = LocationStore()
+        return ResolvedRequest(request, self.movie.info, (self.movie,), where, (), store)
 
     def reuse(self, past: EarlierResults | None = None, **settings: Any) -> Reuse:
         request = self.request(**settings)
@@ -250,13 +254,11 @@ class TestNames:
         assert list_hidden_objects(few).has_all_poses
 
     def test_of_a_store_that_does_not_tell_may_be_anything(
-        self, request_here: ResolvedRequest, monkeypatch: pytest.MonkeyPatch
+        self, request_here: ResolvedRequest
     ) -> None:
-        def away(_: Location) -> None:
-            raise ConnectionError("away")
-
-        monkeypatch.setattr(kept_archives, "store_for", away)
-        names = list_hidden_objects(request_here)
+        away = Mock(spec=LocationStore)
+        away.list.side_effect = StoreUnavailable("away")
+        names = list_hidden_objects(replace(request_here, store=away))
         assert names.can_contain(
             request_here.output.child(".dlcflow", "movies", "m1", ESTIMATE_ARCHIVE)
         )
@@ -268,7 +270,7 @@ class TestNames:
     ) -> None:
         asked: list[str] = []
         monkeypatch.setattr(
-            kept_archives, "download_if_present", lambda source, _: asked.append(source.name)
+            kept_archives, "download_if_present", lambda _, source, __: asked.append(source.name)
         )
         movie, folder = request_here.movies[0], Path("/scratch")
         nothing = HiddenListing(request_here, frozenset())

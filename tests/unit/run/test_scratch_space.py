@@ -20,6 +20,7 @@ from tasks.run.scratch_space import (
 )
 from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.storage.location import Location
+from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectInfo
 from tests.support.small_disk import mount_small_disk
 
@@ -41,6 +42,7 @@ def a_request(*sizes: int, where: str = "s3://lab", model: int = 100 * MB) -> Re
         movies=tuple(MovieSource(i, f"m{i}", info) for i, info in enumerate(infos)),
         output=Location.parse("/o"),
         warnings=(),
+        store=LocationStore(),
     )
 
 

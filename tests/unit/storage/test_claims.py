@@ -1,6 +1,5 @@
 """Who may write, when several want to: with a store in memory and a clock that is told the time."""
 
-import errno
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from tasks.storage.claims import (
 )
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
+from tasks.storage.store_errors import NoSuchObject, NotSupported, StoreUnavailable
 
 ENDED = "a process that is known to have ended".__eq__
 
@@ -35,7 +35,7 @@ class MemoryStore:
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         if self.away:
-            raise ConnectionError("the store is away")
+            raise StoreUnavailable("the store is away")
         with self._lock:
             found = sorted(self.objects.items())
         for key, data in found:
@@ -46,7 +46,7 @@ class MemoryStore:
         try:
             return self.objects[location.key]
         except KeyError:
-            raise FileNotFoundError(str(location)) from None
+            raise NoSuchObject(str(location)) from None
 
     def put(self, location: Location, data: bytes) -> None:
         with self._lock:
@@ -77,7 +77,7 @@ class Honest(MemoryStore):
     """Has no conditions, and says so."""
 
     def create(self, location: Location, data: bytes) -> bool:
-        raise OSError(errno.ENOTSUP, "the store does not support this request")
+        raise NotSupported("the store does not support this request")
 
 
 class Forgetful(MemoryStore):
@@ -255,7 +255,7 @@ def test_nobody_is_gone_because_the_store_was_away(store: MemoryStore, time: Tim
 
 def test_a_store_that_stays_away_ends_the_wait(store: MemoryStore, time: Time) -> None:
     store.away = True
-    with pytest.raises(ConnectionError):
+    with pytest.raises(StoreUnavailable):
         waits(store, "a", time)
 
 
@@ -334,9 +334,8 @@ def test_a_claim_whose_answer_was_lost_is_held_all_the_same(time: Time) -> None:
 
 @pytest.mark.parametrize("store", [Heedless(), Honest()])
 def test_a_store_without_conditions_is_found_out(store: MemoryStore, time: Time) -> None:
-    with pytest.raises(OSError, match="store") as caught:
+    with pytest.raises(NotSupported, match="store"):
         taken(store, "a", time)
-    assert caught.value.errno == errno.ENOTSUP
     assert store.objects == {}
 
 
