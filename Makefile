@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-tensorflow bench soak check format docs clean
+.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-tensorflow random-movies bench soak check format docs clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
@@ -52,6 +52,10 @@ test: setup ## run all tests, two files at a time
 
 test-tensorflow: setup-tensorflow ## run the tests of TensorFlow models
 	$(TENSORFLOW_PYTHON) -m pytest $(shell find tests -name 'test_tensorflow*.py')
+
+random-movies: setup ## read movies made at random and compare: N=1000 SEED=… ONLY=…
+	$(PYTHON) -m tests.random_movies $(if $(N),--movies $(N)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(ONLY),--only $(ONLY))
 
 bench: setup ## time DeepLabCut's calls and our stages in turns: MODEL=… MOVIE=… FRAMES=… SIZE=640x480
 	$(PYTHON) -m tests.bench $(if $(MODEL),--model $(MODEL)) $(if $(MOVIE),--movie $(MOVIE)) \

@@ -1,7 +1,9 @@
 """Movies made for tests."""
 
+import math
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -37,15 +39,21 @@ def write_movie(
     clock: Fraction = Fraction(1, 1000),
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
+    container_format: str | None = None,
+    draw: Callable[[int, int, int], NDArray[np.uint8]] = draw_picture,
 ) -> Path:
     """Encode a small movie; `stamps` are presentation times in ticks of `clock`."""
-    with keep_scheduling(), av.open(str(path), "w", options=container_options or {}) as container:
-        stream: Any = container.add_stream(codec, rate=rate, options=options or {})
+    options, container_options = options or {}, container_options or {}
+    with (
+        keep_scheduling(),
+        av.open(str(path), "w", container_format, container_options) as container,
+    ):
+        stream: Any = container.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         if stamps is not None:
             stream.codec_context.time_base = clock
         for index in range(frames):
-            frame = av.VideoFrame.from_ndarray(draw_picture(index, width, height), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(draw(index, width, height), format="rgb24")
             if stamps is not None:
                 frame.pts, frame.time_base = stamps[index], clock
             container.mux(stream.encode(frame))
@@ -65,6 +73,25 @@ def keep_scheduling() -> Iterator[None]:
         yield
     finally:
         os.sched_setscheduler(0, policy, parameters)
+
+
+def turn(
+    path: Path, degrees: float, mirrored: bool = False, box: bytes = b"tkhd", place: int = 40
+) -> None:
+    """Write a rotation into an MP4's track header, as phones do, or its movie header."""
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    flip = -1 if mirrored else 1
+    matrix = (cosine * flip, sine * flip, 0, -sine, cosine, 0, 0, 0, 1)
+    scale = (65536, 65536, 2**30) * 3
+    numbers = [round(m * s) for m, s in zip(matrix, scale, strict=True)]
+    overwrite(path, box, place + 4, ">9i", *numbers)
+
+
+def overwrite(path: Path, name: bytes, place: int, form: str, *values: int) -> None:
+    """Write numbers into a box (MP4) or chunk (AVI), counted from its name."""
+    data = bytearray(path.read_bytes())
+    struct.pack_into(form, data, data.index(name) + place, *values)
+    path.write_bytes(data)
 
 
 def cut_movie(source: Path, target: Path, frames: int) -> Path:

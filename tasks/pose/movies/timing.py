@@ -108,6 +108,8 @@ def timing_from_stamps(
     """
     period = 1 / (rates[0] * time_base)
     usable = _find_longest_rise(stamps)
+    if len(usable) == len(stamps) == 1 and span and span[0] < span[1]:
+        return _time_only_frame(stamps[0], time_base, rates[0], span)
     if len(usable) < 2 or len(usable) < _MIN_USABLE_SHARE * len(stamps):  # noqa: PLR2004
         told = (_NO_TIMES_WARNING,) if len(stamps) > 1 else ()
         return replace(constant_timing(len(stamps), rates[0]), warnings=told)
@@ -116,7 +118,9 @@ def timing_from_stamps(
     ticks = ticks - ticks[0]
     lost_end = after * time_base
     measured = (len(ticks) - 1) / (Fraction(ticks[-1].item()) * time_base)
-    rate = _find_even_rate(ticks, time_base, rates) or _find_even_rate(ticks, time_base, [measured])
+    rate = _find_even_rate(ticks, time_base, rates) or _find_even_rate(
+        ticks, time_base, [measured], rates
+    )
     if rate and not before:
         return replace(constant_timing(len(stamps), rate), lost_end=lost_end)
     seconds = (
@@ -128,6 +132,16 @@ def timing_from_stamps(
     return Timing(
         seconds, rates[0], constant=False, lost_end=lost_end, warnings=_estimate_warnings(estimated)
     )
+
+
+def _time_only_frame(
+    stamp: int | None, time_base: Fraction, rate: Fraction, span: tuple[int, int]
+) -> Timing:
+    """The time of a movie's only frame, where others before or after it are lost."""
+    assert stamp is not None
+    seconds = np.array([float((stamp - span[0]) * time_base)])
+    lost_end = (span[1] - stamp) * time_base
+    return Timing(seconds, rate, constant=stamp == span[0], lost_end=lost_end)
 
 
 _NO_TIMES_WARNING = "most frames have no usable time; all times are frame number ÷ frame rate"
@@ -199,16 +213,29 @@ def _find_longest_rise(stamps: Sequence[int | None]) -> list[int]:
 
 
 def _find_even_rate(
-    ticks: _Ticks, time_base: Fraction, rates: Sequence[Fraction]
+    ticks: _Ticks,
+    time_base: Fraction,
+    rates: Sequence[Fraction],
+    claims: Sequence[Fraction] | None = None,
 ) -> Fraction | None:
-    """The rate whose times these are: one that fits exactly, or else the plainest that fits."""
+    """The rate whose times these are: one that fits exactly, or else the plainest that fits.
+
+    Args:
+        ticks: Each frame's time.
+        time_base: Seconds for each tick.
+        rates: The rates to choose from.
+        claims: What the container claims, where that is something else.
+    """
     spread = {rate: _measure_spread(ticks, 1 / (rate * time_base)) for rate in rates}
-    rounding = max(Fraction(1), MAX_CLOCK_ROUNDING / time_base)
+    # A clock with one tick for each frame, as in AVI, rounds nothing.
+    is_exact = any(rate * time_base == 1 for rate in claims or rates)
+    rounding = Fraction(0) if is_exact else max(Fraction(1), MAX_CLOCK_ROUNDING / time_base)
 
     def max_spread(rate: Fraction) -> float:
         # A lost frame moves all after it by a period: where that is a single tick, as in AVI, or
         # a millisecond, it must not pass for rounding.
-        return float(min(rounding, 1 / (2 * rate * time_base))) * (1 + 1e-6)
+        most = float(min(rounding, 1 / (2 * rate * time_base))) * (1 + 1e-6)
+        return max(most, _EXACT_TOLERANCE_TICKS)
 
     even = [rate for rate in rates if spread[rate] <= max_spread(rate)]
     return min(

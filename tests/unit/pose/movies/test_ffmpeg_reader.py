@@ -1,6 +1,5 @@
 """Movies of every kind, sound and broken: frames, times, shape, and clear refusals."""
 
-import math
 import os
 import shutil
 import socket
@@ -27,7 +26,7 @@ from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
 from tasks.pose.movies.start_times import compute_duration
 from tasks.pose.movies.stored_frames import StoredFrames
 from tasks.pose.movies.timing import Timing, format_frame_ranges, group_into_ranges
-from tests.support.movie_files import draw_picture, write_movie
+from tests.support.movie_files import draw_picture, overwrite, turn, write_movie
 
 NTSC = Fraction(30000, 1001)
 MILLISECOND = Fraction(1, 1000)
@@ -77,18 +76,6 @@ def damage(path: Path, share: float, data: bytes) -> None:
     path.write_bytes(whole)
 
 
-def turn(
-    path: Path, degrees: float, mirrored: bool = False, box: bytes = b"tkhd", place: int = 40
-) -> None:
-    """Write a rotation into an MP4's track header, as phones do, or its movie header."""
-    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    flip = -1 if mirrored else 1
-    matrix = (cosine * flip, sine * flip, 0, -sine, cosine, 0, 0, 0, 1)
-    scale = (65536, 65536, 2**30) * 3
-    numbers = [round(m * s) for m, s in zip(matrix, scale, strict=True)]
-    overwrite(path, box, place + 4, ">9i", *numbers)
-
-
 def mux_again(path: Path, change: Callable[[bytes], bytes]) -> None:
     """Mux a movie again, with the data of each keyframe changed."""
     whole = path.rename(path.with_name(f"whole{path.suffix}"))
@@ -122,13 +109,6 @@ def crop(path: Path, codec: str, pixel_format: str, **sides: int) -> None:
 def with_unit(data: bytes, unit: bytes) -> bytes:
     """Put a unit before those of a picture in H.264 or HEVC, as they lie in MP4."""
     return struct.pack(">I", len(unit)) + unit + data
-
-
-def overwrite(path: Path, name: bytes, place: int, form: str, *values: int) -> None:
-    """Write numbers into a box (MP4) or chunk (AVI), counted from its name."""
-    data = bytearray(path.read_bytes())
-    struct.pack_into(form, data, data.index(name) + place, *values)
-    path.write_bytes(data)
 
 
 def edit(path: Path, first: int, shown: int) -> None:
