@@ -17,6 +17,7 @@ from tasks.output.hidden_folder import (
 )
 from tasks.output.lock import LOCK_FOLDER
 from tasks.pose.results.file_names import (
+    LABELED_DATA_FOLDER,
     LABELED_MOVIE_FILE,
     POSES_FOLDER,
     PREVIEW_FILES,
@@ -93,6 +94,8 @@ def is_own_output(request: ResolvedRequest, location: Location) -> bool:
             return name in RUN_FILES
         case [folder, *names] if folder == HIDDEN_FOLDER:
             return names[0] != LOCK_FOLDER.rstrip("/")
+        case [folder, movie, _] if folder == LABELED_DATA_FOLDER:
+            return movie in {one.name for one in request.movies}
         case [folder, name] if folder == POSES_FOLDER:
             return any(name.startswith(movie.name) for movie in request.movies)
         case [folder, name]:
@@ -104,7 +107,7 @@ def is_own_output(request: ResolvedRequest, location: Location) -> bool:
     return False
 
 
-_EXPORT_ENDINGS = (".h5", "_meta.pickle")
+_EXPORT_ENDINGS = (".h5", "_meta.pickle", ".movement.nc")
 """What names of a movie's poses, which begin with its stem, end in."""
 
 

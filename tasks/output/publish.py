@@ -48,6 +48,7 @@ from tasks.storage.store_errors import NoSuchObject
 _CONTENT_TYPES = {
     ".h5": "application/x-hdf5",
     ".pickle": "application/octet-stream",
+    ".nc": "application/x-netcdf",
     ".mp4": "video/mp4",
     ".svg": "image/svg+xml",
     ".png": "image/png",
@@ -319,4 +320,11 @@ def _render_metadata(facts: RunDetails, delivered: Sequence[AnalyzedMovie]) -> s
 
 
 def _collect_pictures(delivered: Sequence[AnalyzedMovie]) -> dict[str, MoviePictures]:
-    return {m.source.name: MoviePictures(m.previews, m.labeled.worst) for m in delivered}
+    return {
+        m.source.name: MoviePictures(
+            m.previews,
+            m.labeled.worst,
+            {frame.index: frame.picture for frame in m.exports.refine},
+        )
+        for m in delivered
+    }

@@ -27,6 +27,7 @@ from tasks.pose.results.run_record import (
     MovieRecord,
     OutputFile,
     PrecisionRecord,
+    RefineFrameRecord,
     ResultStatus,
     RunRecord,
     StageTime,
@@ -90,6 +91,10 @@ def build_delivered_record(
         stages=_stage_times(movie),
         outputs=movie.outputs,
         pose_file=movie.exports.poses or None,
+        refine=tuple(
+            RefineFrameRecord(frame=frame.index, file=frame.file, points=frame.points)
+            for frame in movie.exports.refine
+        ),
         warnings=warnings,
     )
 

@@ -81,7 +81,8 @@ def extract_files(source: Path, files: Iterable[Path]) -> None:
 
 def result_files(movie: AnalyzedMovie) -> list[Path]:
     """The files of a movie's results that annotations and report are made of."""
-    return [movie.poses, *movie.previews.values(), *movie.labeled.worst.values()]
+    refine = [frame.picture for frame in movie.exports.refine]
+    return [movie.poses, *movie.previews.values(), *movie.labeled.worst.values(), *refine]
 
 
 def with_files_in(movie: AnalyzedMovie, folder: Path) -> AnalyzedMovie:
@@ -96,5 +97,9 @@ def with_files_in(movie: AnalyzedMovie, folder: Path) -> AnalyzedMovie:
         exports=replace(
             movie.exports,
             files={n: folder / EXPORTS_FOLDER / p.name for n, p in movie.exports.files.items()},
+            refine=tuple(
+                replace(frame, picture=folder / frame.picture.name)
+                for frame in movie.exports.refine
+            ),
         ),
     )

@@ -106,14 +106,17 @@ def find_earlier_results(
         return replace(past, fetched=same), "everything is there"
     kept = read_archive(ESTIMATE_ADAPTER, names, movie, folder / ESTIMATE_ARCHIVE)
     past = replace(past, estimate=kept)
-    if same and _can_skip_fetch(find_reuse(past, movie, same, request, ready)):
+    reuse = find_reuse(past, movie, same, request, ready) if same else None
+    if same and reuse and _can_skip_fetch(reuse, request):
         past = replace(past, fetched=same)
     told = [name for name, one in (("poses", kept), ("results", past.results)) if one]
     return past, " and ".join(told) or "nothing is kept"
 
 
-def _can_skip_fetch(reuse: Reuse) -> bool:
-    return reuse.found is not None and reuse.labeled is not None
+def _can_skip_fetch(reuse: Reuse, request: ResolvedRequest) -> bool:
+    """Whether no stage reads the movie."""
+    frames_are_there = reuse.exports is not None or not request.given.settings.refine_frames
+    return reuse.found is not None and reuse.labeled is not None and frames_are_there
 
 
 def find_reuse(
@@ -187,7 +190,9 @@ def restore_files(past: EarlierResults, reuse: Reuse, folder: Path) -> None:
     if past.results:
         worst = reuse.labeled.worst.values() if reuse.labeled else ()
         poses = [reuse.poses] if reuse.poses else []
-        extract_files(folder / RESULTS_ARCHIVE, [*poses, *(reuse.previews or {}).values(), *worst])
+        refine = [frame.picture for frame in reuse.exports.refine] if reuse.exports else []
+        pictures = [*(reuse.previews or {}).values(), *worst, *refine]
+        extract_files(folder / RESULTS_ARCHIVE, [*poses, *pictures])
     for name in (ESTIMATE_ARCHIVE, RESULTS_ARCHIVE):
         (folder / name).unlink(missing_ok=True)
 

@@ -37,7 +37,7 @@ _NETWORK_LIBRARIES = (
 )
 _DRAWING_LIBRARIES = ("matplotlib", "opencv-python-headless", "scikit-image", "pillow")
 
-_EXPORT_SETTINGS = ("crop_coordinates",)
+_EXPORT_SETTINGS = ("crop_coordinates", "movement")
 """Settings that files for other programs depend on, beside those that the poses depend on."""
 
 _MODULES_WITHOUT_EFFECT = frozenset({device_locks.__name__})
@@ -120,6 +120,10 @@ def compute_stage_keys(
     )
     judging = _compute_code_digest(frame_ledger.__name__, *_TABLE_LIBRARIES)
     exported = {name: given[name] for name in _EXPORT_SETTINGS}
+    if settings.refine_frames:
+        chosen_by = {name: given[name] for name in ("refine_frames", "p_cutoff")}
+        exported |= {"chosen by": chosen_by, "jumps": given["quality"]["jump_length"]}
+        exported |= {"drawn": asdict(style)}
     exporter = _compute_code_digest(
         exporting.__name__, *_READING_LIBRARIES, *_TABLE_LIBRARIES, *_DRAWING_LIBRARIES
     )

@@ -10,6 +10,8 @@ MAX_WINDOW_LENGTH = 101
 
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
+MAX_REFINE_FRAMES = 1000
+
 MAX_LINK_HOURS = 168
 """Hours: a signature of AWS' version 4 lasts a week at the most."""
 
@@ -217,6 +219,20 @@ class PoseSettings(BaseModel):
         title="Quality thresholds",
         description="Thresholds above which the verdict is look or fail; verdicts never change "
         "the data.",
+    )
+    movement: bool = Field(
+        default=False,
+        title="File for movement",
+        description="Write a netCDF file for each movie that the Python package movement opens, "
+        "with true times and coordinates of the whole frame.",
+    )
+    refine_frames: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_REFINE_FRAMES,
+        title="Frames to refine",
+        description="How many of each movie's worst frames are delivered with their poses as "
+        "DeepLabCut's labeled-data, to be corrected for the next training; 0 for none.",
     )
     link_hours: int = Field(
         default=72,

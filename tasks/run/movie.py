@@ -8,7 +8,7 @@ from tasks.errors import BadInput
 from tasks.output.checkpoint_upload import CheckpointStore
 from tasks.pose import estimate, finishing
 from tasks.pose.exports.movie_facts import MovieFacts
-from tasks.pose.exports.write_exports import MovieExports, write_exports
+from tasks.pose.exports.write_exports import ExportSources, MovieExports, write_exports
 from tasks.pose.movies.frame_ledger import create_ledger
 from tasks.pose.movies.reader import MovieInfo, probe_movie
 from tasks.pose.settings import Crop, PoseSettings
@@ -220,8 +220,19 @@ def export_poses(
         product=f"dlcflow {tasks.__version__}",
     )
     folder = raw.parent / EXPORTS_FOLDER
-    with workers.finishers.lease() as process:
+    with (
+        workers.finishers.lease() as process,
+        Progress(f"export · {movie.name}", found.frames) as progress,
+    ):
         exports = process.call(
-            write_exports, raw, poses, folder, facts, settings, patience=movie.patience
+            write_exports,
+            ExportSources(movie.path, raw, poses),
+            folder,
+            facts,
+            settings,
+            finishing.build_label_style(ready.model, settings),
+            on_progress=progress,
+            patience=movie.patience,
         )
-    return exports, ", ".join(exports.files)
+    more = f", {len(exports.refine)} frames to correct" if exports.refine else ""
+    return exports, f"{len(exports.files)} files{more}"

@@ -27,6 +27,8 @@ SETTINGS = PoseSettings(
     output_frame_rate=12.5,
     draw_skeleton=True,
     trail_points=5,
+    movement=True,
+    refine_frames=2,
 )
 
 
@@ -132,7 +134,7 @@ def test_nothing_is_left_of_failed_movies(record: RunRecord) -> None:
     listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="out/")["Contents"]
     folders = {item["Key"].split("/")[1] for item in listed if item["Key"].count("/") > 1}
     delivered = {m.name for m in record.movies if m.status is ResultStatus.COMPLETE}
-    assert folders == delivered | {".dlcflow", "poses"}
+    assert folders == delivered | {".dlcflow", "poses", "labeled-data"}
     kept = {item["Key"].split("/")[3] for item in listed if "/.dlcflow/" in item["Key"]}
     assert kept == delivered
 
@@ -140,11 +142,38 @@ def test_nothing_is_left_of_failed_movies(record: RunRecord) -> None:
 def test_without_a_filter_there_is_one_pose_file(record: RunRecord) -> None:
     delivered = [m for m in record.movies if m.status is ResultStatus.COMPLETE]
     stems = {m.name: Location.parse(m.input.location).stem for m in delivered}
+    scorer = record.estimator.scorer if record.estimator else ""
     for movie in delivered:
-        of_poses = [name for name in movie.outputs if name.endswith(".h5")]
-        scorer = record.estimator.scorer if record.estimator else ""
+        of_poses = [name for name in movie.outputs if name.endswith(f"{scorer}.h5")]
         assert of_poses == [f"{stems[movie.name]}{scorer}.h5", f"poses/{movie.name}{scorer}.h5"]
         assert movie.pose_file == of_poses[0]
+
+
+def test_two_frames_of_each_movie_are_ready_to_be_corrected(record: RunRecord) -> None:
+    report = boto3.client("s3").get_object(Bucket=BUCKET, Key="out/report.html")["Body"].read()
+    assert report.count(b"<h3>Frames to correct</h3>") == 8
+    for movie in record.movies:
+        if movie.frames is None:
+            continue
+        assert len(movie.refine) == min(2, movie.frames.poses)
+        assert all(frame.file in movie.outputs for frame in movie.refine)
+        place = f"labeled-data/{movie.name}/"
+        labels = [name for name in movie.outputs if name.startswith(f"{place}machinelabels")]
+        assert labels == [f"{place}machinelabels-iter0.h5", f"{place}machinelabels.csv"]
+
+
+def test_each_movie_has_a_file_for_movement_with_its_times(
+    record: RunRecord, annotations: pd.DataFrame, tmp_path: Path
+) -> None:
+    xarray = pytest.importorskip("xarray")
+    movie = next(m for m in record.movies if m.name == "vfr")
+    target = tmp_path / "vfr.nc"
+    boto3.client("s3").download_file(BUCKET, "out/vfr/vfr.movement.nc", str(target))
+    dataset = xarray.load_dataset(target, engine="scipy")
+    rows = annotations[annotations["Movie number"] == movie.number]
+    np.testing.assert_allclose(dataset.time + movie.start, rows["Time since start (s)"])
+    found = dataset.position.sel(keypoints="nose", space="x")[:, 0]
+    np.testing.assert_allclose(found, rows["nose x"])
 
 
 def test_each_movie_s_poses_lie_once_in_a_folder_for_all(record: RunRecord) -> None:

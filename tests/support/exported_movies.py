@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from tasks.pose.exports.movie_facts import MovieFacts
-from tasks.pose.exports.write_exports import MovieExports, write_exports
+from tasks.pose.exports.write_exports import ExportSources, MovieExports, write_exports
 from tasks.pose.movies.timing import constant_timing
 from tasks.pose.settings import PoseSettings
 from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.pose.tables.pose_table import write_poses
-from tests.support.pose_tables import SINGLE_ANIMAL, make_scattered_poses
+from tests.support.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
 from tests.support.records import DIGEST, example_model
 
 SCORER = "DLC_Resnet50_openfieldOct30shuffle1_snapshot_best-100"
@@ -41,6 +41,7 @@ def export_example(
     folder: Path,
     facts: MovieFacts,
     table: pd.DataFrame | None = None,
+    movie: Path | None = None,
     **settings: Any,
 ) -> MovieExports:
     """Export a movie's poses.
@@ -49,6 +50,7 @@ def export_example(
         folder: Where the poses and the files are written.
         facts: The movie.
         table: Its raw poses; by default scattered ones.
+        movie: The movie itself, where frames of it are wanted.
         **settings: The request's.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,4 +63,6 @@ def export_example(
     if given.has_median_filter:
         poses = folder / "pose_estimates.h5"
         filter_pose_file(raw, poses, given.window_length)
-    return write_exports(raw, poses, folder / "exports", facts, given)
+    sources = ExportSources(movie or folder / "no-movie.mp4", raw, poses)
+    style = replace(PLAIN_STYLE, p_cutoff=given.p_cutoff)
+    return write_exports(sources, folder / "exports", facts, given, style, lambda _: None)

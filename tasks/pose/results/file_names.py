@@ -29,7 +29,10 @@ RUN_FILES = frozenset(
 )
 """Names that a run publishes beside its movies' folders."""
 
-RUN_FOLDERS = frozenset({POSES_FOLDER})
+LABELED_DATA_FOLDER = "labeled-data"
+"""The folder with frames to correct, a folder for each movie, as in a DeepLabCut project."""
+
+RUN_FOLDERS = frozenset({POSES_FOLDER, LABELED_DATA_FOLDER})
 """Folders of a run that are no movie's."""
 
 _TRACKER_SUFFIXES = {"ellipse": "_el", "box": "_bx", "skeleton": "_sk"}
@@ -49,6 +52,7 @@ class PoseFileNames:
         raw: The poses as the network gave them.
         filtered: The filtered poses.
         metadata: What DeepLabCut keeps of the movie: crop, size, rate, number of frames.
+        movement: The file for `movement`.
         prefix: What all three begin with.
         in_folder: What the copy in `POSES_FOLDER` begins with: there the movie's name is that of
             its folder, since two movies may have the same stem.
@@ -57,6 +61,7 @@ class PoseFileNames:
     raw: str
     filtered: str
     metadata: str
+    movement: str
     prefix: str
     in_folder: str
 
@@ -84,6 +89,7 @@ def name_pose_files(stem: str, folder: str, scorer: str, track_method: str) -> P
         raw=f"{begin}{tracker}.h5",
         filtered=f"{begin}{tracker}_filtered.h5",
         metadata=f"{begin}_meta.pickle",
+        movement=f"{_cut(stem, room)}.movement.nc",
         prefix=begin,
         in_folder=_cut(folder, room) + scorer,
     )

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,12 @@ class MoviePictures:
     Attributes:
         previews: By published name.
         worst: The labeled worst frames, by frame index.
+        refine: Frames that are delivered to be corrected, labeled and small, by frame index.
     """
 
     previews: Mapping[str, Path]
     worst: Mapping[int, Path]
+    refine: Mapping[int, Path] = field(default_factory=dict)
 
 
 _NO_PICTURES = MoviePictures({}, {})
@@ -57,6 +59,11 @@ def _embed_within_budget(
         size = sum(p.stat().st_size for p in (*files.previews.values(), *files.worst.values()))
         shown[movie.name] = _embed_movie_pictures(files if size <= left else _NO_PICTURES)
         left -= size if size <= left else 0
+    for movie in sort_by_urgency(record):
+        refine = pictures.get(movie.name, _NO_PICTURES).refine
+        size = sum(path.stat().st_size for path in refine.values())
+        shown[movie.name]["refine"] = _embed_frames(refine if size <= left else {})
+        left -= size if size <= left else 0
     return shown
 
 
@@ -73,8 +80,12 @@ def _urgency_rank(movie: MovieRecord) -> int:
 def _embed_movie_pictures(files: MoviePictures) -> dict[str, Any]:
     return {
         "previews": {path.name: _data_url(path) for path in files.previews.values()},
-        "worst": {index: _data_url(path) for index, path in sorted(files.worst.items())},
+        "worst": _embed_frames(files.worst),
     }
+
+
+def _embed_frames(frames: Mapping[int, Path]) -> dict[int, str]:
+    return {index: _data_url(path) for index, path in sorted(frames.items())}
 
 
 def _data_url(path: Path) -> str:

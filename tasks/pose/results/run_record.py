@@ -88,6 +88,16 @@ class PrecisionRecord(FrozenRecord):
     largest: float | None = Field(description="Pixels that any of them is moved.")
 
 
+class RefineFrameRecord(FrozenRecord):
+    """A frame that is delivered to be corrected."""
+
+    frame: int = Field(description="Counted from 0 over the frames that decode.")
+    file: str = Field(description="Which of the movie's outputs it is.")
+    points: tuple[str, ...] = Field(
+        description="What is wrong in it, the worst first: body part, likelihood, reason."
+    )
+
+
 class MovieRecord(FrozenRecord):
     """One movie of the request."""
 
@@ -137,6 +147,9 @@ class MovieRecord(FrozenRecord):
         default=None,
         description="Which of its outputs holds the poses that are delivered, and that all else "
         "is made of.",
+    )
+    refine: tuple[RefineFrameRecord, ...] = Field(
+        default=(), description="Frames that are delivered to be corrected, in order of time."
     )
     warnings: tuple[str, ...] = ()
 

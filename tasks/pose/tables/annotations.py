@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.pose.movies.frame_times import compute_times
 from tasks.pose.movies.start_times import MovieStart, compute_starts
 from tasks.pose.movies.timing import Timing
 from tasks.pose.settings import AnnotationsFormat
 from tasks.pose.tables.keypoints import keypoint_name
 from tasks.pose.tables.pose_table import read_poses_in_parts
-
-MICROSECONDS_PER_SECOND = 1_000_000
 
 ROWS_PER_CHUNK = 32_768
 """Rows in memory at a time, and in each of a Parquet file's row groups."""
@@ -78,21 +76,6 @@ def _build_all_tables(movies: list[MoviePoses]) -> Iterator[pd.DataFrame]:
         yield from build_movie_tables(movie, start)
 
 
-def _compute_times(timing: Timing, start: Fraction) -> NDArray[np.float64]:
-    """Times since the first movie's first frame; those of one recording where all are even."""
-    recording = timing.recording
-    if recording and recording.has_counter:
-        # Whole microseconds are exact until the one division.
-        counted: NDArray[np.float64] = recording.counter - recording.counter[0]
-        counted += float(start * MICROSECONDS_PER_SECOND)
-        return counted / MICROSECONDS_PER_SECOND
-    if not timing.constant:
-        return timing.seconds + float(start)
-    rate, before = timing.frame_rate, start * timing.frame_rate
-    index = np.arange(len(timing.seconds)) + float(before)
-    return index * np.float64(rate.denominator) / np.float64(rate.numerator)
-
-
 def build_movie_tables(movie: MoviePoses, start: MovieStart) -> Iterator[pd.DataFrame]:
     """Make one movie's rows, piece by piece.
 
@@ -104,7 +87,7 @@ def build_movie_tables(movie: MoviePoses, start: MovieStart) -> Iterator[pd.Data
         Frame counts as int64; times in seconds, the recorder's counter in microseconds, full-frame
         pixels and likelihoods as float64. Numbers skip the frames that a recorder dropped.
     """
-    times, recording = _compute_times(movie.timing, start.seconds), movie.timing.recording
+    times, recording = compute_times(movie.timing, start.seconds), movie.timing.recording
     local = recording.positions if recording else np.arange(len(times), dtype=np.int64)
     begin = 0
     for poses in read_poses_in_parts(movie.poses, ROWS_PER_CHUNK):

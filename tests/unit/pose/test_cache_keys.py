@@ -43,6 +43,8 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"crop": {"left": 0, "top": 0, "width": 8, "height": 8}}, ALL),
     ({"precision": "half"}, ALL),
     ({"crop_coordinates": "frame"}, {"exports"}),
+    ({"movement": True}, {"exports"}),
+    ({"refine_frames": 5}, {"exports"}),
     ({"window_length": 7}, AFTER_POSES),
     ({"window_length": 0}, AFTER_POSES),
     ({"p_cutoff": 0.5}, {"quality", *DRAWN}),
@@ -68,6 +70,14 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
 @pytest.mark.parametrize(("changes", "expected"), SETTINGS)
 def test_settings_touch_their_stages_alone(changes: dict[str, Any], expected: set[str]) -> None:
     assert changed(keys(changes)) == expected
+
+
+def test_frames_to_correct_are_chosen_again_where_what_is_bad_or_drawn_is_another() -> None:
+    usual = asdict(keys({"refine_frames": 5}))["exports"]
+    for changes in ({"p_cutoff": 0.5}, {"quality": {"jump_length": 0.2}}, {"dot_size": 9}):
+        assert asdict(keys({"refine_frames": 5, **changes}))["exports"] != usual
+    same = keys({"refine_frames": 5, "quality": {"low_look": 0.2}})
+    assert asdict(same)["exports"] == usual
 
 
 def test_every_setting_is_looked_at_here() -> None:

@@ -51,6 +51,9 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
             "outside_fail": 0.05,
             "lost_fail": 0.1,
         },
+        "crop_coordinates": "crop",
+        "movement": False,
+        "refine_frames": 0,
         "link_hours": 72,
         "spread_from": 0,
     }

@@ -10,7 +10,7 @@ import pytest
 from tasks.pose.movies.frame_ledger import FrameLedger
 from tasks.pose.results import report
 from tasks.pose.results.report import MoviePictures, render_report
-from tasks.pose.results.run_record import MovieRecord, RunRecord, StageTime
+from tasks.pose.results.run_record import MovieRecord, RefineFrameRecord, RunRecord, StageTime
 from tasks.pose.settings import Crop, PoseSettings
 from tasks.pose.tables.quality import Verdict
 from tests.support.records import (
@@ -194,6 +194,31 @@ def test_settings_are_told_in_words() -> None:
     assert "crop = left 1 top 2 width 30 height 40; " in text
     assert "displayed_body_parts = nose, left ear; " in text
     assert "keypoints_only = false; output_frame_rate = none; " in text
+
+
+def test_frames_to_correct_are_shown_with_what_is_wrong_in_them(tmp_path: Path) -> None:
+    frames = (
+        RefineFrameRecord(
+            frame=3, file="labeled-data/mouse1/img3.png", points=("nose 0.10 (low)",)
+        ),
+        RefineFrameRecord(frame=9, file="labeled-data/mouse1/img9.png", points=()),
+    )
+    picture = tmp_path / "refine-3.jpg"
+    picture.write_bytes(b"picture")
+    movie = example_movie(
+        refine=frames,
+        pose_file="mouse1DLC.h5",
+        outputs={
+            name: example_output(f"s3://lab/out/{name}")
+            for name in ("mouse1DLC.h5", "poses/mouse1DLC.h5", frames[0].file)
+        },
+    )
+    shown = page(example_run(movie), {"mouse1": MoviePictures({}, {}, {3: picture})})
+    assert "frame 3: nose 0.10 (low)" in shown.text
+    assert "frame 9: the least certain one" in shown.text
+    assert shown.values("src") == ["data:image/jpeg;base64,cGljdHVyZQ=="]
+    assert shown.values("href") == ["mouse1/mouse1DLC.h5", "poses/mouse1DLC.h5"]
+    assert "the poses that all else is made of" in shown.text
 
 
 def test_pictures_are_in_the_page(pictures: Any) -> None:
