@@ -6,11 +6,21 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from flows.__main__ import PREFECT_SETTINGS
 from tests.support.full_server import quick_prefect_server
 from tests.support.servers import start_database
 from tests.support.stores import StoreSettings, moto_store
+
+_UNTIMED = [HealthCheck.too_slow]  # a busy machine is slow, and nothing is wrong
+settings.register_profile(
+    "ci", derandomize=True, print_blob=True, deadline=None, suppress_health_check=_UNTIMED
+)
+settings.register_profile(
+    "random", max_examples=3000, print_blob=True, deadline=None, suppress_health_check=_UNTIMED
+)
+settings.load_profile("ci")  # unless --hypothesis-profile names another
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.animation import FFMpegWriter
 
@@ -203,7 +203,6 @@ point = st.tuples(coordinate, coordinate, likelihood)
     trail_points=st.integers(0, 6),
     single_precision=st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
 def test_same_pixels_whatever_the_poses(
     *,
     deeplabcut: ModuleType,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,10 +31,14 @@ def compute_envelope(time: np.ndarray, values: np.ndarray, spans: int) -> Envelo
     Args:
         time: (samples,), never decreasing.
         values: (samples,), NaN where missing.
-        spans: How many spans the whole time is cut into.
+        spans: How many spans the whole time is cut into; times that are too close for that,
+            such as one moment or a subnormal number apart, are one span.
     """
-    duration = (time[-1] - time[0]) or 1
-    span = ((time - time[0]) * (spans / duration)).astype(int)
+    duration = float(time[-1] - time[0])
+    spans_per_second = spans / duration if duration else math.inf
+    if math.isinf(spans_per_second):
+        spans_per_second = 0
+    span = ((time - time[0]) * spans_per_second).astype(int)
     starts = np.flatnonzero(np.diff(span, prepend=-1))
     counts = np.diff(starts, append=len(values))
     if len(starts) * counts.max() > _MAX_PADDING_FACTOR * len(values):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -52,7 +52,6 @@ class TestCroppedEdges:
         with pytest.raises(BadInput, match=f"crop: {width}×{height} pixels are too few"):
             compute_crop_edges(Crop(left=0, top=0, width=width, height=height), 49, 49)
 
-    @settings(deadline=None)
     @given(st.data(), st.integers(2, 5000), st.integers(2, 5000))
     def test_are_inside_the_frame_and_at_most_one_pixel_off(
         self, data: st.DataObject, width: int, height: int

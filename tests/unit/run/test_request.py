@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
@@ -154,19 +154,16 @@ class TestFolderNames:
     ) -> None:
         assert make_folder_names(stems) == names
 
-    @settings(deadline=None)
     @given(st.lists(st.sampled_from(["m", "M", "m-2", "m-3", "M-2", "", ".", "movie", "run.json"])))
     def test_are_different_even_where_case_does_not_count(self, stems: list[str]) -> None:
         names = make_folder_names(stems)
         assert len(names) == len(stems)
         assert len({name.casefold() for name in names}) == len(names)
 
-    @settings(deadline=None)
     @given(st.lists(st.text(max_size=3)))
     def test_can_always_be_folders(self, stems: list[str]) -> None:
         assert not {"", " ", ".", ".."} & set(make_folder_names(stems))
 
-    @settings(deadline=None)
     @given(st.lists(st.sampled_from(["m", "m-2", "m-3", "n"]), unique=True))
     def test_are_the_stems_where_all_are_different(self, stems: list[str]) -> None:
         assert make_folder_names(stems) == stems

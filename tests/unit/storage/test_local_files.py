@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.storage import hashed_file
@@ -27,7 +27,6 @@ def written(path: Path, pieces: list[tuple[int, bytes]]) -> str:
 
 
 @given(st.data(), st.binary(min_size=1, max_size=200))
-@settings(deadline=None, max_examples=60)
 def test_pieces_in_any_order(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, content: bytes
 ) -> None:

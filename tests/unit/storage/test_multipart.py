@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.storage import multipart
@@ -32,7 +32,6 @@ TERA = 1 << 40
 
 
 @given(st.integers(0, 5 * TERA))
-@settings(max_examples=200, deadline=None)
 def test_parts_to_send_are_alike_and_make_the_whole(size: int) -> None:
     found = split_for_upload(size)
     assert (found[0].start, found[-1].stop) == (0, size)
@@ -44,7 +43,6 @@ def test_parts_to_send_are_alike_and_make_the_whole(size: int) -> None:
 
 
 @given(st.integers(0, TERA // 8))
-@settings(max_examples=50, deadline=None)
 def test_parts_to_fetch_become_smaller_and_make_the_whole(size: int) -> None:
     found = split_for_download(size)
     assert (found[0].start, found[-1].stop) == (0, size)

@@ -35,7 +35,7 @@ STYLES = {
     "dots": PLAIN_STYLE,
     "skeleton": replace(PLAIN_STYLE, draw_skeleton=True),
     "trails": replace(PLAIN_STYLE, trail_points=4, dot_size=9, draw_skeleton=True),
-    "all over": replace(PLAIN_STYLE, trail_points=40, dot_size=60),
+    "all over": replace(PLAIN_STYLE, trail_points=40, dot_size=30),
     "single pixels": replace(PLAIN_STYLE, dot_size=1),
 }
 FORMATS = ("yuv420p", "yuvj420p", "yuv422p", "yuv444p", "yuvj444p")

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +53,18 @@ def test_an_envelope_keeps_spikes_and_gaps() -> None:
 def test_an_envelope_of_one_moment() -> None:
     thin = compute_envelope(np.array([3.0, 3.0]), np.array([1.0, 2.0]), 10)
     np.testing.assert_array_equal([thin.time, thin.lowest, thin.highest], [[3.0], [1.0], [2.0]])
+
+
+@pytest.mark.parametrize("step", [5e-324, 1e-308], ids=["least", "subnormal"])
+def test_times_a_subnormal_number_apart_are_one_moment(step: float) -> None:
+    thin = compute_envelope(np.array([0.0, step]), np.array([1.0, 2.0]), 2)
+    np.testing.assert_array_equal([thin.time, thin.lowest, thin.highest], [[0.0], [1.0], [2.0]])
+
+
+def test_the_shortest_time_that_has_spans() -> None:
+    step = 2 / sys.float_info.max * 1.001
+    thin = compute_envelope(np.array([0.0, step]), np.array([1.0, 2.0]), 2)
+    np.testing.assert_array_equal([thin.time, thin.highest], [[0.0, step], [1.0, 2.0]])
 
 
 def test_lone_points_have_no_neighbors() -> None:
