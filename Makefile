@@ -5,11 +5,7 @@ PYTHON := .venv/bin/python
 TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-<<<<<<< HEAD
-.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-tensorflow random-movies bench soak check format docs clean
-=======
-.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-unit test-random test-tensorflow bench soak check format docs clean
->>>>>>> 8fa7e36 (make test-unit and make test-random; draws are the same in each run)
+.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-unit test-random test-tensorflow random-movies bench soak check format docs clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
@@ -61,9 +57,9 @@ test-unit: setup ## run the tests that need no server, store, browser or network
 	$(PYTHON) -m pytest tests/unit
 
 # The draws of all other commands are the same each time.
-SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+DRAWS := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
 test-random: setup ## draw thousands of other cases where tests draw them: SEED=…
-	$(PYTHON) -m pytest -m hypothesis --hypothesis-profile random --hypothesis-seed $(SEED)
+	$(PYTHON) -m pytest -m hypothesis --hypothesis-profile random --hypothesis-seed $(DRAWS)
 
 test-tensorflow: setup-tensorflow ## run the tests of TensorFlow models
 	$(TENSORFLOW_PYTHON) -m pytest $(shell find tests -name 'test_tensorflow*.py')
