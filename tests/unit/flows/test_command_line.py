@@ -39,6 +39,7 @@ def test_movies_can_be_named_in_several_places() -> None:
 CHOSEN: dict[str, tuple[list[str], Any]] = {
     "annotations_format": (["csv"], "csv"),
     "crop": (["1", "2", "30", "40"], Crop(left=1, top=2, width=30, height=40)),
+    "crop_coordinates": (["frame"], "frame"),
     "window_length": (["7"], 7),
     "displayed_body_parts": (["nose", "left ear"], ["nose", "left ear"]),
     "p_cutoff": (["0.25"], 0.25),
@@ -50,9 +51,13 @@ CHOSEN: dict[str, tuple[list[str], Any]] = {
     "draw_skeleton": ([], True),
     "trail_points": (["5"], 5),
     "quality": (["low_look=0.2", "low_fail=0.4"], QualityThresholds(low_look=0.2, low_fail=0.4)),
+    "movement": ([], True),
+    "refine_frames": (["4"], 4),
     "link_hours": (["5"], 5),
     "spread_from": (["5"], 5),
     "precision": (["half"], "half"),
+    "shuffle": (["2"], 2),
+    "snapshot": (["best"], "best"),
 }
 
 
