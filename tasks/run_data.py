@@ -44,6 +44,7 @@ class ResolvedRequest:
         output: The prefix or folder that results go below.
         warnings: What the user should know, one sentence each.
         store: Where all of these are, opened.
+        order: What the order of its movies was taken from.
     """
 
     given: RequestRecord
@@ -52,6 +53,7 @@ class ResolvedRequest:
     output: Location
     warnings: tuple[str, ...]
     store: ObjectStore = field(compare=False)
+    order: str = "as given"
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ def check_request_locations(
         BadInput: A location cannot be used.
         Retriable: The store cannot be reached; the same command can be tried again.
     """
-    return resolve_locations(model, movies, output, settings).output
+    found = resolve_locations(model, movies, output, settings, warns_of_order=False)
+    return found.output
 
 
 @contextmanager

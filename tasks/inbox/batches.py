@@ -22,7 +22,7 @@ from tasks.pose.movies.reader import MOVIE_SUFFIXES
 from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.settings import PoseSettings
 from tasks.storage.location import Location
-from tasks.storage.patterns import natural_sort_key
+from tasks.storage.lookup import sort_by_name
 from tasks.storage.store import ObjectInfo
 
 
@@ -129,9 +129,7 @@ def find_groups(contents: InboxContents) -> list[MovieGroup]:
         The batches, in natural order of their folders and movies.
     """
     by_folder: dict[str, list[ObjectInfo]] = defaultdict(list)
-    for info in sorted(
-        _find_movies(contents), key=lambda info: natural_sort_key(info.location.key)
-    ):
+    for info in sort_by_name(_find_movies(contents)):
         by_folder[parent_folder(info.location)].append(info)
     found = [
         b

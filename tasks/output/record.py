@@ -241,6 +241,7 @@ def build_run_record(
         seconds=round((finished - facts.started).total_seconds(), 3),
         request=request.given,
         movies_resolved=tuple(str(movie.info.location) for movie in request.movies),
+        movie_order=request.order,
         model_input=facts.model.input,
         model=model,
         estimator=_to_estimator_record(loaded) if loaded else None,

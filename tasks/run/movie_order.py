@@ -1,4 +1,4 @@
-"""A request's movies: of one format, and those of the nVision recorder in order of recording."""
+"""Order of a request's movies: as given, by name, or by the start of their recordings."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from tasks.errors import BadInput
+from tasks.messages import format_value
 from tasks.pose.movies.isxb_format import HEADER_SIZE, RecordingSession, parse_header, parse_session
 from tasks.pose.movies.reader import RECORDING_SUFFIX
+from tasks.run.recording_times import disagreement_warnings
+from tasks.storage.chapter_order import find_chapters, missing_chapter_warnings
 from tasks.storage.location import Location
+from tasks.storage.lookup import sort_by_name
 from tasks.storage.patterns import natural_sort_key
 from tasks.storage.store import ObjectInfo, ObjectStore
 from tasks.storage.store_errors import NotSupported
@@ -18,6 +22,74 @@ PARALLEL_READS = 8
 """Recordings whose beginnings are read from the store at the same time."""
 
 _MAX_NAMED = 5
+
+
+@dataclass(frozen=True)
+class FoundMovies:
+    """The movies that one entry of a request names.
+
+    Attributes:
+        infos: The movies, in order of their names.
+        is_listed: Whether the entry is a prefix or a pattern, and not the movie itself.
+    """
+
+    infos: tuple[ObjectInfo, ...]
+    is_listed: bool
+
+
+def describe_order(entries: Sequence[FoundMovies]) -> str:
+    """Say how the order of a request's movies was found.
+
+    Args:
+        entries: What its entries name; at least one.
+    """
+    infos = [info for entry in entries for info in entry.infos]
+    if infos[0].location.suffix.lower() == RECORDING_SUFFIX:
+        return "by the start of each recording"
+    listed = [entry for entry in entries if entry.is_listed]
+    if not listed:
+        return "as given"
+    keys = [[info.location.key for info in entry.infos] for entry in listed]
+    together = ", with the chapters of each recording together (GoPro)"
+    by_name = f"by name{together if any(map(find_chapters, keys)) else ''}"
+    return by_name if len(entries) == 1 else f"entries as given; within them {by_name}"
+
+
+def order_warnings(store: ObjectStore, entries: Sequence[FoundMovies]) -> list[str]:
+    """Warn where the order of movies by name may not be that of their recording.
+
+    Args:
+        store: Where they are.
+        entries: What the request's entries name.
+    """
+    if any(e.infos[0].location.suffix.lower() == RECORDING_SUFFIX for e in entries):
+        return []  # these have been put in order of their recording
+    found = _shell_order_warnings(entries)
+    for entry in (entry for entry in entries if entry.is_listed):
+        keys = [info.location.key for info in entry.infos]
+        found += missing_chapter_warnings(list(find_chapters(keys).values()))
+        found += disagreement_warnings(store, entry.infos)
+    return found
+
+
+def _shell_order_warnings(entries: Sequence[FoundMovies]) -> list[str]:
+    """Warn of a pattern that a shell has replaced by names in alphabetical order."""
+    given = [info for entry in entries for info in entry.infos]
+    keys = [info.location.key for info in given]
+    is_sorted = keys in (sorted(keys), sorted(keys, key=str.casefold))
+    if any(entry.is_listed for entry in entries) or not is_sorted:
+        return []
+    swapped = next(
+        (n for n, by_name in zip(given, sort_by_name(given), strict=True) if n != by_name), None
+    )
+    if swapped is None:
+        return []
+    warning = (
+        "the movies are in alphabetical order, in which a shell gives names that fit a pattern; "
+        f"from {format_value(swapped.location.name)} on, their numbers say another order: put the "
+        "pattern in quotes to follow them"
+    )
+    return [warning]
 
 
 def check_one_format(locations: Sequence[Location]) -> None:

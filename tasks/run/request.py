@@ -11,16 +11,27 @@ from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_FILES, RUN_FOL
 from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
 from tasks.run.find_model import find_model
-from tasks.run.movie_order import check_one_format, sort_by_recording
+from tasks.run.movie_order import (
+    FoundMovies,
+    check_one_format,
+    describe_order,
+    order_warnings,
+    sort_by_recording,
+)
 from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore, expand_location
-from tasks.storage.store import ObjectInfo, ObjectStore
+from tasks.storage.store import ObjectStore
 
 
 def resolve_locations(
-    model: str, movies: Sequence[str], output: str, settings: PoseSettings
+    model: str,
+    movies: Sequence[str],
+    output: str,
+    settings: PoseSettings,
+    *,
+    warns_of_order: bool = True,
 ) -> ResolvedRequest:
     """Find every object that a request names, before anything is downloaded.
 
@@ -29,6 +40,7 @@ def resolve_locations(
         movies: Locations of movies: objects, prefixes that end in ``/``, or globs.
         output: Location below which results are written.
         settings: The request's settings.
+        warns_of_order: Whether to look into movies for when they were recorded, for a warning.
 
     Returns:
         The objects, in the request's order.
@@ -40,40 +52,49 @@ def resolve_locations(
     store = LocationStore()
     target = Location.parse(output)
     found = find_model(store, model)
-    infos, warnings = _find_movies(store, movies, target)
+    named = [_find_entry_movies(store, text) for text in movies]
+    entries, warnings = _choose_movies(named, target)
+    infos, changes = sort_by_recording(store, [info for entry in entries for info in entry.infos])
     store.check_writable(target)
     names = make_folder_names([info.location.stem for info in infos])
     for name in names:
         target.child(name)  # refuses names that no location can hold
+    if warns_of_order:
+        changes += order_warnings(store, entries)
     sources = zip(count(), names, infos, strict=False)
     return ResolvedRequest(
         given=RequestRecord(model=model, movies=tuple(movies), output=output, settings=settings),
         model=found,
         movies=tuple(MovieSource(*source) for source in sources),
         output=target,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *changes),
         store=store,
+        order=describe_order(entries),
     )
 
 
-def _find_movies(
-    store: ObjectStore, texts: Sequence[str], output: Location
-) -> tuple[list[ObjectInfo], list[str]]:
-    """Expand every entry; what is named twice counts once."""
-    found: dict[Location, ObjectInfo] = {}
-    warnings = []
-    for info in (info for text in texts for info in _find_entry_movies(store, text)):
-        if info.location in found:
-            warnings.append(f"{info.location} is named more than once; it is analyzed once")
-        elif _is_own_labeled_movie(info.location, output):
-            warnings.append(f"{info.location} is a labeled movie of an earlier run; left out")
-        else:
-            found[info.location] = info
-    if not found:
+def _choose_movies(
+    found: Sequence[FoundMovies], output: Location
+) -> tuple[list[FoundMovies], list[str]]:
+    """The movies of all entries; what is named twice counts once."""
+    seen: set[Location] = set()
+    warnings, entries = [], []
+    for entry in found:
+        chosen = []
+        for info in entry.infos:
+            if info.location in seen:
+                warnings.append(f"{info.location} is named more than once; it is analyzed once")
+            elif _is_own_labeled_movie(info.location, output):
+                warnings.append(f"{info.location} is a labeled movie of an earlier run; left out")
+            else:
+                seen.add(info.location)
+                chosen.append(info)
+        if chosen:
+            entries.append(FoundMovies(tuple(chosen), entry.is_listed))
+    if not entries:
         raise BadInput("movies: expected at least one location of a movie, found none")
-    check_one_format(list(found))
-    infos, changes = sort_by_recording(store, list(found.values()))
-    return infos, warnings + changes
+    check_one_format([info.location for entry in entries for info in entry.infos])
+    return entries, warnings
 
 
 def _is_own_labeled_movie(location: Location, output: Location) -> bool:
@@ -83,7 +104,7 @@ def _is_own_labeled_movie(location: Location, output: Location) -> bool:
     return str(location).startswith(folder) and below.split("/")[1:] == [LABELED_MOVIE_FILE]
 
 
-def _find_entry_movies(store: ObjectStore, text: str) -> list[ObjectInfo]:
+def _find_entry_movies(store: ObjectStore, text: str) -> FoundMovies:
     """The movies that one entry names; beside movies, a prefix may hold anything."""
     infos = expand_location(store, text)
     movies = [info for info in infos if _is_movie(info.location, alone=len(infos) == 1)]
@@ -93,7 +114,8 @@ def _find_entry_movies(store: ObjectStore, text: str) -> list[ObjectInfo]:
             f"movies: expected movies ({kinds}), found "
             f"{', '.join(sorted({i.location.name for i in infos})[:5])} at {text}"
         )
-    return movies
+    alone = len(infos) == 1 and infos[0].location == Location.parse(text)
+    return FoundMovies(tuple(movies), is_listed=not alone)
 
 
 def _is_movie(location: Location, *, alone: bool) -> bool:

@@ -1,17 +1,17 @@
 """One store for all locations, and the objects that a location names."""
 
 import glob
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from tasks.storage.chapter_order import find_chapters, name_sort_key
 from tasks.storage.local_files import ProgressCallback
 from tasks.storage.local_store import LocalStore, stat_if_complete
 from tasks.storage.location import Location
 from tasks.storage.patterns import (
     is_match,
     literal_folder,
-    natural_sort_key,
     normalize_double_stars,
 )
 from tasks.storage.store import ObjectInfo, ObjectStore
@@ -104,7 +104,9 @@ def _store_for(location: Location) -> ObjectStore:
 
 @convert_os_errors()
 def expand_location(store: ObjectStore, text: str) -> list[ObjectInfo]:
-    """Find what one entry of a request means, in natural order.
+    """Find what one entry of a request means, in order of names.
+
+    That is natural order, with the chapters of each recording together.
 
     Args:
         store: Where it is looked for.
@@ -125,7 +127,13 @@ def expand_location(store: ObjectStore, text: str) -> list[ObjectInfo]:
         found = _find_matches(store, location)
     if not found:
         raise NoSuchObject(_describe_no_match(location))
-    return sorted(found, key=lambda info: natural_sort_key(info.location.key))
+    return sort_by_name(found)
+
+
+def sort_by_name(infos: Sequence[ObjectInfo]) -> list[ObjectInfo]:
+    """Put objects in natural order, with the chapters of each recording together."""
+    sort_key = name_sort_key(find_chapters(info.location.key for info in infos))
+    return sorted(infos, key=lambda info: sort_key(info.location.key))
 
 
 def _find_object(store: ObjectStore, location: Location) -> list[ObjectInfo]:

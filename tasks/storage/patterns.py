@@ -14,8 +14,17 @@ def natural_sort_key(key: str) -> tuple[object, str]:
 def _part_sort_key(part: str) -> tuple[list[str | int], str]:
     # Without its suffix, so that m.mp4 comes before m1.mp4.
     stem, suffix = os.path.splitext(part)  # noqa: PTH122 - a key is no path
+    return split_numbers(stem), suffix
+
+
+def split_numbers(text: str) -> list[str | int]:
+    """Split a text at its numbers.
+
+    >>> split_numbers("m2b10")
+    ['m', 2, 'b', 10, '']
+    """
     # A split by a group alternates text and number, so that like is compared with like.
-    return [int(p) if i % 2 else p for i, p in enumerate(re.split(r"(\d+)", stem))], suffix
+    return [int(p) if i % 2 else p for i, p in enumerate(re.split(r"(\d+)", text))]
 
 
 def normalize_double_stars(pattern: str) -> str:

@@ -200,6 +200,9 @@ class RunRecord(FrozenRecord):
     seconds: float
     request: RequestRecord
     movies_resolved: tuple[str, ...]
+    movie_order: str | None = Field(
+        default=None, description="What the order of the movies was taken from."
+    )
     model_input: InputObject
     model: Model
     estimator: EstimatorRecord | None
