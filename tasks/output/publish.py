@@ -22,6 +22,7 @@ from tasks.output.leftovers import (
 from tasks.output.links import create_links
 from tasks.output.lock import check_lock, has_output_lock
 from tasks.output.record import build_movie_records, build_run_record
+from tasks.pose.child_functions import write_annotations
 from tasks.pose.exports.write_exports import MovieExports
 from tasks.pose.results.file_names import (
     LABELED_MOVIE_FILE,
@@ -33,7 +34,7 @@ from tasks.pose.results.report import MoviePictures, render_report
 from tasks.pose.results.run_page import render_run_page
 from tasks.pose.results.run_record import MAX_RECORD_BYTES, MovieRecord, OutputFile, RunRecord
 from tasks.pose.settings import CropCoordinates
-from tasks.pose.tables.annotations import MoviePoses, write_annotations
+from tasks.pose.tables.annotations import MoviePoses
 from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
 from tasks.run_data import AnalyzedMovie, CheckedMovie, ResolvedRequest, RunDetails

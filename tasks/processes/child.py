@@ -121,11 +121,21 @@ def _end_with_parent(parent: int, fd: int) -> None:
     os._exit(0)
 
 
-def _serve_calls(fd: int, parent: int, preload: Sequence[str]) -> None:
-    _end_with_parent(parent, fd)
+def load_ahead(loaders: Sequence[str]) -> None:
+    """Call functions that load libraries, without looking for garbage meanwhile.
+
+    Args:
+        loaders: Each as ``module:function``.
+    """
     with pause_garbage_collection():
-        for module in preload:
-            importlib.import_module(module)
+        for loader in loaders:
+            module, _, function = loader.partition(":")
+            _resolve_function(FunctionCall(module, function, ()))()
+
+
+def _serve_calls(fd: int, parent: int, loaders: Sequence[str]) -> None:
+    _end_with_parent(parent, fd)
+    load_ahead(loaders)
     connection: Connection[Any, Any] = Connection(fd)
     while True:
         try:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -19,14 +19,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tasks.errors import PoseError, Retriable, StageFailed
+from tasks.processes import child
 from tasks.processes.child import FunctionCall
 from tasks.processes.ended_children import forget_child, watch_child
 from tasks.processes.watchdog import Patience, Watchdog
 
 R = TypeVar("R")
-
-CHILD = "tasks.processes.child"
-"""The module that each child process runs."""
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,13 +41,23 @@ class StageProcess:
     """A child process that runs module-level functions, one at a time.
 
     A function that takes a ``progress`` argument is given one that sends frame counts back.
+
+    Args:
+        name: What messages call it.
+        log: The file that the child's output goes to.
+        env: Environment variables that are set beside those of this process.
+        load: Loads, in the child, the libraries of its calls ahead of the first one.
     """
 
     def __init__(
-        self, name: str, log: Path, env: Mapping[str, str], preload: Sequence[str] = ()
+        self,
+        name: str,
+        log: Path,
+        env: Mapping[str, str],
+        load: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
-        self._preload = list(preload)
+        self._loaders = [f"{load.__module__}:{load.__qualname__}"] if load else []
         self._log = log
         self._env = dict(env)
         self._lock = threading.Lock()
@@ -168,8 +176,8 @@ class StageProcess:
         env["PYTHONPATH"] = os.pathsep.join(
             filter(None, (str(REPOSITORY_ROOT), env.get("PYTHONPATH")))
         )
-        command = [sys.executable, "-m", CHILD, str(theirs.fileno()), str(os.getpid())]
-        command += self._preload
+        command = [sys.executable, "-m", child.__name__, str(theirs.fileno()), str(os.getpid())]
+        command += self._loaders
         with self._log.open("ab") as log:
             self._child = subprocess.Popen(
                 command,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.pose.child_libraries import load_for_estimation
 from tasks.processes.environment import (
     OFFLINE_ENVIRONMENT,
     SMALL_HEAP_ENVIRONMENT,
@@ -15,13 +16,6 @@ from tasks.processes.environment import (
 )
 from tasks.processes.stage_process import StageProcess
 from tasks.run.scratch_folder import create_scratch_folder
-
-NETWORK_MODULES = (
-    "tasks.pose.estimate",
-    "tasks.pose.network.pytorch.network",
-    "deeplabcut.pose_estimation_pytorch.apis.utils",
-)
-"""What the estimator loads before its first call; it takes seconds."""
 
 
 @contextmanager
@@ -61,7 +55,7 @@ def _create_estimator(scratch: Path) -> StageProcess:
         "estimation",
         scratch / "estimation.log",
         child_environment(scratch, threads=count_usable_cpus()),
-        NETWORK_MODULES,
+        load_for_estimation,
     )
 
 

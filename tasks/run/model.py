@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tasks.pose import estimate
 from tasks.pose.cache_keys import compute_network_digest
+from tasks.pose.child_functions import preload_model
 from tasks.pose.model.inspection import as_markdown, inspect_archive
 from tasks.pose.model.selection import ModelChoice
 from tasks.pose.network.interface import LoadedModel
@@ -35,5 +35,5 @@ def check_model(
 @stage("Load model", "load model", "gpu", retries=PROCESS_RETRIES)
 def load_model(ready: ReadyModel, workers: RunProcesses) -> tuple[LoadedModel, str]:
     """Load the weights onto the device, so that a model that does not fit is refused once."""
-    loaded = workers.estimator.call(estimate.preload_model, ready.project, TORCH_DEVICE)
+    loaded = workers.estimator.call(preload_model, ready.project, TORCH_DEVICE)
     return loaded, f"{loaded.scorer} on {loaded.device}"

@@ -6,13 +6,22 @@ from tempfile import gettempdir
 import tasks
 from tasks.errors import BadInput
 from tasks.output.checkpoint_upload import CheckpointStore
-from tasks.pose import estimate, finishing
+from tasks.pose.child_functions import (
+    assess_pose_file,
+    draw_preview_files,
+    estimate_movie,
+    filter_pose_file,
+    label_movie_file,
+    probe_movie,
+    write_exports,
+)
+from tasks.pose.estimate import Estimate, compute_crop_edges
 from tasks.pose.exports.movie_facts import MovieFacts
-from tasks.pose.exports.write_exports import ExportSources, MovieExports, write_exports
+from tasks.pose.exports.write_exports import ExportSources, MovieExports
+from tasks.pose.finishing import LabeledMovieResult, build_label_style
 from tasks.pose.movies.frame_ledger import create_ledger
-from tasks.pose.movies.reader import MovieInfo, probe_movie
+from tasks.pose.movies.reader import MovieInfo
 from tasks.pose.settings import Crop, PoseSettings
-from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.pose.tables.quality import Quality
 from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
@@ -58,7 +67,7 @@ def _compute_edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, i
             f"crop: it reaches to column {crop.right} and row {crop.bottom}, but the frame has "
             f"{info.width} columns and {info.height} rows; make it end inside the frame"
         )
-    return estimate.compute_crop_edges(crop, info.width, info.height)
+    return compute_crop_edges(crop, info.width, info.height)
 
 
 @stage("Estimate poses", "estimate · {movie.name}", "gpu", retries=PROCESS_RETRIES)
@@ -69,7 +78,7 @@ def estimate_poses(
     target: Path,
     checkpoints: CheckpointStore,
     workers: RunProcesses,
-) -> tuple[estimate.Estimate, str]:
+) -> tuple[Estimate, str]:
     """Estimate the pose in every decodable frame; one movie at a time has the GPU."""
     what = f"estimate · {movie.name}"
     if bar := live_bars.current_bar():
@@ -77,7 +86,7 @@ def estimate_poses(
     total = movie.info.declared_frames
     with checkpoints.sync_with_store() as kept, workers.gpu, Progress(what, total) as progress:
         found = workers.estimator.call(
-            estimate.estimate_movie,
+            estimate_movie,
             ready.project,
             movie.path,
             target,
@@ -91,7 +100,7 @@ def estimate_poses(
     return found, _summarize_estimate(found)
 
 
-def _summarize_estimate(found: estimate.Estimate) -> str:
+def _summarize_estimate(found: Estimate) -> str:
     now = found.frames - found.resumed
     speed = now / found.seconds
     earlier = f"{found.resumed} frames from an earlier try, " if found.resumed else ""
@@ -116,7 +125,7 @@ def filter_poses(
 @stage("Judge quality", "judge · {movie.name}", retries=PROCESS_RETRIES)
 def judge_quality(
     movie: CheckedMovie,
-    found: estimate.Estimate,
+    found: Estimate,
     poses: Path,
     settings: PoseSettings,
     workers: RunProcesses,
@@ -124,7 +133,7 @@ def judge_quality(
     """Give a verdict on the poses; never changes them."""
     with workers.finishers.lease() as process:
         quality = process.call(
-            finishing.assess_pose_file,
+            assess_pose_file,
             poses,
             settings,
             movie.cropped_size,
@@ -148,7 +157,7 @@ def draw_previews(
     size = (movie.info.width, movie.info.height)
     with workers.finishers.lease() as process:
         files = process.call(
-            finishing.draw_preview_files,
+            draw_preview_files,
             poses,
             folder,
             ready.model,
@@ -163,25 +172,25 @@ def draw_previews(
 @stage("Label movie", "label · {movie.name}", retries=PROCESS_RETRIES)
 def label_movie(
     movie: CheckedMovie,
-    found: estimate.Estimate,
+    found: Estimate,
     poses: Path,
     ready: ReadyModel,
     settings: PoseSettings,
     quality: Quality,
     target: Path,
     workers: RunProcesses,
-) -> tuple[finishing.LabeledMovieResult, str]:
+) -> tuple[LabeledMovieResult, str]:
     """Draw the poses on the movie."""
     with (
         workers.finishers.lease() as process,
         Progress(f"label · {movie.name}", found.frames) as progress,
     ):
         labeled = process.call(
-            finishing.label_movie_file,
+            label_movie_file,
             movie.path,
             poses,
             target,
-            finishing.build_label_style(ready.model, settings),
+            build_label_style(ready.model, settings),
             found.timing,
             settings.output_frame_rate,
             movie.crop_offset,
@@ -196,7 +205,7 @@ def label_movie(
 def export_poses(
     movie: CheckedMovie,
     fetched: FetchedInput,
-    found: estimate.Estimate,
+    found: Estimate,
     raw: Path,
     poses: Path,
     ready: ReadyModel,
@@ -230,7 +239,7 @@ def export_poses(
             folder,
             facts,
             settings,
-            finishing.build_label_style(ready.model, settings),
+            build_label_style(ready.model, settings),
             on_progress=progress,
             patience=movie.patience,
         )

@@ -5,22 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.pose.child_libraries import load_for_finishing
 from tasks.processes.environment import count_usable_cpus
 from tasks.processes.pool import RunProcesses, StagePool
 from tasks.processes.stage_process import StageProcess
 from tasks.run.estimator import child_environment, take_estimator
 from tasks.stages.progress import cancel_work_at_exit
-
-FINISHING_MODULES = (
-    "tasks.pose.finishing",
-    "tasks.pose.tables.median_filter",
-    "tasks.pose.tables.annotations",
-    "tasks.pose.exports.write_exports",
-    "tasks.pose.previews.draw",
-    "pyarrow.parquet",
-    "scipy.signal",
-)
-"""What a finisher loads while the first movie is estimated."""
 
 MAX_FINISHERS = 4
 """Processes beside the estimator: more movies than this are never finished at the same time."""
@@ -42,7 +32,7 @@ def start_run_processes(scratch: Path) -> Iterator[RunProcesses]:
             "finishing",
             scratch / f"finishing-{index}.log",
             child_environment(scratch, threads=1),
-            FINISHING_MODULES,
+            load_for_finishing,
         )
         for index in range(max(1, min(MAX_FINISHERS, count_usable_cpus() // 4)))
     ]

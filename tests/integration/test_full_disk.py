@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import Retriable
+from tasks.pose.child_libraries import load_for_finishing
 from tasks.pose.finishing import draw_preview_files, label_movie_file
 from tasks.pose.movies.reader import open_movie
 from tasks.pose.settings import AnnotationsFormat, PoseSettings
@@ -18,7 +19,6 @@ from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.pose.tables.pose_table import write_poses
 from tasks.processes.full_disk import describe_full_disk, explain_full_disk
 from tasks.processes.stage_process import StageProcess
-from tasks.run.workers import FINISHING_MODULES
 from tests.support.movie_files import write_movie
 from tests.support.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses
 from tests.support.records import example_model
@@ -40,7 +40,8 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def process(tmp_path: Path, disk: Path) -> Iterator[StageProcess]:
     """A child whose scratch folder is that disk; its log lies elsewhere, to be read by people."""
-    process = StageProcess("finishing", tmp_path / "log", {"TMPDIR": str(disk)}, FINISHING_MODULES)
+    environment = {"TMPDIR": str(disk)}
+    process = StageProcess("finishing", tmp_path / "log", environment, load_for_finishing)
     yield process
     process.close()
 

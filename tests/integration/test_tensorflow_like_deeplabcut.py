@@ -10,6 +10,7 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose import estimate
+from tasks.pose.child_libraries import load_for_estimation
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.settings import Crop
 from tasks.pose.tables.median_filter import apply_median_filter
@@ -49,8 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def process(folder: Path) -> Iterator[StageProcess]:
     """As a run's estimator is: it has loaded PyTorch before it meets the model."""
-    preload = ("tasks.pose.estimate", "tasks.pose.network.pytorch.network")
-    child = StageProcess("estimation", folder / "estimation.log", ENVIRONMENT, preload)
+    child = StageProcess("estimation", folder / "estimation.log", ENVIRONMENT, load_for_estimation)
     yield child
     child.close()
 

@@ -4,7 +4,6 @@ import bz2
 import lzma
 import stat
 import struct
-import unicodedata
 import zlib
 from collections.abc import Callable
 from itertools import pairwise
@@ -323,17 +322,6 @@ def build_without_directory() -> bytes:
 
 
 # --- names and kinds --------------------------------------------------------------------------
-
-
-def composed_twice_entries() -> list[ZipEntry]:
-    name = f"{TRAIN_FOLDER}/snapshot-é.pt"
-    return [
-        *good_entries(),
-        *(
-            ZipEntry(unicodedata.normalize(form, name).encode(), b"x", flags=UTF_8)
-            for form in ("NFC", "NFD")
-        ),
-    ]
 
 
 def name_cases() -> list[HostileCase]:

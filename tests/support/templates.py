@@ -10,7 +10,6 @@ line or a worker.
 import atexit
 import ctypes
 import fcntl
-import importlib
 import json
 import os
 import runpy
@@ -30,7 +29,7 @@ from typing import Any
 from unittest.mock import patch
 
 from tasks.processes import stage_process
-from tasks.processes.fast_imports import pause_garbage_collection
+from tasks.processes.child import load_ahead
 
 _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _LONGEST_REQUEST = 1 << 18
@@ -161,15 +160,13 @@ def copy_stages() -> Iterator[None]:
 
 
 def serve_copies(fd: int, modules: Sequence[str]) -> None:
-    """Load modules, then start a copy for each request.
+    """Load libraries, then start a copy for each request.
 
     Args:
         fd: The socket of the requests.
-        modules: What to load.
+        modules: Functions that load them, as ``module:function``.
     """
-    with pause_garbage_collection():
-        for module in modules:
-            importlib.import_module(module)
+    load_ahead(modules)
     requests = socket.socket(fileno=fd)
     while True:
         data, fds, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, _MOST_FDS)

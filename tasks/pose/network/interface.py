@@ -12,6 +12,9 @@ from tasks.pose.movies.reader import Image
 from tasks.pose.network.precision_check import Arithmetic
 from tasks.pose.settings import Precision
 
+FramePrediction = dict[str, NDArray[Any]]
+"""What DeepLabCut's postprocessor gives for one frame, by its names."""
+
 
 @dataclass(frozen=True)
 class LoadedModel:

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 nn = torch.nn
 
 from tasks.pose.network.pytorch.device import DeviceFeed  # noqa: E402
-from tasks.pose.network.pytorch.engine import DeviceNetwork  # noqa: E402
+from tasks.pose.network.pytorch.device_network import DeviceNetwork  # noqa: E402
 from tasks.pose.network.pytorch.kept_state import has_hooks, leaves_tensors  # noqa: E402
 from tasks.pose.settings import Precision  # noqa: E402
 

@@ -14,7 +14,7 @@ torch: Any = pytest.importorskip("torch")
 
 from tasks.pose.network.pytorch import reduced_precision  # noqa: E402 - after what it needs
 from tasks.pose.network.pytorch.device import DeviceFeed  # noqa: E402
-from tasks.pose.network.pytorch.engine import DeviceNetwork  # noqa: E402
+from tasks.pose.network.pytorch.device_network import DeviceNetwork  # noqa: E402
 from tasks.pose.network.pytorch.reduced_precision import ReducedPrecision  # noqa: E402
 
 GPU = SimpleNamespace(type="cuda")

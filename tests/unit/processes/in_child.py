@@ -1,6 +1,7 @@
 """Functions that tests run in child processes."""
 
 import ctypes
+import importlib
 import os
 import signal
 import subprocess
@@ -131,3 +132,13 @@ def fill(path: Path) -> NoReturn:
     with path.open("wb") as file:
         while True:
             file.write(bytes(1 << 20))
+
+
+def load() -> None:
+    """Load a library ahead of the first call."""
+    importlib.import_module("sqlite3")
+
+
+def load_nothing() -> None:
+    """Load a library that is not there."""
+    importlib.import_module("no_such_module")

@@ -28,7 +28,7 @@ from tests.unit.processes import in_child
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     """A child for calls that do it no harm."""
     folder = tmp_path_factory.mktemp("shared")
-    process = StageProcess("shared", folder / "log", {"SOME_SETTING": "some value"}, ["sqlite3"])
+    process = StageProcess("shared", folder / "log", {"SOME_SETTING": "some value"}, in_child.load)
     yield process
     process.close()
 
@@ -163,7 +163,7 @@ class TestFailure:
         assert str(error) == "the finishing process ended with status 3"
 
     def test_to_load_ahead_is_told(self, tmp_path: Path) -> None:
-        process = StageProcess("finishing", tmp_path / "log", {}, ["no_such_module"])
+        process = StageProcess("finishing", tmp_path / "log", {}, in_child.load_nothing)
         error = failure(process, in_child.add, 2, 3)
         assert isinstance(error, StageFailed)
         assert "No module named 'no_such_module'" in str(error.output)

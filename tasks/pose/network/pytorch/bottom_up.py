@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.pose.movies.reader import Image
-from tasks.pose.network.interface import Lanes
+from tasks.pose.network.interface import FramePrediction, Lanes
 from tasks.pose.network.precision_check import Arithmetic
 from tasks.pose.network.pytorch.device import DeviceFeed
-from tasks.pose.network.pytorch.engine import DeviceNetwork, FramePrediction, select_picture
+from tasks.pose.network.pytorch.device_network import DeviceNetwork, select_picture
 from tasks.pose.network.pytorch.preprocessing import FramePreprocessor
 from tasks.pose.settings import Precision
 

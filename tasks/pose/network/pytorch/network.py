@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput, Retriable
 from tasks.pose.movies.reader import Image
-from tasks.pose.network.interface import Lanes, LoadedModel
+from tasks.pose.network.interface import FramePrediction, Lanes, LoadedModel
 from tasks.pose.network.precision_check import Arithmetic
 from tasks.pose.network.pytorch.bottom_up import BottomUp
-from tasks.pose.network.pytorch.engine import FramePrediction
 from tasks.pose.network.pytorch.model_loader import TorchModel, load_torch_model
 from tasks.pose.network.pytorch.top_down import TopDown
 from tasks.pose.settings import Precision

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.pose.network.interface import FramePrediction
 from tasks.pose.network.precision_check import (
     FULL_PRECISION,
     Arithmetic,
@@ -53,8 +54,6 @@ _NETWORK_WITHOUT_HALF = (
     "precision: half has no effect on this network, whose modules keep what they compute of a "
     "batch, so that it cannot be copied; it ran in standard precision"
 )
-
-FramePrediction = dict[str, NDArray[Any]]
 
 
 class ReducedPrecision:

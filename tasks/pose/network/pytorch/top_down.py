@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.pose.movies.reader import Image
-from tasks.pose.network.interface import Lanes
+from tasks.pose.network.interface import FramePrediction, Lanes
 from tasks.pose.network.precision_check import Arithmetic
 from tasks.pose.network.pytorch.device import DeviceFeed
-from tasks.pose.network.pytorch.engine import (
+from tasks.pose.network.pytorch.device_network import (
     DeviceNetwork,
-    FramePrediction,
     HeadOutputs,
     select_picture,
 )

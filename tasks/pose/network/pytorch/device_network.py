@@ -14,9 +14,6 @@ from tasks.pose.network.pytorch.frozen import NetworkOutputs, freeze_network
 from tasks.pose.network.pytorch.kept_state import has_hooks, leaves_tensors
 from tasks.pose.network.pytorch.reduced_precision import BFLOAT16, ReducedPrecision
 
-FramePrediction = dict[str, NDArray[Any]]
-"""What DeepLabCut's postprocessor gives for one frame, by its names."""
-
 HeadOutputs = dict[str, dict[str, NDArray[Any]]]
 """What the predictor of each head gives, by its names; the first axis is that of the pictures."""
 
