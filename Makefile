@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: help setup setup-tensorflow demo up drop down deploy worker test test-unit test-random test-tensorflow random-movies bench soak check format docs clean
+.PHONY: help setup setup-tensorflow demo up drop down reset deploy worker test test-unit test-random test-tensorflow random-movies bench soak check format docs clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
@@ -37,8 +37,11 @@ up: setup ## start the whole service on this machine: server, UI, store, worker,
 drop: setup ## put MOVIE into the inbox of what `make up` started
 	$(PYTHON) -m deployments.up drop $(MOVIE)
 
-down: ## end what `make up` started
+down: ## end what `make up` started; objects and history stay
 	$(PYTHON) -m deployments.up down
+
+reset: ## remove everything that `make up` keeps, after asking
+	$(PYTHON) -m deployments.up reset
 
 deploy: setup ## bring the server that PREFECT_API_URL names to what this checkout says
 	$(PYTHON) -m deployments.deploy $(if $(POOL),--pool $(POOL))

@@ -9,9 +9,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,31 +43,49 @@ class ServiceParts:
     environment: dict[str, str]
     started: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def start(self, name: str, words: Sequence[str], url: str = "", answers: str = "") -> None:
-        """Start a part, and wait until it answers.
+    def start(
+        self,
+        name: str,
+        words: Sequence[str],
+        url: str = "",
+        is_ready: Callable[[], bool] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Start a part unless it is running, and wait until it is ready.
 
         Args:
             name: What to call it.
             words: Its command.
             url: Where it is served.
-            answers: Address that tells when it is ready; by default `url`.
+            is_ready: Tells whether it is ready; by default, whether `url` answers.
+            environment: What this part gets in addition.
+
+        Returns:
+            Whether it had to be started.
 
         Raises:
-            RuntimeError: It ends, or does not answer.
+            RuntimeError: It ends, or does not get ready.
         """
+        if is_running(self.started.get(name, {})):
+            print_line(f"{name} is running")
+            return False
         print_line(f"starting {name}")
-        pid = self._launch_process(name, words)
+        pid = self._launch_process(name, words, self.environment | dict(environment or {}))
         self.started[name] = {"pid": pid, "born": read_start_mark(pid), "url": url}
         (self.folder / STATE_FILE).write_text(json.dumps(self.started), encoding="utf-8")
-        if answers or url:
-            _wait_until_answering(answers or url, name, pid)
+        if is_ready or url:
+            _wait_until_ready(is_ready or partial(is_answering, url), name, pid)
+        return True
 
-    def _launch_process(self, name: str, words: Sequence[str]) -> int:
-        with (self.folder / f"{name}.log").open("wb") as log:
+    def _launch_process(
+        self, name: str, words: Sequence[str], environment: Mapping[str, str]
+    ) -> int:
+        # What an earlier process of this part has logged may say why it ended.
+        with (self.folder / f"{name}.log").open("ab") as log:
             child = subprocess.Popen(
                 words,
                 cwd=ROOT,
-                env=self.environment,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -94,31 +113,54 @@ class ServiceParts:
         return done.stdout.strip()
 
 
-def _wait_until_answering(url: str, name: str, pid: int) -> None:
-    """Wait until a part answers.
+def _wait_until_ready(is_ready: Callable[[], bool], name: str, pid: int) -> None:
+    """Wait until a part is ready.
 
     Raises:
         RuntimeError: It has ended, or takes too long.
     """
     until = time.monotonic() + START_TIMEOUT
     while time.monotonic() < until:
-        with suppress(urllib.error.HTTPError, OSError):
-            urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - an address of our own
+        if is_ready():
             return
         if not _is_alive(pid):
             raise RuntimeError(f"{name} has ended by itself")
         time.sleep(0.5)
-    raise RuntimeError(f"{name} does not answer at {url}")
+    raise RuntimeError(f"{name} is not ready after {START_TIMEOUT:.0f} s")
+
+
+def is_answering(url: str) -> bool:
+    """Return whether a web address answers, without an error status."""
+    with suppress(urllib.error.HTTPError, OSError):
+        urllib.request.urlopen(url, timeout=5).close()  # noqa: S310 - an address of our own
+        return True
+    return False
+
+
+def read_state(folder: Path) -> dict[str, dict[str, Any]]:
+    """Read what was started in a folder: process, start mark, and address of each part, by name."""
+    state = folder / STATE_FILE
+    if not state.exists():
+        return {}
+    found: dict[str, dict[str, Any]] = json.loads(state.read_text(encoding="utf-8"))
+    return found
+
+
+def is_running(part: Mapping[str, Any]) -> bool:
+    """Return whether a part's process runs; its number may be another's by now."""
+    mark = part.get("born")
+    return bool(mark) and mark == read_start_mark(part["pid"])
 
 
 def read_start_mark(pid: int) -> str | None:
     """Return the start time of a process, which tells it from a later one with the same number.
 
     Returns:
-        The machine's boot and the process' start in clock ticks since then; None where it is gone.
+        The machine's boot and the process' start in clock ticks since then; None if it has ended,
+        even if its parent has not noticed yet.
     """
     stat = read_process_stat(pid)
-    if stat is None:
+    if stat is None or stat.is_zombie:
         return None
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
     return f"{boot} {stat.start}"
@@ -127,10 +169,7 @@ def read_start_mark(pid: int) -> str | None:
 def _is_alive(pid: int) -> bool:
     with suppress(ChildProcessError):
         return os.waitpid(pid, os.WNOHANG) == (0, 0)
-    with suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        return True
-    return False
+    return read_start_mark(pid) is not None
 
 
 def end_process(pid: int) -> None:

@@ -1,19 +1,24 @@
 """``make up``: the whole service on this machine, to try it out; ``make down`` ends it.
 
-``make drop MOVIE=…`` puts a movie into its inbox.
+``make drop MOVIE=…`` puts a movie into its inbox. ``make reset`` removes everything that it keeps.
 
-A Prefect server with its UI, a worker, the deployments, the receiver, and, unless boto3 is already
-set up for a store of your own, an embedded one (moto's server, which keeps nothing afterwards)
-with the demo's model and movie in it.
+A Prefect server with its UI, on PostgreSQL, a worker, the deployments, the receiver, and, unless
+boto3 is already set up for a store of your own, an embedded one with the demo's model and movie in
+it. Objects and the runs' history stay over ``make down``. ``make up`` again starts only what is not
+running.
 """
 
 import argparse
 import json
 import os
 import shlex
+import shutil
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from deployments.background import (
     ROOT,
@@ -21,8 +26,18 @@ from deployments.background import (
     ServiceParts,
     end_process,
     find_free_port,
+    is_answering,
+    is_running,
     print_line,
-    read_start_mark,
+    read_state,
+)
+from deployments.database import (
+    DATABASE_VARIABLES,
+    DatabaseUnavailableError,
+    connection_url,
+    prepare_database,
+    ready_command,
+    serve_command,
 )
 from deployments.demo.inputs import DEMO_BUCKET, STORE_CREDENTIALS
 from flows.__main__ import PREFECT_SETTINGS
@@ -30,46 +45,79 @@ from tasks.environment_variables import INBOX, read_inbox
 
 SERVICE_FOLDER = ROOT / ".cache" / "up"
 
+PARTS = ("store", "database", "server", "worker", "receiver")
+"""Names of the parts, each after those that it depends on."""
+
+STORE_FOLDER, DATABASE_FOLDER = "store", "database"
+"""Folders in that folder."""
+
 SETTINGS_FILE = "env"
 """File in the folder that a shell can source, to use what is up."""
 
-UI_PORT, STORE_PORT, RECEIVER_PORT = 4200, 4201, 4202
+UI_PORT, STORE_PORT, RECEIVER_PORT, DATABASE_PORT = 4200, 4201, 4202, 4203
 """Where things are served, on loopback; the next free port where one is taken."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Start or end the service."""
     parser = argparse.ArgumentParser(prog="make", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "drop"))
+    parser.add_argument("command", choices=("up", "down", "drop", "reset"))
     parser.add_argument("movies", nargs="*", type=Path, help="movies to drop")
     parser.add_argument(
-        "--folder", type=Path, default=SERVICE_FOLDER, help="for logs and the database"
+        "--folder", type=Path, default=SERVICE_FOLDER, help="for logs, objects, and the database"
     )
+    parser.add_argument("--yes", action="store_true", help="reset without asking")
     options = parser.parse_args(arguments)
     if options.command == "drop":
         return drop_movies(options.folder, options.movies)
+    if options.command == "reset":
+        return reset_service(options.folder, is_confirmed=options.yes)
     return (
         start_service(options.folder) if options.command == "up" else stop_service(options.folder)
     )
 
 
 def start_service(folder: Path) -> int:
-    """Start every part, in the order in which they need each other, and say where to look."""
-    if (folder / STATE_FILE).exists():
-        print_line("it is already up, or was not ended with `make down`; ending it first")
-        stop_service(folder)
+    """Start every part that is not running, in the order in which they need each other.
+
+    Parts that run are left alone, above all the store, which is in use. Parts that have ended are
+    started again where they were served before, since the others know them by that address.
+    """
+    state = {name: part for name, part in read_state(folder).items() if is_running(part)}
+    environment, store = _build_environment(folder, read_state(folder) if state else {})
+    if state and (clash := _find_clash(folder, environment)):
+        print_line(f"error: {clash}")
+        return 1
     folder.mkdir(parents=True, exist_ok=True)
-    environment, store = _build_environment(folder)
-    parts = ServiceParts(folder, environment)
+    parts = ServiceParts(folder, environment, state)
+    was_running = set(state)
     try:
         _start_all_parts(parts, store)
     except (RuntimeError, KeyboardInterrupt) as error:
-        stop_service(folder)
+        _stop_parts(folder, keep=was_running)
         print_line(f"error: {error or 'interrupted'}; the logs are in {folder}/")
         return 1
     _write_settings(parts)
     print_line(_describe_service(parts, embedded=store is not None))
     return 0
+
+
+def _find_clash(folder: Path, environment: dict[str, str]) -> str:
+    """Explain why running parts cannot be joined: they use another store or inbox."""
+    if not (folder / SETTINGS_FILE).exists():
+        return ""
+    known = _read_settings(folder)
+    names = [
+        name
+        for name in ("AWS_ENDPOINT_URL", INBOX.name)
+        if known.get(name) != environment.get(name)
+    ]
+    if not names:
+        return ""
+    return (
+        f"the service is up with other settings ({', '.join(names)}); "
+        "`make down` first, then `make up`"
+    )
 
 
 def _write_settings(parts: "ServiceParts") -> None:
@@ -83,18 +131,58 @@ def _write_settings(parts: "ServiceParts") -> None:
 
 def stop_service(folder: Path) -> int:
     """End every part, the last one first, and what each has started."""
-    state = folder / STATE_FILE
-    if not state.exists():
+    if not (folder / STATE_FILE).exists():
         print_line("nothing is up")
         return 0
-    for name, part in reversed(json.loads(state.read_text(encoding="utf-8")).items()):
-        # Its number may be another's by now, after a restart of the machine above all.
-        if (mark := part.get("born")) and mark == read_start_mark(part["pid"]):
+    _stop_parts(folder)
+    return 0
+
+
+def _stop_parts(folder: Path, keep: Collection[str] = ()) -> None:
+    state = read_state(folder)
+    # Those that depend on others first, whatever the order in which they were started.
+    for name in sorted(state, key=PARTS.index, reverse=True):
+        part = state[name]
+        if name in keep:
+            continue
+        if is_running(part):
             print_line(f"ending {name}")
             end_process(part["pid"])
         else:
             print_line(f"{name} has ended already")
-    state.unlink()
+    kept = {name: part for name, part in state.items() if name in keep}
+    if kept:
+        (folder / STATE_FILE).write_text(json.dumps(kept), encoding="utf-8")
+    else:
+        (folder / STATE_FILE).unlink(missing_ok=True)
+
+
+def reset_service(folder: Path, *, is_confirmed: bool) -> int:
+    """End every part and remove everything that they keep, after asking.
+
+    Args:
+        folder: Where they keep it.
+        is_confirmed: Whether the user has already agreed.
+
+    Returns:
+        The exit status: 0 if nothing is kept any more, 1 if the user did not agree.
+    """
+    if not folder.exists():
+        print_line("nothing is kept")
+        return 0
+    if not is_confirmed:
+        print_line(
+            f"This ends the service and removes everything in {folder}/: the embedded store's "
+            "objects (movies and results), the history of runs, and logs."
+        )
+        sys.stdout.write("Type yes to go on: ")
+        sys.stdout.flush()
+        if sys.stdin.readline().strip() != "yes":
+            print_line("nothing was removed")
+            return 1
+    _stop_parts(folder)
+    shutil.rmtree(folder)
+    print_line(f"removed {folder}/")
     return 0
 
 
@@ -146,7 +234,7 @@ def _upload_to_inbox(movie: Path, inbox: str) -> str:
 
 def _describe_run_start(folder: Path) -> str:
     """Describe when the run will start: at once only if the store sends notifications."""
-    embedded = "store" in json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+    embedded = "store" in read_state(folder)
     if embedded:
         return "within seconds"
     return "within ten minutes, or within seconds if the store sends notifications"
@@ -158,23 +246,33 @@ def _read_settings(folder: Path) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
-def _build_environment(folder: Path) -> tuple[dict[str, str], str | None]:
-    """Build the environment of every part, with the embedded store's address if there is one."""
-    port = find_free_port(UI_PORT)
-    api = f"http://127.0.0.1:{port}/api"
+def _build_environment(
+    folder: Path, known: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, str], str | None]:
+    """Build the environment of every part, with the embedded store's address if there is one.
+
+    Args:
+        folder: Where the parts keep what they keep.
+        known: Parts that were started before, by name, whose addresses are used again.
+    """
+    ui = _choose_address(known, "server", UI_PORT)
     environment = (
         dict(os.environ)
         | PREFECT_SETTINGS
         | {
             "PREFECT_HOME": str(folder / "prefect"),
-            "PREFECT_API_URL": api,
-            "PREFECT_UI_URL": f"http://127.0.0.1:{port}",
+            "PREFECT_API_URL": f"{ui}/api",
+            "PREFECT_UI_URL": ui,
             "PYTHONPATH": str(ROOT),
         }
     )
-    if any(name in os.environ for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")):
+    configured = ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID")
+    # A shell that has sourced the settings names the embedded store: that is no other one.
+    embedded = known.get("store", {}).get("url") or _read_embedded_address(folder)
+    is_ours = embedded and os.environ.get("AWS_ENDPOINT_URL") == embedded
+    if any(name in os.environ for name in configured) and not is_ours:
         return environment, None
-    store = f"http://127.0.0.1:{find_free_port(STORE_PORT)}"
+    store = _choose_address(known, "store", STORE_PORT)
     return environment | {
         **STORE_CREDENTIALS,
         "AWS_ENDPOINT_URL": store,
@@ -182,26 +280,74 @@ def _build_environment(folder: Path) -> tuple[dict[str, str], str | None]:
     }, store
 
 
+def _read_embedded_address(folder: Path) -> str | None:
+    """Read the embedded store's last address; None if there was none."""
+    if not (folder / STORE_FOLDER).exists() or not (folder / SETTINGS_FILE).exists():
+        return None
+    return _read_settings(folder).get("AWS_ENDPOINT_URL")
+
+
+def _choose_address(known: Mapping[str, Mapping[str, Any]], name: str, port: int) -> str:
+    """Choose where a part is served: where it was before, or else at a free port."""
+    before = known.get(name, {}).get("url")
+    return str(before) if before else f"http://127.0.0.1:{find_free_port(port)}"
+
+
 def _start_all_parts(parts: ServiceParts, store: str | None) -> None:
+    known = read_state(parts.folder) if parts.started else {}
     python = (sys.executable, "-m")
     listen = [*python, "deployments.receiver"]
     if store:
-        serve = (*python, "moto.server", "-H", "127.0.0.1", "-p", _parse_port(store))
-        parts.start("store", serve, store)
+        serve = [*python, "deployments.embedded_store", "--port", _parse_port(store)]
+        parts.start("store", [*serve, "--folder", str(parts.folder / STORE_FOLDER)], store)
         queue = parts.run_command(
             "filling the bucket", (*python, "deployments.demo.fill", DEMO_BUCKET)
         )
         listen += ["--queue", queue]
+    database = _start_database(parts, known)
     ui = parts.environment["PREFECT_UI_URL"]
-    serve_ui = (*python, "deployments.server", "--port", _parse_port(ui))
-    parts.start("server", serve_ui, ui, f"{ui}/api/health")
+    parts.start(
+        "server",
+        (*python, "deployments.server", "--port", _parse_port(ui)),
+        ui,
+        partial(is_answering, f"{ui}/api/health"),
+        database,
+    )
     parts.run_command("deploying", (*python, "deployments.deploy"))
     if store:
         parts.run_command("filling in the form", (*python, "deployments.demo.form", DEMO_BUCKET))
     # Runs have some seconds to end by themselves, and some to clean up: less than GRACE in all.
     parts.start("worker", (*python, "deployments.worker", "--grace", "8"))
-    receiver = f"http://127.0.0.1:{find_free_port(RECEIVER_PORT)}"
+    receiver = _choose_address(known, "receiver", RECEIVER_PORT)
     parts.start("receiver", [*listen, "--port", _parse_port(receiver)], receiver)
+
+
+def _start_database(parts: ServiceParts, known: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Start PostgreSQL for the server, unless the user has set up a database.
+
+    Returns:
+        What the server's environment gets: the database's address, or nothing for Prefect's own
+        choice, SQLite.
+    """
+    folder = parts.folder / DATABASE_FOLDER
+    if any(os.environ.get(name) for name in DATABASE_VARIABLES):
+        return {}
+    if "server" in parts.started and "database" not in known:
+        return {}  # it runs on SQLite, and goes on there until `make down`
+    try:
+        prepare_database(folder)
+        port = int(_parse_port(_choose_address(known, "database", DATABASE_PORT)))
+        ready = ready_command(folder, port)
+        parts.start(
+            "database",
+            serve_command(folder, port),
+            f"postgresql://127.0.0.1:{port}",
+            lambda: subprocess.run(ready, check=False).returncode == 0,
+        )
+    except DatabaseUnavailableError as error:
+        print_line(f"the server keeps its history in SQLite, which is slow under load: {error}")
+        return {}
+    return {DATABASE_VARIABLES[0]: connection_url(folder, port)}
 
 
 def _parse_port(url: str) -> str:
@@ -219,7 +365,7 @@ def _describe_service(parts: ServiceParts, *, embedded: bool) -> str:
         lines += [
             "first run       Deployments → pose-estimation → Run → Quick run",
             f"results         {results} (linked on the run's page, under Artifacts)",
-            f"object store    {store} (embedded: it keeps nothing after `make down`)",
+            f"object store    {store} (embedded; objects stay until `make reset`)",
             f"a real store    {real}",
         ]
     lines += [

@@ -1,6 +1,7 @@
 """Put the demo's inputs in a bucket: ``python -m deployments.demo.fill BUCKET``."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -8,6 +9,7 @@ import boto3
 from deployments.demo.inputs import DEMO_FOLDER, MODEL_FILE, MOVIE_FILE
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
+from tasks.storage.store_errors import NoSuchObject
 
 
 def upload_inputs(bucket: str) -> Location:
@@ -22,8 +24,16 @@ def upload_inputs(bucket: str) -> Location:
     boto3.client("s3").create_bucket(Bucket=bucket)
     root = Location.parse(f"s3://{bucket}/")
     for path, folder in ((MODEL_FILE, "models"), (MOVIE_FILE, "movies")):
-        LocationStore().upload(path, root.child(folder, path.name))
+        _upload_if_missing(path, root.child(folder, path.name))
     return root
+
+
+def _upload_if_missing(path: Path, target: Location) -> None:
+    """Upload a file unless there is one: what a user has put there stays."""
+    try:
+        LocationStore().stat(target)
+    except NoSuchObject:
+        LocationStore().upload(path, target)
 
 
 def fill_bucket(bucket: str) -> None:
@@ -33,7 +43,7 @@ def fill_bucket(bucket: str) -> None:
         bucket: Its name.
     """
     root = upload_inputs(bucket)
-    LocationStore().upload(DEMO_FOLDER / "request.yaml", root.child("inbox", "request.yaml"))
+    _upload_if_missing(DEMO_FOLDER / "request.yaml", root.child("inbox", "request.yaml"))
 
 
 def set_up_notifications(bucket: str) -> str:

@@ -22,12 +22,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import boto3
 
-from deployments.background import ServiceParts
+from deployments.background import ServiceParts, is_answering
 from deployments.up import stop_service
 from flows.__main__ import PREFECT_SETTINGS
 from tests.integration.test_receiver import notification
@@ -85,7 +86,10 @@ def start_parts(folder: Path, stack: ExitStack, *, everything: bool) -> dict[str
     prefect = (sys.executable, "-m", "prefect")
     port = server.rpartition(":")[2]
     parts.start(
-        "server", (*prefect, "server", "start", "--port", port), server, f"{server}/api/health"
+        "server",
+        (*prefect, "server", "start", "--port", port),
+        server,
+        partial(is_answering, f"{server}/api/health"),
     )
     parts.run_command("deploying", (sys.executable, "-m", "deployments.deploy"))
     queues = () if everything else ("--work-queue", "service")

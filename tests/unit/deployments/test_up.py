@@ -1,5 +1,6 @@
-"""What `make up`, `make drop` and `make down` do apart from starting the service."""
+"""`make up`, `make drop`, `make down` and `make reset`, apart from starting the service."""
 
+import io
 import json
 import os
 import subprocess
@@ -143,3 +144,32 @@ def test_up_says_where_the_inbox_and_the_logs_are(
     said = _describe_service(ServiceParts(tmp_path, environment), embedded=False)
     assert f"inbox           {told}" in said
     assert "worker.log" in said
+
+
+def test_reset_asks_before_it_removes_anything(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert call(folder, "reset") == 1
+    assert (folder / "m1.mp4").exists()
+    assert "nothing was removed" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
+    assert call(folder, "reset") == 0
+    assert not folder.exists()
+    assert call(folder, "reset") == 0
+    assert "nothing is kept" in capsys.readouterr().out
+
+
+def test_up_refuses_to_join_parts_that_use_another_store(
+    tmp_path: Path,
+    sleeper: "subprocess.Popen[bytes]",
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    note(tmp_path, "server", sleeper.pid, read_start_mark(sleeper.pid))
+    _write_settings(ServiceParts(tmp_path, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4201"}))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://store.lab")
+    assert call(tmp_path, "up") == 1
+    said = capsys.readouterr().out
+    assert said.startswith("error: the service is up with other settings (AWS_ENDPOINT_URL")
+    assert sleeper.poll() is None
