@@ -34,8 +34,9 @@ demo: setup ## run the flow from bucket to bucket on our own model and movie
 up: setup ## start the whole service on this machine: server, UI, store, worker, deployments
 	$(PYTHON) -m deployments.up up
 
+# make passes MOVIE on in the environment, as it was typed: names may hold spaces and quotes.
 drop: setup ## put MOVIE into the inbox of what `make up` started
-	$(PYTHON) -m deployments.up drop $(MOVIE)
+	$(PYTHON) -m deployments.up drop
 
 down: ## end what `make up` started; objects and history stay
 	$(PYTHON) -m deployments.up down

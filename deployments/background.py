@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,11 +17,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tasks.environment_variables import INBOX
 from tasks.processes.process_table import read_process_stat
 
 ROOT = Path(__file__).parents[1]
 STATE_FILE = "state.json"
 """File in the folder that says what is up."""
+
+SETTINGS_FILE = "env"
+"""File in the folder that a shell can source, to use what is up."""
 
 START_TIMEOUT = 300.0
 """Seconds that a part may take to answer: a busy machine is slow to start."""
@@ -144,6 +149,23 @@ def read_state(folder: Path) -> dict[str, dict[str, Any]]:
         return {}
     found: dict[str, dict[str, Any]] = json.loads(state.read_text(encoding="utf-8"))
     return found
+
+
+def write_settings(parts: ServiceParts) -> None:
+    """Write the environment variables with which a shell uses the running service."""
+    aws = (name for name in parts.environment if name.startswith("AWS_"))
+    names = [name for name in ("PREFECT_API_URL", INBOX.name, *aws) if name in parts.environment]
+    lines = [f"export {name}={shlex.quote(parts.environment[name])}\n" for name in names]
+    file = parts.folder / SETTINGS_FILE
+    file.touch(mode=0o600)
+    file.write_text("".join(lines), encoding="utf-8")
+
+
+def read_settings(folder: Path) -> dict[str, str]:
+    """Return the environment variables with which programs use the service; empty if none is up."""
+    file = folder / SETTINGS_FILE
+    words = shlex.split(file.read_text(encoding="utf-8")) if file.exists() else []
+    return dict(word.split("=", 1) for word in words if "=" in word)
 
 
 def is_running(part: Mapping[str, Any]) -> bool:

@@ -11,17 +11,17 @@ running.
 import argparse
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from deployments.background import (
     ROOT,
+    SETTINGS_FILE,
     STATE_FILE,
     ServiceParts,
     end_process,
@@ -29,7 +29,9 @@ from deployments.background import (
     is_answering,
     is_running,
     print_line,
+    read_settings,
     read_state,
+    write_settings,
 )
 from deployments.database import (
     DATABASE_VARIABLES,
@@ -40,6 +42,7 @@ from deployments.database import (
     serve_command,
 )
 from deployments.demo.inputs import DEMO_BUCKET, STORE_CREDENTIALS
+from deployments.drop import MOVIES_VARIABLE, drop_movies, read_movies
 from flows.__main__ import PREFECT_SETTINGS
 from tasks.environment_variables import INBOX, read_inbox
 
@@ -50,9 +53,6 @@ PARTS = ("store", "database", "server", "worker", "receiver")
 
 STORE_FOLDER, DATABASE_FOLDER = "store", "database"
 """Folders in that folder."""
-
-SETTINGS_FILE = "env"
-"""File in the folder that a shell can source, to use what is up."""
 
 UI_PORT, STORE_PORT, RECEIVER_PORT, DATABASE_PORT = 4200, 4201, 4202, 4203
 """Where things are served, on loopback; the next free port where one is taken."""
@@ -69,7 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--yes", action="store_true", help="reset without asking")
     options = parser.parse_args(arguments)
     if options.command == "drop":
-        return drop_movies(options.folder, options.movies)
+        typed = read_movies(os.environ.get(MOVIES_VARIABLE, ""))
+        return drop_movies(options.folder, options.movies or typed)
     if options.command == "reset":
         return reset_service(options.folder, is_confirmed=options.yes)
     return (
@@ -97,16 +98,16 @@ def start_service(folder: Path) -> int:
         _stop_parts(folder, keep=was_running)
         print_line(f"error: {error or 'interrupted'}; the logs are in {folder}/")
         return 1
-    _write_settings(parts)
+    write_settings(parts)
     print_line(_describe_service(parts, embedded=store is not None))
     return 0
 
 
 def _find_clash(folder: Path, environment: dict[str, str]) -> str:
     """Explain why running parts cannot be joined: they use another store or inbox."""
-    if not (folder / SETTINGS_FILE).exists():
+    known = read_settings(folder)
+    if not known:
         return ""
-    known = _read_settings(folder)
     names = [
         name
         for name in ("AWS_ENDPOINT_URL", INBOX.name)
@@ -118,15 +119,6 @@ def _find_clash(folder: Path, environment: dict[str, str]) -> str:
         f"the service is up with other settings ({', '.join(names)}); "
         "`make down` first, then `make up`"
     )
-
-
-def _write_settings(parts: "ServiceParts") -> None:
-    aws = (name for name in parts.environment if name.startswith("AWS_"))
-    names = [name for name in ("PREFECT_API_URL", INBOX.name, *aws) if name in parts.environment]
-    lines = [f"export {name}={shlex.quote(parts.environment[name])}\n" for name in names]
-    file = parts.folder / SETTINGS_FILE
-    file.touch(mode=0o600)
-    file.write_text("".join(lines), encoding="utf-8")
 
 
 def stop_service(folder: Path) -> int:
@@ -186,66 +178,6 @@ def reset_service(folder: Path, *, is_confirmed: bool) -> int:
     return 0
 
 
-def drop_movies(folder: Path, movies: Sequence[Path]) -> int:
-    """Put movies into the inbox, as a laboratory would."""
-    from tasks.errors import PoseError  # noqa: PLC0415
-
-    if refusal := _explain_refused_drop(folder, movies):
-        print_line(f"error: {refusal}")
-        return 1
-    settings = _read_settings(folder)
-    os.environ.update(settings)
-    try:
-        for movie in movies:
-            print_line(
-                f"{_upload_to_inbox(movie, settings[INBOX.name])}; its run appears "
-                f"{_describe_run_start(folder)}"
-            )
-    except PoseError as error:
-        print_line(f"error: {error}")
-        return 1
-    return 0
-
-
-def _explain_refused_drop(folder: Path, movies: Sequence[Path]) -> str:
-    """Explain why nothing can be dropped; return an empty string if it can."""
-    if not (folder / STATE_FILE).exists() or not (folder / SETTINGS_FILE).exists():
-        return "nothing is up; `make up` first"
-    if not read_inbox(_read_settings(folder)):
-        return f"there is no inbox; `make down`, then `{INBOX}=s3://bucket/inbox/ make up`"
-    if not movies:
-        return "no movie is named; `make drop MOVIE=my-movie.mp4`"
-    missing = [str(movie) for movie in movies if not movie.is_file()]
-    return f"there is no file {', '.join(missing)}; name a movie on this machine" if missing else ""
-
-
-def _upload_to_inbox(movie: Path, inbox: str) -> str:
-    """Upload a movie to the inbox and return its location there.
-
-    Raises:
-        PoseError: The store does not take it.
-    """
-    from tasks.storage.location import Location  # noqa: PLC0415 - boto3 reads the environment
-    from tasks.storage.lookup import LocationStore  # noqa: PLC0415
-
-    target = Location.parse(f"{inbox.rstrip('/')}/").child(movie.name)
-    return str(LocationStore().upload(movie, target).location)
-
-
-def _describe_run_start(folder: Path) -> str:
-    """Describe when the run will start: at once only if the store sends notifications."""
-    embedded = "store" in read_state(folder)
-    if embedded:
-        return "within seconds"
-    return "within ten minutes, or within seconds if the store sends notifications"
-
-
-def _read_settings(folder: Path) -> dict[str, str]:
-    """Return the environment variables with which programs use the running service."""
-    words = shlex.split((folder / SETTINGS_FILE).read_text(encoding="utf-8"))
-    return dict(word.split("=", 1) for word in words if "=" in word)
-
-
 def _build_environment(
     folder: Path, known: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, str], str | None]:
@@ -282,9 +214,9 @@ def _build_environment(
 
 def _read_embedded_address(folder: Path) -> str | None:
     """Read the embedded store's last address; None if there was none."""
-    if not (folder / STORE_FOLDER).exists() or not (folder / SETTINGS_FILE).exists():
+    if not (folder / STORE_FOLDER).exists():
         return None
-    return _read_settings(folder).get("AWS_ENDPOINT_URL")
+    return read_settings(folder).get("AWS_ENDPOINT_URL")
 
 
 def _choose_address(known: Mapping[str, Mapping[str, Any]], name: str, port: int) -> str:

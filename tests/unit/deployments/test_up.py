@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from deployments.background import STATE_FILE, ServiceParts, read_start_mark
-from deployments.up import SETTINGS_FILE, _describe_service, _read_settings, _write_settings, main
+from deployments.background import (
+    SETTINGS_FILE,
+    STATE_FILE,
+    ServiceParts,
+    read_settings,
+    read_start_mark,
+    write_settings,
+)
+from deployments.drop import read_movies
+from deployments.up import _describe_service, main
 from tasks.environment_variables import INBOX
+from tests.support.paths import DEMO_MOVIE
 
 AWKWARD = 'it\'s a "key" of $HOME `x`\nand = more'
 
@@ -38,13 +48,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where it says that a service is up, whose inbox is a folder."""
     monkeypatch.setenv(INBOX.name, "")
     is_up(tmp_path, {INBOX.name: f"{tmp_path}/in box"})
-    (tmp_path / "m1.mp4").write_bytes(b"movie")
+    shutil.copy(DEMO_MOVIE, tmp_path / "m1.mp4")
     return tmp_path
 
 
 def is_up(folder: Path, environment: dict[str, str]) -> None:
     note(folder, "server", os.getpid(), "another-boot 1")
-    _write_settings(ServiceParts(folder, environment))
+    write_settings(ServiceParts(folder, environment))
 
 
 def test_down_ends_what_up_started(
@@ -83,8 +93,8 @@ def test_processes_are_told_apart(sleeper: "subprocess.Popen[bytes]") -> None:
 
 def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
     given = {"PREFECT_API_URL": "http://a", "AWS_SECRET_ACCESS_KEY": AWKWARD}
-    _write_settings(ServiceParts(tmp_path, given | {"MY_AWS_KEY": "no", "HOME": "/"}))
-    assert _read_settings(tmp_path) == given
+    write_settings(ServiceParts(tmp_path, given | {"MY_AWS_KEY": "no", "HOME": "/"}))
+    assert read_settings(tmp_path) == given
     assert (tmp_path / SETTINGS_FILE).stat().st_mode & 0o777 == 0o600
     tell = f"{sys.executable} -c 'import os; print(os.environ[\"AWS_SECRET_ACCESS_KEY\"])'"
     shell = subprocess.check_output(
@@ -97,8 +107,46 @@ def test_a_movie_is_dropped_into_the_inbox(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(folder, "drop", folder / "m1.mp4") == 0
-    assert (folder / "in box" / "m1.mp4").read_bytes() == b"movie"
+    assert (folder / "in box" / "m1.mp4").read_bytes() == DEMO_MOVIE.read_bytes()
     assert f"{folder}/in box/m1.mp4; its run appears" in capsys.readouterr().out
+    assert call(folder, "drop", folder / "m1.mp4") == 0
+    assert capsys.readouterr().out == (
+        f"{folder}/in box/m1.mp4 is in the inbox already, unchanged; no run starts for it\n"
+    )
+
+
+def test_a_movie_that_cannot_be_analyzed_is_not_dropped_and_the_others_are(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "m2.mov").write_bytes(b"x")
+    (folder / "m3.mp4").touch()
+    assert call(folder, "drop", *(folder / f"m{n}" for n in ("2.mov", "3.mp4", "1.mp4"))) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == (
+        "error: m2.mov: expected a movie whose name ends in .mp4, .avi, .isxb, found .mov; "
+        "convert it to MP4 and drop that file"
+    )
+    assert said[1].startswith("error: m3.mp4: the file is empty (0 bytes)")
+    assert "m1.mp4; its run appears" in said[2]
+    assert [path.name for path in (folder / "in box").iterdir()] == ["m1.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("", []),
+        ("a.mp4", ["a.mp4"]),
+        ("a.mp4 'b c.mp4'", ["a.mp4", "b c.mp4"]),
+        ("here it is.mp4", ["here it is.mp4"]),
+        ("the lab's.mp4", ["the lab's.mp4"]),
+    ],
+)
+def test_names_are_read_as_they_were_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, names: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here it is.mp4").touch()
+    assert read_movies(typed) == [Path(name) for name in names]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +215,7 @@ def test_up_refuses_to_join_parts_that_use_another_store(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     note(tmp_path, "server", sleeper.pid, read_start_mark(sleeper.pid))
-    _write_settings(ServiceParts(tmp_path, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4201"}))
+    write_settings(ServiceParts(tmp_path, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4201"}))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://store.lab")
     assert call(tmp_path, "up") == 1
     said = capsys.readouterr().out
