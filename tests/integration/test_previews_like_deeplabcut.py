@@ -64,7 +64,7 @@ def ours(
         figures.append(figure)
         return b""
 
-    monkeypatch.setattr(draw, "_render_figure", keep)
+    monkeypatch.setattr(draw, "render_figure", keep)
     draw.draw_previews(
         poses,
         folder,

@@ -76,7 +76,7 @@ def draw_previews(
     ]
     tracks = _build_traces(keypoints, names, p_cutoff, color_map)
     drawn: dict[str, Path] = {}
-    for individual, suffix in _build_file_suffixes(keypoints.individual_names).items():
+    for individual, suffix in build_file_suffixes(keypoints.individual_names).items():
         subject = FigureSubject(
             name=individual,
             tracks=tracks[individual],
@@ -112,12 +112,12 @@ def _draw_figures(subject: FigureSubject, folder: Path, suffix: str) -> dict[str
     for file_name, draw in _DRAW_BY_FILE_NAME.items():
         stem, ending = file_name.split(".")
         path = folder / f"{stem}{suffix}.{ending}"
-        path.write_bytes(_render_figure(draw(subject), ending))
+        path.write_bytes(render_figure(draw(subject), ending))
         files[path.stem] = path
     return files
 
 
-def _render_figure(figure: Figure, ending: str) -> bytes:
+def render_figure(figure: Figure, ending: str) -> bytes:
     """The figure at the finest resolution that is small enough, or else at the coarsest."""
     data = b""
     for dpi in _DPI_CHOICES[ending]:
@@ -145,7 +145,7 @@ def _render_png(figure: Figure, dpi: int) -> bytes:
     return file.getvalue()
 
 
-def _build_file_suffixes(individuals: Sequence[str]) -> dict[str, str]:
+def build_file_suffixes(individuals: Sequence[str]) -> dict[str, str]:
     """Build file name suffixes for individuals: plain letters, each different.
 
     They differ without regard to case too, for those who download them to a Mac or to Windows.

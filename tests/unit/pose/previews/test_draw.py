@@ -64,7 +64,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
         drawn.append(figure)
         return b"drawn"
 
-    monkeypatch.setattr(draw_module, "_render_figure", keep)
+    monkeypatch.setattr(draw_module, "render_figure", keep)
     return drawn
 
 
@@ -253,9 +253,9 @@ def test_a_file_that_would_be_too_large_is_coarser(
 ) -> None:
     axes_of(make_scattered_poses(SINGLE_ANIMAL, 6000), tmp_path, figures)
     monkeypatch.undo()
-    fine = len(draw_module._render_figure(figures[2], "svg"))
+    fine = len(draw_module.render_figure(figures[2], "svg"))
     monkeypatch.setattr(draw_module, "_MAX_FILE_BYTES", fine - 1)
-    assert len(draw_module._render_figure(figures[2], "svg")) < fine
+    assert len(draw_module.render_figure(figures[2], "svg")) < fine
 
 
 @pytest.mark.parametrize("kind", ["wandering", "noise"])
