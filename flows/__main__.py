@@ -1,11 +1,15 @@
-"""The command line: ``run``, made from the settings model, ``inspect`` and ``open``."""
+"""The command line: ``run`` and ``behavior``, made from their settings, ``inspect``, ``open``."""
 
 import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from tasks.command_line.exit_status import (
     BAD_INPUT,
@@ -15,7 +19,7 @@ from tasks.command_line.exit_status import (
     print_refusal,
 )
 from tasks.pose.settings import MAX_LINK_HOURS, PoseSettings
-from tasks.pose.settings_help import to_argparse_option
+from tasks.pose.settings_help import list_number_groups, to_argparse_option
 
 PREFECT_SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -91,6 +95,15 @@ def _build_parser() -> argparse.ArgumentParser:
         "Prefect server that PREFECT_API_URL names, or starts a temporary one.",
     )
     _add_run_arguments(run)
+    behavior = commands.add_parser(
+        "behavior",
+        help="measure behavior from poses",
+        description="Average keypoints and compute speed, states, bouts and zones from annotations "
+        "that a run has made. The last line on standard output is the location of run.json. Exit "
+        "status: 0 complete, 1 a table or the run failed, 2 bad usage or bad input.",
+        epilog="docs/behavior.md defines every number.",
+    )
+    _add_behavior_arguments(behavior)
     inspect = commands.add_parser(
         "inspect",
         help="check a model",
@@ -172,10 +185,55 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
         help="movies (.mp4, .avi, .isxb; one format), prefixes that end in /, or globs",
     )
     run.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
-    settings = run.add_argument_group("settings")
-    for name, field in PoseSettings.model_fields.items():
-        settings.add_argument(f"--{name.replace('_', '-')}", **to_argparse_option(field))
+    _add_settings_arguments(run, PoseSettings)
     run.set_defaults(command=_run_request)
+
+
+def _add_settings_arguments(command: argparse.ArgumentParser, model: type[BaseModel]) -> None:
+    settings = command.add_argument_group("settings")
+    for name, field in model.model_fields.items():
+        settings.add_argument(f"--{name.replace('_', '-')}", **to_argparse_option(field))
+
+
+def _add_behavior_arguments(behavior: argparse.ArgumentParser) -> None:
+    from tasks.behavior.behavior_settings import BehaviorSettings  # noqa: PLC0415
+
+    behavior.add_argument(
+        "--annotations",
+        required=True,
+        nargs="+",
+        action="extend",
+        metavar="LOCATION",
+        help="pose runs (their run.json, or its folder), or tables (.parquet, .csv), or globs",
+    )
+    behavior.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
+    _add_settings_arguments(behavior, BehaviorSettings)
+    behavior.set_defaults(command=_run_behavior)
+
+
+def _run_behavior(options: argparse.Namespace, signals: EndSignals) -> int:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from tasks.behavior.behavior_settings import BehaviorSettings  # noqa: PLC0415
+
+    try:
+        settings = BehaviorSettings.model_validate(_collect_settings(options, BehaviorSettings))
+    except ValidationError as error:
+        return _report_bad_input(_format_validation_error(error))
+    prepare_environment()
+
+    def run() -> int:
+        from tasks.processes.fast_imports import pause_garbage_collection  # noqa: PLC0415
+
+        with pause_garbage_collection():
+            from flows.behavior import behavior  # noqa: PLC0415
+            from tasks.behavior_run.behavior_request import resolve_behavior  # noqa: PLC0415
+
+        request = (options.annotations, options.output, settings)
+        output = resolve_behavior(*request).output
+        return _run_to_outcome(lambda: behavior(*request, return_state=True), output, signals)
+
+    return _run_to_exit_status(nullcontext(), run, signals)
 
 
 def _run_request(options: argparse.Namespace, signals: EndSignals) -> int:
@@ -186,12 +244,22 @@ def _run_request(options: argparse.Namespace, signals: EndSignals) -> int:
     except ValidationError as error:
         return _report_bad_input(_format_validation_error(error))
     prepare_environment()
-    from tasks.processes.ended_children import end_with_children  # noqa: PLC0415
     from tasks.run.estimator import preload_estimator  # noqa: PLC0415 - not for --help, or for a slip
 
+    return _run_to_exit_status(
+        preload_estimator(), lambda: _run_flow(options, settings, signals), signals
+    )
+
+
+def _run_to_exit_status(
+    background: AbstractContextManager[None], run: Callable[[], int], signals: EndSignals
+) -> int:
+    """Run a flow, and turn whatever ends it into an exit status and a sentence."""
+    from tasks.processes.ended_children import end_with_children  # noqa: PLC0415
+
     try:
-        with end_with_children(lambda: signals.has_come), preload_estimator():
-            return _run_flow(options, settings, signals)
+        with end_with_children(lambda: signals.has_come), background:
+            return run()
     except Exception as error:  # noqa: BLE001 - also Prefect's own troubles: no server, no home
         from tasks.stages.stage import to_pose_error  # noqa: PLC0415
 
@@ -204,25 +272,35 @@ def _run_flow(options: argparse.Namespace, settings: PoseSettings, signals: EndS
     with pause_garbage_collection():  # Prefect takes seconds
         from flows.pose_estimation import pose_estimation  # noqa: PLC0415
         from tasks.command_line import terminal  # noqa: PLC0415
-        from tasks.command_line.temporary_server import end_server_with_command  # noqa: PLC0415
 
     request = (options.model, options.movies, options.output, settings)
     output = terminal.check_request_locations(*request)
+    return _run_to_outcome(lambda: pose_estimation(*request, return_state=True), output, signals)
+
+
+def _run_to_outcome(run: Callable[[], Any], output: Any, signals: EndSignals) -> int:
+    """Run a flow on the terminal; its state becomes an exit status."""
+    from tasks.command_line import terminal  # noqa: PLC0415
+    from tasks.command_line.temporary_server import end_server_with_command  # noqa: PLC0415
+
     with (
         terminal.exit_on_signals(signals),
         terminal.show_live_progress(),
         end_server_with_command(),
     ):
-        state = pose_estimation(*request, return_state=True)
+        state = run()
     return terminal.print_outcome(state, output)
 
 
-def _collect_settings(options: argparse.Namespace) -> dict[str, Any]:
+def _collect_settings(
+    options: argparse.Namespace, model: type[BaseModel] = PoseSettings
+) -> dict[str, Any]:
     """The settings that were given; the model knows the rest."""
-    values = {name: getattr(options, name) for name in PoseSettings.model_fields}
+    values = {name: getattr(options, name) for name in model.model_fields}
     given = {name: value for name, value in values.items() if value is not None}
-    if "crop" in given:
-        given["crop"] = dict(zip(("left", "top", "width", "height"), given["crop"], strict=True))
+    for name, fields in list_number_groups(model).items():
+        if name in given:
+            given[name] = dict(zip(fields, given[name], strict=True))
     if given.get("displayed_body_parts") == ["all"]:
         given["displayed_body_parts"] = "all"
     if "quality" in given:
@@ -232,6 +310,8 @@ def _collect_settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def _format_validation_error(error: Any) -> str:
     first = error.errors()[0]
+    if not first["loc"]:  # settings that contradict each other
+        return str(first["msg"]).removeprefix("Value error, ")
     flag = str(first["loc"][0]).replace("_", "-")
     inner = ".".join(str(part) for part in first["loc"][1:] if isinstance(part, str))
     text = first["msg"].removeprefix("Value error, ")

@@ -16,6 +16,7 @@ from tasks.run_data import ResolvedRequest
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.claims import Holder
 from tasks.storage.location import Location
+from tasks.storage.store import ObjectStore
 from tasks.storage.store_errors import NotSupported
 
 
@@ -28,17 +29,29 @@ def lock_output(
     Returns:
         The request, with a warning where the store cannot lock.
     """
-    wait = _WaitReport(request.output, workers)
+    warnings, told = acquire_output_lock(request.store, request.output, writer, workers)
+    return replace(request, warnings=(*request.warnings, *warnings)), told
+
+
+def acquire_output_lock(
+    store: ObjectStore, output: Location, writer: OutputLock, workers: RunProcesses
+) -> tuple[tuple[str, ...], str]:
+    """Wait for the lock on an output location, inside a stage that shows what it waits for.
+
+    Returns:
+        Warnings, where the store cannot lock, and what the stage says of it.
+    """
+    wait = _WaitReport(output, workers)
     try:
-        writer.acquire(request.store, request.output, wait.report_holder, workers.end)
+        writer.acquire(store, output, wait.report_holder, workers.end)
     except NotSupported as error:
         warning = (
-            f"two runs at once could write to {request.output}, since it cannot be locked; "
-            f"start only one run at a time there. {error}"
+            f"two runs at once could write to {output}, since it cannot be locked; start only one "
+            f"run at a time there. {error}"
         )
         get_run_logger().warning("%s", warning)
-        return replace(request, warnings=(*request.warnings, warning)), warning
-    return request, wait.short_summary
+        return (warning,), warning
+    return (), wait.short_summary
 
 
 class _WaitReport:

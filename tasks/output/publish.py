@@ -79,17 +79,32 @@ def withdraw_record(
     """
     check_lock()
     store, output = request.store, request.output
+    earlier = _parse_record(set_record_aside(store, output, scratch))
+    abort_unfinished_uploads(
+        request, timedelta() if alone and has_output_lock() else MIN_ABANDONED_AGE
+    )
+    return earlier, f"no {RUN_RECORD_FILE} at {output} until this run is finished"
+
+
+def set_record_aside(store: ObjectStore, output: Location, scratch: Path) -> bytes | None:
+    """Move the record at an output location to the hidden folder; its text, if there is one.
+
+    Where an earlier run has moved one there and did not finish, it is that one's.
+    """
     location, aside = output.child(RUN_RECORD_FILE), _earlier_record_location(output)
     path = scratch / "earlier.json"
     with suppress(NoSuchObject):
         store.download(store.stat(location), path)
         store.upload(path, aside)
         store.remove(location)
-    earlier = _read_record(store, aside)
-    abort_unfinished_uploads(
-        request, timedelta() if alone and has_output_lock() else MIN_ABANDONED_AGE
-    )
-    return earlier, f"no {RUN_RECORD_FILE} at {output} until this run is finished"
+    with suppress(NoSuchObject):
+        return store.read(aside, MAX_RECORD_BYTES)
+    return None
+
+
+def remove_record_aside(store: ObjectStore, output: Location) -> None:
+    """Forget the earlier record: the run has its own."""
+    remove_objects(store, _earlier_record_location(output))
 
 
 def _earlier_record_location(output: Location) -> Location:
@@ -97,9 +112,9 @@ def _earlier_record_location(output: Location) -> Location:
     return hidden_location(output, "earlier.json")
 
 
-def _read_record(store: ObjectStore, location: Location) -> RunRecord | None:
-    with suppress(NoSuchObject, ValidationError):
-        return RunRecord.model_validate_json(store.read(location, MAX_RECORD_BYTES))
+def _parse_record(data: bytes | None) -> RunRecord | None:
+    with suppress(ValidationError):
+        return RunRecord.model_validate_json(data) if data else None
     return None
 
 
@@ -127,7 +142,7 @@ def publish_movie(
     made: dict[str, OutputFile] = {}
     with Progress(f"publish · {movie.name}", _total_bytes(new.values()), "bytes") as progress:
         if new:
-            made = _publish_files(store, new, targets, progress, relative_to_crop=relative_to_crop)
+            made = publish_files(store, new, targets, progress, relative_to_crop=relative_to_crop)
     _remove_renamed_files(store, [intact[name] for name in intact if name not in files])
     # In an order that does not tell what was there before.
     outputs = {name: (made | there)[name] for name in files}
@@ -153,7 +168,7 @@ def _total_bytes(paths: Any) -> int:
     return sum(path.stat().st_size for path in paths)
 
 
-def _publish_files(
+def publish_files(
     store: ObjectStore,
     files: dict[str, Path],
     targets: dict[str, Location],
@@ -194,7 +209,7 @@ def _publish_files(
             raise
 
 
-def _publish_file(store: ObjectStore, path: Path, target: Location) -> OutputFile:
+def publish_file(store: ObjectStore, path: Path, target: Location) -> OutputFile:
     """Put a file where it belongs, if nobody else writes there by now."""
     check_lock()
     return _upload_output(store, path, target)
@@ -248,7 +263,7 @@ def publish_annotations(
     patience = Patience(f"{len(tables)} movies", frames)
     with workers.finishers.lease() as process:
         rows = process.call(write_annotations, tables, target, form, patience=patience)
-    output = _publish_file(request.store, target, request.output.child(target.name))
+    output = publish_file(request.store, target, request.output.child(target.name))
     return (rows, {target.name: output}), f"{sum(rows.values())} rows"
 
 
@@ -269,12 +284,12 @@ def publish_record(
     if delivered:
         metadata = scratch / "output_metadata.json"
         metadata.write_text(_render_metadata(facts, delivered), encoding="utf-8")
-        published = _publish_file(store, metadata, output.child(metadata.name))
+        published = publish_file(store, metadata, output.child(metadata.name))
         outputs = outputs | {metadata.name: published}
     record = build_run_record(facts, movies, outputs, seconds, earlier)
     report = scratch / "report.html"
     report.write_text(render_report(record, _collect_pictures(delivered)), encoding="utf-8")
-    outputs = outputs | {report.name: _publish_file(store, report, output.child(report.name))}
+    outputs = outputs | {report.name: publish_file(store, report, output.child(report.name))}
     record = record.model_copy(update={"outputs": outputs})
     for location in find_outdated_files(earlier, record, output):
         check_lock()
@@ -283,8 +298,8 @@ def publish_record(
         get_run_logger().warning("%s", warning)
     final = scratch / RUN_RECORD_FILE
     final.write_text(record.to_json(), encoding="utf-8")
-    _publish_file(store, final, output.child(RUN_RECORD_FILE))
-    remove_objects(store, _earlier_record_location(output))
+    publish_file(store, final, output.child(RUN_RECORD_FILE))
+    remove_record_aside(store, output)
     remove_checkpoints(facts.request, [movie.source.name for movie in delivered])
     return record, f"{record.status.value}: {output.child(RUN_RECORD_FILE)}"
 

@@ -111,13 +111,14 @@ def _stage_times(movie: AnalyzedMovie) -> dict[str, StageTime]:
     if seconds.get(ESTIMATE_STAGE, 0.0) is not None:
         seconds[ESTIMATE_STAGE] = found.seconds
     return {
-        name: _stage_time(s, 0 if name in _TRANSFER_STAGES else found.frames - resumed)
+        name: to_stage_time(s, 0 if name in _TRANSFER_STAGES else found.frames - resumed)
         for name, s in seconds.items()
         for resumed in [found.resumed if name == ESTIMATE_STAGE else 0]
     }
 
 
-def _stage_time(seconds: float | None, frames: int) -> StageTime:
+def to_stage_time(seconds: float | None, frames: int) -> StageTime:
+    """Record what a stage took; None stands for a result that was reused."""
     if seconds is None:
         return StageTime(seconds=0, reused=True)
     speed = round(frames / seconds, 1) if seconds and frames else None
@@ -131,7 +132,6 @@ _TRANSFER_STAGES = {"Look back", "Fetch movie", "Keep poses", "Publish movie"}
 def build_failed_record(source: MovieSource, error: BaseException) -> MovieRecord:
     """Tell why one movie was not delivered."""
     told = to_pose_error(error)
-    kinds = {BadInput: "bad input", Retriable: "retriable", PoseError: "stage failed"}
     return MovieRecord.model_validate(
         {
             "number": source.number,
@@ -141,9 +141,15 @@ def build_failed_record(source: MovieSource, error: BaseException) -> MovieRecor
             "error": str(told),
             "failed_stage": told.stage,
             "failed_output": told.output,
-            "error_kind": next(name for kind, name in kinds.items() if isinstance(told, kind)),
+            "error_kind": classify_error(told),
         }
     )
+
+
+def classify_error(error: PoseError) -> str:
+    """Name the kind of an error, as records do."""
+    kinds = {BadInput: "bad input", Retriable: "retriable", PoseError: "stage failed"}
+    return next(name for kind, name in kinds.items() if isinstance(error, kind))
 
 
 def to_input_record(source: MovieSource) -> InputObject:
@@ -247,7 +253,7 @@ def build_run_record(
         estimator=_to_estimator_record(loaded) if loaded else None,
         movies=movies,
         outputs=outputs,
-        stages={name: _stage_time(s, 0) for name, s in seconds.items()},
+        stages={name: to_stage_time(s, 0) for name, s in seconds.items()},
         warnings=(
             *request.warnings,
             *model.warnings,
@@ -256,7 +262,7 @@ def build_run_record(
             *_leftover_warnings(movies, earlier),
         ),
         host=describe_host(),
-        flow_run=_this_flow_run(),
+        flow_run=describe_flow_run(),
     )
 
 
@@ -293,7 +299,8 @@ def _leftover_warnings(movies: Sequence[MovieRecord], earlier: RunRecord | None)
     ]
 
 
-def _this_flow_run() -> FlowRunRecord | None:
+def describe_flow_run() -> FlowRunRecord | None:
+    """Describe the flow run that this is, in Prefect; None outside of one."""
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return None

@@ -217,13 +217,13 @@ def _read_earlier_results(movie: MovieSource, names: HiddenListing, folder: Path
     store, output = names.request.store, names.request.output
 
     def is_there(name: str, published: OutputFile) -> bool:
-        return _is_intact(store, published, output.child(path_below_output(movie.name, name)))
+        return is_intact(store, published, output.child(path_below_output(movie.name, name)))
 
     outputs = here.analyzed.outputs.items()
     return EarlierResults(here, intact={n: o for n, o in outputs if is_there(n, o)})
 
 
-def _is_intact(store: ObjectStore, output: OutputFile, where: Location) -> bool:
+def is_intact(store: ObjectStore, output: OutputFile, where: Location) -> bool:
     """Return whether a published file is unchanged since it was published."""
     if output.location != str(where):
         return False  # all of it was copied from elsewhere

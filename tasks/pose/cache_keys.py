@@ -26,8 +26,10 @@ from tasks.pose.network import device_locks
 from tasks.pose.settings import PoseSettings
 from tasks.pose.tables import median_filter
 
-_POSE_FOLDER = Path(__file__).parent
-_PACKAGE = __name__.rpartition(".")[0]
+_TASKS_FOLDER = Path(__file__).parents[1]
+_ROOT_PACKAGE = __name__.partition(".")[0]
+_COUNTED_FOLDERS = ("pose", "behavior")
+"""Folders whose modules decide what comes out."""
 
 _READING_LIBRARIES = ("av", "isx", "numpy")
 _TABLE_LIBRARIES = ("numpy", "pandas", "tables", "scipy")
@@ -101,39 +103,39 @@ def compute_stage_keys(
     given = settings.model_dump(mode="json")
     movie = (movie_sha256, suffix.lower())
     how = (given["crop"], given["precision"])
-    estimate = _compute_digest(
+    estimate = compute_digest(
         movie,
         facts,
         network,
         how,
-        _compute_code_digest(
+        compute_code_digest(
             estimation.__name__, *_READING_LIBRARIES, *_NETWORK_LIBRARIES, *_TABLE_LIBRARIES
         ),
     )
     window = settings.window_length if settings.has_median_filter else None
-    poses = _compute_digest(
-        estimate, window, _compute_code_digest(median_filter.__name__, *_TABLE_LIBRARIES)
+    poses = compute_digest(
+        estimate, window, compute_code_digest(median_filter.__name__, *_TABLE_LIBRARIES)
     )
     seen = {name: given[name] for name in ("p_cutoff", "color_map", "displayed_body_parts")}
-    finished = _compute_code_digest(
+    finished = compute_code_digest(
         finishing.__name__, *_READING_LIBRARIES, *_TABLE_LIBRARIES, *_DRAWING_LIBRARIES
     )
-    judging = _compute_code_digest(frame_ledger.__name__, *_TABLE_LIBRARIES)
+    judging = compute_code_digest(frame_ledger.__name__, *_TABLE_LIBRARIES)
     exported = {name: given[name] for name in _EXPORT_SETTINGS}
     if settings.refine_frames:
         chosen_by = {name: given[name] for name in ("refine_frames", "p_cutoff")}
         exported |= {"chosen by": chosen_by, "jumps": given["quality"]["jump_length"]}
         exported |= {"drawn": asdict(style)}
-    exporter = _compute_code_digest(
+    exporter = compute_code_digest(
         exporting.__name__, *_READING_LIBRARIES, *_TABLE_LIBRARIES, *_DRAWING_LIBRARIES
     )
     return StageKeys(
         estimate=estimate,
         poses=poses,
-        quality=_compute_digest(poses, given["p_cutoff"], given["quality"], finished, judging),
-        previews=_compute_digest(poses, seen, model.alpha, finished),
-        labeled=_compute_digest(poses, asdict(style), given["output_frame_rate"], finished),
-        exports=_compute_digest(poses, names, exported, exporter, tasks.__version__),
+        quality=compute_digest(poses, given["p_cutoff"], given["quality"], finished, judging),
+        previews=compute_digest(poses, seen, model.alpha, finished),
+        labeled=compute_digest(poses, asdict(style), given["output_frame_rate"], finished),
+        exports=compute_digest(poses, names, exported, exporter, tasks.__version__),
     )
 
 
@@ -146,19 +148,20 @@ def compute_network_digest(project: Path) -> str:
     files = sorted(path for path in project.glob("dlc-models*/**/*.yaml"))
     # Paths of this machine stand in them.
     texts = [path.read_text(encoding="utf-8").replace(str(project), "") for path in files]
-    return _compute_digest([str(path.relative_to(project)) for path in files], texts)
+    return compute_digest([str(path.relative_to(project)) for path in files], texts)
 
 
-def _compute_digest(*parts: Any) -> str:
+def compute_digest(*parts: Any) -> str:
+    """Digest of values that JSON can hold: 64 hexadecimal digits."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @lru_cache
-def _compute_code_digest(module: str, *libraries: str) -> str:
+def compute_code_digest(module: str, *libraries: str) -> str:
     """Digest of a module's code, of all of this package that it imports, and of libraries."""
     sources = {name: _digest_module(name) for name in sorted(_find_imported_modules(module))}
-    return _compute_digest(sources, {name: _library_version(name) for name in libraries})
+    return compute_digest(sources, {name: _library_version(name) for name in libraries})
 
 
 def _library_version(library: str) -> str:
@@ -193,19 +196,20 @@ def _find_direct_imports(module: str) -> Iterator[str]:
 
 @lru_cache
 def _list_modules() -> frozenset[str]:
-    """The whole names of this package's modules."""
-    paths = (path.relative_to(_POSE_FOLDER).with_suffix("") for path in _POSE_FOLDER.rglob("*.py"))
-    return frozenset(".".join((_PACKAGE, *path.parts)) for path in paths)
+    """The whole names of the modules that count."""
+    files = (path for name in _COUNTED_FOLDERS for path in (_TASKS_FOLDER / name).rglob("*.py"))
+    paths = (path.relative_to(_TASKS_FOLDER).with_suffix("") for path in files)
+    return frozenset(".".join((_ROOT_PACKAGE, *path.parts)) for path in paths)
 
 
 def _source_of(module: str) -> Path:
-    return _POSE_FOLDER.joinpath(*module.removeprefix(f"{_PACKAGE}.").split(".")).with_suffix(".py")
+    return _TASKS_FOLDER.joinpath(*module.split(".")[1:]).with_suffix(".py")
 
 
 @lru_cache
 def _digest_module(module: str) -> str:
     """Digest of a module's code without what does nothing: comments, blanks and docstrings."""
-    return _compute_digest(_tokenize_statements(module))
+    return compute_digest(_tokenize_statements(module))
 
 
 @lru_cache

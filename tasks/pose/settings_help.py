@@ -4,27 +4,30 @@ import argparse
 from collections.abc import Iterator
 from enum import StrEnum
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tasks.pose.settings import Crop, PoseSettings, QualityThresholds
 
 
-def render_settings_table() -> str:
-    """Render the settings as the Markdown table that the README shows."""
+def render_settings_table(model: type[BaseModel] = PoseSettings) -> str:
+    """Render the settings as the Markdown table that the documentation shows.
+
+    Args:
+        model: The settings: those of pose estimation, or of another flow.
+    """
     lines = ["| setting | default | range | what it does |", "|---|---|---|---|"]
-    for name, field in _iterate_settings():
-        lines.append(
-            f"| `{name}` | {_format_default(field)} | {_format_range(field)} | {field.description} "
-            "|"
-        )
+    for name, field in _iterate_settings(model):
+        cells = (f"`{name}`", _format_default(field), _format_range(name, field), field.description)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
-def _iterate_settings() -> Iterator[tuple[str, FieldInfo]]:
+def _iterate_settings(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     """Every setting, and in place of a group of them its members."""
-    for name, field in PoseSettings.model_fields.items():
+    for name, field in model.model_fields.items():
         if field.annotation is QualityThresholds:
             for inner, of_group in QualityThresholds.model_fields.items():
                 yield f"{name}.{inner}", of_group
@@ -34,23 +37,25 @@ def _iterate_settings() -> Iterator[tuple[str, FieldInfo]]:
 
 def _format_default(field: FieldInfo) -> str:
     value = field.default
-    return "none" if value is None else str(value).lower() if value in (True, False) else str(value)
+    return "none" if value in (None, []) else str(value).lower() if value in (True, False) else str(value)
 
 
-def _format_range(field: FieldInfo) -> str:
+def _format_range(name: str, field: FieldInfo) -> str:
     """Format the choices or bounds of a field."""
     kind = next(_union_members(field.annotation))
     if field.examples:
         return "such as " + ", ".join(f"`{example}`" for example in field.examples)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return ", ".join(kind)
-    if kind is bool:
-        return "true, false"
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in _RANGE_TEXTS:
+        return f"{len(kind.model_fields)} numbers"
+    if get_origin(kind) is list or kind is bool:
+        return "true, false" if kind is bool else "any number of them"
     bounds = {type(limit).__name__: limit for limit in field.metadata}
     low = next((f"≥ {b.ge}" for k, b in bounds.items() if k == "Ge"), "")
     low = next((f"> {b.gt}" for k, b in bounds.items() if k == "Gt"), low)
     high = next((f"≤ {b.le}" for k, b in bounds.items() if k == "Le"), "")
-    return ", ".join(filter(None, (low, high))) or _RANGE_TEXTS.get(kind, "")
+    return ", ".join(filter(None, (low, high))) or _RANGE_TEXTS.get(kind, "any matplotlib colormap" if name == "color_map" else "")
 
 
 def to_argparse_option(field: FieldInfo) -> dict[str, Any]:
@@ -65,22 +70,42 @@ def to_argparse_option(field: FieldInfo) -> dict[str, Any]:
         return {"default": None, "nargs": "+", "metavar": "NAME=SHARE", "help": text}
     default = f"(default: {_format_default(field)})"
     option: dict[str, Any] = {"default": None, "help": f"{field.description} {default}"}
-    if kind is bool:
-        return option | {"action": argparse.BooleanOptionalAction}
-    if kind is Crop:
-        names = tuple(map(str.upper, Crop.model_fields))
-        return option | {"nargs": 4, "type": int, "metavar": names}
+    if get_origin(kind) is list:
+        return option | {"nargs": "+", "metavar": "NAME"}
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        names = tuple(map(str.upper, kind.model_fields))
+        number = next(iter(kind.model_fields.values())).annotation
+        return option | {"nargs": len(names), "type": number, "metavar": names}
     if kind == Literal["all"]:
         return option | {"nargs": "+", "metavar": "BODY_PART"}
+    return option | _to_single_value(kind, field)
+
+
+def _to_single_value(kind: Any, field: FieldInfo) -> dict[str, Any]:
+    """Describe the flag of a setting with one value."""
+    if kind is bool:
+        return {"action": argparse.BooleanOptionalAction}
     if issubclass(kind, StrEnum):
-        return option | {"choices": [str(choice) for choice in kind]}
-    metavar = "NUMBER_OR_NAME" if field.examples else kind.__name__.upper()
-    return option | {"type": kind, "metavar": metavar}
+        return {"choices": [str(choice) for choice in kind]}
+    return {
+        "type": kind,
+        "metavar": "NUMBER_OR_NAME" if field.examples else kind.__name__.upper(),
+    }
+
+
+def list_number_groups(model: type[BaseModel]) -> dict[str, list[str]]:
+    """Settings whose flags take several numbers, and what each of the numbers is."""
+    found = {}
+    for name, field in model.model_fields.items():
+        kind = next(_union_members(field.annotation))
+        group = isinstance(kind, type) and issubclass(kind, BaseModel)
+        if group and kind is not QualityThresholds:
+            found[name] = list(kind.model_fields)
+    return found
 
 
 _RANGE_TEXTS: dict[Any, str] = {
     Crop: "inside the frame",
-    str: "any matplotlib colormap",
     Literal["all"]: "all, or names of the model's body parts",
 }
 
@@ -88,6 +113,7 @@ _RANGE_TEXTS: dict[Any, str] = {
 def _union_members(annotation: Any) -> Iterator[Any]:
     """The members of a union that are not None; the annotation itself where it is no union."""
     if get_origin(annotation) in (Union, UnionType):
-        yield from (kind for kind in get_args(annotation) if kind is not type(None))
+        kinds = (kind for kind in get_args(annotation) if kind is not type(None))
+        yield from (get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in kinds)
     else:
         yield annotation

@@ -48,7 +48,7 @@ def fetch_model(request: ResolvedRequest, folder: Path) -> tuple[FetchedInput, s
     """Bring the model's zip to the local disk, verified."""
     info = request.model
     target = folder / "model.zip"
-    return _fetch_input(request.store, info, target, f"fetch {info.location.name}")
+    return fetch_input(request.store, info, target, f"fetch {info.location.name}")
 
 
 @stage("Fetch movie", "fetch · {movie.name}", retries=STORE_RETRIES)
@@ -56,10 +56,10 @@ def fetch_movie(movie: MovieSource, store: ObjectStore, folder: Path) -> tuple[F
     """Bring a movie to the local disk, verified."""
     name = movie.name if len(movie.name.encode()) <= MAX_NAME_BYTES else "movie"
     target = folder / f"{name}{movie.info.location.suffix.lower()}"
-    return _fetch_input(store, movie.info, target, f"fetch · {movie.name}")
+    return fetch_input(store, movie.info, target, f"fetch · {movie.name}")
 
 
-def _fetch_input(
+def fetch_input(
     store: ObjectStore, info: ObjectInfo, target: Path, what: str
 ) -> tuple[FetchedInput, str]:
     """Download an object, or take a local file where it is."""

@@ -20,6 +20,12 @@ def name_movie_run() -> str:
     return format_request_name([str(parameters.get("movie", ""))], str(parameters.get("model", "")))
 
 
+def name_behavior_run() -> str:
+    """Name a behavior run for its tables: ``session-7 · behavior``."""
+    tables = flow_run.parameters.get("annotations", ())
+    return format_request_name([str(one).removesuffix("/run.json") for one in tables], "behavior")
+
+
 def format_request_name(movies: list[str] | tuple[str, ...], model: str) -> str:
     """Name a request for its movies and its model.
 

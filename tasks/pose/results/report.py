@@ -45,7 +45,11 @@ def render_report(record: RunRecord, pictures: Mapping[str, MoviePictures]) -> s
     Returns:
         An HTML page that loads nothing from elsewhere.
     """
-    return str(_load_template().render(record=record, shown=_embed_within_budget(record, pictures)))
+    return str(
+        load_template("report.html.j2").render(
+            record=record, shown=_embed_within_budget(record, pictures)
+        )
+    )
 
 
 def _embed_within_budget(
@@ -79,26 +83,33 @@ def _urgency_rank(movie: MovieRecord) -> int:
 
 def _embed_movie_pictures(files: MoviePictures) -> dict[str, Any]:
     return {
-        "previews": {path.name: _data_url(path) for path in files.previews.values()},
+        "previews": {path.name: to_data_url(path) for path in files.previews.values()},
         "worst": _embed_frames(files.worst),
     }
 
 
 def _embed_frames(frames: Mapping[int, Path]) -> dict[int, str]:
-    return {index: _data_url(path) for index, path in sorted(frames.items())}
+    return {index: to_data_url(path) for index, path in sorted(frames.items())}
 
 
-def _data_url(path: Path) -> str:
+def to_data_url(path: Path) -> str:
+    """A picture as an address that holds it."""
     data = base64.b64encode(path.read_bytes()).decode()
     return f"data:{_MEDIA_TYPES[path.suffix]};base64,{data}"
 
 
 @cache
-def _load_template() -> Any:
+def load_template(name: str, folder: Path = Path(__file__).parent) -> Any:
+    """Load a page's template, with the filters and the style that all reports share.
+
+    Args:
+        name: Its file name.
+        folder: Where it lies; the style lies beside this module.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -107,8 +118,10 @@ def _load_template() -> Any:
     environment.filters["link"] = _format_link
     environment.filters["setting"] = _format_setting
     environment.filters["size"] = _format_size
+    environment.filters["seconds"] = lambda seconds: f"{seconds:,.1f} s"
+    environment.filters["number"] = _format_number
     environment.filters["percent"] = lambda share: f"{100 * share:.1f} %"
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _format_link(name: str, movie: str) -> str:
@@ -122,10 +135,17 @@ def _format_setting(value: Any) -> str:
         case None | bool():
             return str(value).lower()
         case list():
-            return ", ".join(value)
+            return ", ".join(map(str, value))
         case dict():
             return " ".join(f"{key} {part}" for key, part in value.items())
     return str(value)
+
+
+def _format_number(value: float | None, unit: str) -> str:
+    """A figure with four digits, or all whole ones, and its unit."""
+    if value is None:
+        return "–"
+    return f"{value:,.4g} {unit}" if abs(value) < 10_000 else f"{value:,.0f} {unit}"  # noqa: PLR2004
 
 
 def _format_size(count: int) -> str:

@@ -1,6 +1,7 @@
 """The mean of the keypoints: what counts, how gaps are filled, and keypoints that come and go."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -130,7 +131,7 @@ def test_several_animals_each_have_their_columns(tmp_path: Path) -> None:
     ],
 )
 def test_what_does_not_fit_the_table_is_refused(
-    settings: dict[str, object], told: str, tmp_path: Path
+    settings: dict[str, Any], told: str, tmp_path: Path
 ) -> None:
     table = make_table(np.arange(9) / RATE, {name: np.ones((9, 2)) for name in ("nose", "paw")})
     with pytest.raises(BadInput, match=told):
@@ -177,7 +178,7 @@ def test_a_table_of_the_ideas_tool_keeps_its_columns(name: str, form: str, tmp_p
     result = analyze_annotations(
         source, source.name, tmp_path, settings, (), None, with_previews=False
     )
-    read = {"parquet": pd.read_parquet, "csv": pd.read_csv}
+    read: dict[str, Any] = {"parquet": pd.read_parquet, "csv": pd.read_csv}
     before = read[source.suffix[1:]](source)
     after = read[form](tmp_path / f"behavior.{form}")
     assert list(after.columns)[: len(before.columns)] == list(before.columns)

@@ -59,7 +59,7 @@ def test_states(speeds: str, chosen: dict[str, Any], states: str) -> None:
 def test_speed_at_a_threshold() -> None:
     def of(speed: float, **thresholds: float) -> str:
         segments = find_segments(np.arange(2) / 10, np.zeros(2, np.int64), 0.5)
-        chosen = BehaviorSettings(**thresholds)  # type: ignore[arg-type]
+        chosen = BehaviorSettings(**thresholds)
         found = find_thresholds(chosen, None)
         assert found is not None
         return STATE_NAMES[int(label_states(np.full(2, speed), segments, found, chosen)[0])]
@@ -78,11 +78,11 @@ def test_nothing_is_bridged_or_held_over_a_break() -> None:
 
 def test_thresholds_in_cm_need_a_scale() -> None:
     with pytest.raises(ValidationError, match="there is no scale"):
-        BehaviorSettings(max_rest_speed=1, threshold_units="cm/s")  # type: ignore[arg-type]
+        BehaviorSettings(max_rest_speed=1, threshold_units="cm/s")
     chosen = BehaviorSettings(
         max_rest_speed=1,
         min_movement_speed=2,
-        threshold_units="cm/s",  # type: ignore[arg-type]
+        threshold_units="cm/s",
         pixels_per_cm=8,
     )
     assert find_thresholds(chosen, 8) == find_thresholds(

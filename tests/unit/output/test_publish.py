@@ -10,7 +10,7 @@ import pytest
 
 from tasks.output.leftovers import is_own_output
 from tasks.output.lock import LockLost, write_on_behalf_of
-from tasks.output.publish import _publish_file, _publish_files
+from tasks.output.publish import publish_file, publish_files
 from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
 from tasks.run_data import MovieSource, ResolvedRequest
@@ -91,11 +91,11 @@ def test_a_movie_s_files_are_published_at_once_while_the_lock_stands(
 
     with write_on_behalf_of(STORE, "one", str(claims)):
         progress = Progress("publish · m1", total, "bytes")
-        made = _publish_files(STORE, files, targets("m1"), progress, relative_to_crop=True)
+        made = publish_files(STORE, files, targets("m1"), progress, relative_to_crop=True)
         assert progress._done == total
         claim.release()
         with pytest.raises(LockLost):
-            _publish_files(STORE, files, targets("m2"), progress, relative_to_crop=False)
+            publish_files(STORE, files, targets("m2"), progress, relative_to_crop=False)
     for name, path in files.items():
         assert (output.path / "m1" / name).read_bytes() == path.read_bytes()
         assert made[name].sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -124,7 +124,7 @@ def test_where_one_file_fails_the_others_are_not_sent_to_their_end(
                 time.sleep(0.001)
 
     with pytest.raises(StoreUnavailable, match="broken"):
-        _publish_files(
+        publish_files(
             Store(),
             files,
             {name: Location("b", f"m1/{name}") for name in files},
@@ -141,9 +141,9 @@ def test_each_file_is_published_only_while_the_lock_stands(tmp_path: Path) -> No
     movie = tmp_path / "labeled.mp4"
     movie.write_bytes(b"movie")
     with write_on_behalf_of(STORE, "one", str(claims)):
-        _publish_file(STORE, movie, output.child("m1", "labeled.mp4"))
+        publish_file(STORE, movie, output.child("m1", "labeled.mp4"))
         claim.release()
         with pytest.raises(LockLost):
-            _publish_file(STORE, movie, output.child("m2", "labeled.mp4"))
+            publish_file(STORE, movie, output.child("m2", "labeled.mp4"))
     assert (output.path / "m1" / "labeled.mp4").exists()
     assert not (output.path / "m2").exists()

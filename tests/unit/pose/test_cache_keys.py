@@ -135,13 +135,13 @@ def test_a_network_is_the_same_wherever_its_project_lies(tmp_path: Path) -> None
 def test_all_libraries_of_a_stage_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new version of one that the code imports, or that DeepLabCut's network needs, counts."""
     named: dict[str, tuple[str, ...]] = {}
-    kept = module._compute_code_digest
+    kept = module.compute_code_digest
 
     def noting(stage: str, *libraries: str) -> str:
         named[stage] = libraries
         return kept(stage, *libraries)
 
-    monkeypatch.setattr(module, "_compute_code_digest", noting)
+    monkeypatch.setattr(module, "compute_code_digest", noting)
     keys()
     assert "matplotlib" in named["tasks.pose.finishing"]
     distributions = metadata.packages_distributions()
@@ -162,7 +162,7 @@ HARMLESS = {"pydantic", "pydantic_core", "yaml", "matplotlib"}
 """They check settings and read files; where matplotlib draws, it is named by hand."""
 
 CACHED = (
-    module._compute_code_digest,
+    module.compute_code_digest,
     module._tokenize_statements,
     module._digest_module,
     module._list_modules,
@@ -172,7 +172,9 @@ CACHED = (
 class TestCode:
     @pytest.fixture(autouse=True)
     def package(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(module, "_POSE_FOLDER", tmp_path)
+        monkeypatch.setattr(module, "_TASKS_FOLDER", tmp_path)
+        tmp_path = tmp_path / "pose"
+        tmp_path.mkdir()
         (tmp_path / "filter.py").write_text(
             "def f():\n    from tasks.pose.room.tables import g\n    return g()\n"
         )
@@ -184,7 +186,7 @@ class TestCode:
     def digest(self) -> str:
         for cached in CACHED:
             cached.cache_clear()
-        return module._compute_code_digest("tasks.pose.filter", "numpy")
+        return module.compute_code_digest("tasks.pose.filter", "numpy")
 
     def test_counts_wherever_it_is_imported(self, package: Path) -> None:
         before = self.digest()

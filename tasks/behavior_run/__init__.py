@@ -1,0 +1,1 @@
+"""One behavior request: resolve its tables, analyze each, publish, and record."""

@@ -1,0 +1,244 @@
+"""Record, report and page of a behavior run: what it ends with."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prefect.logging import get_run_logger
+from pydantic import ValidationError
+
+import tasks
+from tasks.behavior.behavior_record import BehaviorRecord, TableRecord
+from tasks.behavior.behavior_report import render_behavior_report
+from tasks.behavior.behavior_summary import DEFINITIONS
+from tasks.behavior_run.behavior_request import BehaviorRequest, TableSource
+from tasks.behavior_run.behavior_stages import AnalyzedTable
+from tasks.errors import MoviesFailed
+from tasks.messages import as_markdown_code, escape_markdown
+from tasks.output.links import sign_link
+from tasks.output.lock import check_lock
+from tasks.output.publish import (
+    MAX_LOGGED_WARNINGS,
+    publish_file,
+    remove_record_aside,
+    set_record_aside,
+)
+from tasks.output.record import classify_error, describe_flow_run, to_stage_time
+from tasks.pose.results.file_names import RUN_RECORD_FILE
+from tasks.pose.results.run_record import (
+    InputObject,
+    ResultStatus,
+    describe_host,
+    utc_now,
+)
+from tasks.stages.artifacts import artifact_key, show_artifact
+from tasks.stages.stage import STORE_RETRIES, stage, to_pose_error
+from tasks.stages.stage_times import StageSeconds
+from tasks.storage.location import Location
+from tasks.storage.lookup import store_for
+from tasks.storage.user_errors import convert_store_errors
+
+REPORT_FILE = "report.html"
+
+
+@stage("Withdraw old record", "withdraw old record", retries=STORE_RETRIES)
+def withdraw_behavior_record(
+    request: BehaviorRequest, scratch: Path
+) -> tuple[BehaviorRecord | None, str]:
+    """Take an earlier run's record away: what lies beside it is about to change."""
+    check_lock()
+    data = set_record_aside(request.output, scratch)
+    earlier = None
+    with suppress(ValidationError):
+        earlier = BehaviorRecord.model_validate_json(data) if data else None
+    return earlier, f"no {RUN_RECORD_FILE} at {request.output} until this run is finished"
+
+
+def collect_tables(request: BehaviorRequest, states: Sequence[Any]) -> list[AnalyzedTable]:
+    """What was made of each table, or why it failed, in the request's order."""
+    results = [state.result(raise_on_failure=False) for state in states]
+    return [
+        result
+        if isinstance(result, AnalyzedTable)
+        else AnalyzedTable(_build_failed_record(source, result), ())
+        for source, result in zip(request.tables, results, strict=True)
+    ]
+
+
+def _build_failed_record(source: TableSource, error: BaseException) -> TableRecord:
+    told, info = to_pose_error(error), source.info
+    return TableRecord.model_validate(
+        {
+            "number": source.number,
+            "name": source.name,
+            "status": ResultStatus.FAILED,
+            "input": InputObject(
+                location=str(info.location),
+                size=info.size,
+                etag=info.etag,
+                version=info.version,
+                sha256=info.sha256,
+            ),
+            "error": str(told),
+            "failed_stage": told.stage,
+            "error_kind": classify_error(told),
+        }
+    )
+
+
+@stage("Publish record", "publish record", retries=STORE_RETRIES)
+def publish_behavior_record(
+    request: BehaviorRequest,
+    tables: Sequence[AnalyzedTable],
+    earlier: BehaviorRecord | None,
+    started: datetime,
+    seconds: StageSeconds,
+    scratch: Path,
+) -> tuple[BehaviorRecord, str]:
+    """Publish the report and, last of all, the run record: the mark that all is there."""
+    output, finished = request.output, utc_now()
+    records = tuple(table.record for table in tables)
+    failed = sum(one.status is ResultStatus.FAILED for one in records)
+    status = ResultStatus.PARTIAL if failed else ResultStatus.COMPLETE
+    record = BehaviorRecord(
+        status=ResultStatus.FAILED if failed == len(records) else status,
+        product=f"dlcflow {tasks.__version__}",
+        started=started,
+        finished=finished,
+        seconds=round((finished - started).total_seconds(), 3),
+        request=request.given,
+        tables=records,
+        definitions=dict(DEFINITIONS),
+        outputs={},
+        stages={name: to_stage_time(s, 0) for name, s in seconds.items()},
+        warnings=(
+            *request.warnings,
+            *(f"{one.name}: {warning}" for one in records for warning in one.warnings),
+        ),
+        host=describe_host(),
+        flow_run=describe_flow_run(),
+    )
+    report = scratch / REPORT_FILE
+    previews = {table.record.name: list(table.previews) for table in tables}
+    report.write_text(render_behavior_report(record, previews), encoding="utf-8")
+    outputs = {REPORT_FILE: publish_file(report, output.child(REPORT_FILE))}
+    record = record.model_copy(update={"outputs": outputs})
+    _remove_outdated(earlier, record, output)
+    for warning in record.warnings[:MAX_LOGGED_WARNINGS]:
+        get_run_logger().warning("%s", warning)
+    final = scratch / RUN_RECORD_FILE
+    final.write_text(record.to_json(), encoding="utf-8")
+    publish_file(final, output.child(RUN_RECORD_FILE))
+    remove_record_aside(output)
+    return record, f"{record.status.value}: {output.child(RUN_RECORD_FILE)}"
+
+
+def _remove_outdated(
+    earlier: BehaviorRecord | None, record: BehaviorRecord, output: Location
+) -> None:
+    """Remove files of an earlier run that would contradict this one's, of tables that both have.
+
+    A table that failed now keeps what an earlier run has made of it only where it is another one.
+    """
+    if earlier is None:
+        return
+    now = {table.name: table for table in record.tables}
+    old = {
+        one.location
+        for table in earlier.tables
+        if table.name in now
+        for one in table.outputs.values()
+    }
+    new = {one.location for table in record.tables for one in table.outputs.values()}
+    below = f"{str(output).rstrip('/')}/"
+    for text in sorted(old - new):
+        if text.startswith(below):
+            check_lock()
+            with convert_store_errors():
+                location = Location.parse(text)
+                store_for(location).remove(location)
+
+
+@stage("Show results", "show results")
+def show_behavior(record: BehaviorRecord, output: Location) -> tuple[None, str]:
+    """Show the run's page in Prefect's UI: its tables, and links that open results."""
+    try:
+        page = _render_page(record, output)
+    except Exception as error:  # noqa: BLE001 - all is delivered; a page must not undo that
+        get_run_logger().warning("The run's page cannot be shown: %s", to_pose_error(error))
+        return None, "no page could be made"
+    show_artifact(artifact_key("behavior", str(output)), page, f"{record.status.value}: {output}")
+    return None, "shown"
+
+
+LINK_HOURS = 72
+"""How long the page's links work."""
+
+
+def _render_page(record: BehaviorRecord, output: Location) -> str:
+    link = sign_link(output.child(REPORT_FILE), LINK_HOURS)
+    lines = [f"## {record.status.value.capitalize()}: behavior of {len(record.tables)} tables", ""]
+    if link:
+        lines += [f"**[Open the report]({link})** (for {LINK_HOURS} hours)", ""]
+    lines += [
+        f"- results: {as_markdown_code(str(output))}",
+        f"- run record: {as_markdown_code(str(output.child(RUN_RECORD_FILE)))}",
+        "",
+        "| table | animal | verdict | observed | distance | mean speed | rest | movement | why |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for table in record.tables:
+        verdict = table.verdict.value if table.verdict else "failed"
+        why = escape_markdown(table.error or "; ".join(table.reasons[:2]))
+        rows = [
+            [
+                escape_markdown(animal.individual or ""),
+                f"**{verdict}**",
+                f"{animal.everything.observed_s:,.1f} s",
+                *_format_motion(animal.everything),
+                *(
+                    "" if state is None or state.share is None else f"{100 * state.share:.0f} %"
+                    for name in ("rest", "movement")
+                    for state in [animal.everything.states.get(name)]
+                ),
+            ]
+            for animal in table.animals
+        ] or [["", f"**{verdict}**", *[""] * 5]]
+        lines += [f"| {' | '.join([escape_markdown(table.name), *row, why])} |" for row in rows]
+    if record.warnings:
+        lines += ["", "### Worth knowing", ""]
+        lines += [f"- {escape_markdown(line)}" for line in record.warnings[:10]]
+    return "\n".join(lines)
+
+
+def _format_motion(motion: Any) -> list[str]:
+    unit = "px" if motion.distance_cm is None else "cm"
+    distance = getattr(motion, f"distance_{unit}")
+    speed = getattr(motion, f"mean_speed_{unit}_s")
+    return [f"{distance:,.0f} {unit}", "–" if speed is None else f"{speed:,.3g} {unit}/s"]
+
+
+def conclude_behavior(record: BehaviorRecord, output: Location) -> tuple[str, str]:
+    """The location of the run record, and how the run went, where every table was delivered.
+
+    Raises:
+        MoviesFailed: At least one table was not.
+    """
+    where = str(output.child(RUN_RECORD_FILE))
+    failed = [table for table in record.tables if table.status is ResultStatus.FAILED]
+    count = len(record.tables)
+    if not failed:
+        verdicts = [table.verdict.value for table in record.tables if table.verdict]
+        told = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
+        reused = sum(table.reused for table in record.tables)
+        more = f", {reused} reused" if reused else ""
+        return where, f"{count} table{'s' if count != 1 else ''}, {told}{more}; see {where}"
+    first = f"{failed[0].name} ({failed[0].failed_stage}): {failed[0].error}"
+    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+    raise MoviesFailed(
+        f"{len(failed)} of {count} tables failed: {first}{more}; see {where}",
+        only_bad_input=len(failed) == count
+        and all(table.error_kind == "bad input" for table in failed),
+    )

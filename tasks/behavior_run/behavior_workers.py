@@ -1,0 +1,42 @@
+"""The child processes of a behavior run."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.processes.environment import count_usable_cpus
+from tasks.processes.pool import RunProcesses, StagePool
+from tasks.processes.stage_process import StageProcess
+from tasks.run.estimator import child_environment
+from tasks.stages.progress import cancel_work_at_exit
+
+_MODULES = ("tasks.behavior.analyze", "tasks.behavior.behavior_figures", "pyarrow.parquet")
+"""What a child loads while the first table is fetched."""
+
+MAX_TABLES_AT_ONCE = 4
+
+
+@contextmanager
+def start_behavior_processes(scratch: Path) -> Iterator[RunProcesses]:
+    """Start a run's child processes, and end them whatever happens.
+
+    Args:
+        scratch: Where their output goes.
+
+    Yields:
+        The processes; there is no network, so that the estimator never starts.
+    """
+    environment = child_environment(scratch, threads=1)
+    children = [
+        StageProcess("behavior", scratch / f"behavior-{index}.log", environment, _MODULES)
+        for index in range(max(1, min(MAX_TABLES_AT_ONCE, count_usable_cpus() // 2)))
+    ]
+    unused = StageProcess("estimation", scratch / "estimation.log", environment)
+    workers = RunProcesses(unused, StagePool(children), threading.Lock())
+    try:
+        with cancel_work_at_exit(workers.ended):
+            workers.finishers.start()
+            yield workers
+    finally:
+        workers.end()
