@@ -35,6 +35,7 @@ AUTOMATION_PREFIX = "dlcflow: "
 DEPLOYMENT_NAMES = (
     "pose-estimation",
     "one-movie",
+    "behavior",
     "inbox",
     "pose-estimation-on-arrival",
     "recovery",

@@ -80,7 +80,7 @@ def behavior(
         at_work = (analyze_table.submit(one, request, scratch, workers) for one in request.tables)
         tables = collect_tables(request, wait_for_all(at_work, workers.end))
         record = publish_behavior_record(request, tables, earlier, started, seconds, scratch)
-        show_behavior(record, request.output)
+        show_behavior(record, request)
     return conclude_behavior(record, request.output)
 
 
@@ -89,7 +89,7 @@ def lock_behavior_output(
     request: BehaviorRequest, writer: OutputLock, workers: RunProcesses
 ) -> tuple[BehaviorRequest, str]:
     """Wait until no other run writes to the output location, and keep others from it."""
-    warnings, told = acquire_output_lock(request.output, writer, workers)
+    warnings, told = acquire_output_lock(request.store, request.output, writer, workers)
     return replace(request, warnings=(*request.warnings, *warnings)), told
 
 
@@ -103,19 +103,19 @@ def analyze_table(
     folder = scratch / str(table.number)
     folder.mkdir(exist_ok=True)
     with time_stages() as seconds:
-        fetched = fetch_table(table, folder)
+        fetched = fetch_table(table, request.store, folder)
         key = compute_table_key(fetched, table, request)
         if kept := find_kept_table(table, key, request, folder):
             return kept, "reused"
         result = measure_behavior(table, fetched, request, folder, workers)
         files = result.files | result.previews
         for number in table.movies:
-            movie = fetch_labeled_source(table, number, folder)
+            movie = fetch_labeled_source(table, number, request.store, folder)
             labeled = label_states_on_movie(
                 table, number, movie, result, request.given.settings, workers
             )
             files[labeled.name] = labeled
-        outputs = publish_table(table, files, request.output)
+        outputs = publish_table(table, files, request)
         record = build_table_record(table, fetched, key, result, outputs, seconds)
         keep_table.try_to_run(table, record, request, folder)
     return AnalyzedTable(record, tuple(result.previews.values())), result.verdict.value

@@ -107,6 +107,7 @@ class BehaviorRequest:
         tables: The tables, in order.
         zones: The zones file's bytes.
         output: The prefix or folder that results go below.
+        store: Where all of it is.
         warnings: What the user should know, one sentence each.
     """
 
@@ -114,6 +115,7 @@ class BehaviorRequest:
     tables: tuple[TableSource, ...]
     zones: bytes | None
     output: Location
+    store: ObjectStore
     warnings: tuple[str, ...] = ()
 
 
@@ -133,26 +135,26 @@ def resolve_behavior(
             or written.
         Retriable: The store cannot be reached.
     """
-    with convert_store_errors():
-        target = Location.parse(output)
-        found = _find_tables(annotations)
-        _check_output(target)
-        store_for(target).check_writable(target)
-        names = make_folder_names([_name_table(info) for info, _ in found])
-        for name in names:
-            target.child(name)  # refuses names that no location can hold
-        zones = _read_zones(settings)
+    store, target = LocationStore(), Location.parse(output)
+    found = _find_tables(store, annotations)
+    _check_output(store, target)
+    store.check_writable(target)
+    names = make_folder_names([_name_table(info) for info, _ in found])
+    for name in names:
+        target.child(name)  # refuses names that no location can hold
+    zones = _read_zones(store, settings)
     tables = tuple(
         TableSource(number, name, info, run)
         for number, (name, (info, run)) in enumerate(zip(names, found, strict=True))
     )
     if settings.labeled_movie:
-        tables = _find_movies(tables, settings)
+        tables = _find_movies(store, tables, settings)
     return BehaviorRequest(
         BehaviorRequestRecord(annotations=tuple(annotations), output=output, settings=settings),
         tables,
         zones,
         target,
+        store,
     )
 
 
@@ -166,35 +168,37 @@ def resolve_behavior_request(
     return request, f"{count} table{'s' if count != 1 else ''}"
 
 
-def _find_tables(texts: Sequence[str]) -> list[tuple[ObjectInfo, PoseRun | None]]:
+def _find_tables(
+    store: ObjectStore, texts: Sequence[str]
+) -> list[tuple[ObjectInfo, PoseRun | None]]:
     """Expand every entry; what is named twice counts once."""
     found: dict[Location, tuple[ObjectInfo, PoseRun | None]] = {}
     for text in texts:
-        for info, run in _find_entry_tables(text):
+        for info, run in _find_entry_tables(store, text):
             found.setdefault(info.location, (info, run))
     if not found:
         raise BadInput("annotations: expected at least one location of a table, found none")
     return list(found.values())
 
 
-def _find_entry_tables(text: str) -> list[tuple[ObjectInfo, PoseRun | None]]:
+def _find_entry_tables(store: ObjectStore, text: str) -> list[tuple[ObjectInfo, PoseRun | None]]:
     location = Location.parse(text)
     if location.is_prefix:
         record = location.child(RUN_RECORD_FILE)
         try:
-            store_for(record).stat(record)
-        except FileNotFoundError as error:
+            store.stat(record)
+        except NoSuchObject as error:
             raise BadInput(
                 f"annotations: there is no {RUN_RECORD_FILE} at {location}; give the output "
                 "location of a pose run that has ended, or the location of a table"
             ) from error
-        return [_find_run_table(record)]
+        return [_find_run_table(store, record)]
     found: list[tuple[ObjectInfo, PoseRun | None]] = []
-    for info in expand_location(text):
+    for info in expand_location(store, text):
         if info.location.name == RUN_RECORD_FILE:
-            found.append(_find_run_table(info.location))
+            found.append(_find_run_table(store, info.location))
         elif info.location.suffix.lower() in TABLE_SUFFIXES:
-            found.append((info, _find_maker(info)))
+            found.append((info, _find_maker(store, info)))
     if not found:
         kinds = ", ".join(TABLE_SUFFIXES)
         raise BadInput(
@@ -209,9 +213,9 @@ def _folder_of(location: Location) -> Location:
     return Location(location.bucket, folder + slash)
 
 
-def _find_run_table(where: Location) -> tuple[ObjectInfo, PoseRun]:
+def _find_run_table(store: ObjectStore, where: Location) -> tuple[ObjectInfo, PoseRun]:
     """The table of a pose run: beside its record, or where the record says that it is."""
-    record = _read_pose_record(where)
+    record = _read_pose_record(store, where)
     name = next((n for n in _ANNOTATION_NAMES if n in record.outputs), None)
     if name is None:
         raise BadInput(
@@ -219,16 +223,16 @@ def _find_run_table(where: Location) -> tuple[ObjectInfo, PoseRun]:
         )
     places = (_folder_of(where).child(name), Location.parse(record.outputs[name].location))
     for place in places:
-        with suppress(FileNotFoundError):
-            return store_for(place).stat(place), _to_pose_run(where, record, name)
+        with suppress(NoSuchObject):
+            return store.stat(place), _to_pose_run(where, record, name)
     raise BadInput(
         f"annotations: {where} names the table {places[1]}, but it is not there any more; "
         "run the pose estimation again"
     )
 
 
-def _read_pose_record(where: Location) -> _PoseRecord:
-    data = store_for(where).read(where, MAX_RECORD_BYTES)
+def _read_pose_record(store: ObjectStore, where: Location) -> _PoseRecord:
+    data = store.read(where, MAX_RECORD_BYTES)
     values: Any = None
     with suppress(ValueError, RecursionError):
         values = json.loads(data)
@@ -254,13 +258,13 @@ def _to_pose_run(where: Location, record: _PoseRecord, name: str) -> PoseRun:
     )
 
 
-def _find_maker(info: ObjectInfo) -> PoseRun | None:
+def _find_maker(store: ObjectStore, info: ObjectInfo) -> PoseRun | None:
     """The pose run whose record lies beside a table; a table of anybody else has none."""
     if info.location.name not in _ANNOTATION_NAMES:
         return None
     where = _folder_of(info.location).child(RUN_RECORD_FILE)
-    with suppress(BadInput, OSError):
-        record = _read_pose_record(where)
+    with suppress(BadInput):
+        record = _read_pose_record(store, where)
         if info.location.name in record.outputs:
             return _to_pose_run(where, record, info.location.name)
     return None
@@ -274,12 +278,12 @@ def _name_table(info: ObjectInfo) -> str:
     return info.location.stem
 
 
-def _check_output(output: Location) -> None:
+def _check_output(store: ObjectStore, output: Location) -> None:
     """Refuse to put results where a pose run has its own: each has a run.json."""
     where = output.child(RUN_RECORD_FILE)
     try:
-        _read_pose_record(where)
-    except (FileNotFoundError, BadInput):
+        _read_pose_record(store, where)
+    except BadInput:
         return
     raise BadInput(
         f"output: {output} holds the results of a pose run; name another location, such as "
@@ -287,17 +291,17 @@ def _check_output(output: Location) -> None:
     )
 
 
-def _read_zones(settings: BehaviorSettings) -> bytes | None:
+def _read_zones(store: ObjectStore, settings: BehaviorSettings) -> bytes | None:
     if settings.zones is None:
         return None
     where = Location.parse(settings.zones)
-    data = store_for(where).read(where, MAX_ZONES_BYTES)
+    data = store.read(where, MAX_ZONES_BYTES)
     parse_zones(data, str(where))  # refused before any work
     return data
 
 
 def _find_movies(
-    tables: tuple[TableSource, ...], settings: BehaviorSettings
+    store: ObjectStore, tables: tuple[TableSource, ...], settings: BehaviorSettings
 ) -> tuple[TableSource, ...]:
     if settings.movies and len(tables) > 1:
         raise BadInput(
@@ -314,13 +318,12 @@ def _find_movies(
                 f"labeled_movie: no pose run tells which movies {table.info.location} was made of; "
                 "give movies"
             )
-        with convert_store_errors():
-            infos = {number: _find_movie(text) for number, text in named.items()}
+        infos = {number: _find_movie(store, text) for number, text in named.items()}
         found.append(replace(table, movies=infos))
     return tuple(found)
 
 
-def _find_movie(text: str) -> ObjectInfo:
+def _find_movie(store: ObjectStore, text: str) -> ObjectInfo:
     from tasks.pose.movies.reader import MOVIE_SUFFIXES  # noqa: PLC0415
 
     location = Location.parse(text)
@@ -328,4 +331,4 @@ def _find_movie(text: str) -> ObjectInfo:
         raise BadInput(
             f"movies: expected {format_list(MOVIE_SUFFIXES)}, found {format_value(location.name)}"
         )
-    return store_for(location).stat(location)
+    return store.stat(location)

@@ -37,8 +37,7 @@ from tasks.stages.artifacts import artifact_key, show_artifact
 from tasks.stages.stage import STORE_RETRIES, stage, to_pose_error
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store import ObjectStore
 
 REPORT_FILE = "report.html"
 
@@ -49,7 +48,7 @@ def withdraw_behavior_record(
 ) -> tuple[BehaviorRecord | None, str]:
     """Take an earlier run's record away: what lies beside it is about to change."""
     check_lock()
-    data = set_record_aside(request.output, scratch)
+    data = set_record_aside(request.store, request.output, scratch)
     earlier = None
     with suppress(ValidationError):
         earlier = BehaviorRecord.model_validate_json(data) if data else None
@@ -98,7 +97,7 @@ def publish_behavior_record(
     scratch: Path,
 ) -> tuple[BehaviorRecord, str]:
     """Publish the report and, last of all, the run record: the mark that all is there."""
-    output, finished = request.output, utc_now()
+    store, output, finished = request.store, request.output, utc_now()
     records = tuple(table.record for table in tables)
     failed = sum(one.status is ResultStatus.FAILED for one in records)
     status = ResultStatus.PARTIAL if failed else ResultStatus.COMPLETE
@@ -123,20 +122,20 @@ def publish_behavior_record(
     report = scratch / REPORT_FILE
     previews = {table.record.name: list(table.previews) for table in tables}
     report.write_text(render_behavior_report(record, previews), encoding="utf-8")
-    outputs = {REPORT_FILE: publish_file(report, output.child(REPORT_FILE))}
+    outputs = {REPORT_FILE: publish_file(store, report, output.child(REPORT_FILE))}
     record = record.model_copy(update={"outputs": outputs})
-    _remove_outdated(earlier, record, output)
+    _remove_outdated(store, earlier, record, output)
     for warning in record.warnings[:MAX_LOGGED_WARNINGS]:
         get_run_logger().warning("%s", warning)
     final = scratch / RUN_RECORD_FILE
     final.write_text(record.to_json(), encoding="utf-8")
-    publish_file(final, output.child(RUN_RECORD_FILE))
-    remove_record_aside(output)
+    publish_file(store, final, output.child(RUN_RECORD_FILE))
+    remove_record_aside(store, output)
     return record, f"{record.status.value}: {output.child(RUN_RECORD_FILE)}"
 
 
 def _remove_outdated(
-    earlier: BehaviorRecord | None, record: BehaviorRecord, output: Location
+    store: ObjectStore, earlier: BehaviorRecord | None, record: BehaviorRecord, output: Location
 ) -> None:
     """Remove files of an earlier run that would contradict this one's, of tables that both have.
 
@@ -156,20 +155,19 @@ def _remove_outdated(
     for text in sorted(old - new):
         if text.startswith(below):
             check_lock()
-            with convert_store_errors():
-                location = Location.parse(text)
-                store_for(location).remove(location)
+            store.remove(Location.parse(text))
 
 
 @stage("Show results", "show results")
-def show_behavior(record: BehaviorRecord, output: Location) -> tuple[None, str]:
+def show_behavior(record: BehaviorRecord, request: BehaviorRequest) -> tuple[None, str]:
     """Show the run's page in Prefect's UI: its tables, and links that open results."""
     try:
-        page = _render_page(record, output)
+        page = _render_page(record, request)
     except Exception as error:  # noqa: BLE001 - all is delivered; a page must not undo that
         get_run_logger().warning("The run's page cannot be shown: %s", to_pose_error(error))
         return None, "no page could be made"
-    show_artifact(artifact_key("behavior", str(output)), page, f"{record.status.value}: {output}")
+    output = str(request.output)
+    show_artifact(artifact_key("behavior", output), page, f"{record.status.value}: {output}")
     return None, "shown"
 
 
@@ -177,8 +175,9 @@ LINK_HOURS = 72
 """How long the page's links work."""
 
 
-def _render_page(record: BehaviorRecord, output: Location) -> str:
-    link = sign_link(output.child(REPORT_FILE), LINK_HOURS)
+def _render_page(record: BehaviorRecord, request: BehaviorRequest) -> str:
+    output = request.output
+    link = sign_link(request.store, output.child(REPORT_FILE), LINK_HOURS)
     lines = [f"## {record.status.value.capitalize()}: behavior of {len(record.tables)} tables", ""]
     if link:
         lines += [f"**[Open the report]({link})** (for {LINK_HOURS} hours)", ""]

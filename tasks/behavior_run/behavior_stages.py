@@ -26,8 +26,7 @@ from tasks.stages.progress import Progress
 from tasks.stages.stage import PROCESS_RETRIES, STORE_RETRIES, stage
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
-from tasks.storage.lookup import store_for
-from tasks.storage.user_errors import convert_store_errors
+from tasks.storage.store import ObjectStore
 
 _LIBRARIES = (
     *("numpy", "pandas", "pyarrow", "scipy", "shapely", "matplotlib"),
@@ -53,18 +52,20 @@ class AnalyzedTable:
 
 
 @stage("Fetch annotations", "fetch · {table.name}", retries=STORE_RETRIES)
-def fetch_table(table: TableSource, folder: Path) -> tuple[FetchedInput, str]:
+def fetch_table(table: TableSource, store: ObjectStore, folder: Path) -> tuple[FetchedInput, str]:
     """Bring a table to the local disk, verified."""
     target = folder / f"annotations{table.info.location.suffix.lower()}"
-    return fetch_input(table.info, target, f"fetch · {table.name}")
+    return fetch_input(store, table.info, target, f"fetch · {table.name}")
 
 
 @stage("Fetch movie", "fetch · {table.name} · movie {number}", retries=STORE_RETRIES)
-def fetch_labeled_source(table: TableSource, number: int, folder: Path) -> tuple[FetchedInput, str]:
+def fetch_labeled_source(
+    table: TableSource, number: int, store: ObjectStore, folder: Path
+) -> tuple[FetchedInput, str]:
     """Bring a movie that is drawn on to the local disk, verified."""
     info = table.movies[number]
     target = folder / f"movie-{number}{info.location.suffix.lower()}"
-    return fetch_input(info, target, f"fetch · {table.name}")
+    return fetch_input(store, info, target, f"fetch · {table.name}")
 
 
 def compute_table_key(fetched: FetchedInput, table: TableSource, request: BehaviorRequest) -> str:
@@ -89,7 +90,7 @@ def find_kept_table(
     table: TableSource, key: str, request: BehaviorRequest, folder: Path
 ) -> tuple[AnalyzedTable | None, str]:
     """See whether an earlier run has made the same of the same table, all of it still there."""
-    path = download_if_present(_kept_location(request, table), folder / "kept.json")
+    path = download_if_present(request.store, _kept_location(request, table), folder / "kept.json")
     if path is None:
         return None, "nothing is kept"
     try:
@@ -99,11 +100,13 @@ def find_kept_table(
     if kept.key != key:
         return None, "it was made of other content, with other settings, or by other code"
     place = request.output.child(table.name)
-    if not all(is_intact(one, place.child(name)) for name, one in kept.outputs.items()):
+    if not all(
+        is_intact(request.store, one, place.child(name)) for name, one in kept.outputs.items()
+    ):
         return None, "a result is gone, or is no longer what was published"
     previews = []
     for name in kept.previews:
-        found = download_if_present(place.child(name), folder / name)
+        found = download_if_present(request.store, place.child(name), folder / name)
         if found is None:
             return None, f"{name} is gone"
         previews.append(found)
@@ -179,13 +182,14 @@ def label_states_on_movie(
 
 @stage("Publish table", "publish · {table.name}", retries=STORE_RETRIES)
 def publish_table(
-    table: TableSource, files: dict[str, Path], output: Location
+    table: TableSource, files: dict[str, Path], request: BehaviorRequest
 ) -> tuple[dict[str, OutputFile], str]:
     """Put one table's results below the output location, each when it is whole."""
-    folder = output.child(table.name)
+    folder = request.output.child(table.name)
+    targets = {name: folder.child(name) for name in files}
     total = sum(path.stat().st_size for path in files.values())
     with Progress(f"publish · {table.name}", total, "bytes") as progress:
-        made = publish_files(files, folder, progress, cropped=False)
+        made = publish_files(request.store, files, targets, progress, relative_to_crop=False)
     return {name: made[name] for name in files}, f"{len(made)} files below {folder}"
 
 
@@ -196,9 +200,7 @@ def keep_table(
     """Keep what was made of a table, for later runs."""
     path = folder / "kept.json"
     path.write_text(record.model_dump_json(), encoding="utf-8")
-    with convert_store_errors():
-        target = _kept_location(request, table)
-        store_for(target).upload(path, target, "application/json")
+    request.store.upload(path, _kept_location(request, table), "application/json")
     return None, record.key or ""
 
 

@@ -37,7 +37,13 @@ def _iterate_settings(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]
 
 def _format_default(field: FieldInfo) -> str:
     value = field.default
-    return "none" if value in (None, []) else str(value).lower() if value in (True, False) else str(value)
+    return (
+        "none"
+        if value in (None, [])
+        else str(value).lower()
+        if value in (True, False)
+        else str(value)
+    )
 
 
 def _format_range(name: str, field: FieldInfo) -> str:
@@ -55,7 +61,9 @@ def _format_range(name: str, field: FieldInfo) -> str:
     low = next((f"≥ {b.ge}" for k, b in bounds.items() if k == "Ge"), "")
     low = next((f"> {b.gt}" for k, b in bounds.items() if k == "Gt"), low)
     high = next((f"≤ {b.le}" for k, b in bounds.items() if k == "Le"), "")
-    return ", ".join(filter(None, (low, high))) or _RANGE_TEXTS.get(kind, "any matplotlib colormap" if name == "color_map" else "")
+    return ", ".join(filter(None, (low, high))) or _RANGE_TEXTS.get(
+        kind, "any matplotlib colormap" if name == "color_map" else ""
+    )
 
 
 def to_argparse_option(field: FieldInfo) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from tasks.environment_variables import ENVIRONMENT_VARIABLES
 from tests.docs import (
+    BEHAVIOR_FILE,
     CONFIGURATION_FILE,
     README_FILE,
+    insert_behavior_settings,
     insert_settings_table,
     insert_variables_table,
 )
@@ -17,6 +19,9 @@ TEXT = README_FILE.read_text(encoding="utf-8")
 
 def test_the_settings_table_is_that_of_the_model() -> None:
     assert insert_settings_table(TEXT) == TEXT, "run `make docs`"
+    text = BEHAVIOR_FILE.read_text(encoding="utf-8")
+    assert insert_behavior_settings(text) == text, "run `make docs`"
+    assert "| `max_rest_speed` | none |" in text
 
 
 def test_the_table_of_environment_variables_is_that_of_the_code() -> None:
