@@ -5,14 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.behavior.load_libraries import load_for_behavior
 from tasks.processes.environment import count_usable_cpus
 from tasks.processes.pool import RunProcesses, StagePool
 from tasks.processes.stage_process import StageProcess
 from tasks.run.estimator import child_environment
 from tasks.stages.progress import cancel_work_at_exit
-
-_MODULES = ("tasks.behavior.analyze", "tasks.behavior.behavior_figures", "pyarrow.parquet")
-"""What a child loads while the first table is fetched."""
 
 MAX_TABLES_AT_ONCE = 4
 
@@ -29,7 +27,7 @@ def start_behavior_processes(scratch: Path) -> Iterator[RunProcesses]:
     """
     environment = child_environment(scratch, threads=1)
     children = [
-        StageProcess("behavior", scratch / f"behavior-{index}.log", environment, _MODULES)
+        StageProcess("behavior", scratch / f"behavior-{index}.log", environment, load_for_behavior)
         for index in range(max(1, min(MAX_TABLES_AT_ONCE, count_usable_cpus() // 2)))
     ]
     unused = StageProcess("estimation", scratch / "estimation.log", environment)
