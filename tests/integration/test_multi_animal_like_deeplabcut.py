@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from tasks.errors import BadInput
 from tasks.pose import estimate
@@ -22,6 +24,7 @@ from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.integration.test_estimate_like_deeplabcut import assert_same, table
 from tests.support import torch_child
 from tests.support.blob_movies import write_blobs
+from tests.support.model_zips import copy_with_changes, format_yaml, write_zip
 from tests.support.paths import ROOT, SHARED_FOLDER, needs_shared_data
 from tests.support.torch_models import MODEL_KINDS
 
@@ -106,6 +109,35 @@ def test_the_comparison_has_gaps_and_an_arena(theirs: Path) -> None:
     assert tracks.drop(columns="single", level="individuals").isna().to_numpy().any()
     assert len(table(theirs / "top-down" / "raw.h5")) < len(ANIMALS)
     assert (table(theirs / "top-down, one animal" / "raw.h5") == -1).all(axis=1).any()
+
+
+def test_with_memory_replay_the_body_parts_are_the_outputs_of_the_conversion(
+    process: StageProcess, theirs: Path, movie: Path, tmp_path: Path
+) -> None:
+    """The same weights, as a model that was fine-tuned from one with these three outputs."""
+    kind, parts, columns = "top-down, one animal", ["rear", "front"], [2, 0]
+    with zipfile.ZipFile(theirs / kind / "model.zip") as archive:
+        files = {name: archive.read(name) for name in archive.namelist() if name[-1] != "/"}
+    (place,) = [name for name in files if name.endswith("pytorch_config.yaml")]
+    weights = {"with_decoder": True, "memory_replay": True, "conversion_array": columns}
+    network = copy_with_changes(
+        yaml.safe_load(files[place]),
+        metadata__bodyparts=parts,
+        train_settings__weight_init=weights,
+    )
+    project = copy_with_changes(yaml.safe_load(files["config.yaml"]), bodyparts=parts, skeleton=[])
+    files |= {place: format_yaml(network), "config.yaml": format_yaml(project)}
+    model = write_zip(tmp_path / "replay.zip", files)
+    _, target = run(process, model, movie, tmp_path)
+    ours, expected = read_poses(target), table(theirs / kind / "raw.h5")
+    outputs = list(MODEL_KINDS[kind].parts)
+    assert ours.columns.get_level_values("bodyparts").unique().tolist() == parts
+    for part, column in zip(parts, columns, strict=True):
+        one, other = (
+            values.xs(name, axis="columns", level="bodyparts").to_numpy()
+            for values, name in ((ours, part), (expected, outputs[column]))
+        )
+        np.testing.assert_allclose(one, other, atol=1e-3)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5])

@@ -14,6 +14,7 @@ from tasks.pose.model.facts import ChosenSnapshots, note_layout, read_facts
 from tasks.pose.model.problems import BadModel, ModelFindings
 from tasks.pose.model.project_writer import relative_model_folder, write_project
 from tasks.pose.model.selection import ANY_MODEL, ModelChoice, choose_layout, find_models
+from tasks.pose.model.torch_config import count_body_part_outputs
 from tasks.pose.model.torch_heads import check_trained_heads
 from tasks.pose.untrusted.tensorflow_index import check_index_file
 from tasks.pose.untrusted.torch_pickle import check_weights
@@ -65,7 +66,8 @@ def unpack_model(
         if facts.engine == "pytorch":
             weights = chosen["pose"].weights.path
             shapes = read_weight_shapes(train / weights.name, str(weights))
-            check_trained_heads(sources.network, shapes, name, weights.name)
+            outputs = count_body_part_outputs(sources.network) if facts.output_columns else None
+            check_trained_heads(sources.network, shapes, name, weights.name, outputs)
     except BadModel:
         raise
     except BadInput as error:

@@ -80,6 +80,24 @@ def check_body_parts(
         _check_name_list(sources, "uniquebodyparts", unique, (), name, findings)
 
 
+def note_all_outputs(sources: ConfigFiles, parts: Names, findings: ModelFindings) -> None:
+    """Add a repair where config.yaml lists fewer body parts than a network with memory replay has.
+
+    Args:
+        sources: The archive's parts.
+        parts: The network's body parts.
+        findings: The repair is added to it.
+    """
+    multi = is_true(sources.project.get("multianimalproject"))
+    given = sources.project.get("multianimalbodyparts" if multi else "bodyparts")
+    if isinstance(given, list) and tuple(map(str, given)) != parts:
+        findings.repairs.append(
+            f"{sources.project_file} lists {len(given)} body parts ({format_list(given)}), but "
+            f"the network was fine-tuned with memory replay and finds all {len(parts)} of the "
+            "model that it was made from; all of them are in the results"
+        )
+
+
 def _check_name_list(
     sources: ConfigFiles, key: str, own: Names, others: Names, name: str, findings: ModelFindings
 ) -> None:

@@ -68,6 +68,8 @@ class ModelFacts(BaseModel):
         detector: File name of the detector's snapshot that is used; top-down models only.
         detectors: File names of all of the detector's snapshots, in DeepLabCut's order.
         body_parts: Names in the network's order.
+        output_columns: The network's output for each body part, from 0, where it has more outputs
+            than body parts; else empty.
         individuals: Names of the animals; one for a single-animal model.
         unique_body_parts: Body parts of the arena, multi-animal models only.
         multi_animal: Whether results have one more column level, for individuals.
@@ -100,6 +102,7 @@ class ModelFacts(BaseModel):
     detector: str | None = None
     detectors: tuple[str, ...] = ()
     body_parts: tuple[str, ...]
+    output_columns: tuple[int, ...] = ()
     individuals: tuple[str, ...]
     unique_body_parts: tuple[str, ...]
     multi_animal: bool

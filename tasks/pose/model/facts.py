@@ -9,12 +9,14 @@ from tasks.pose.model.body_part_names import (
     check_body_parts,
     choose_individual_names,
     is_true,
+    note_all_outputs,
     parse_names,
     read_metadata_names,
 )
 from tasks.pose.model.config_files import SINGLE_ANIMAL_NAME, ConfigFiles, choose_snapshot
 from tasks.pose.model.description import ModelFacts
 from tasks.pose.model.layout import Layout, Snapshot
+from tasks.pose.model.memory_replay import names_all_outputs, read_output_columns
 from tasks.pose.model.problems import ModelFindings
 from tasks.pose.model.scorer_name import read_scorer_facts
 from tasks.pose.model.selection import Choice, match_snapshot
@@ -144,10 +146,15 @@ def _read_torch_facts(sources: ConfigFiles, name: str, findings: ModelFindings) 
         facts.individuals = individuals
     if facts.knows("body_parts"):
         with findings.collect_problems():
-            check_body_parts(sources, parts, unique, name, findings)
+            facts.output_columns = read_output_columns(network, parts, name)
+        with findings.collect_problems():
+            if names_all_outputs(network, parts):
+                note_all_outputs(sources, parts, findings)
+            else:
+                check_body_parts(sources, parts, unique, name, findings)
         _note_unused_pose_config(sources, parts, unique, findings)
         with findings.collect_problems():
-            check_head_configs(network, parts, unique, individuals, name)
+            check_head_configs(network, parts, unique, individuals, name, facts.output_columns)
         with findings.collect_problems():
             facts.individuals = choose_individual_names(sources, individuals, name, findings)
     with findings.collect_problems():

@@ -42,7 +42,9 @@ def write_project(
     if facts.engine == "tensorflow":
         _write_tensorflow_configs(project, folder, facts, sources)
         return
-    network = build_torch_config(sources.network, project, folder, facts.individuals)
+    network = build_torch_config(
+        sources.network, project, folder, facts.individuals, facts.output_columns
+    )
     _write_yaml(folder / "train" / "pytorch_config.yaml", network)
     _write_yaml(
         folder / "test" / "pose_cfg.yaml", _joint_settings(facts) | _torch_test_config(facts)

@@ -93,6 +93,7 @@ def check_head_configs(
     unique: tuple[str, ...],
     individuals: tuple[str, ...],
     name: str,
+    columns: tuple[int, ...] = (),
 ) -> None:
     """Compare the names in the metadata with what the network's heads give.
 
@@ -102,12 +103,15 @@ def check_head_configs(
         unique: Body parts of the arena.
         individuals: The animals.
         name: What to call the archive in messages.
+        columns: The output for each body part, where the network has more of them.
 
     Raises:
         BadInput: A head was made for another number of names.
     """
     heads = get_section(network, "model", "heads")
-    _check_head(heads, "bodypart", parts, "body parts", name)
+    outputs = count_body_part_outputs(network) if columns else None
+    if outputs is None:
+        _check_head(heads, "bodypart", parts, "body parts", name)
     _check_head(heads, "unique_bodypart", unique, "unique body parts", name)
     _check_head(heads, "identity", individuals, "individuals", name)
     if "bodypart" in heads and unique and not heads.get("unique_bodypart"):
@@ -115,7 +119,13 @@ def check_head_configs(
             f"{name}: pytorch_config.yaml names the unique body parts {format_list(unique)}, but "
             "its network has no head for them; zip the configuration that belongs to it"
         )
-    _check_paf_graph(get_section(heads, "bodypart"), parts, name)
+    _check_paf_graph(get_section(heads, "bodypart"), outputs or len(parts), name)
+
+
+def count_body_part_outputs(network: dict[str, Any]) -> int | None:
+    """Return how many body parts a network finds; None where its head does not state it clearly."""
+    counts = set(_head_output_counts(get_section(network, "model", "heads", "bodypart")))
+    return counts.pop() if len(counts) == 1 else None
 
 
 def _check_head(
@@ -153,7 +163,7 @@ def _select_integers(*values: Any) -> Iterator[int]:
     yield from (v for v in values if isinstance(v, int) and not isinstance(v, bool))
 
 
-def _check_paf_graph(head: dict[str, Any], parts: tuple[str, ...], name: str) -> None:
+def _check_paf_graph(head: dict[str, Any], outputs: int, name: str) -> None:
     """A part affinity field joins two body parts; there are two maps for each."""
     graph = get_section(head, "predictor").get("graph")
     if not isinstance(graph, list):
@@ -161,9 +171,9 @@ def _check_paf_graph(head: dict[str, Any], parts: tuple[str, ...], name: str) ->
     ends = [end for edge in graph if isinstance(edge, list) for end in edge]
     channels = get_section(head, "paf_config").get("channels")
     fields = channels[-1] if isinstance(channels, list) and channels else 2 * len(graph)
-    if any(end not in range(len(parts)) for end in ends) or fields != 2 * len(graph):
+    if any(end not in range(outputs) for end in ends) or fields != 2 * len(graph):
         raise BadInput(
-            f"{name}: pytorch_config.yaml names {len(parts)} body parts, but the part affinity "
+            f"{name}: pytorch_config.yaml names {outputs} body parts, but the part affinity "
             f"fields of its network join others ({len(graph)} pairs, {format_value(fields)} maps); "
             "zip the configuration that belongs to it"
         )
@@ -220,7 +230,11 @@ def _needs_download(value: Any) -> bool:
 
 
 def build_torch_config(
-    network: dict[str, Any], project: Path, folder: Path, individuals: tuple[str, ...]
+    network: dict[str, Any],
+    project: Path,
+    folder: Path,
+    individuals: tuple[str, ...],
+    columns: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """The archive's pytorch_config.yaml with our paths, device and switches.
 
@@ -229,6 +243,7 @@ def build_torch_config(
         project: The project that we build.
         folder: The model's folder in it.
         individuals: The names that results use.
+        columns: The output for each body part, where the network has more of them.
 
     Returns:
         What is written; only the network itself is the archive's.
@@ -241,6 +256,9 @@ def build_torch_config(
         "individuals": list(individuals),
     }
     ours["model"] = _drop_download_switches(network["model"])
+    if columns:
+        weights = {"with_decoder": True, "memory_replay": True, "snapshot_path": None}
+        ours["train_settings"]["weight_init"] = weights | {"conversion_array": list(columns)}
     if network.get("detector"):
         ours["detector"] = _drop_download_switches(_apply_our_switches(network, "detector"))
     if _has_random_padding(network):

@@ -28,7 +28,9 @@ _OUTPUTS_PER_NAME = {
 _DECONVOLUTION_HEADS = ("HeatmapHead", "DLCRNetHead")
 
 
-def check_trained_heads(network: dict[str, Any], shapes: Shapes, name: str, snapshot: str) -> None:
+def check_trained_heads(
+    network: dict[str, Any], shapes: Shapes, name: str, snapshot: str, outputs: int | None = None
+) -> None:
     """Compare the names in the metadata with what the weights were trained for.
 
     Args:
@@ -36,6 +38,7 @@ def check_trained_heads(network: dict[str, Any], shapes: Shapes, name: str, snap
         shapes: The snapshot's tensors; none are no reason to refuse it here.
         name: What to call the archive in messages.
         snapshot: What to call the snapshot in messages.
+        outputs: How many body parts the network finds, where that are more than the metadata names.
 
     Raises:
         BadInput: The weights have other heads, or a head has another number of outputs.
@@ -49,12 +52,13 @@ def check_trained_heads(network: dict[str, Any], shapes: Shapes, name: str, snap
             "configuration that belongs to them"
         )
     for head, names in zip(_HEAD_LABELS, read_metadata_names(network), strict=True):
+        wanted = outputs if outputs is not None and head == "bodypart" else len(names)
         for layer, count, right in _last_layer_outputs(
-            get_section(heads, head), head, len(names), shapes
+            get_section(heads, head), head, wanted, shapes
         ):
             if count != right:
                 raise BadInput(
-                    f"{name}: pytorch_config.yaml names {len(names)} {_HEAD_LABELS[head]} "
+                    f"{name}: pytorch_config.yaml names {wanted} {_HEAD_LABELS[head]} "
                     f"({format_list(names) or 'none'}), for which {layer} has {right} outputs, but "
                     f"the weights in {snapshot} have {count}; zip the configuration that belongs "
                     "to them"

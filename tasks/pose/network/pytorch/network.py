@@ -38,6 +38,9 @@ class TorchNetwork:
             "bodyparts": tuple(metadata["bodyparts"]),
             "unique_bodyparts": tuple(metadata["unique_bodyparts"]),
         }
+        weights = model.config["train_settings"].weight_init
+        # Only those that `tasks.pose.model` wrote: a network with more outputs than body parts.
+        self._columns = None if weights is None else np.asarray(weights.conversion_array)
         self._tracking = None
         if model.project["multianimalproject"]:
             self._tracking = read_tracking_settings(
@@ -115,6 +118,8 @@ class TorchNetwork:
 
     def _stack_predictions(self, frames: list[FramePrediction]) -> BatchPredictions:
         """Stack the frames' predictions, without columns that belong to no body part's pose."""
+        if self._columns is not None:
+            frames = [_select_body_parts(one, self._columns) for one in frames]
         for name, parts in self._parts.items():
             found = frames[0][name].shape[1] if name in frames[0] else 0
             if found != len(parts):
@@ -126,6 +131,20 @@ class TorchNetwork:
             name: np.stack([one[name] for one in frames])[..., : 3 if name in self._parts else None]
             for name in frames[0]
         }
+
+
+def _select_body_parts(found: FramePrediction, columns: NDArray[np.intp]) -> FramePrediction:
+    """The project's body parts, of a network that finds more, as DeepLabCut's evaluation has them.
+
+    A frame without an animal has as many as the configuration names already.
+    """
+    kinds = ("bodyparts", "identity_scores")
+    selected = {
+        name: found[name][:, columns]
+        for name in kinds
+        if name in found and found[name].shape[1] > columns.max()
+    }
+    return found | selected
 
 
 def _split_batch(batch: NDArray[np.uint8], size: int) -> Iterator[NDArray[np.uint8]]:

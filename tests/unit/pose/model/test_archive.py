@@ -72,6 +72,7 @@ class TestGoodModel:
             "detectors": (),
             "detector_sha256": None,
             "body_parts": PARTS,
+            "output_columns": (),
             "individuals": ("individual_1",),
             "unique_body_parts": (),
             "multi_animal": False,
