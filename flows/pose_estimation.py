@@ -225,7 +225,7 @@ def analyze_movie(
             reuse.labeled, checked, found, poses, ready, settings, quality, labeled_file, workers
         )
         exports = export_poses.run_unless_known(
-            reuse.exports, checked, fetched, found, raw, poses, ready, settings, workers
+            reuse.exports, checked, fetched, found, raw, poses, ready, request, workers
         )
         outputs = publish_movie.run_unless_known(
             reuse.outputs, checked, exports, labeled_file, previews, request, reuse.intact

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tasks.pose.estimate import Estimate
+from tasks.pose.exports.nwb_metadata import NwbMetadata
 from tasks.pose.exports.write_exports import MovieExports
 from tasks.pose.finishing import LabeledMovieResult
 from tasks.pose.model.description import Model
@@ -45,6 +46,7 @@ class ResolvedRequest:
         warnings: What the user should know, one sentence each.
         store: Where all of these are, opened.
         order: What the order of its movies was taken from.
+        nwb_metadata: What the lab says of its movies, where NWB files are wanted.
     """
 
     given: RequestRecord
@@ -54,6 +56,7 @@ class ResolvedRequest:
     warnings: tuple[str, ...]
     store: ObjectStore = field(compare=False)
     order: str = "as given"
+    nwb_metadata: NwbMetadata | None = None
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def is_own_output(request: ResolvedRequest, location: Location) -> bool:
     return False
 
 
-_EXPORT_ENDINGS = (".h5", "_meta.pickle", ".movement.nc")
+_EXPORT_ENDINGS = (".h5", "_meta.pickle", ".movement.nc", ".nwb")
 """What names of a movie's poses, which begin with its stem, end in."""
 
 

@@ -50,6 +50,7 @@ _CONTENT_TYPES = {
     ".h5": "application/x-hdf5",
     ".pickle": "application/octet-stream",
     ".nc": "application/x-netcdf",
+    ".nwb": "application/x-hdf5",
     ".mp4": "video/mp4",
     ".svg": "image/svg+xml",
     ".png": "image/png",

@@ -262,6 +262,7 @@ def _compute_keys(
 ) -> StageKeys:
     settings, sha256 = request.given.settings, fetched.input.sha256
     assert sha256 is not None
+    about = [request.nwb_metadata.model_dump_json()] if request.nwb_metadata else []
     return compute_stage_keys(
         sha256,
         movie.info.location.suffix,
@@ -269,5 +270,5 @@ def _compute_keys(
         ready.network,
         settings,
         build_label_style(ready.model, settings),
-        (movie.name, str(movie.info.location)),
+        (movie.name, str(movie.info.location), *about),
     )

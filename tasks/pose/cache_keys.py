@@ -37,9 +37,10 @@ _NETWORK_LIBRARIES = (
     *("deeplabcut", "torch", "torchvision", "timm", "filterpy", "tensorflow"),
     *("albumentations", "opencv-python-headless", "scikit-image"),  # DeepLabCut's own transforms
 )
+_EXPORT_LIBRARIES = ("pynwb", "ndx-pose", "hdmf")
 _DRAWING_LIBRARIES = ("matplotlib", "opencv-python-headless", "scikit-image", "pillow")
 
-_EXPORT_SETTINGS = ("crop_coordinates", "movement")
+_EXPORT_SETTINGS = ("crop_coordinates", "movement", "nwb")
 """Settings that files for other programs depend on, beside those that the poses depend on."""
 
 _MODULES_WITHOUT_EFFECT = frozenset({device_locks.__name__})
@@ -94,7 +95,8 @@ def compute_stage_keys(
         network: Digest of the network's configuration, from `compute_network_digest`.
         settings: The request's settings.
         style: What the labeled movie looks like.
-        names: What the movie is called, which stands in the files for other programs.
+        names: What the movie is called, and what else its lab says of it: it stands in the files
+            for other programs.
 
     Returns:
         The keys; the estimate's is part of all others.
@@ -122,12 +124,18 @@ def compute_stage_keys(
     )
     judging = compute_code_digest(frame_ledger.__name__, *_TABLE_LIBRARIES)
     exported = {name: given[name] for name in _EXPORT_SETTINGS}
+    if settings.nwb:
+        exported |= {"archive": (model.name, model.sha256), "skeleton": model.skeleton}
     if settings.refine_frames:
         chosen_by = {name: given[name] for name in ("refine_frames", "p_cutoff")}
         exported |= {"chosen by": chosen_by, "jumps": given["quality"]["jump_length"]}
         exported |= {"drawn": asdict(style)}
     exporter = compute_code_digest(
-        exporting.__name__, *_READING_LIBRARIES, *_TABLE_LIBRARIES, *_DRAWING_LIBRARIES
+        exporting.__name__,
+        *_READING_LIBRARIES,
+        *_TABLE_LIBRARIES,
+        *_DRAWING_LIBRARIES,
+        *_EXPORT_LIBRARIES,
     )
     return StageKeys(
         estimate=estimate,

@@ -2,9 +2,9 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 MAX_WINDOW_LENGTH = 101
 
@@ -226,6 +226,19 @@ class PoseSettings(BaseModel):
         description="Write a netCDF file for each movie that the Python package movement opens, "
         "with true times and coordinates of the whole frame.",
     )
+    nwb: bool = Field(
+        default=False,
+        title="NWB file",
+        description="Write an NWB file for each movie, with true times and coordinates of the "
+        "whole frame; needs nwb_metadata.",
+    )
+    nwb_metadata: LocationText | None = Field(
+        default=None,
+        title="Metadata for NWB",
+        examples=["s3://lab/nwb.yaml"],
+        description="Location of a YAML file with the subject, and, for movies that do not say "
+        "when they were recorded, session_start_time.",
+    )
     refine_frames: int = Field(
         default=0,
         ge=0,
@@ -313,6 +326,12 @@ class PoseSettings(BaseModel):
         if isinstance(value, list) and len(set(value)) < len(value):
             raise ValueError(f"names a body part twice: {', '.join(value)}")
         return value
+
+    @model_validator(mode="after")
+    def _check_nwb_has_metadata(self) -> Self:
+        if self.nwb and not self.nwb_metadata:
+            raise ValueError("nwb needs a subject; give nwb_metadata, the location of a YAML file")
+        return self
 
     @property
     def has_median_filter(self) -> bool:

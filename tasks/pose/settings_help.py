@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tasks.pose.settings import Crop, PoseSettings, QualityThresholds
+from tasks.pose.settings import Crop, LocationText, PoseSettings, QualityThresholds
 
 
 def render_settings_table(model: type[BaseModel] = PoseSettings) -> str:
@@ -95,10 +95,9 @@ def _to_single_value(kind: Any, field: FieldInfo) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     if issubclass(kind, StrEnum):
         return {"choices": [str(choice) for choice in kind]}
-    return {
-        "type": kind,
-        "metavar": "NUMBER_OR_NAME" if field.examples else kind.__name__.upper(),
-    }
+    metavar = "NUMBER_OR_NAME" if field.examples else kind.__name__.upper()
+    metavar = "LOCATION" if field.annotation == LocationText | None else metavar
+    return {"type": kind, "metavar": metavar}
 
 
 def list_number_groups(model: type[BaseModel]) -> dict[str, list[str]]:

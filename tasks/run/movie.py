@@ -26,7 +26,13 @@ from tasks.pose.tables.quality import Quality
 from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
 from tasks.run.scratch_space import check_output_space
-from tasks.run_data import EXPORTS_FOLDER, CheckedMovie, FetchedInput, ReadyModel
+from tasks.run_data import (
+    EXPORTS_FOLDER,
+    CheckedMovie,
+    FetchedInput,
+    ReadyModel,
+    ResolvedRequest,
+)
 from tasks.stages import live_bars
 from tasks.stages.progress import Progress
 from tasks.stages.stage import PROCESS_RETRIES, stage
@@ -209,11 +215,12 @@ def export_poses(
     raw: Path,
     poses: Path,
     ready: ReadyModel,
-    settings: PoseSettings,
+    request: ResolvedRequest,
     workers: RunProcesses,
 ) -> tuple[MovieExports, str]:
     """Write the poses in the forms that other programs open, under the names that they expect."""
     assert fetched.input.sha256 is not None
+    settings = request.given.settings
     facts = MovieFacts(
         name=movie.name,
         location=fetched.input.location,
@@ -240,6 +247,7 @@ def export_poses(
             facts,
             settings,
             build_label_style(ready.model, settings),
+            request.nwb_metadata,
             on_progress=progress,
             patience=movie.patience,
         )

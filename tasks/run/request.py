@@ -2,11 +2,18 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import count
 
 from tasks.errors import BadInput
 from tasks.output.hidden_folder import HIDDEN_FOLDER
-from tasks.pose.movies.reader import MOVIE_SUFFIXES
+from tasks.pose.exports.nwb_metadata import (
+    MAX_METADATA_BYTES,
+    NwbMetadata,
+    check_metadata,
+    parse_metadata,
+)
+from tasks.pose.movies.reader import MOVIE_SUFFIXES, RECORDING_SUFFIX
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_FILES, RUN_FOLDERS
 from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
@@ -61,16 +68,36 @@ def resolve_locations(
         target.child(name)  # refuses names that no location can hold
     if warns_of_order:
         changes += order_warnings(store, entries)
+    metadata, unknown = _read_nwb_metadata(store, settings, [info.location for info in infos])
     sources = zip(count(), names, infos, strict=False)
     return ResolvedRequest(
         given=RequestRecord(model=model, movies=tuple(movies), output=output, settings=settings),
         model=found,
         movies=tuple(MovieSource(*source) for source in sources),
         output=target,
-        warnings=(*warnings, *changes),
+        warnings=(*warnings, *changes, *unknown),
         store=store,
         order=describe_order(entries),
+        nwb_metadata=metadata,
     )
+
+
+def _read_nwb_metadata(
+    store: ObjectStore, settings: PoseSettings, movies: Sequence[Location]
+) -> tuple[NwbMetadata | None, list[str]]:
+    """What the lab says of its movies, and warnings; refused where it is not enough for NWB."""
+    if not settings.nwb or settings.nwb_metadata is None:
+        return None, []
+    if find_spec("ndx_pose") is None:
+        raise BadInput(
+            "nwb: expected pynwb and ndx-pose, found neither in this environment; install them "
+            "with `uv sync --extra nwb`"
+        )
+    location = Location.parse(settings.nwb_metadata)
+    metadata = parse_metadata(store.read(location, MAX_METADATA_BYTES), str(location))
+    names = [movie.name for movie in movies]
+    recorded = all(movie.suffix.lower() == RECORDING_SUFFIX for movie in movies)
+    return metadata, check_metadata(metadata, names, recorded=recorded, source=str(location))
 
 
 def _choose_movies(

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.nwb_metadata import NwbMetadata
 from tasks.pose.exports.write_exports import ExportSources, MovieExports, write_exports
 from tasks.pose.movies.timing import constant_timing
 from tasks.pose.settings import PoseSettings
@@ -42,6 +43,7 @@ def export_example(
     facts: MovieFacts,
     table: pd.DataFrame | None = None,
     movie: Path | None = None,
+    lab: dict[str, Any] | None = None,
     **settings: Any,
 ) -> MovieExports:
     """Export a movie's poses.
@@ -51,6 +53,7 @@ def export_example(
         facts: The movie.
         table: Its raw poses; by default scattered ones.
         movie: The movie itself, where frames of it are wanted.
+        lab: What the lab says of its movies, for NWB.
         **settings: The request's.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,6 +66,7 @@ def export_example(
     if given.has_median_filter:
         poses = folder / "pose_estimates.h5"
         filter_pose_file(raw, poses, given.window_length)
+    metadata = NwbMetadata.model_validate(lab) if lab else None
     sources = ExportSources(movie or folder / "no-movie.mp4", raw, poses)
     style = replace(PLAIN_STYLE, p_cutoff=given.p_cutoff)
-    return write_exports(sources, folder / "exports", facts, given, style, lambda _: None)
+    return write_exports(sources, folder / "exports", facts, given, style, metadata, lambda _: None)

@@ -7,6 +7,8 @@ from pathlib import Path
 from tasks.pose.drawing.frame_painter import LabelStyle
 from tasks.pose.exports.movement_file import write_movement_file
 from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.nwb_file import write_nwb_file
+from tasks.pose.exports.nwb_metadata import NwbMetadata
 from tasks.pose.exports.pose_file import export_poses
 from tasks.pose.exports.refine_pack import RefineFrame, write_refine_pack
 from tasks.pose.exports.video_metadata import write_video_metadata
@@ -53,6 +55,7 @@ def write_exports(
     facts: MovieFacts,
     settings: PoseSettings,
     style: LabelStyle,
+    metadata: NwbMetadata | None,
     progress: Callable[[int], None],
 ) -> MovieExports:
     """Write a movie's results in the forms that other programs open.
@@ -63,6 +66,7 @@ def write_exports(
         facts: The movie and its model.
         settings: What is wanted.
         style: How points are drawn in pictures of frames to correct.
+        metadata: What the lab says of its movies, where an NWB file is wanted.
         progress: Called with the number of the movie's frames that have been read.
 
     Returns:
@@ -85,6 +89,11 @@ def write_exports(
     if settings.movement:
         files[names.movement] = folder / names.movement
         write_movement_file(files[names.movement], read_poses(sources.poses), facts)
+    if settings.nwb:
+        assert metadata is not None
+        files[names.nwb] = folder / names.nwb
+        poses, window = read_poses(sources.poses), settings.window_length
+        write_nwb_file(files[names.nwb], poses, facts, metadata, window)
     pack, refine = _write_refine_pack(sources, folder, facts, settings, style, progress)
     return MovieExports(files | pack, delivered, refine)
 

@@ -53,6 +53,7 @@ class PoseFileNames:
         filtered: The filtered poses.
         metadata: What DeepLabCut keeps of the movie: crop, size, rate, number of frames.
         movement: The file for `movement`.
+        nwb: The NWB file.
         prefix: What all three begin with.
         in_folder: What the copy in `POSES_FOLDER` begins with: there the movie's name is that of
             its folder, since two movies may have the same stem.
@@ -62,6 +63,7 @@ class PoseFileNames:
     filtered: str
     metadata: str
     movement: str
+    nwb: str
     prefix: str
     in_folder: str
 
@@ -90,6 +92,7 @@ def name_pose_files(stem: str, folder: str, scorer: str, track_method: str) -> P
         filtered=f"{begin}{tracker}_filtered.h5",
         metadata=f"{begin}_meta.pickle",
         movement=f"{_cut(stem, room)}.movement.nc",
+        nwb=f"{_cut(stem, room)}.nwb",
         prefix=begin,
         in_folder=_cut(folder, room) + scorer,
     )

@@ -45,6 +45,7 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"crop_coordinates": "frame"}, {"exports"}),
     ({"movement": True}, {"exports"}),
     ({"refine_frames": 5}, {"exports"}),
+    ({"nwb": True, "nwb_metadata": "lab.yaml"}, {"exports"}),
     ({"window_length": 7}, AFTER_POSES),
     ({"window_length": 0}, AFTER_POSES),
     ({"p_cutoff": 0.5}, {"quality", *DRAWN}),

@@ -53,6 +53,8 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         },
         "crop_coordinates": "crop",
         "movement": False,
+        "nwb": False,
+        "nwb_metadata": None,
         "refine_frames": 0,
         "link_hours": 72,
         "spread_from": 0,
@@ -281,3 +283,8 @@ def test_a_shuffle_or_a_snapshot_is_a_number_or_a_name(name: str, given: Any, va
 @pytest.mark.parametrize("value", [True, 1.5, ["best"], -1.2])
 def test_another_shuffle_is_refused(value: Any) -> None:
     assert "shuffle" in messages(shuffle=value)
+
+
+def test_nwb_needs_metadata() -> None:
+    assert "give nwb_metadata" in messages(nwb=True)
+    assert PoseSettings(nwb=True, nwb_metadata="s3://lab/nwb.yaml").nwb

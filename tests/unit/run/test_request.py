@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import BadInput
 from tasks.pose.settings import PoseSettings
+from tasks.run import request as module
 from tasks.run.request import make_folder_names, resolve_locations
 from tasks.run.scratch_folder import create_scratch_folder
 from tasks.run_data import ResolvedRequest
@@ -27,6 +28,51 @@ def request(
 ) -> ResolvedRequest:
     places = [f"{folder}/{movie}" for movie in movies]
     return resolve_locations(f"{folder}/{model}", places, f"{folder}/{output}", PoseSettings())
+
+
+def nwb_request(folder: Path, *movies: str, metadata: str | None) -> ResolvedRequest:
+    where = folder / "lab.yaml"
+    if metadata is not None:
+        where.write_text(metadata)
+    given = PoseSettings(nwb=True, nwb_metadata=str(where))
+    places = [f"{folder}/{movie}" for movie in movies]
+    return resolve_locations(f"{folder}/model.ZIP", places, f"{folder}/out", given)
+
+
+SUBJECT = "subject: {subject_id: 12, species: Mus musculus, sex: F, age: P90D}\n"
+
+
+class TestNwbMetadata:
+    def test_is_read_and_checked_with_the_request(self, folder: Path) -> None:
+        pytest.importorskip("ndx_pose")
+        start = "session_start_time: 2026-01-27T15:20:34Z\n"
+        resolved = nwb_request(folder, "in/m1.mp4", metadata=SUBJECT + start)
+        assert resolved.nwb_metadata is not None
+        assert resolved.nwb_metadata.subject is not None
+        assert resolved.nwb_metadata.subject.subject_id == "12"
+        assert request(folder, "in/m1.mp4").nwb_metadata is None
+
+    @pytest.mark.parametrize(
+        ("metadata", "message"),
+        [
+            (None, "lab.yaml"),
+            ("", "lab.yaml"),
+            (SUBJECT, "session_start_time of 'm1.mp4'"),
+        ],
+    )
+    def test_that_is_not_enough_is_refused(
+        self, folder: Path, metadata: str | None, message: str
+    ) -> None:
+        pytest.importorskip("ndx_pose")
+        with pytest.raises(BadInput, match=message):
+            nwb_request(folder, "in/m1.mp4", metadata=metadata)
+
+    def test_that_cannot_be_used_is_refused_before_it_is_read(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
+        with pytest.raises(BadInput, match="uv sync --extra nwb"):
+            nwb_request(folder, "in/m1.mp4", metadata=None)
 
 
 def refusal(folder: Path, *movies: str, model: str = "model.ZIP", output: str = "out") -> str:
