@@ -48,7 +48,7 @@ def write_movement_file(target: Path, poses: pd.DataFrame, facts: MovieFacts) ->
         if arena:
             _add_arena(file, arena)
         for name, value in _describe_movie(facts).items():
-            setattr(file, name, value)
+            setattr(file, name, value.encode() if isinstance(value, str) else value)
 
 
 def _add_arena(file: Any, arena: PointGroup) -> None:

@@ -88,8 +88,11 @@ def test_uneven_times_are_those_of_the_frames_and_no_rate_is_promised(
 
 def test_names_of_any_alphabet_come_back(tmp_path: Path, open_dataset: Any) -> None:
     table = make_scattered_poses({"": ("鼻", "Ohr links", "x")})
-    exports = export_example(tmp_path, example_facts(name="鼠"), table, movement=True)
-    dataset = open_dataset(exports.files["m.movement.nc"])
+    facts = example_facts(name="鼠", file_name="ünï 鼠.mp4", location="/daten/ünï 鼠.mp4")
+    exports = export_example(tmp_path, facts, table, movement=True)
+    dataset = open_dataset(exports.files["ünï 鼠.movement.nc"])
+    assert dataset.attrs["movie_name"] == "ünï 鼠.mp4"
+    assert dataset.attrs["source_file"] == "/daten/ünï 鼠.mp4"
     assert list(dataset.keypoints.values) == ["鼻", "Ohr links", "x"]
 
 

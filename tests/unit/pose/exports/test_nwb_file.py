@@ -141,7 +141,9 @@ def test_what_is_said_of_a_movie_comes_before_what_is_said_of_all(
 
 def test_names_that_nwb_does_not_take_are_changed(tmp_path: Path, read: Any) -> None:
     table = make_scattered_poses({"": ("paw/left", "a:b", "tail")})
-    facts = replace(example_facts(), model=example_model(skeleton=(("paw/left", "a:b"),)))
+    model = example_model(skeleton=(("paw/left", "a:b"),))
+    facts = replace(example_facts(), model=model, location="/daten/ünï 鼠.mp4")
     poses = read(write(tmp_path, facts, table=table)).processing["behavior"]["PoseEstimation"]
     assert set(poses.pose_estimation_series) == {"paw_left", "a_b", "tail"}
+    assert "/daten/ünï 鼠.mp4" in poses.description
     np.testing.assert_array_equal(poses.skeleton.edges[:], [[0, 1]])
