@@ -106,10 +106,12 @@ def _build_parser() -> argparse.ArgumentParser:
     _add_behavior_arguments(behavior)
     inspect = commands.add_parser(
         "inspect",
-        help="check a model",
+        help="check a model or movies",
         description="Print what a model archive holds, what would be corrected, and everything "
-        "that prevents its use, in seconds and without a GPU. Exit status: 0 it can be used, 1 the "
-        "store failed, 2 it cannot be used.",
+        "that prevents its use; or what movies are, which of their frames are there and when they "
+        "were shown, what a run will warn of, and draw a sheet of pictures with pixel axes. In "
+        "seconds and without a GPU. Exit status: 0 all can be used, 1 the store failed, 2 one "
+        "cannot be used.",
     )
     _add_inspect_arguments(inspect)
     opened = commands.add_parser(
@@ -152,13 +154,57 @@ def _print_links(options: argparse.Namespace, _signals: EndSignals) -> int:
 
 
 def _add_inspect_arguments(inspect: argparse.ArgumentParser) -> None:
-    inspect.add_argument(
-        "--model", required=True, metavar="LOCATION", help="zip of the model folder"
+    subject = inspect.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--model", metavar="LOCATION", help="zip of the model folder")
+    subject.add_argument(
+        "--movie",
+        "--movies",
+        dest="movies",
+        nargs="+",
+        action="extend",
+        metavar="LOCATION",
+        help="movies (.mp4, .avi, .isxb), prefixes that end in /, or globs",
     )
-    for name in ("shuffle", "snapshot"):
-        inspect.add_argument(f"--{name}", **to_argparse_option(PoseSettings.model_fields[name]))
     inspect.add_argument("--json", action="store_true", help="print one JSON object")
-    inspect.set_defaults(command=_inspect_model)
+    model = inspect.add_argument_group("of a model")
+    for name in ("shuffle", "snapshot"):
+        model.add_argument(f"--{name}", **to_argparse_option(PoseSettings.model_fields[name]))
+    movie = inspect.add_argument_group("of movies")
+    movie.add_argument(
+        "--decode",
+        action="store_true",
+        help="decode every frame, to count those that really decode; it takes as long as playing "
+        "the movie as fast as the machine can",
+    )
+    sheet = movie.add_mutually_exclusive_group()
+    sheet.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="PATH",
+        help="where the contact sheet goes: a .png or .svg, or a folder (default: "
+        "NAME-sheet.png in the present folder)",
+    )
+    sheet.add_argument("--no-sheet", action="store_true", help="draw no contact sheet")
+    inspect.set_defaults(command=_inspect)
+
+
+def _inspect(options: argparse.Namespace, signals: EndSignals) -> int:
+    return _inspect_model(options, signals) if options.model else _inspect_movies(options)
+
+
+def _inspect_movies(options: argparse.Namespace) -> int:
+    from tasks.command_line.inspect_movies import SheetChoice, report_movies  # noqa: PLC0415
+
+    sheets = SheetChoice(options.sheet, is_wanted=not options.no_sheet)
+    status = 0
+    for part, shown, problems in report_movies(
+        options.movies, decodes=options.decode, sheets=sheets, as_object=options.json
+    ):
+        sys.stdout.write(shown)
+        sys.stdout.flush()
+        sys.stderr.writelines(f"error: {problem}\n" for problem in problems)
+        status = max(status, part)
+    return status
 
 
 def _inspect_model(options: argparse.Namespace, _signals: EndSignals) -> int:

@@ -10,6 +10,7 @@ from tasks.errors import BadInput
 from tasks.messages import format_value
 from tasks.pose.movies.isxb_format import HEADER_SIZE, RecordingSession, parse_header, parse_session
 from tasks.pose.movies.reader import RECORDING_SUFFIX
+from tasks.run.find_movies import FoundMovies
 from tasks.run.recording_times import disagreement_warnings
 from tasks.storage.chapter_order import find_chapters, missing_chapter_warnings
 from tasks.storage.location import Location
@@ -22,19 +23,6 @@ PARALLEL_READS = 8
 """Recordings whose beginnings are read from the store at the same time."""
 
 _MAX_NAMED = 5
-
-
-@dataclass(frozen=True)
-class FoundMovies:
-    """The movies that one entry of a request names.
-
-    Attributes:
-        infos: The movies, in order of their names.
-        is_listed: Whether the entry is a prefix or a pattern, and not the movie itself.
-    """
-
-    infos: tuple[ObjectInfo, ...]
-    is_listed: bool
 
 
 def describe_order(entries: Sequence[FoundMovies]) -> str:

@@ -13,13 +13,13 @@ from tasks.pose.exports.nwb_metadata import (
     check_metadata,
     parse_metadata,
 )
-from tasks.pose.movies.reader import MOVIE_SUFFIXES, RECORDING_SUFFIX
+from tasks.pose.movies.reader import RECORDING_SUFFIX
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_FILES, RUN_FOLDERS
 from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
 from tasks.run.find_model import find_model
+from tasks.run.find_movies import FoundMovies, find_entry_movies
 from tasks.run.movie_order import (
-    FoundMovies,
     check_one_format,
     describe_order,
     order_warnings,
@@ -28,7 +28,7 @@ from tasks.run.movie_order import (
 from tasks.run_data import MovieSource, ResolvedRequest
 from tasks.stages.stage import STORE_RETRIES, stage
 from tasks.storage.location import Location
-from tasks.storage.lookup import LocationStore, expand_location
+from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectStore
 
 
@@ -59,7 +59,7 @@ def resolve_locations(
     store = LocationStore()
     target = Location.parse(output)
     found = find_model(store, model)
-    named = [_find_entry_movies(store, text) for text in movies]
+    named = [find_entry_movies(store, text) for text in movies]
     entries, warnings = _choose_movies(named, target)
     infos, changes = sort_by_recording(store, [info for entry in entries for info in entry.infos])
     store.check_writable(target)
@@ -129,26 +129,6 @@ def _is_own_labeled_movie(location: Location, output: Location) -> bool:
     folder = f"{str(output).rstrip('/')}/"
     below = str(location).removeprefix(folder)
     return str(location).startswith(folder) and below.split("/")[1:] == [LABELED_MOVIE_FILE]
-
-
-def _find_entry_movies(store: ObjectStore, text: str) -> FoundMovies:
-    """The movies that one entry names; beside movies, a prefix may hold anything."""
-    infos = expand_location(store, text)
-    movies = [info for info in infos if _is_movie(info.location, alone=len(infos) == 1)]
-    if not movies:
-        kinds = ", ".join(MOVIE_SUFFIXES)
-        raise BadInput(
-            f"movies: expected movies ({kinds}), found "
-            f"{', '.join(sorted({i.location.name for i in infos})[:5])} at {text}"
-        )
-    alone = len(infos) == 1 and infos[0].location == Location.parse(text)
-    return FoundMovies(tuple(movies), is_listed=not alone)
-
-
-def _is_movie(location: Location, *, alone: bool) -> bool:
-    """Return whether a name is a movie's; hidden files (macOS: ``._m1.mp4``) only on request."""
-    hidden = location.name.startswith(".") and not alone
-    return location.suffix.lower() in MOVIE_SUFFIXES and not hidden
 
 
 def make_folder_names(stems: Sequence[str]) -> list[str]:

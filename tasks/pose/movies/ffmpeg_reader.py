@@ -127,13 +127,7 @@ class FFmpegReader:
         self, container: Any, stream: Any, geometry: PictureGeometry
     ) -> Iterator[Any]:
         """Each decodable frame as FFmpeg gives it, with its time kept."""
-        self._stamps.clear()
-        self.errors.clear()
-        self._stored, self._listed = StoredFrames(), None
-        shape, index = None, read_index(self.path, stream)
-        self._time_base = stream.time_base
-        self._rates = candidate_frame_rates(stream, self.path.name, index)
-        self._dated, self._reordered = has_frame_times(stream), False
+        shape, index = None, self._begin(stream)
         decoded = _decode_frames(container, stream, self.errors, self._stored)
         for frame in _restore_order(decoded, self.errors, self._dated):
             if frame.is_corrupt:
@@ -152,6 +146,35 @@ class FFmpegReader:
         self._stored.find_repeats(self._stamps, stream.codec_context.name, self.errors)
         self._listed, told = self._list_frames(stream, index)
         self.errors[:0] = told
+
+    def _begin(self, stream: Any) -> AviIndex | None:
+        """Forget what was read before, and read what the container says; return an AVI's index."""
+        self._stamps.clear()
+        self.errors.clear()
+        self._stored, self._listed = StoredFrames(), None
+        index = read_index(self.path, stream)
+        self._time_base = stream.time_base
+        self._rates = candidate_frame_rates(stream, self.path.name, index)
+        self._dated, self._reordered = has_frame_times(stream), False
+        return index
+
+    def read_listing(self) -> None:
+        """Read what the file lists without decoding it, as if each of its frames could be decoded.
+
+        Raises:
+            BadInput: The file is no movie that can be read.
+        """
+        with open_container(self.path, self.path.name) as (container, stream):
+            index = self._begin(stream)
+            if index is not None:
+                self._stored.add_listed(index)
+            else:
+                for packet in _read_packets(container, stream, self.errors):
+                    if packet and packet.size:
+                        self._stored.add(packet, self._dated)
+            self._stamps += sorted(self._stored.due)
+            self._listed, told = self._list_frames(stream, index)
+            self.errors[:0] = told
 
     def _list_frames(
         self, stream: Any, index: AviIndex | None

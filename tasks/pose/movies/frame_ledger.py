@@ -88,14 +88,29 @@ def create_ledger(declared: int | None, timing: Timing) -> FrameLedger:
     )
 
 
-def lost_frame_warnings(declared: int | None, timing: Timing) -> list[str]:
-    """Say which frames of a movie are missing, where their numbers are certain."""
+def find_lost_ranges(declared: int | None, timing: Timing) -> tuple[tuple[int, int], ...]:
+    """Find which frames of a movie are missing, where their numbers are certain.
+
+    Args:
+        declared: Frames that the container declares.
+        timing: The times of those that decode.
+
+    Returns:
+        First and last of each run; none where nothing is lost, or where times do not tell.
+    """
     certain = timing.recording is None and not timing.warnings
     dropped = [number for first, last in timing.dropped for number in range(first, last + 1)]
     lost = np.setdiff1d(find_lost_frames(timing), dropped) if certain else ()
     if not len(lost) or create_ledger(declared, timing).lost_frame_count != len(lost):
+        return ()
+    return group_into_ranges(lost)
+
+
+def lost_frame_warnings(declared: int | None, timing: Timing) -> list[str]:
+    """Say which frames of a movie are missing, where their numbers are certain."""
+    if not (lost := find_lost_ranges(declared, timing)):
         return []
-    names = format_frame_ranges(group_into_ranges(lost))
+    names = format_frame_ranges(lost)
     return [f"frames that can't be decoded: {names}; the others keep their times"]
 
 

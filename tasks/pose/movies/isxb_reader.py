@@ -74,6 +74,14 @@ class RecordingReader:
                 self._read.append(place)
                 yield partial(_to_three_channels, picture)
 
+    def read_listing(self) -> None:
+        """Read what the file lists, as if each of its pictures could be decoded."""
+        self._read.clear()
+        self.errors.clear()
+        with open_recording(self.path, self.path.name) as recording:
+            self._recording = recording
+            self._read += range(len(recording.indices))
+
     def read_paintable_frames(self) -> Iterator[tuple[None, Callable[[], Image]]]:
         """Yield each decodable frame to be drawn on: only as RGB."""
         return ((None, partial(_return_unchanged, image)) for image in self)

@@ -61,6 +61,13 @@ class MovieReader(Protocol):
             makes the RGB image of it.
         """
 
+    def read_listing(self) -> None:
+        """Read what the file lists without decoding it, as if each frame could be decoded.
+
+        Raises:
+            BadInput: The file is no movie that can be read.
+        """
+
     @property
     def frame_count(self) -> int:
         """Number of frames read so far."""

@@ -102,6 +102,13 @@ class StoredFrames:
         )
         return (warning,)
 
+    def add_listed(self, index: AviIndex) -> None:
+        """Note what the index of an AVI lists, in place of reading it; places are times there."""
+        pictures = index.pictures.tolist()
+        self.due += pictures[:-1] if index.breaks_off else pictures  # the last one is cut off
+        self.empty += np.setdiff1d(np.arange(len(index.sizes)), index.pictures).tolist()
+        self.last_decoding_time = len(index.sizes) - 1
+
     def find_repeats(self, stamps: Sequence[int | None], codec: str, errors: Sequence[str]) -> None:
         """Find the small frames of MPEG-4 that say "as before".
 

@@ -1,0 +1,79 @@
+"""`inspect --movie`: what is printed, where sheets go, and how it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.__main__ import main
+from tasks.command_line.inspect_movies import SheetChoice
+from tasks.errors import BadInput
+from tests.support.movie_files import write_movie
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two movies and one that is none, and an empty present folder."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "here").mkdir()
+    write_movie(tmp_path / "in" / "GX010001.MP4", 3)
+    write_movie(tmp_path / "in" / "GX020001.MP4", 4)
+    (tmp_path / "in" / "GX010002.MP4").write_text("notes")
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path
+
+
+def test_movies_are_told_one_after_the_other_and_the_worst_counts(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", "--movie", f"{folder}/in/"]) == 2
+    told = capsys.readouterr()
+    firsts = [line for line in told.out.splitlines() if line.endswith("be used")]
+    assert firsts == [
+        "GX010001.MP4 can be used",
+        "GX020001.MP4 can be used",
+        "GX010002.MP4 cannot be used",
+    ]
+    assert "2 of 3 movies can be used, with 7 frames" in told.out
+    assert "order: by name, with the chapters of each recording together (GoPro)" in told.out
+    (error,) = told.err.splitlines()
+    assert error.startswith("error: GX010002.MP4: expected an MP4 or AVI movie")
+    assert {path.name for path in Path.cwd().iterdir()} == {
+        "GX010001-sheet.png",
+        "GX020001-sheet.png",
+    }
+
+
+def test_programs_get_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    movie = f"{folder}/in/GX010001.MP4"
+    words = ["inspect", "--movie", movie, "--json", "--decode", "--no-sheet"]
+    assert main(words) == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert (found["usable"], told.err) == (True, "")
+    (facts,) = found["movies"]
+    assert (facts["location"], facts["frames"], facts["decoded"]) == (movie, 3, True)
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["nowhere/"], ["GX010001.MP4", "nothing.mp4"], ["../here/"]])
+def test_what_names_no_movie_ends_with_2(
+    folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["inspect", "--movie", *words]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert len(told.err.splitlines()) == 1
+
+
+def test_sheets_go_where_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = SheetChoice().place_all(["m", "n", "M"])
+    assert place == [tmp_path / name for name in ("m-sheet.png", "n-sheet.png", "M-2-sheet.png")]
+    folder = tmp_path / "sheets"
+    assert SheetChoice(folder).place_all(["m"]) == [folder / "m-sheet.png"]
+    assert folder.is_dir()
+    assert SheetChoice(tmp_path / "a.svg").place_all(["m"]) == [tmp_path / "a.svg"]
+    assert SheetChoice(is_wanted=False).place_all(["m", "n"]) == [None, None]
+    with pytest.raises(BadInput, match="expected a folder for the sheets of 2 movies"):
+        SheetChoice(tmp_path / "a.png").place_all(["m", "n"])
