@@ -21,7 +21,7 @@ from tasks.output.publish import (
     withdraw_record,
 )
 from tasks.output.record import collect_outcomes, conclude_run, split_by_success
-from tasks.output.reuse import checkpoint_store_for, find_earlier_results, find_reuse, restore_files
+from tasks.output.reuse import look_back, reuse_results
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, POSES_FILE, RAW_POSES_FILE
 from tasks.pose.results.run_record import utc_now
 from tasks.pose.settings import LocationText, PoseSettings
@@ -193,23 +193,19 @@ def analyze_movie(
         raw, filtered, labeled_file = (
             folder / name for name in (RAW_POSES_FILE, POSES_FILE, LABELED_MOVIE_FILE)
         )
-        past = find_earlier_results(movie, kept, ready, folder)
+        past = look_back(movie, kept, ready, folder)
         fetched = fetch_movie.run_unless_known(
             past.fetched, movie, request.store, folder / INPUT_FOLDER
         )
-        reuse = find_reuse(past, movie, fetched, request, ready)
-        restore_files(past, reuse, folder)
+        reuse = reuse_results(past, movie, fetched, kept, ready, folder)
         checked = check_movie.run_unless_known(
             reuse.checked, movie.name, fetched, settings.crop, workers
         )
-        checkpoints = checkpoint_store_for(movie, reuse, kept, folder)
         found = estimate_poses.run_unless_known(
-            reuse.found, checked, ready, settings, raw, checkpoints, workers
+            reuse.found, checked, ready, settings, raw, reuse.checkpoints, workers
         )
-        if reuse.found is None and keep_estimate.try_to_run(
-            checked, found, raw, reuse.keys, request
-        ):
-            checkpoints.remove()
+        if reuse.found is None:
+            keep_estimate.try_to_run(checked, found, raw, reuse.keys, request, reuse.checkpoints)
         poses = raw
         if settings.has_median_filter:
             poses = filter_poses.run_unless_known(

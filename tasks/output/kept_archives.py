@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import ConfigDict, TypeAdapter
 
 from tasks.errors import PoseError
-from tasks.output.checkpoint_upload import CHECKPOINTS_FOLDER
+from tasks.output.checkpoint_upload import CHECKPOINTS_FOLDER, CheckpointStore
 from tasks.output.hidden_folder import download_if_present, hidden_location, log_info
 from tasks.output.result_archive import read_description, result_files, write_archive
 from tasks.pose.cache_keys import StageKeys
@@ -115,18 +115,22 @@ def list_hidden_objects(request: ResolvedRequest) -> HiddenListing:
 
 @stage("Keep poses", "keep poses · {movie.name}", retries=STORE_RETRIES)
 def keep_estimate(
-    movie: CheckedMovie, found: Estimate, raw: Path, keys: StageKeys, request: ResolvedRequest
+    movie: CheckedMovie,
+    found: Estimate,
+    raw: Path,
+    keys: StageKeys,
+    request: ResolvedRequest,
+    checkpoints: CheckpointStore,
 ) -> tuple[None, str]:
-    """Keep a movie's poses as the network gave them: a run that ends early goes on from there."""
+    """Keep a movie's poses as the network gave them: a run that ends early goes on from there.
+
+    Its checkpoints are of no more use then, and go.
+    """
     kept = KeptEstimate(keys.estimate, movie.info, movie.edges, found)
-    return None, _upload_archive(
-        request.store,
-        kept,
-        ESTIMATE_ADAPTER,
-        [raw],
-        _archive_location(request, movie.name, ESTIMATE_ARCHIVE),
-        raw.parent,
-    )
+    target = _archive_location(request, movie.name, ESTIMATE_ARCHIVE)
+    told = _upload_archive(request.store, kept, ESTIMATE_ADAPTER, [raw], target, raw.parent)
+    checkpoints.remove()
+    return None, told
 
 
 @stage("Keep results", "keep results · {made.source.name}", retries=STORE_RETRIES)

@@ -72,6 +72,7 @@ class Reuse:
     Attributes:
         keys: What each stage's result depends on now.
         intact: What was published and is still there as it was, by name.
+        checkpoints: The place where an unfinished estimation leaves its predictions.
         checked: The movie's shape.
         found: Its poses.
         poses: The H5 that is delivered.
@@ -84,6 +85,7 @@ class Reuse:
 
     keys: StageKeys
     intact: dict[str, OutputFile]
+    checkpoints: CheckpointStore
     checked: CheckedMovie | None = None
     found: Estimate | None = None
     poses: Path | None = None
@@ -95,22 +97,58 @@ class Reuse:
 
 
 @stage("Look back", "look back · {movie.name}", retries=STORE_RETRIES)
-def find_earlier_results(
+def look_back(
     movie: MovieSource, names: HiddenListing, ready: ReadyModel, folder: Path
 ) -> tuple[EarlierResults, str]:
     """See what earlier runs have kept of a movie at the output location."""
     request = names.request
     past = _read_earlier_results(movie, names, folder)
     same = _find_unchanged_input(request.store, past, movie, folder)
-    if same and find_reuse(past, movie, same, request, ready).outputs:
+    if same and find_reuse(past, movie, same, names, ready, folder).outputs:
         return replace(past, fetched=same), "everything is there"
     kept = read_archive(ESTIMATE_ADAPTER, names, movie, folder / ESTIMATE_ARCHIVE)
     past = replace(past, estimate=kept)
-    reuse = find_reuse(past, movie, same, request, ready) if same else None
+    reuse = find_reuse(past, movie, same, names, ready, folder) if same else None
     if same and reuse and _can_skip_fetch(reuse, request):
         past = replace(past, fetched=same)
     told = [name for name, one in (("poses", kept), ("results", past.results)) if one]
     return past, " and ".join(told) or "nothing is kept"
+
+
+def reuse_results(
+    past: EarlierResults,
+    movie: MovieSource,
+    fetched: FetchedInput,
+    names: HiddenListing,
+    ready: ReadyModel,
+    folder: Path,
+) -> Reuse:
+    """Find what of a movie's past is still valid, and put its files into the scratch folder.
+
+    Args:
+        past: What is kept, from `look_back`.
+        movie: The movie.
+        fetched: Its content now.
+        names: What lies at the output location.
+        ready: The model.
+        folder: The movie's scratch folder, where `look_back` has put the archives.
+
+    Returns:
+        The results that replace stages, and the checkpoints that an estimation goes on from.
+    """
+    reuse = find_reuse(past, movie, fetched, names, ready, folder)
+    # What else is kept may be of another request, which ended before its results were published.
+    if past.estimate and past.estimate.key == reuse.keys.estimate:
+        extract_files(folder / ESTIMATE_ARCHIVE, [folder / RAW_POSES_FILE])
+    if past.results:
+        worst = reuse.labeled.worst.values() if reuse.labeled else ()
+        poses = [reuse.poses] if reuse.poses else []
+        refine = [frame.picture for frame in reuse.exports.refine] if reuse.exports else []
+        pictures = [*(reuse.previews or {}).values(), *worst, *refine]
+        extract_files(folder / RESULTS_ARCHIVE, [*poses, *pictures])
+    for name in (ESTIMATE_ARCHIVE, RESULTS_ARCHIVE):
+        (folder / name).unlink(missing_ok=True)
+    return reuse
 
 
 def _can_skip_fetch(reuse: Reuse, request: ResolvedRequest) -> bool:
@@ -123,20 +161,30 @@ def find_reuse(
     past: EarlierResults,
     movie: MovieSource,
     fetched: FetchedInput,
-    request: ResolvedRequest,
+    names: HiddenListing,
     ready: ReadyModel,
+    folder: Path,
 ) -> Reuse:
-    """Find the earlier results of a movie that are still valid.
+    """Find the earlier results of a movie that are still valid; no file is touched.
 
     Args:
         past: What is kept.
         movie: The movie.
         fetched: Its content now.
-        request: The request.
+        names: What lies at the output location.
         ready: The model.
+        folder: The movie's scratch folder.
     """
-    keys = _compute_keys(movie, fetched, request, ready)
-    reuse = Reuse(keys, past.intact)
+    keys = _compute_keys(movie, fetched, names.request, ready)
+    everything = hidden_location(names.request.output, CHECKPOINTS_FOLDER, f"{movie.name}/")
+    checkpoints = CheckpointStore(
+        names.request.store,
+        folder / CHECKPOINTS_FOLDER,
+        everything,
+        everything.child(f"{keys.estimate[:16]}/"),
+        is_empty=not names.can_contain(everything),
+    )
+    reuse = Reuse(keys, past.intact, checkpoints)
     if kept := _find_valid_estimate(past, keys):
         checked = CheckedMovie(movie.name, fetched.path, kept.info, kept.edges, fetched.input.size)
         reuse = replace(reuse, checked=checked, found=kept.found)
@@ -174,39 +222,6 @@ def _find_valid_estimate(past: EarlierResults, keys: StageKeys) -> KeptEstimate 
         if made.poses.name == RAW_POSES_FILE or _find_valid_exports(past, keys):
             return KeptEstimate(keys.estimate, made.checked.info, made.checked.edges, made.found)
     return None
-
-
-def restore_files(past: EarlierResults, reuse: Reuse, folder: Path) -> None:
-    """Put the files of what is reused into the movie's scratch folder.
-
-    Args:
-        past: What is kept.
-        reuse: What of it still holds.
-        folder: The scratch folder, where `find_earlier_results` has put the archives.
-    """
-    # What else is kept may be of another request, which ended before its results were published.
-    if past.estimate and past.estimate.key == reuse.keys.estimate:
-        extract_files(folder / ESTIMATE_ARCHIVE, [folder / RAW_POSES_FILE])
-    if past.results:
-        worst = reuse.labeled.worst.values() if reuse.labeled else ()
-        poses = [reuse.poses] if reuse.poses else []
-        refine = [frame.picture for frame in reuse.exports.refine] if reuse.exports else []
-        pictures = [*(reuse.previews or {}).values(), *worst, *refine]
-        extract_files(folder / RESULTS_ARCHIVE, [*poses, *pictures])
-    for name in (ESTIMATE_ARCHIVE, RESULTS_ARCHIVE):
-        (folder / name).unlink(missing_ok=True)
-
-
-def checkpoint_store_for(
-    movie: MovieSource, reuse: Reuse, names: HiddenListing, folder: Path
-) -> CheckpointStore:
-    """Return the place where an unfinished estimation leaves its predictions."""
-    everything = hidden_location(names.request.output, CHECKPOINTS_FOLDER, f"{movie.name}/")
-    own = everything.child(f"{reuse.keys.estimate[:16]}/")
-    there = names.can_contain(everything)
-    return CheckpointStore(
-        names.request.store, folder / CHECKPOINTS_FOLDER, everything, own, is_empty=not there
-    )
 
 
 def _read_earlier_results(movie: MovieSource, names: HiddenListing, folder: Path) -> EarlierResults:

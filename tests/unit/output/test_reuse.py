@@ -22,9 +22,8 @@ from tasks.output.reuse import (
     EarlierResults,
     Reuse,
     _compute_keys,
-    checkpoint_store_for,
     find_reuse,
-    restore_files,
+    reuse_results,
 )
 from tasks.pose.exports.write_exports import MovieExports
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, POSES_FILE, RAW_POSES_FILE
@@ -76,9 +75,15 @@ class Case:
         store = LocationStore()
         return ResolvedRequest(request, self.movie.info, (self.movie,), where, (), store)
 
-    def reuse(self, past: EarlierResults | None = None, **settings: Any) -> Reuse:
-        request = self.request(**settings)
-        return find_reuse(past or self.past, self.movie, self.fetched, request, self.ready)
+    def reuse(
+        self,
+        past: EarlierResults | None = None,
+        names: HiddenListing | None = None,
+        **settings: Any,
+    ) -> Reuse:
+        names = names or HiddenListing(self.request(**settings), None)
+        folder = self.ready.project
+        return find_reuse(past or self.past, self.movie, self.fetched, names, self.ready, folder)
 
     def without(self, name: str) -> EarlierResults:
         intact: dict[str, OutputFile] = {n: o for n, o in self.past.intact.items() if n != name}
@@ -197,9 +202,9 @@ def test_files_of_another_request_s_poses_are_left_in_their_archive(
         folder / kept_archives.RESULTS_ARCHIVE,
     )
     past = replace(case.past, estimate=other)
-    reuse = case.reuse(past, dot_size=11)
+    names = HiddenListing(case.request(dot_size=11), None)
+    reuse = reuse_results(past, case.movie, case.fetched, names, case.ready, folder)
     assert reuse.found == case.made.found
-    restore_files(past, reuse, folder)
     assert not (folder / RAW_POSES_FILE).exists()
     assert not (folder / kept_archives.RESULTS_ARCHIVE).exists()
     assert case.made.poses.exists()
@@ -286,7 +291,5 @@ class TestNames:
             folder / RESULTS_ARCHIVE,
         )
         assert asked == [RESULTS_ARCHIVE]
-        assert checkpoint_store_for(movie, case.reuse(), nothing, folder).is_empty
-        assert not checkpoint_store_for(
-            movie, case.reuse(), HiddenListing(request_here, None), folder
-        ).is_empty
+        assert case.reuse(names=nothing).checkpoints.is_empty
+        assert not case.reuse().checkpoints.is_empty
