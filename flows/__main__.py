@@ -18,6 +18,7 @@ from tasks.command_line.exit_status import (
     print_interruption,
     print_refusal,
 )
+from tasks.messages import find_field_problem
 from tasks.pose.settings import MAX_LINK_HOURS, PoseSettings
 from tasks.pose.settings_help import list_number_groups, to_argparse_option
 
@@ -355,15 +356,13 @@ def _collect_settings(
 
 
 def _format_validation_error(error: Any) -> str:
-    first = error.errors()[0]
-    if not first["loc"]:  # settings that contradict each other
-        return str(first["msg"]).removeprefix("Value error, ")
-    flag = str(first["loc"][0]).replace("_", "-")
-    inner = ".".join(str(part) for part in first["loc"][1:] if isinstance(part, str))
-    text = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        text = "there is no such setting; see --help"
-    return f"--{flag}{f' ({inner})' if inner else ''}: {text}, found {first['input']!r}"
+    problem = find_field_problem(error)
+    if not problem.path:  # settings that contradict each other
+        return problem.text
+    flag = str(problem.path[0]).replace("_", "-")
+    inner = ".".join(part for part in problem.path[1:] if isinstance(part, str))
+    text = "there is no such setting; see --help" if problem.is_unknown else problem.text
+    return f"--{flag}{f' ({inner})' if inner else ''}: {text}"
 
 
 def _report_bad_input(message: str) -> int:

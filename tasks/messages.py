@@ -3,6 +3,10 @@
 import re
 from collections.abc import Iterable
 from pathlib import PurePath
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*")
 """Text without controls, line ends, and signs that turn around what follows them."""
@@ -33,6 +37,29 @@ def _shorten_text(text: str) -> str:
 def format_error(error: BaseException) -> str:
     """Format a library's error: short and on one line."""
     return " ".join(str(error).split())[:400]
+
+
+class FieldProblem(NamedTuple):
+    """A field that a pydantic model refuses.
+
+    Attributes:
+        path: The field's name, and the names and indices below it; empty where fields contradict
+            each other.
+        text: What is expected there, and what was found.
+        is_unknown: Whether the model has no such field.
+    """
+
+    path: tuple[str | int, ...]
+    text: str
+    is_unknown: bool
+
+
+def find_field_problem(error: "ValidationError") -> FieldProblem:
+    """Put the first problem of a pydantic error into words."""
+    first = error.errors()[0]
+    expected = first["msg"].removeprefix("Value error, ")
+    found = f", found {format_quoted(first['input'])}" if first["loc"] else ""
+    return FieldProblem(first["loc"], f"{expected}{found}", first["type"] == "extra_forbidden")
 
 
 def format_list(items: Iterable[object]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadInput
+from tasks.messages import find_field_problem
 from tasks.pose.settings import PoseSettings
 from tasks.pose.untrusted.yaml_loader import decode_text, load_mapping
 from tasks.storage.location import Location
@@ -74,19 +75,19 @@ def parse_request(data: bytes, where: Location) -> FolderRequest:
     return request.model_copy(update=resolved)
 
 
-def _describe_error(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
+def _describe_error(error: ValidationError, *above: str) -> str:
+    problem = find_field_problem(error)
+    place = ".".join(map(str, (*above, *problem.path)))
+    if problem.is_unknown:
         return f"{place} is not a known setting"
-    return f"{place}: {first['msg'].removeprefix('Value error, ')}, found {first['input']!r}"
+    return f"{place}: {problem.text}" if place else problem.text
 
 
 def _parse_settings(values: dict[str, Any], where: Location) -> PoseSettings:
     try:
         return PoseSettings.model_validate(values)
     except ValidationError as error:
-        raise BadInput(f"{where}: settings.{_describe_error(error)}") from error
+        raise BadInput(f"{where}: {_describe_error(error, 'settings')}") from error
 
 
 def _resolve_location(file: Location, text: str) -> str:

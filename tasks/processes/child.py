@@ -20,8 +20,8 @@ from tempfile import gettempdir
 from typing import Any
 
 from tasks.errors import PoseError
+from tasks.full_disk import describe_full_disk
 from tasks.processes.fast_imports import pause_garbage_collection
-from tasks.processes.full_disk import describe_full_disk
 from tasks.processes.process_table import read_process_stat
 
 PROGRESS_INTERVAL_S = 0.2

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.errors import Retriable
+from tasks.full_disk import explain_full_disk
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE
 from tasks.pose.results.run_record import InputObject
-from tasks.processes.full_disk import explain_full_disk
 from tasks.run_data import (
     EXPORTS_FOLDER,
     INPUT_FOLDER,

@@ -4,13 +4,12 @@ What is not known yet is estimated from what was measured on real movies; a disk
 all the same is told as such by the stage that finds out.
 """
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.errors import Retriable
+from tasks.full_disk import FULL_DISK_REMEDY, count_free_bytes
 from tasks.pose.movies.info import MovieInfo
-from tasks.processes.full_disk import FULL_DISK_REMEDY
 from tasks.run_data import ResolvedRequest
 from tasks.stages.stage import stage
 from tasks.storage.location import Location
@@ -38,7 +37,7 @@ def check_scratch_space(request: ResolvedRequest, scratch: Path, at_once: int) -
         at_once: How many movies lie there at the same time.
     """
     needed = estimate_scratch_bytes(request, at_once)
-    free = shutil.disk_usage(scratch).free
+    free = count_free_bytes(scratch)
     if needed > free:
         raise Retriable(
             f"about {needed:,} bytes of scratch are needed for the model, "
@@ -84,7 +83,7 @@ def check_output_space(name: str, source: Path, info: MovieInfo, scratch: Path) 
     """
     needed, free = (
         estimate_output_bytes(source.stat().st_size, info),
-        shutil.disk_usage(scratch).free,
+        count_free_bytes(scratch),
     )
     if needed > free:
         raise Retriable(

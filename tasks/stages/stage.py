@@ -19,7 +19,7 @@ from prefect.tasks import exponential_backoff
 from prefect.utilities.annotations import quote
 
 from tasks.errors import PoseError, Retriable, StageFailed
-from tasks.processes.full_disk import describe_any_full_disk
+from tasks.full_disk import describe_any_full_disk
 from tasks.stages.cancellation import record_end
 from tasks.stages.stage_times import stage_seconds
 

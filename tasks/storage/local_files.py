@@ -3,11 +3,12 @@
 import errno
 import hashlib
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from tasks.full_disk import count_free_bytes, is_full_disk_error
 
 ProgressCallback = Callable[[int], None]
 
@@ -33,7 +34,7 @@ def open_replacement(path: Path) -> Iterator[BinaryIO]:
             yield file
         partial.replace(path)
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        if not is_full_disk_error(error):
             raise
         raise OSError(
             error.errno, f"{path}: the disk became full while this was written; make room."
@@ -125,7 +126,7 @@ def check_disk_space(folder: Path, size: int) -> None:
     Raises:
         OSError: With ``errno.ENOSPC`` and the figures.
     """
-    free = shutil.disk_usage(nearest_folder(folder)).free
+    free = count_free_bytes(nearest_folder(folder))
     if free < size:
         raise OSError(
             errno.ENOSPC,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import Retriable
+from tasks.full_disk import describe_full_disk, explain_full_disk
 from tasks.pose.child_libraries import load_for_finishing
 from tasks.pose.finishing import draw_preview_files, label_movie_file
 from tasks.pose.movies.reader import open_movie
@@ -17,7 +18,6 @@ from tasks.pose.settings import AnnotationsFormat, PoseSettings
 from tasks.pose.tables.annotations import MoviePoses, write_annotations
 from tasks.pose.tables.median_filter import filter_pose_file
 from tasks.pose.tables.pose_table import write_poses
-from tasks.processes.full_disk import describe_full_disk, explain_full_disk
 from tasks.processes.stage_process import StageProcess
 from tests.support.movie_files import write_movie
 from tests.support.pose_tables import PLAIN_STYLE, SINGLE_ANIMAL, make_scattered_poses

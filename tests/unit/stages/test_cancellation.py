@@ -68,12 +68,12 @@ def test_clocks_that_differ_a_little_do_no_harm() -> None:
 def test_a_run_that_had_not_begun_says_so() -> None:
     waiting = told((-60, Scheduled()), (0, Cancelled()))
     assert waiting.startswith("Cancelled at 2026-11-26 12:03:11 UTC in the Prefect UI")
-    assert waiting.endswith("; its work had not begun.")
+    assert waiting.endswith("; its work had not started.")
     pending: States = (
         (0, Cancelling()),
         (2, Cancelled(message="Flow run cancelled by worker while …")),
     )
-    assert told((-60, Scheduled()), (-1, Pending()), *pending).endswith("had not begun.")
+    assert told((-60, Scheduled()), (-1, Pending()), *pending).endswith("had not started.")
 
 
 def test_the_first_who_asked_counts() -> None:

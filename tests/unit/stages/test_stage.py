@@ -12,7 +12,7 @@ import pytest
 from prefect.states import Completed, Failed
 
 from tasks.errors import BadInput, PoseError, Retriable, StageFailed
-from tasks.processes.full_disk import FEW_FREE_BYTES
+from tasks.full_disk import FEW_FREE_BYTES
 from tasks.stages.stage import is_retriable, to_pose_error
 from tasks.stages.stage_times import time_stages
 

@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from tasks.errors import BadInput, Retriable
-from tasks.messages import format_error
+from tasks.messages import find_field_problem, format_error
 from tasks.pose.network.pytorch.size_check import check_snapshot_fits
 from tasks.pose.untrusted.torch_pickle import allow_numpy_scalars
 from tasks.pose.untrusted.yaml_numbers import format_config
@@ -165,17 +165,23 @@ def _load_network_config(project: Path) -> tuple[Any, tuple[str, ...]]:
     except ValidationError as error:
         unknown = [e["loc"] for e in error.errors() if e["type"] == "extra_forbidden"]
         if not unknown:
-            raise BadInput(f"pytorch_config.yaml: {_format_first_error(error)}") from error
+            raise _refuse_config(error) from error
     for where in unknown:
         _remove_key(values, where)
     try:
         config = PoseConfig.from_dict(values)
     except ValidationError as error:
-        raise BadInput(f"pytorch_config.yaml: {_format_first_error(error)}") from error
+        raise _refuse_config(error) from error
     path.write_text(format_config(values), encoding="utf-8")
     names = (".".join(map(str, where)) for where in unknown)
     repairs = tuple(f"pytorch_config.yaml: unknown key {name} left out" for name in names)
     return _force_weights_only(config), repairs
+
+
+def _refuse_config(error: Any) -> BadInput:
+    problem = find_field_problem(error)
+    place = ".".join(map(str, problem.path))
+    return BadInput(f"pytorch_config.yaml: {place}: {problem.text}")
 
 
 def _force_weights_only(config: Any) -> Any:
@@ -205,11 +211,6 @@ def _remove_key(values: Any, where: tuple[Any, ...]) -> None:
             values = values[step]
     if isinstance(values, dict):
         values.pop(where[-1], None)
-
-
-def _format_first_error(error: Any) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _read_shuffle(project: Path) -> int:

@@ -48,7 +48,7 @@ def describe_full_disk(error: BaseException, folder: Path) -> Retriable | None:
         The error in a sentence, or None where there is room enough.
     """
     numbers = {getattr(each, "errno", None) for each in _error_chain(error)}
-    free = _free_bytes(folder)
+    free = count_free_bytes(folder)
     if not _FULL_DISK_ERRORS & numbers and not (free < NO_FREE_BYTES and _is_file_error(error)):
         return None
     what = "this user's share of the disk" if errno.EDQUOT in numbers else "the disk"
@@ -61,8 +61,8 @@ def describe_full_disk(error: BaseException, folder: Path) -> Retriable | None:
     )
 
 
-def _free_bytes(folder: Path) -> int:
-    """Bytes; where the folder is gone, those of the disk that it was on."""
+def count_free_bytes(folder: Path) -> int:
+    """Count the free bytes of a folder's disk; if it is gone, of the disk that it was on."""
     there = next(each for each in (folder, *folder.parents) if each.exists())
     return shutil.disk_usage(there).free
 
@@ -80,13 +80,18 @@ def describe_any_full_disk(error: OSError, scratch: Path) -> Retriable | None:
     name = error.filename
     named = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else None
     if named and not named.is_relative_to(scratch):
-        if error.errno not in _FULL_DISK_ERRORS:
+        if not is_full_disk_error(error):
             return None
-        said = os.strerror(error.errno)
+        said = os.strerror(error.errno or errno.ENOSPC)
         return Retriable(f"{named} could not be written: {said}; make room on that disk")
-    if named or error.errno not in _FULL_DISK_ERRORS or _free_bytes(scratch) < FEW_FREE_BYTES:
+    if named or not is_full_disk_error(error) or count_free_bytes(scratch) < FEW_FREE_BYTES:
         return describe_full_disk(error, scratch)
     return None
+
+
+def is_full_disk_error(error: OSError) -> bool:
+    """Return whether the system says that a disk, or a user's share of it, is full."""
+    return error.errno in _FULL_DISK_ERRORS
 
 
 def _error_chain(error: BaseException | None) -> Iterator[BaseException]:
