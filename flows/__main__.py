@@ -50,14 +50,10 @@ def prepare_environment() -> None:
         os.environ.pop("PREFECT_API_URL", None)
         os.environ.update(TEMPORARY_SERVER_SETTINGS | os.environ)
     home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
-    if not _can_be_written(home):
+    existing = next(part for part in (home, *home.parents) if part.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
         # Prefect keeps settings and its own server's database there, and waits in vain without.
         os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="dlcflow-prefect-")
-
-
-def _can_be_written(folder: Path) -> bool:
-    existing = next(part for part in (folder, *folder.parents) if part.exists())
-    return existing.is_dir() and os.access(existing, os.W_OK)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -266,7 +262,7 @@ def _run_behavior(options: argparse.Namespace, signals: EndSignals) -> int:
     try:
         settings = BehaviorSettings.model_validate(_collect_settings(options, BehaviorSettings))
     except ValidationError as error:
-        return _report_bad_input(_format_validation_error(error))
+        return _report_bad_settings(error)
     prepare_environment()
 
     def run() -> int:
@@ -289,7 +285,7 @@ def _run_request(options: argparse.Namespace, signals: EndSignals) -> int:
     try:
         settings = PoseSettings.model_validate(_collect_settings(options))
     except ValidationError as error:
-        return _report_bad_input(_format_validation_error(error))
+        return _report_bad_settings(error)
     prepare_environment()
     from tasks.run.estimator import preload_estimator  # noqa: PLC0415 - not for --help, or for a slip
 
@@ -355,18 +351,15 @@ def _collect_settings(
     return given
 
 
-def _format_validation_error(error: Any) -> str:
+def _report_bad_settings(error: Any) -> int:
+    """Say which setting is wrong, and return the exit status."""
     problem = find_field_problem(error)
-    if not problem.path:  # settings that contradict each other
-        return problem.text
-    flag = str(problem.path[0]).replace("_", "-")
-    inner = ".".join(part for part in problem.path[1:] if isinstance(part, str))
     text = "there is no such setting; see --help" if problem.is_unknown else problem.text
-    return f"--{flag}{f' ({inner})' if inner else ''}: {text}"
-
-
-def _report_bad_input(message: str) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    if problem.path:  # else settings contradict each other
+        inner = ".".join(part for part in problem.path[1:] if isinstance(part, str))
+        flag = str(problem.path[0]).replace("_", "-")
+        text = f"--{flag}{f' ({inner})' if inner else ''}: {text}"
+    sys.stderr.write(f"error: {text}\n")
     return BAD_INPUT
 
 

@@ -50,11 +50,17 @@ def _render_section(standing: Standing, found: Sequence[MovieGroup]) -> Iterable
     """A table of the newest batches that stand alike."""
     if not found:
         return ()
-    newest = sorted(found, key=_latest_change, reverse=True)
-    rows = [
-        f"| {_format_group_name(b)} | {len(b.movies)} | {escape_markdown(b.reason)} |"
-        for b in newest[:MAX_SECTION_ROWS]
-    ]
+    never = datetime.min.replace(tzinfo=UTC)
+    newest = sorted(
+        found,
+        key=lambda b: max((movie.modified or never for movie in b.movies), default=never),
+        reverse=True,
+    )
+    rows = []
+    for b in newest[:MAX_SECTION_ROWS]:
+        name, url = escape_markdown(b.name), b.run and url_for("flow-run", b.run)
+        linked = f"[{name}]({url})" if url else name
+        rows.append(f"| {linked} | {len(b.movies)} | {escape_markdown(b.reason)} |")
     more = (
         [f"| and {len(found) - MAX_SECTION_ROWS} more | | |"]
         if len(found) > MAX_SECTION_ROWS
@@ -62,14 +68,3 @@ def _render_section(standing: Standing, found: Sequence[MovieGroup]) -> Iterable
     )
     head = ["| batch | movies | why |", "|---|---|---|"]
     return (f"## {standing.capitalize()}: {len(found)}", "", *head, *rows, *more, "")
-
-
-def _latest_change(batch: MovieGroup) -> datetime:
-    known = [movie.modified for movie in batch.movies if movie.modified]
-    return max(known, default=datetime.min.replace(tzinfo=UTC))
-
-
-def _format_group_name(batch: MovieGroup) -> str:
-    """A batch' name, linked to its run where both are known."""
-    url = batch.run and url_for("flow-run", batch.run)
-    return f"[{escape_markdown(batch.name)}]({url})" if url else escape_markdown(batch.name)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from httpx import HTTPError
@@ -66,13 +66,10 @@ def _runs_by_key(
 ) -> dict[str, InboxRun]:
     """The flow runs that have been started under keys, by key."""
     pages = [keys[i : i + RUNS_PER_PAGE] for i in range(0, len(keys), RUNS_PER_PAGE)]
-    filters = [FlowRunFilter(idempotency_key=_key_filter(page)) for page in pages]
+    keys_of = (FlowRunFilterIdempotencyKey(any_=list(page)) for page in pages)
+    filters = [FlowRunFilter(idempotency_key=keys) for keys in keys_of]
     answers = (_read_page(client, deployment, wanted) for wanted in filters)
     return {str(r.idempotency_key): _to_inbox_run(r) for answer in answers for r in answer}
-
-
-def _key_filter(keys: Sequence[str]) -> FlowRunFilterIdempotencyKey:
-    return FlowRunFilterIdempotencyKey(any_=list(keys))
 
 
 def _runs_by_output(client: "SyncPrefectClient", deployment: str) -> dict[str, InboxRun]:
@@ -135,13 +132,19 @@ def _start_if_due(client: "SyncPrefectClient", deployment: UUID, batch: MovieGro
     """Start a batch' run if it is due."""
     if batch.standing is not Standing.DUE:
         return batch
+    movies = [str(movie.location) for movie in batch.movies]
     try:
         run = client.create_flow_run_from_deployment(
             deployment,
-            parameters=_run_parameters(batch),
+            parameters={
+                "model": batch.model,
+                "movies": movies,
+                "output": batch.output,
+                "settings": batch.settings,
+            },
             idempotency_key=batch.run_key,
             tags=["inbox"],
-            name=_run_name(batch),
+            name=format_request_name(movies, batch.model),  # as it calls itself when it begins
             work_queue_name=batch.queue,
         )
     except PrefectHTTPStatusError as error:
@@ -151,17 +154,3 @@ def _start_if_due(client: "SyncPrefectClient", deployment: UUID, batch: MovieGro
             Standing.REFUSED, f"the server refuses it: {format_error(error)}"
         )
     return replace(batch.with_standing(Standing.STARTED, f"now: {batch.reason}"), run=str(run.id))
-
-
-def _run_name(batch: MovieGroup) -> str:
-    """Return the name of a waiting run, the one it takes when it begins."""
-    return format_request_name([str(movie.location) for movie in batch.movies], batch.model)
-
-
-def _run_parameters(batch: MovieGroup) -> dict[str, Any]:
-    return {
-        "model": batch.model,
-        "movies": [str(movie.location) for movie in batch.movies],
-        "output": batch.output,
-        "settings": batch.settings,
-    }

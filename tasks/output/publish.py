@@ -6,7 +6,6 @@ from contextlib import suppress
 from contextvars import copy_context
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
@@ -141,21 +140,17 @@ def publish_movie(
     relative_to_crop = movie.is_cropped and settings.crop_coordinates is CropCoordinates.CROP
     targets = {name: output.child(path_below_output(movie.name, name)) for name in new}
     made: dict[str, OutputFile] = {}
-    with Progress(f"publish · {movie.name}", _total_bytes(new.values()), "bytes") as progress:
+    size = sum(path.stat().st_size for path in new.values())
+    with Progress(f"publish · {movie.name}", size, "bytes") as progress:
         if new:
             made = publish_files(store, new, targets, progress, relative_to_crop=relative_to_crop)
-    _remove_renamed_files(store, [intact[name] for name in intact if name not in files])
+    for name in [name for name in intact if name not in files]:
+        check_lock()
+        store.remove(Location.parse(intact[name].location))
     # In an order that does not tell what was there before.
     outputs = {name: (made | there)[name] for name in files}
     folder = output.child(f"{movie.name}/")
     return outputs, f"{len(made)} files below {folder}, {len(there)} were there"
-
-
-def _remove_renamed_files(store: ObjectStore, published: Sequence[OutputFile]) -> None:
-    """Remove files that an earlier run published under names that nothing has any more."""
-    for one in published:
-        check_lock()
-        store.remove(Location.parse(one.location))
 
 
 def _is_published(path: Path, published: OutputFile | None) -> bool:
@@ -163,10 +158,6 @@ def _is_published(path: Path, published: OutputFile | None) -> bool:
     if published is None:
         return False
     return not path.exists() or compute_sha256(path) == published.sha256
-
-
-def _total_bytes(paths: Any) -> int:
-    return sum(path.stat().st_size for path in paths)
 
 
 def publish_files(

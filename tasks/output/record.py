@@ -17,7 +17,6 @@ from tasks.pose.movies.frame_ledger import (
     lost_frame_warnings,
 )
 from tasks.pose.movies.start_times import compute_starts
-from tasks.pose.network.interface import LoadedModel
 from tasks.pose.network.precision_check import Arithmetic
 from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.results.run_record import (
@@ -250,28 +249,22 @@ def build_run_record(
         movie_order=request.order,
         model_input=facts.model.input,
         model=model,
-        estimator=_to_estimator_record(loaded) if loaded else None,
+        estimator=EstimatorRecord(scorer=loaded.scorer, device=loaded.device, path=loaded.path)
+        if loaded
+        else None,
         movies=movies,
         outputs=outputs,
         stages={name: to_stage_time(s, 0) for name, s in seconds.items()},
         warnings=(
             *request.warnings,
             *model.warnings,
-            *_movie_warnings(movies),
+            *(f"{movie.name}: {warning}" for movie in movies for warning in movie.warnings),
             *_order_warnings(movies),
             *_leftover_warnings(movies, earlier),
         ),
         host=describe_host(),
         flow_run=describe_flow_run(),
     )
-
-
-def _to_estimator_record(loaded: LoadedModel) -> EstimatorRecord:
-    return EstimatorRecord(scorer=loaded.scorer, device=loaded.device, path=loaded.path)
-
-
-def _movie_warnings(movies: Sequence[MovieRecord]) -> list[str]:
-    return [f"{movie.name}: {warning}" for movie in movies for warning in movie.warnings]
 
 
 def _order_warnings(movies: Sequence[MovieRecord]) -> list[str]:

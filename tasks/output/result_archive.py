@@ -50,18 +50,14 @@ def read_description(source: Path, kind: TypeAdapter[T]) -> T:
     """
     try:
         with zipfile.ZipFile(source) as archive:
-            _check_undamaged(archive)
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
             return kind.validate_json(archive.read(_DESCRIPTION_FILE))
     except (*_DAMAGE_ERRORS, OSError, ValidationError) as error:
         raise StageFailed(
             f"{source.name}: expected one movie's results, written by this version; found "
             f"{type(error).__name__}"
         ) from error
-
-
-def _check_undamaged(archive: zipfile.ZipFile) -> None:
-    if damaged := archive.testzip():
-        raise zipfile.BadZipFile(f"{damaged} is damaged")
 
 
 def extract_files(source: Path, files: Iterable[Path]) -> None:

@@ -103,14 +103,10 @@ def estimate_poses(
             on_progress=progress,
             patience=movie.patience,
         )
-    return found, _summarize_estimate(found)
-
-
-def _summarize_estimate(found: Estimate) -> str:
     now = found.frames - found.resumed
-    speed = now / found.seconds
     earlier = f"{found.resumed} frames from an earlier try, " if found.resumed else ""
-    return f"{earlier}{now} frames in {found.seconds:.1f} s ({speed:.1f} frames/s)"
+    speed = f"{now} frames in {found.seconds:.1f} s ({now / found.seconds:.1f} frames/s)"
+    return found, f"{earlier}{speed}"
 
 
 @stage("Filter poses", "filter · {name}", retries=PROCESS_RETRIES)

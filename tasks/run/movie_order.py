@@ -92,12 +92,8 @@ def check_one_format(locations: Sequence[Location]) -> None:
         raise BadInput(
             f"movies: expected one format in a request, found {found}; make one request for each "
             "format, and narrow a prefix that holds several with a pattern such as "
-            f"{_folder_prefix(locations[0])}*{locations[0].suffix}"
+            f"{str(locations[0]).removesuffix(locations[0].name)}*{locations[0].suffix}"
         )
-
-
-def _folder_prefix(location: Location) -> str:
-    return str(location).removesuffix(location.name)
 
 
 @dataclass(frozen=True)
@@ -169,20 +165,16 @@ def _check_frame_sizes(movies: Sequence[_RecordedMovie]) -> None:
         if movie.session.recording:
             parts[movie.session.recording, movie.session.camera].append(movie)
     for (recording, _), of_one in parts.items():
-        _check_frame_size(recording, of_one)
-
-
-def _check_frame_size(recording: str, parts: Sequence[_RecordedMovie]) -> None:
-    sizes = {(part.session.width, part.session.height): part for part in reversed(parts)}
-    if len(sizes) > 1:
-        found = " and ".join(
-            f"{width}×{height} in {part.info.location.name}"
-            for (width, height), part in sizes.items()
-        )
-        raise BadInput(
-            f"movies: expected one frame size in the recording {recording}, found {found}; leave "
-            "out what does not belong to it"
-        )
+        sizes = {(part.session.width, part.session.height): part for part in reversed(of_one)}
+        if len(sizes) > 1:
+            found = " and ".join(
+                f"{width}×{height} in {part.info.location.name}"
+                for (width, height), part in sizes.items()
+            )
+            raise BadInput(
+                f"movies: expected one frame size in the recording {recording}, found {found}; "
+                "leave out what does not belong to it"
+            )
 
 
 def _order_warnings(given: Sequence[ObjectInfo], ordered: Sequence[ObjectInfo]) -> list[str]:

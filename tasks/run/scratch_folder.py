@@ -82,17 +82,12 @@ def remove_abandoned_folders() -> None:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _remove_folder(file.parent)
     for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}{'?' * _RANDOM_LETTERS}"):
+        if (folder / _LOCK_FILE).exists():
+            continue
         with suppress(OSError):
-            if (
-                not (folder / _LOCK_FILE).exists()
-                and _seconds_since_change(folder) > _MAX_UNMARKED_AGE
-            ):
+            changed = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+            if time.time() - changed > _MAX_UNMARKED_AGE:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _seconds_since_change(folder: Path) -> float:
-    """Seconds since anything in a folder was last changed."""
-    return time.time() - max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
 
 
 _RANDOM_LETTERS = 8

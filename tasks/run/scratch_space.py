@@ -4,7 +4,6 @@ What is not known yet is estimated from what was measured on real movies; a disk
 all the same is told as such by the stage that finds out.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.errors import Retriable
@@ -12,7 +11,6 @@ from tasks.full_disk import FULL_DISK_REMEDY, count_free_bytes
 from tasks.pose.movies.info import MovieInfo
 from tasks.run_data import ResolvedRequest
 from tasks.stages.stage import stage
-from tasks.storage.location import Location
 
 LABELED_SIZE_RATIO = 2.0
 """Size of a labeled movie against its original: 0.8 to 1.6 on real H.264 movies."""
@@ -39,9 +37,11 @@ def check_scratch_space(request: ResolvedRequest, scratch: Path, at_once: int) -
     needed = estimate_scratch_bytes(request, at_once)
     free = count_free_bytes(scratch)
     if needed > free:
+        count = min(at_once, len(request.movies))
+        movies = f"the {count} largest movies" if count > 1 else "one movie"
         raise Retriable(
             f"about {needed:,} bytes of scratch are needed for the model, "
-            f"{_describe_movie_count(request, at_once)} and the results, and {free:,} are free in "
+            f"{movies} at a time and the results, and {free:,} are free in "
             f"{scratch.parent}; {FULL_DISK_REMEDY}"
         )
     return None, f"about {needed:,} bytes needed, {free:,} free"
@@ -60,13 +60,14 @@ def estimate_scratch_bytes(request: ResolvedRequest, at_once: int) -> int:
     Returns:
         Bytes.
     """
-    model = request.model.size * (1 + _needs_fetching(request.model.location))
+    model = request.model.size * (1 + (not request.model.location.is_local))
     movies = sorted(
-        movie.info.size * (_needs_fetching(movie.info.location) + LABELED_SIZE_RATIO)
+        movie.info.size * ((not movie.info.location.is_local) + LABELED_SIZE_RATIO)
         for movie in request.movies
     )
     kept = KEPT_SIZE_RATIO * sum(movie.info.size for movie in request.movies)
-    return round(model + _sum_largest(movies, at_once) + kept)
+    largest = sum(movies[-at_once:]) if at_once else 0
+    return round(model + largest + kept)
 
 
 def check_output_space(name: str, source: Path, info: MovieInfo, scratch: Path) -> None:
@@ -107,16 +108,3 @@ def estimate_output_bytes(size: int, info: MovieInfo) -> int:
         else LABELED_SIZE_RATIO * size
     )
     return round(labeled + POSES_BYTES_PER_FRAME * frames)
-
-
-def _sum_largest(sizes: Sequence[float], count: int) -> float:
-    return sum(sizes[-count:]) if count else 0
-
-
-def _needs_fetching(location: Location) -> bool:
-    return not location.is_local
-
-
-def _describe_movie_count(request: ResolvedRequest, at_once: int) -> str:
-    count = min(at_once, len(request.movies))
-    return f"the {count} largest movies at a time" if count > 1 else "one movie at a time"

@@ -332,19 +332,14 @@ def is_held_by(
     """
     until = clock() + STALE_AFTER
     while True:
-        holders = _read_holder_ids(store, folder)
+        names = {info.location.name: info.location for info in store.list(folder)}
+        claims = [names[name] for name in sorted(filter(str.isdecimal, names))]
+        holders = [holder.id for claim in claims if (holder := _read_holder(store, claim))]
         if run not in holders or holders[-1] == run:
             return run in holders
         if clock() >= until:
             return False
         pause(POLL_INTERVAL)
-
-
-def _read_holder_ids(store: ClaimStore, folder: Location) -> list[str]:
-    """Ids of the runs that have a claim, the latest last."""
-    names = {info.location.name: info.location for info in store.list(folder)}
-    claims = [names[name] for name in sorted(filter(str.isdecimal, names))]
-    return [holder.id for claim in claims if (holder := _read_holder(store, claim))]
 
 
 def _read_holder(store: ClaimStore, location: Location) -> Holder | None:

@@ -22,7 +22,7 @@ from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
 from tasks.storage.store_errors import StoreUnavailable, convert_os_errors
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef, ObjectTypeDef
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 from tasks.storage.s3_client import convert_library_errors, get_client, http_status
 from tasks.storage.s3_transfer import (
@@ -62,7 +62,11 @@ class S3Store(ObjectStore):
             for page in pages.paginate(Bucket=prefix.bucket, Prefix=_listing_prefix(prefix)):
                 for found in page.get("Contents", ()):
                     if found["Size"] or not found["Key"].endswith("/"):
-                        yield _to_object_info(Location(prefix.bucket, found["Key"]), found)
+                        place = Location(prefix.bucket, found["Key"])
+                        modified = _to_utc(found.get("LastModified"))
+                        yield ObjectInfo(
+                            place, found["Size"], found.get("ETag"), None, modified, None
+                        )
 
     @convert_os_errors()
     def download(
@@ -94,7 +98,12 @@ class S3Store(ObjectStore):
             bodies = [PartBody(file, *one, transfer) for one in zip(parts, digests, strict=True)]
             send_file(sent, bodies, transfer, content_type)
         stored = self.stat(target)
-        _check_stored(sent, stored)
+        if (stored.size, stored.sha256) != (sent.size, sent.sha256):
+            raise StoreUnavailable(
+                f"{target}: sent {sent.size:,} bytes with SHA-256 {sent.sha256}, but the store "
+                f"then held {stored.size:,} bytes with {stored.sha256}. Make sure that nobody else "
+                "writes there, and upload again."
+            )
         return stored
 
     def read(self, location: Location, limit: int) -> bytes:
@@ -215,11 +224,6 @@ _ALREADY_EXISTS_STATUSES = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}
 """There is an object, or somebody else is just writing one (409, AWS)."""
 
 
-def _to_object_info(location: Location, found: "ObjectTypeDef") -> ObjectInfo:
-    modified = _to_utc(found.get("LastModified"))
-    return ObjectInfo(location, found["Size"], found.get("ETag"), None, modified, None)
-
-
 def _to_utc(moment: datetime | None) -> datetime | None:
     return moment.astimezone(UTC) if moment else None
 
@@ -229,12 +233,3 @@ def _check_object(location: Location) -> None:
         raise BadInput(f"{location}: expected a location in a bucket, found a local path.")
     if location.is_prefix:
         raise BadInput(f"{location}: expected one object, found a prefix.")
-
-
-def _check_stored(sent: ObjectInfo, stored: ObjectInfo) -> None:
-    if (stored.size, stored.sha256) != (sent.size, sent.sha256):
-        raise StoreUnavailable(
-            f"{sent.location}: sent {sent.size:,} bytes with SHA-256 {sent.sha256}, but the store "
-            f"then held {stored.size:,} bytes with {stored.sha256}. Make sure that nobody else "
-            "writes there, and upload again."
-        )

@@ -87,9 +87,18 @@ def fetch_and_hash(
     md5 = _expected_md5(source)
     with HashedFile(file, md5=md5 is not None) as hashed:
         received = _fetch_parts(source, hashed, progress)
-        _check_received_size(source, received, os.fstat(file.fileno()).st_size)
+        # A part that came short leaves a hole, which the size of the file does not show.
+        if not received == os.fstat(file.fileno()).st_size == source.size:
+            raise StoreUnavailable(
+                f"{source.location}: expected {source.size:,} bytes, received {received:,}; try "
+                "again."
+            )
         sha256, *others = hashed.finish_digests()
-    _check_sha256(source, sha256)
+    if source.sha256 and source.sha256 != sha256:
+        raise Retriable(
+            f"{source.location}: the content has changed since it was uploaded: expected SHA-256 "
+            f"{source.sha256}, found {sha256}; try again, then upload it again.",
+        )
     return sha256, others not in ([], [md5])
 
 
@@ -260,20 +269,4 @@ def check_range_answer(location: Location, content_range: str | None) -> None:
         raise NotSupported(
             f"{location}: the store sent the whole object where a part was asked for; use a store "
             "that supports range requests.",
-        )
-
-
-def _check_received_size(source: ObjectInfo, received: int, written: int) -> None:
-    # A part that came short leaves a hole, which the size of the file does not show.
-    if not received == written == source.size:
-        raise StoreUnavailable(
-            f"{source.location}: expected {source.size:,} bytes, received {received:,}; try again."
-        )
-
-
-def _check_sha256(source: ObjectInfo, sha256: str) -> None:
-    if source.sha256 and source.sha256 != sha256:
-        raise Retriable(
-            f"{source.location}: the content has changed since it was uploaded: expected SHA-256 "
-            f"{source.sha256}, found {sha256}; try again, then upload it again.",
         )

@@ -53,14 +53,11 @@ class MessageQueue:
         Raises:
             ConnectionError: They cannot be removed now.
         """
-        for some in _split_receipts(receipts, MESSAGES_PER_REQUEST):
+        for start in range(0, len(receipts), MESSAGES_PER_REQUEST):
+            some = receipts[start : start + MESSAGES_PER_REQUEST]
             entries = [{"Id": str(i), "ReceiptHandle": r} for i, r in enumerate(some)]
             with _convert_queue_errors(self._url):
                 self._client.delete_message_batch(QueueUrl=self._url, Entries=entries)
-
-
-def _split_receipts(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    return (items[i : i + size] for i in range(0, len(items), size))
 
 
 @contextmanager

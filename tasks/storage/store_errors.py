@@ -234,15 +234,11 @@ def convert_os_errors() -> Iterator[None]:
         raise
     except OSError as error:
         text = str(error.strerror or error) if error.filename is None else str(error)
-        raise _os_error_kind(error)(text) from error
+        kinds = (
+            kind
+            for key, kind in OS_ERROR_MEANINGS.items()
+            if (isinstance(error, key) if isinstance(key, type) else error.errno == key)
+        )
+        raise next(kinds, Retriable)(text) from error
     except ValueError as error:
         raise BadInput(str(error)) from error
-
-
-def _os_error_kind(error: OSError) -> type[PoseError]:
-    kinds = (
-        kind
-        for key, kind in OS_ERROR_MEANINGS.items()
-        if (isinstance(error, key) if isinstance(key, type) else error.errno == key)
-    )
-    return next(kinds, Retriable)
