@@ -1,4 +1,4 @@
-"""The functions that child processes run, for all stages that call one.
+"""The functions that the child processes of a run execute, for all stages that call one.
 
 The estimator holds the model: one movie at a time has the device. Finishers do the rest beside it.
 Each function takes and returns what can be pickled; one with an argument ``progress`` reports how
