@@ -1,16 +1,19 @@
-"""The command line: ``run`` and ``behavior``, made from their settings, ``inspect``, ``open``."""
+"""The command line: ``run`` and ``behavior``, made from settings, and smaller commands."""
 
 import argparse
+import difflib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
+from tasks import __version__
 from tasks.command_line.exit_status import (
     BAD_INPUT,
     EndSignals,
@@ -19,6 +22,7 @@ from tasks.command_line.exit_status import (
     print_refusal,
 )
 from tasks.messages import find_field_problem
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE, REPORT_FILE
 from tasks.pose.settings import MAX_LINK_HOURS, PoseSettings
 from tasks.pose.settings_help import list_number_groups, to_argparse_option
 
@@ -76,10 +80,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = SuggestingParser(
         prog="python -m flows",
         description="DeepLabCut pose estimation from bucket to bucket.",
     )
+    parser.add_argument("--version", action=PrintVersions, help="print versions and exit")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
@@ -111,6 +116,14 @@ def _build_parser() -> argparse.ArgumentParser:
         "cannot be used.",
     )
     _add_inspect_arguments(inspect)
+    listed = commands.add_parser(
+        "list",
+        help="list finished runs",
+        description="List the runs whose results lie at or below a location, newest first: date, "
+        "status, model, and the number of movies by verdict. Exit status: 0 listed, 1 the store "
+        "failed, 2 there is no run.",
+    )
+    _add_list_arguments(listed)
     opened = commands.add_parser(
         "open",
         help="make links that open results",
@@ -120,6 +133,63 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     _add_open_arguments(opened)
     return parser
+
+
+class SuggestingParser(argparse.ArgumentParser):
+    """A parser that names the most likely option in place of an unknown one."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the message, with a suggestion, and exit with status 2."""
+        unknown, _, words = message.partition("unrecognized arguments: ")
+        if not unknown and words:
+            known = [flag for action in self._list_actions() for flag in action.option_strings]
+            typed = words.split()[0].partition("=")[0]
+            for close in difflib.get_close_matches(typed, known, n=1):
+                message += f"; did you mean {close}?"
+        super().error(message)
+
+    def _list_actions(self) -> Iterator[argparse.Action]:
+        for action in self._actions:
+            yield action
+            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - it has no other name
+                for parser in action.choices.values():
+                    yield from parser._actions  # noqa: SLF001
+
+
+class PrintVersions(argparse.Action):
+    """Prints our version and those of the packages that make results what they are."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        """Print and exit."""
+        others = ", ".join(
+            f"{name} {metadata.version(package)}"
+            for name, package in (("DeepLabCut", "deeplabcut"), ("Prefect", "prefect"))
+        )
+        sys.stdout.write(f"dlcflow {__version__} ({others})\n")
+        parser.exit()
+
+
+def _add_list_arguments(listed: argparse.ArgumentParser) -> None:
+    listed.add_argument(
+        "location", metavar="LOCATION", help="a run's output location, or a folder above several"
+    )
+    listed.add_argument("--json", action="store_true", help="print a JSON list")
+    listed.set_defaults(command=_list_runs)
+
+
+def _list_runs(options: argparse.Namespace, _signals: EndSignals) -> int:
+    from tasks.command_line.list_runs import format_runs, list_runs, runs_to_json  # noqa: PLC0415
+    from tasks.errors import PoseError  # noqa: PLC0415
+
+    try:
+        runs = list_runs(options.location)
+    except PoseError as error:
+        return print_refusal(error)
+    sys.stdout.write(runs_to_json(runs) if options.json else format_runs(runs))
+    return 0
 
 
 def _add_open_arguments(opened: argparse.ArgumentParser) -> None:
@@ -225,9 +295,10 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="LOCATION",
-        help="movies (.mp4, .avi, .isxb; one format), prefixes that end in /, or globs",
+        help="movies (.mp4, .avi, .isxb; one format), folders (ending in /), or patterns (*)",
     )
     run.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
+    _add_verbose_argument(run)
     _add_settings_arguments(run, PoseSettings)
     run.set_defaults(command=_run_request)
 
@@ -236,6 +307,12 @@ def _add_settings_arguments(command: argparse.ArgumentParser, model: type[BaseMo
     settings = command.add_argument_group("settings")
     for name, field in model.model_fields.items():
         settings.add_argument(f"--{name.replace('_', '-')}", **to_argparse_option(field))
+
+
+def _add_verbose_argument(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--verbose", action="store_true", help="print every line of the log, not a summary of it"
+    )
 
 
 def _add_behavior_arguments(behavior: argparse.ArgumentParser) -> None:
@@ -250,6 +327,7 @@ def _add_behavior_arguments(behavior: argparse.ArgumentParser) -> None:
         help="pose runs (their run.json, or its folder), or tables (.parquet, .csv), or globs",
     )
     behavior.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
+    _add_verbose_argument(behavior)
     _add_settings_arguments(behavior, BehaviorSettings)
     behavior.set_defaults(command=_run_behavior)
 
@@ -274,7 +352,13 @@ def _run_behavior(options: argparse.Namespace, signals: EndSignals) -> int:
 
         request = (options.annotations, options.output, settings)
         output = resolve_behavior(*request).output
-        return _run_to_outcome(lambda: behavior(*request, return_state=True), output, signals)
+        return _run_to_outcome(
+            lambda: behavior(*request, return_state=True),
+            output,
+            signals,
+            is_verbose=options.verbose,
+            delivered={"report": REPORT_FILE},
+        )
 
     return _run_to_exit_status(nullcontext(), run, signals)
 
@@ -318,21 +402,36 @@ def _run_flow(options: argparse.Namespace, settings: PoseSettings, signals: EndS
 
     request = (options.model, options.movies, options.output, settings)
     output = terminal.check_request_locations(*request)
-    return _run_to_outcome(lambda: pose_estimation(*request, return_state=True), output, signals)
+    return _run_to_outcome(
+        lambda: pose_estimation(*request, return_state=True),
+        output,
+        signals,
+        is_verbose=options.verbose,
+        delivered={"report": REPORT_FILE, "labeled movies": f"*/{LABELED_MOVIE_FILE}"},
+    )
 
 
-def _run_to_outcome(run: Callable[[], Any], output: Any, signals: EndSignals) -> int:
+def _run_to_outcome(
+    run: Callable[[], Any],
+    output: Any,
+    signals: EndSignals,
+    *,
+    is_verbose: bool,
+    delivered: dict[str, str],
+) -> int:
     """Run a flow on the terminal; its state becomes an exit status."""
     from tasks.command_line import terminal  # noqa: PLC0415
+    from tasks.command_line.run_log import log_run  # noqa: PLC0415
     from tasks.command_line.temporary_server import end_server_with_command  # noqa: PLC0415
 
     with (
         terminal.exit_on_signals(signals),
+        log_run(is_verbose=is_verbose) as log,
         terminal.show_live_progress(),
         end_server_with_command(),
     ):
         state = run()
-    return terminal.print_outcome(state, output)
+    return terminal.print_outcome(state, output, delivered, log)
 
 
 def _collect_settings(

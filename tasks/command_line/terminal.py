@@ -3,9 +3,10 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -26,6 +27,7 @@ from tasks.command_line.exit_status import (
     EndSignals,
     print_interruption,
 )
+from tasks.command_line.run_log import find_console_handlers
 from tasks.errors import BadInput, MoviesFailed
 from tasks.output.lock import release_locks
 from tasks.pose.results.file_names import RUN_RECORD_FILE
@@ -83,12 +85,31 @@ RELEASE_TIMEOUT_S = 2.0
 """Seconds for a store to take note that a run which ends has given its lock back."""
 
 
-def print_outcome(state: State[Any], output: Location) -> int:
-    """Say how a run ended: the last line on standard output is where its record is."""
+def print_outcome(
+    state: State[Any], output: Location, delivered: Mapping[str, str], log: Path | None
+) -> int:
+    """Print how a run ended, and where its results are.
+
+    Args:
+        state: Its final state.
+        output: Where results go.
+        delivered: Published files to name, below `output`, by what to call them.
+        log: File that has the whole log; None if there is none.
+
+    Returns:
+        The exit status. The last line on standard output is the location of the run record.
+    """
     error = None if state.is_completed() else state.result(raise_on_failure=False)
-    if error is not None:
-        sys.stderr.write(f"error: {state.message}\n")
-    if error is None or isinstance(error, MoviesFailed):
+    lines = [f"{'error: ' if error is not None else ''}{state.message}"]
+    is_delivered = error is None or isinstance(error, MoviesFailed)
+    if is_delivered:
+        folder = str(output.child(RUN_RECORD_FILE)).removesuffix(RUN_RECORD_FILE)
+        lines += [f"{name:14}  {folder}{path}" for name, path in delivered.items()]
+    if log:
+        lines += [f"{'log':14}  {log}"]
+    sys.stderr.writelines(f"{line}\n" for line in lines)
+    sys.stderr.flush()
+    if is_delivered:
         sys.stdout.write(f"{output.child(RUN_RECORD_FILE)}\n")
     return _choose_exit_status(error)
 
@@ -110,14 +131,14 @@ class _RepeatFilter(logging.Filter):
 @contextmanager
 def show_live_progress() -> Iterator[None]:
     """Show a bar for each piece of work while the block runs, if this is a terminal."""
-    for handler in _find_console_handlers():
+    for handler in find_console_handlers():
         handler.addFilter(_RepeatFilter())
     if not sys.stderr.isatty():
         yield
         return
     console = Console(stderr=True)
     # Prefect's handlers each have a separate console, which would write across the bars.
-    for handler in _find_console_handlers():
+    for handler in find_console_handlers():
         handler.console = console
     with Progress(
         TextColumn("{task.description}"),
@@ -160,9 +181,3 @@ class _ProgressBars:
         if update.unit == "bytes":
             return f"{speed / 1e6:.1f} MB/s"
         return f"{speed:.1f} {update.unit}/s"
-
-
-def _find_console_handlers() -> list[Any]:
-    names = ["", *logging.root.manager.loggerDict]
-    handlers = (handler for name in names for handler in logging.getLogger(name).handlers)
-    return [handler for handler in handlers if hasattr(handler, "console")]

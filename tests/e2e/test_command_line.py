@@ -220,7 +220,8 @@ def test_a_signal_ends_a_run_at_once_with_all_its_processes(
         files = scratch.glob(f"dlcflow-*/{ending.moment}")
         return ending.moment in log.read_text() or any(files)
 
-    words = ["-m", "flows", "run", *_words(tmp_path, movies=DEMO_MOVIE, output=output)]
+    words = ["-m", "flows", "run", "--verbose"]
+    words += _words(tmp_path, movies=DEMO_MOVIE, output=output)
     with log.open("w") as errors:
         running = subprocess.Popen(
             [sys.executable, *words],

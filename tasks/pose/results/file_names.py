@@ -5,6 +5,9 @@ from dataclasses import dataclass
 RUN_RECORD_FILE = "run.json"
 """The record's published name."""
 
+REPORT_FILE = "report.html"
+"""The report's published name."""
+
 LABELED_MOVIE_FILE = "labeled.mp4"
 PREVIEW_FILES = ("histogram.svg", "likelihood.svg", "coordinates.svg", "trajectory.png")
 """Published names in a movie's folder."""
@@ -23,7 +26,7 @@ RUN_FILES = frozenset(
         RUN_RECORD_FILE,
         "annotations.parquet",
         "annotations.csv",
-        "report.html",
+        REPORT_FILE,
         "output_metadata.json",
     }
 )

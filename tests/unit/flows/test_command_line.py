@@ -234,3 +234,24 @@ def test_a_run_that_cannot_begin_says_why_in_one_sentence(
     assert main(REQUEST) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: FileNotFoundError: ")
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("--dotsize", "--dot-size"), ("--xyz", None)])
+def test_an_unknown_option_is_named_with_the_likely_one(
+    capsys: pytest.CaptureFixture[str], typed: str, meant: str | None
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "--model", "m.zip", "--movies", "a.mp4", "--output", "o", f"{typed}=3"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert ("did you mean" in told) is bool(meant)
+    assert (meant or "") in told
+
+
+def test_versions_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(
+        r"dlcflow \S+ \(DeepLabCut 3\.\S+, Prefect 3\.\S+\)\n", capsys.readouterr().out
+    )
