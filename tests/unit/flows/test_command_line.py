@@ -52,6 +52,8 @@ CHOSEN: dict[str, tuple[list[str], Any]] = {
     "trail_points": (["5"], 5),
     "quality": (["low_look=0.2", "low_fail=0.4"], QualityThresholds(low_look=0.2, low_fail=0.4)),
     "movement": ([], True),
+    "nwb": ([], True),
+    "nwb_metadata": (["s3://lab/nwb.yaml"], "s3://lab/nwb.yaml"),
     "refine_frames": (["4"], 4),
     "link_hours": (["5"], 5),
     "spread_from": (["5"], 5),
@@ -65,10 +67,17 @@ def test_every_setting_has_a_case_here() -> None:
     assert list(CHOSEN) == list(PoseSettings.model_fields)
 
 
+NEEDED: dict[str, dict[str, Any]] = {"nwb": {"nwb_metadata": "s3://lab/nwb.yaml"}}
+"""Settings that another one needs."""
+
+
 @pytest.mark.parametrize("name", PoseSettings.model_fields)
 def test_every_setting_is_a_flag(name: str) -> None:
     words, value = CHOSEN[name]
-    assert settings(f"--{name.replace('_', '-')}", *words) == PoseSettings(**{name: value})
+    needed = NEEDED.get(name, {})
+    more = [word for key, text in needed.items() for word in (f"--{key.replace('_', '-')}", text)]
+    found = settings(f"--{name.replace('_', '-')}", *words, *more)
+    assert found == PoseSettings(**{name: value}, **needed)
 
 
 def test_displayed_body_parts_can_be_all() -> None:
