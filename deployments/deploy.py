@@ -18,7 +18,7 @@ import yaml
 
 from deployments import automations, definitions
 from deployments.definitions import SERVICE_QUEUE
-from flows.__main__ import PREFECT_SETTINGS
+from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tasks.environment_variables import read_inbox, read_notification_block
 
 if TYPE_CHECKING:

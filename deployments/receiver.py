@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from deployments.debounce import Debouncer
-from flows.__main__ import prepare_environment
+from tasks.command_line.prefect_environment import prepare_environment
 from tasks.environment_variables import (
     INBOX,
     RECEIVER_TOKEN,

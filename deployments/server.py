@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from flows.__main__ import PREFECT_SETTINGS
+from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -43,7 +43,7 @@ from deployments.database import (
 )
 from deployments.demo.inputs import DEMO_BUCKET, STORE_CREDENTIALS
 from deployments.drop import MOVIES_VARIABLE, drop_movies, read_movies
-from flows.__main__ import PREFECT_SETTINGS
+from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tasks.environment_variables import INBOX, read_inbox
 
 SERVICE_FOLDER = ROOT / ".cache" / "up"

@@ -25,7 +25,7 @@ from uuid import uuid4
 
 from deployments.definitions import SERVICE_QUEUE
 from deployments.deploy import MOVIES_QUEUE, POOL_NAME, QUEUE_PRIORITIES, server_url
-from flows.__main__ import PREFECT_SETTINGS
+from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tasks.processes.process_table import read_process_stat
 
 ROOT = Path(__file__).parents[1]

@@ -1,19 +1,19 @@
 """The command line: ``run`` and ``behavior``, made from settings, and smaller commands."""
 
 import argparse
-import difflib
-import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from pydantic import BaseModel
-
-from tasks import __version__
+from tasks.command_line.arguments import (
+    PrintVersions,
+    SuggestingParser,
+    add_settings_arguments,
+    add_verbose_argument,
+    collect_settings,
+)
 from tasks.command_line.exit_status import (
     BAD_INPUT,
     EndSignals,
@@ -21,43 +21,11 @@ from tasks.command_line.exit_status import (
     print_interruption,
     print_refusal,
 )
+from tasks.command_line.prefect_environment import prepare_environment
 from tasks.messages import find_field_problem
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, REPORT_FILE
 from tasks.pose.settings import MAX_LINK_HOURS, PoseSettings
-from tasks.pose.settings_help import list_number_groups, to_argparse_option
-
-PREFECT_SETTINGS = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    # An own server takes its time on a busy machine; the default of 20 s is too little there.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
-}
-"""Prefect reads these once, when it is imported: nothing leaves the machine but to the store."""
-
-
-TEMPORARY_SERVER_SETTINGS = {
-    "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
-    # Nobody watches a server that ends with its run. These services write to its SQLite database
-    # beside the run itself, which once found it locked for a minute.
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
-}
-"""For a server of the run's own, where no PREFECT_API_URL names another."""
-
-
-def prepare_environment() -> None:
-    """Set what Prefect reads when it is imported, where the user has not set it."""
-    os.environ.update(PREFECT_SETTINGS | os.environ)
-    # An empty address is none; Prefect would take it for one and lose every event.
-    if not os.environ.get("PREFECT_API_URL"):
-        os.environ.pop("PREFECT_API_URL", None)
-        os.environ.update(TEMPORARY_SERVER_SETTINGS | os.environ)
-    home = Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()
-    existing = next(part for part in (home, *home.parents) if part.exists())
-    if not (existing.is_dir() and os.access(existing, os.W_OK)):
-        # Prefect keeps settings and its own server's database there, and waits in vain without.
-        os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="dlcflow-prefect-")
+from tasks.pose.settings_help import to_argparse_option
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -133,43 +101,6 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     _add_open_arguments(opened)
     return parser
-
-
-class SuggestingParser(argparse.ArgumentParser):
-    """A parser that names the most likely option in place of an unknown one."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print usage and the message, with a suggestion, and exit with status 2."""
-        unknown, _, words = message.partition("unrecognized arguments: ")
-        if not unknown and words:
-            known = [flag for action in self._list_actions() for flag in action.option_strings]
-            typed = words.split()[0].partition("=")[0]
-            for close in difflib.get_close_matches(typed, known, n=1):
-                message += f"; did you mean {close}?"
-        super().error(message)
-
-    def _list_actions(self) -> Iterator[argparse.Action]:
-        for action in self._actions:
-            yield action
-            if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - it has no other name
-                for parser in action.choices.values():
-                    yield from parser._actions  # noqa: SLF001
-
-
-class PrintVersions(argparse.Action):
-    """Prints our version and those of the packages that make results what they are."""
-
-    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
-        super().__init__(option_strings, dest, nargs=0, **options)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        """Print and exit."""
-        others = ", ".join(
-            f"{name} {metadata.version(package)}"
-            for name, package in (("DeepLabCut", "deeplabcut"), ("Prefect", "prefect"))
-        )
-        sys.stdout.write(f"dlcflow {__version__} ({others})\n")
-        parser.exit()
 
 
 def _add_list_arguments(listed: argparse.ArgumentParser) -> None:
@@ -298,21 +229,9 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
         help="movies (.mp4, .avi, .isxb; one format), folders (ending in /), or patterns (*)",
     )
     run.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
-    _add_verbose_argument(run)
-    _add_settings_arguments(run, PoseSettings)
+    add_verbose_argument(run)
+    add_settings_arguments(run, PoseSettings)
     run.set_defaults(command=_run_request)
-
-
-def _add_settings_arguments(command: argparse.ArgumentParser, model: type[BaseModel]) -> None:
-    settings = command.add_argument_group("settings")
-    for name, field in model.model_fields.items():
-        settings.add_argument(f"--{name.replace('_', '-')}", **to_argparse_option(field))
-
-
-def _add_verbose_argument(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--verbose", action="store_true", help="print every line of the log, not a summary of it"
-    )
 
 
 def _add_behavior_arguments(behavior: argparse.ArgumentParser) -> None:
@@ -327,8 +246,8 @@ def _add_behavior_arguments(behavior: argparse.ArgumentParser) -> None:
         help="pose runs (their run.json, or its folder), or tables (.parquet, .csv), or globs",
     )
     behavior.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
-    _add_verbose_argument(behavior)
-    _add_settings_arguments(behavior, BehaviorSettings)
+    add_verbose_argument(behavior)
+    add_settings_arguments(behavior, BehaviorSettings)
     behavior.set_defaults(command=_run_behavior)
 
 
@@ -338,7 +257,7 @@ def _run_behavior(options: argparse.Namespace, signals: EndSignals) -> int:
     from tasks.behavior.behavior_settings import BehaviorSettings  # noqa: PLC0415
 
     try:
-        settings = BehaviorSettings.model_validate(_collect_settings(options, BehaviorSettings))
+        settings = BehaviorSettings.model_validate(collect_settings(options, BehaviorSettings))
     except ValidationError as error:
         return _report_bad_settings(error)
     prepare_environment()
@@ -367,7 +286,7 @@ def _run_request(options: argparse.Namespace, signals: EndSignals) -> int:
     from pydantic import ValidationError  # noqa: PLC0415
 
     try:
-        settings = PoseSettings.model_validate(_collect_settings(options))
+        settings = PoseSettings.model_validate(collect_settings(options))
     except ValidationError as error:
         return _report_bad_settings(error)
     prepare_environment()
@@ -432,22 +351,6 @@ def _run_to_outcome(
     ):
         state = run()
     return terminal.print_outcome(state, output, delivered, log)
-
-
-def _collect_settings(
-    options: argparse.Namespace, model: type[BaseModel] = PoseSettings
-) -> dict[str, Any]:
-    """The settings that were given; the model knows the rest."""
-    values = {name: getattr(options, name) for name in model.model_fields}
-    given = {name: value for name, value in values.items() if value is not None}
-    for name, fields in list_number_groups(model).items():
-        if name in given:
-            given[name] = dict(zip(fields, given[name], strict=True))
-    if given.get("displayed_body_parts") == ["all"]:
-        given["displayed_body_parts"] = "all"
-    if "quality" in given:
-        given["quality"] = dict(text.partition("=")[::2] for text in given["quality"])
-    return given
 
 
 def _report_bad_settings(error: Any) -> int:

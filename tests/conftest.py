@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from flows.__main__ import PREFECT_SETTINGS
+from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tests.support.full_server import quick_prefect_server
 from tests.support.servers import start_database
 from tests.support.stores import StoreSettings, moto_store

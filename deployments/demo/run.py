@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from deployments.demo.inputs import DEMO_BUCKET, DEMO_FOLDER, MODEL_FILE, STORE_CREDENTIALS
-from flows.__main__ import prepare_environment
+from tasks.command_line.prefect_environment import prepare_environment
 
 ROOT = DEMO_FOLDER.parents[1]
 RESULTS_FOLDER = ROOT / "demo-results"

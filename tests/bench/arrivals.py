@@ -30,7 +30,7 @@ import boto3
 
 from deployments.background import ServiceParts, is_answering
 from deployments.up import stop_service
-from flows.__main__ import PREFECT_SETTINGS
+from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tests.integration.test_receiver import notification
 from tests.support.paths import ROOT
 from tests.support.stores import find_free_port, moto_store

@@ -27,7 +27,7 @@ import numpy as np
 from botocore.client import BaseClient
 from PIL import Image
 
-from flows.__main__ import prepare_environment
+from tasks.command_line.prefect_environment import prepare_environment
 from tasks.pose.estimate import Estimate
 from tasks.pose.finishing import LabeledMovieResult
 from tasks.pose.movies.reader import MovieInfo

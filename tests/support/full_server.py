@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.__main__ import PREFECT_SETTINGS
+from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tests.support.servers import run_prefect_server
 
 PASSWORD = "lab:secret"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from flows.__main__ import _build_parser, _collect_settings, main
+from flows.__main__ import _build_parser, main
+from tasks.command_line.arguments import collect_settings
 from tasks.pose.settings import Crop, PoseSettings, QualityThresholds
 from tests.support.paths import ROOT
 
@@ -18,7 +19,7 @@ REQUEST = ["run", "--model", "m.zip", "--movies", "a.mp4", "b/", "--output", "ou
 
 def settings(*words: str) -> PoseSettings:
     return PoseSettings.model_validate(
-        _collect_settings(_build_parser().parse_args([*REQUEST, *words]))
+        collect_settings(_build_parser().parse_args([*REQUEST, *words]))
     )
 
 
