@@ -179,6 +179,8 @@ def _measure_lost_ends(
 ) -> tuple[Fraction, Fraction]:
     """Ticks of the frames that are lost before the first that there is, and after the last."""
     first, last = Fraction(ticks[0].item()), Fraction(ticks[-1].item())
+    # The usual rate is an average: where frames are far apart in places, some are closer than that.
+    period = min(period, Fraction(np.diff(ticks).min().item()))
     begin, end = span or (first, last)
     before, after = first - begin, end - last
     return (

@@ -38,6 +38,12 @@ def test_the_only_frame_of_a_movie_keeps_its_time() -> None:
     assert (timing.seconds.tolist(), timing.lost_end) == ([0.08], Fraction(40, 1000))
 
 
+def test_a_lost_first_frame_counts_where_others_are_further_apart() -> None:
+    times = [40, 80, 280, 400, 600]
+    timing = timing_from_stamps(times, Fraction(1, 1000), [Fraction(100, 12)], (0, 600))
+    np.testing.assert_allclose(timing.seconds, np.array(times) / 1000)
+
+
 @pytest.mark.parametrize("ticks", [[0, 1, 3], [0, 2, 3], [0, 1, 2, 3, 4, 6]])
 def test_a_gap_between_places_of_an_avi_is_no_other_rate(ticks: list[int]) -> None:
     timing = timing_from_stamps(ticks, Fraction(1, 30), [Fraction(30)])
