@@ -26,7 +26,7 @@ from tasks.pose.results.file_names import LABELED_MOVIE_FILE, POSES_FILE, RAW_PO
 from tasks.pose.results.run_record import utc_now
 from tasks.pose.settings import LocationText, PoseSettings
 from tasks.processes.pool import RunProcesses
-from tasks.run.fetch import create_movie_folder, fetch_model, fetch_movie
+from tasks.run.fetch import create_movie_folder, fetch_model, fetch_movie, fetch_times
 from tasks.run.model import check_model, load_model
 from tasks.run.movie import (
     check_movie,
@@ -36,6 +36,7 @@ from tasks.run.movie import (
     filter_poses,
     judge_quality,
     label_movie,
+    match_times,
 )
 from tasks.run.request import resolve_request
 from tasks.run.scratch_folder import create_scratch_folder
@@ -206,6 +207,10 @@ def analyze_movie(
         )
         if reuse.found is None:
             keep_estimate.try_to_run(checked, found, raw, reuse.keys, request, reuse.checkpoints)
+        times = clock = None
+        if movie.times is not None:
+            times = fetch_times(movie, request.store, folder / INPUT_FOLDER)
+            clock = match_times(checked, times, found, settings, workers)
         poses = raw
         if settings.has_median_filter:
             poses = filter_poses.run_unless_known(
@@ -221,12 +226,12 @@ def analyze_movie(
             reuse.labeled, checked, found, poses, ready, settings, quality, labeled_file, workers
         )
         exports = export_poses.run_unless_known(
-            reuse.exports, checked, fetched, found, raw, poses, ready, request, workers
+            reuse.exports, checked, fetched, found, raw, poses, ready, request, clock, workers
         )
         outputs = publish_movie.run_unless_known(
             reuse.outputs, checked, exports, labeled_file, previews, request, reuse.intact
         )
-        made = (quality, labeled, previews, outputs, seconds, exports)
+        made = (quality, labeled, previews, outputs, seconds, exports, clock, times)
         analyzed = AnalyzedMovie(movie, fetched, checked, found, poses, *made)
         if reuse.outputs is None:
             keep_results.try_to_run(analyzed, reuse.keys, request, folder)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from tasks.pose.clock.experiment_clock import ExperimentClock, UnusedTimes
 from tasks.pose.estimate import Estimate
 from tasks.pose.exports.nwb_metadata import NwbMetadata
 from tasks.pose.exports.write_exports import MovieExports
@@ -12,6 +13,7 @@ from tasks.pose.model.description import Model
 from tasks.pose.movies.reader import MovieInfo
 from tasks.pose.network.interface import LoadedModel
 from tasks.pose.results.run_record import InputObject, MovieRecord, OutputFile, RequestRecord
+from tasks.pose.tables.annotations import MoviePoses
 from tasks.pose.tables.quality import Quality
 from tasks.processes.watchdog import Patience
 from tasks.stages.stage_times import StageSeconds
@@ -27,11 +29,13 @@ class MovieSource:
         number: Its place in the request, counted from 0.
         name: Its folder below the output location.
         info: The object.
+        times: The file with the times of its frames; None where there is none.
     """
 
     number: int
     name: str
     info: ObjectInfo
+    times: ObjectInfo | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,9 @@ class AnalyzedMovie:
         outputs: What was published, by name.
         seconds: Time that each stage took.
         exports: The files for other programs, in the scratch folder where they were made anew.
+        clock: The frames' times on the experiment's clock, or the reason why the times file that
+            was found is not used; None where there is no such file.
+        times: The times file's bytes.
     """
 
     source: MovieSource
@@ -163,6 +170,25 @@ class AnalyzedMovie:
     outputs: dict[str, OutputFile]
     seconds: StageSeconds = field(default_factory=dict)
     exports: MovieExports = field(default_factory=MovieExports)
+    clock: ExperimentClock | UnusedTimes | None = None
+    times: FetchedInput | None = None
+
+    @property
+    def experiment_clock(self) -> ExperimentClock | None:
+        """The frames' times on the experiment's clock, where they are known."""
+        return self.clock if isinstance(self.clock, ExperimentClock) else None
+
+    @property
+    def poses_for_table(self) -> MoviePoses:
+        """The movie's share of the annotations."""
+        clock = self.experiment_clock
+        return MoviePoses(
+            self.source.number,
+            self.poses,
+            self.found.timing,
+            self.checked.crop_offset,
+            clock.seconds if clock else None,
+        )
 
     @property
     def short_summary(self) -> str:

@@ -76,6 +76,6 @@ def collect_settings(
             given[name] = dict(zip(fields, given[name], strict=True))
     if given.get("displayed_body_parts") == ["all"]:
         given["displayed_body_parts"] = "all"
-    if "quality" in given:
-        given["quality"] = dict(text.partition("=")[::2] for text in given["quality"])
+    for group in {"quality", "times"} & given.keys():
+        given[group] = dict(text.partition("=")[::2] for text in given[group])
     return given

@@ -33,7 +33,6 @@ from tasks.pose.results.report import MoviePictures, render_report
 from tasks.pose.results.run_page import render_run_page
 from tasks.pose.results.run_record import MAX_RECORD_BYTES, MovieRecord, OutputFile, RunRecord
 from tasks.pose.settings import CropCoordinates
-from tasks.pose.tables.annotations import MoviePoses
 from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
 from tasks.run_data import AnalyzedMovie, CheckedMovie, ResolvedRequest, RunDetails
@@ -247,10 +246,7 @@ def publish_annotations(
         return ({}, {}), "no movie to annotate"
     form = request.given.settings.annotations_format
     target = scratch / f"annotations.{form.value}"
-    tables = [
-        MoviePoses(m.source.number, m.poses, m.found.timing, m.checked.crop_offset)
-        for m in delivered
-    ]
+    tables = [m.poses_for_table for m in delivered]
     frames = sum(len(table.timing.seconds) for table in tables)
     patience = Patience(f"{len(tables)} movies", frames)
     with workers.finishers.lease() as process:

@@ -10,6 +10,7 @@ from prefect.settings import PREFECT_UI_URL
 import tasks
 from tasks.errors import BadInput, MoviesFailed, PoseError, Retriable
 from tasks.messages import format_list
+from tasks.pose.clock.experiment_clock import ExperimentClock, UnusedTimes
 from tasks.pose.movies.frame_ledger import (
     create_ledger,
     decode_warnings,
@@ -45,6 +46,7 @@ from tasks.run_data import (
 from tasks.stages.stage import to_pose_error
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
+from tasks.storage.store import ObjectInfo
 
 
 def build_delivered_record(
@@ -64,6 +66,7 @@ def build_delivered_record(
         *decode_warnings(found.decode_errors),
         *lost_frame_warnings(info.declared_frames, found.timing),
         *found.timing.warnings,
+        *_times_warnings(movie),
         *found.warnings,
         *filter_window_warnings(found.frames, window_length),
         *(movie.quality.gaps.filter_warnings(window_length) if movie.quality.gaps else ()),
@@ -84,6 +87,8 @@ def build_delivered_record(
         frame_rate=float(found.timing.frame_rate),
         constant_frame_rate=found.timing.constant,
         duration=float(found.timing.seconds[-1] + 1 / found.timing.frame_rate),
+        times=movie.experiment_clock and movie.experiment_clock.record,
+        times_input=movie.times and movie.times.input,
         crop=(left, top, *movie.checked.cropped_size) if settings_crop else None,
         frames=frames,
         quality=movie.quality,
@@ -96,6 +101,16 @@ def build_delivered_record(
         ),
         warnings=warnings,
     )
+
+
+def _times_warnings(movie: AnalyzedMovie) -> tuple[str, ...]:
+    """Warnings of the movie's times file: what it lacks, or why it is not used."""
+    match movie.clock:
+        case ExperimentClock(warnings=warnings):
+            return warnings
+        case UnusedTimes(warning=warning):
+            return (warning,)
+    return ()
 
 
 def _to_precision_record(how: Arithmetic) -> PrecisionRecord:
@@ -136,7 +151,8 @@ def build_failed_record(source: MovieSource, error: BaseException) -> MovieRecor
             "number": source.number,
             "name": source.name,
             "status": ResultStatus.FAILED,
-            "input": to_input_record(source),
+            "input": to_input_record(source.info),
+            "times_input": source.times and to_input_record(source.times),
             "error": str(told),
             "failed_stage": told.stage,
             "failed_output": told.output,
@@ -151,9 +167,8 @@ def classify_error(error: PoseError) -> str:
     return next(name for kind, name in kinds.items() if isinstance(error, kind))
 
 
-def to_input_record(source: MovieSource) -> InputObject:
-    """A movie as its store describes it, without having been read."""
-    info = source.info
+def to_input_record(info: ObjectInfo) -> InputObject:
+    """An input as its store describes it, without having been read."""
     return InputObject(
         location=str(info.location),
         size=info.size,
@@ -206,9 +221,9 @@ def build_movie_records(
     """
     settings = facts.request.given.settings
     records = list(failed)
-    for movie, start in zip(
-        delivered, compute_starts([m.found.timing for m in delivered]), strict=True
-    ):
+    moments = [m.poses_for_table.moment for m in delivered]
+    starts = compute_starts([m.found.timing for m in delivered], moments)
+    for movie, start in zip(delivered, starts, strict=True):
         record = build_delivered_record(movie, settings.crop is not None, settings.window_length)
         assert record.frames is not None
         frames = record.frames.model_copy(update={"annotated": rows[record.number]})

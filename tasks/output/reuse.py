@@ -285,5 +285,11 @@ def _compute_keys(
         ready.network,
         settings,
         build_label_style(ready.model, settings),
-        (movie.name, str(movie.info.location), *about),
+        (movie.name, str(movie.info.location), *about, *_identify_times(movie)),
     )
+
+
+def _identify_times(movie: MovieSource) -> tuple[str, ...]:
+    """What tells a movie's times file from another: files for other programs have its times."""
+    times = movie.times
+    return (str(times.location), str(times.size), str(times.etag)) if times else ()

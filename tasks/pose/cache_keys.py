@@ -40,7 +40,7 @@ _NETWORK_LIBRARIES = (
 _EXPORT_LIBRARIES = ("pynwb", "ndx-pose", "hdmf")
 _DRAWING_LIBRARIES = ("matplotlib", "opencv-python-headless", "scikit-image", "pillow")
 
-_EXPORT_SETTINGS = ("crop_coordinates", "movement", "nwb")
+_EXPORT_SETTINGS = ("crop_coordinates", "movement", "nwb", "times")
 """Settings that files for other programs depend on, beside those that the poses depend on."""
 
 _MODULES_WITHOUT_EFFECT = frozenset({device_locks.__name__})

@@ -5,6 +5,7 @@ Each function takes and returns what can be pickled; one with an argument ``prog
 far it is.
 """
 
+from tasks.pose.clock.read_clock import read_clock
 from tasks.pose.estimate import estimate_movie, preload_model
 from tasks.pose.exports.write_exports import write_exports
 from tasks.pose.finishing import assess_pose_file, draw_preview_files, label_movie_file
@@ -18,6 +19,7 @@ __all__ = [  # noqa: RUF022 - by the kind of child
     "estimate_movie",
     # The finishers'.
     "probe_movie",
+    "read_clock",
     "filter_pose_file",
     "assess_pose_file",
     "draw_preview_files",

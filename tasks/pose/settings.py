@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tasks.pose.times_settings import TimesSettings
+
 MAX_WINDOW_LENGTH = 101
 
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
@@ -246,6 +248,12 @@ class PoseSettings(BaseModel):
         title="Frames to refine",
         description="How many of each movie's worst frames are delivered with their poses as "
         "DeepLabCut's labeled-data, to be corrected for the next training; 0 for none.",
+    )
+    times: TimesSettings = Field(
+        default=TimesSettings(),
+        title="Experiment's clock",
+        description="Where each frame's time on the experiment's clock comes from: a file beside "
+        "the movie.",
     )
     link_hours: int = Field(
         default=72,

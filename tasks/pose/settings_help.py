@@ -10,6 +10,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tasks.pose.settings import Crop, LocationText, PoseSettings, QualityThresholds
+from tasks.pose.times_settings import TimesSettings
+
+SETTING_GROUPS = (QualityThresholds, TimesSettings)
+"""Settings that are several, each with a name."""
 
 
 def render_settings_table(model: type[BaseModel] = PoseSettings) -> str:
@@ -28,15 +32,15 @@ def render_settings_table(model: type[BaseModel] = PoseSettings) -> str:
 def _iterate_settings(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     """Every setting, and in place of a group of them its members."""
     for name, field in model.model_fields.items():
-        if field.annotation is QualityThresholds:
-            for inner, of_group in QualityThresholds.model_fields.items():
+        if field.annotation in SETTING_GROUPS:
+            for inner, of_group in field.annotation.model_fields.items():
                 yield f"{name}.{inner}", of_group
         else:
             yield name, field
 
 
 def _format_default(field: FieldInfo) -> str:
-    value = field.default
+    value = "empty" if field.default == "" else field.default
     return (
         "none"
         if value in (None, [])
@@ -61,9 +65,8 @@ def _format_range(name: str, field: FieldInfo) -> str:
     low = next((f"≥ {b.ge}" for k, b in bounds.items() if k == "Ge"), "")
     low = next((f"> {b.gt}" for k, b in bounds.items() if k == "Gt"), low)
     high = next((f"≤ {b.le}" for k, b in bounds.items() if k == "Le"), "")
-    return ", ".join(filter(None, (low, high))) or _RANGE_TEXTS.get(
-        kind, "any matplotlib colormap" if name == "color_map" else ""
-    )
+    bounded = ", ".join(filter(None, (low, high)))
+    return bounded or _NAMED_RANGES.get(name, "") or _RANGE_TEXTS.get(kind, "")
 
 
 def to_argparse_option(field: FieldInfo) -> dict[str, Any]:
@@ -72,10 +75,11 @@ def to_argparse_option(field: FieldInfo) -> dict[str, Any]:
     Without the flag the value is None, so that only the model knows defaults.
     """
     kind = next(_union_members(field.annotation))
-    if kind is QualityThresholds:
-        known = ", ".join(f"{k}={v.default}" for k, v in QualityThresholds.model_fields.items())
+    if kind in SETTING_GROUPS:
+        known = ", ".join(f"{k}={_format_default(v)}" for k, v in kind.model_fields.items())
         text = f"{field.description} Known, with their defaults: {known}"
-        return {"default": None, "nargs": "+", "metavar": "NAME=SHARE", "help": text}
+        metavar = "NAME=SHARE" if kind is QualityThresholds else "NAME=VALUE"
+        return {"default": None, "nargs": "+", "metavar": metavar, "help": text}
     default = f"(default: {_format_default(field)})"
     option: dict[str, Any] = {"default": None, "help": f"{field.description} {default}"}
     if get_origin(kind) is list:
@@ -106,10 +110,16 @@ def list_number_groups(model: type[BaseModel]) -> dict[str, list[str]]:
     for name, field in model.model_fields.items():
         kind = next(_union_members(field.annotation))
         group = isinstance(kind, type) and issubclass(kind, BaseModel)
-        if group and kind is not QualityThresholds:
+        if group and kind not in SETTING_GROUPS:
             found[name] = list(kind.model_fields)
     return found
 
+
+_NAMED_RANGES = {
+    "color_map": "any matplotlib colormap",
+    "times.file": "auto, none, or a name",
+    "times.column": "a name or a number",
+}
 
 _RANGE_TEXTS: dict[Any, str] = {
     Crop: "inside the frame",

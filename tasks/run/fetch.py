@@ -59,6 +59,14 @@ def fetch_movie(movie: MovieSource, store: ObjectStore, folder: Path) -> tuple[F
     return fetch_input(store, movie.info, target, f"fetch · {movie.name}")
 
 
+@stage("Fetch times", "fetch times · {movie.name}", retries=STORE_RETRIES)
+def fetch_times(movie: MovieSource, store: ObjectStore, folder: Path) -> tuple[FetchedInput, str]:
+    """Bring the file with the times of a movie's frames to the local disk, verified."""
+    assert movie.times is not None
+    target = folder / f"times{movie.times.location.suffix.lower()}"
+    return fetch_input(store, movie.times, target, f"fetch times · {movie.name}")
+
+
 def fetch_input(
     store: ObjectStore, info: ObjectInfo, target: Path, what: str
 ) -> tuple[FetchedInput, str]:

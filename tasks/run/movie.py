@@ -13,8 +13,10 @@ from tasks.pose.child_functions import (
     filter_pose_file,
     label_movie_file,
     probe_movie,
+    read_clock,
     write_exports,
 )
+from tasks.pose.clock.experiment_clock import ExperimentClock, UnusedTimes
 from tasks.pose.estimate import Estimate, compute_crop_edges
 from tasks.pose.exports.movie_facts import MovieFacts
 from tasks.pose.exports.write_exports import ExportSources, MovieExports
@@ -107,6 +109,31 @@ def estimate_poses(
     earlier = f"{found.resumed} frames from an earlier try, " if found.resumed else ""
     speed = f"{now} frames in {found.seconds:.1f} s ({now / found.seconds:.1f} frames/s)"
     return found, f"{earlier}{speed}"
+
+
+@stage("Match times", "match times · {movie.name}", retries=PROCESS_RETRIES)
+def match_times(
+    movie: CheckedMovie,
+    times: FetchedInput,
+    found: Estimate,
+    settings: PoseSettings,
+    workers: RunProcesses,
+) -> tuple[ExperimentClock | UnusedTimes, str]:
+    """Give each frame its time on the experiment's clock, from the file beside the movie.
+
+    In a child process: the file is a stranger's.
+    """
+    with workers.finishers.lease() as process:
+        clock = process.call(
+            read_clock,
+            times.path,
+            Location.parse(times.input.location).name,
+            settings.times,
+            found.timing,
+            movie.info.declared_frames,
+            patience=movie.patience,
+        )
+    return clock, clock.summary
 
 
 @stage("Filter poses", "filter · {name}", retries=PROCESS_RETRIES)
@@ -212,6 +239,7 @@ def export_poses(
     poses: Path,
     ready: ReadyModel,
     request: ResolvedRequest,
+    clock: ExperimentClock | UnusedTimes | None,
     workers: RunProcesses,
 ) -> tuple[MovieExports, str]:
     """Write the poses in the forms that other programs open, under the names that they expect."""
@@ -225,6 +253,7 @@ def export_poses(
         frame_size=(movie.info.width, movie.info.height),
         edges=movie.edges,
         timing=found.timing,
+        clock=clock if isinstance(clock, ExperimentClock) else None,
         scorer=found.loaded.scorer,
         model=ready.model,
         project=ready.project,

@@ -19,6 +19,7 @@ from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
 from tasks.run.find_model import find_model
 from tasks.run.find_movies import FoundMovies, find_entry_movies
+from tasks.run.find_times import find_times_files
 from tasks.run.movie_order import (
     check_one_format,
     describe_order,
@@ -69,7 +70,8 @@ def resolve_locations(
     if warns_of_order:
         changes += order_warnings(store, entries)
     metadata, unknown = _read_nwb_metadata(store, settings, [info.location for info in infos])
-    sources = zip(count(), names, infos, strict=False)
+    times = find_times_files(store, infos, settings.times)
+    sources = zip(count(), names, infos, times, strict=False)
     return ResolvedRequest(
         given=RequestRecord(model=model, movies=tuple(movies), output=output, settings=settings),
         model=found,

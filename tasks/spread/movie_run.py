@@ -29,7 +29,7 @@ def resolve_movie(
     for info, etag in ((request.model, place.model_etag), (found.info, place.movie_etag)):
         if info.etag != etag:
             raise BadInput(f"{info.location}: {CHANGED_MESSAGE}")
-    placed = MovieSource(place.number, place.name, found.info)
+    placed = replace(found, number=place.number, name=place.name)
     return replace(request, movies=(placed,)), str(found.info.location)
 
 

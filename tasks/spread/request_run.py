@@ -277,7 +277,9 @@ def _fetch_handover(spread: SpreadRequest, found: ObjectInfo, movie: MovieSource
     path.unlink()
     if isinstance(outcome, AnalyzedMovie):
         return replace(outcome, source=movie)
-    return outcome.model_copy(update={"input": to_input_record(movie)})
+    times = movie.times and to_input_record(movie.times)
+    inputs = {"input": to_input_record(movie.info), "times_input": times}
+    return outcome.model_copy(update=inputs)
 
 
 @contextmanager

@@ -63,6 +63,17 @@ class LocalStore(ObjectStore):
                 paths = (os.path.join(folder, name) for name in sorted(names))  # noqa: PTH118
                 yield from filter(None, map(stat_if_complete, paths))
 
+    def list_beginning(self, start: Location) -> Iterator[ObjectInfo]:
+        """Every file of one folder whose name begins like another's."""
+        folder, begin = start.key.rpartition("/")[::2]
+        with convert_os_errors():
+            if not os.path.isdir(f"{folder}/"):  # noqa: PTH112
+                return
+            names = sorted(name for name in os.listdir(f"{folder}/") if name.startswith(begin))  # noqa: PTH208
+            paths = (f"{folder}/{name}" for name in names)
+            files = filter(os.path.isfile, paths)
+            yield from filter(None, map(stat_if_complete, files))
+
     @convert_os_errors()
     def download(
         self, source: ObjectInfo, path: Path, progress: ProgressCallback | None = None

@@ -32,6 +32,10 @@ class LocationStore(ObjectStore):
         """Every object below a prefix."""
         return _store_for(prefix).list(prefix)
 
+    def list_beginning(self, start: Location) -> Iterator[ObjectInfo]:
+        """Every object of one folder whose name begins like another's."""
+        return _store_for(start).list_beginning(start)
+
     def download(
         self, source: ObjectInfo, path: Path, progress: ProgressCallback | None = None
     ) -> str:

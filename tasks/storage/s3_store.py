@@ -57,16 +57,11 @@ class S3Store(ObjectStore):
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]:
         """Every object below a prefix."""
-        with convert_library_errors(prefix):
-            pages = get_client().get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=prefix.bucket, Prefix=_listing_prefix(prefix)):
-                for found in page.get("Contents", ()):
-                    if found["Size"] or not found["Key"].endswith("/"):
-                        place = Location(prefix.bucket, found["Key"])
-                        modified = _to_utc(found.get("LastModified"))
-                        yield ObjectInfo(
-                            place, found["Size"], found.get("ETag"), None, modified, None
-                        )
+        return _list_objects(prefix, Prefix=_listing_prefix(prefix))
+
+    def list_beginning(self, start: Location) -> Iterator[ObjectInfo]:
+        """Every object of one folder whose name begins like another's."""
+        return _list_objects(start, Prefix=start.key, Delimiter="/")
 
     @convert_os_errors()
     def download(
@@ -214,6 +209,18 @@ def _find_error_reason(error: ClientError, location: Location) -> ClientError:
     except ClientError as reason:
         return reason if http_status(reason) == http_status(error) else error
     return error
+
+
+def _list_objects(start: Location, **chosen: Any) -> Iterator[ObjectInfo]:
+    """Objects of a bucket, page by page, without the markers that stand for folders."""
+    with convert_library_errors(start):
+        pages = get_client().get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=start.bucket, **chosen):
+            for found in page.get("Contents", ()):
+                if found["Size"] or not found["Key"].endswith("/"):
+                    place = Location(start.bucket, found["Key"])
+                    modified = _to_utc(found.get("LastModified"))
+                    yield ObjectInfo(place, found["Size"], found.get("ETag"), None, modified, None)
 
 
 def _listing_prefix(prefix: Location) -> str:

@@ -55,6 +55,16 @@ class ObjectStore(Protocol):
             NoSuchObject: There is no such bucket. An absent prefix is only empty.
         """
 
+    def list_beginning(self, start: Location) -> Iterator[ObjectInfo]:
+        """Every object of one folder whose name begins like another's.
+
+        Args:
+            start: The folder, and what names in it begin with.
+
+        Raises:
+            NoSuchObject: There is no such bucket.
+        """
+
     def download(
         self, source: ObjectInfo, path: Path, progress: ProgressCallback | None = None
     ) -> str:

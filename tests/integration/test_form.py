@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.pose.settings import PoseSettings, QualityThresholds
+from tasks.pose.times_settings import TimesSettings
 from tests.integration.conftest import Service
 from tests.integration.test_browser import QUIET
 from tests.support.servers import PrefectServer, wait_for
@@ -86,7 +87,7 @@ def ask_for_movies(form: Any) -> None:
 
 def test_every_setting_has_its_title_and_its_help(form: Any) -> None:
     text = form.inner_text("body")
-    for group in (PoseSettings, QualityThresholds):
+    for group in (PoseSettings, QualityThresholds, TimesSettings):
         for setting in group.model_fields.values():
             assert str(setting.title) in text
             assert str(setting.description) in text

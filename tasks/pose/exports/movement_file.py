@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from tasks.pose.exports.full_frame_points import PointGroup, split_points
 from tasks.pose.exports.movie_facts import MovieFacts
-from tasks.pose.movies.frame_times import compute_times
 
 _SPACE = ("x", "y")
 _FORMAT_WITH_64_BIT_OFFSETS = 2
@@ -25,9 +24,10 @@ _FORMAT_WITH_64_BIT_OFFSETS = 2
 def write_movement_file(target: Path, poses: pd.DataFrame, facts: MovieFacts) -> None:
     """Write a movie's poses for `movement`.
 
-    Times are seconds since the movie's first frame. Coordinates are pixels of the whole frame, NaN
-    where a point is missing. Body parts unique to the arena are variables ``arena_position`` (time,
-    space, arena_keypoints) and ``arena_confidence``: no animal has them.
+    Times are seconds since the movie's first frame, by the experiment's clock where each frame has
+    a time there; the attributes say when that clock showed the first frame. Coordinates are pixels
+    of the whole frame, NaN where a point is missing. Body parts unique to the arena are variables
+    ``arena_position`` (time, space, arena_keypoints) and ``arena_confidence``: no animal has them.
 
     Args:
         target: The netCDF file to write.
@@ -38,7 +38,7 @@ def write_movement_file(target: Path, poses: pd.DataFrame, facts: MovieFacts) ->
 
     animals, arena = split_points(poses, facts.crop_offset, facts.model.individuals[0])
     with netcdf_file(target, "w", mmap=False, version=_FORMAT_WITH_64_BIT_OFFSETS) as file:
-        _add_numbers(file, "time", ("time",), compute_times(facts.timing))
+        _add_numbers(file, "time", ("time",), facts.times)
         _add_names(file, "space", _SPACE)
         _add_names(file, "keypoints", animals.parts)
         _add_names(file, "individuals", animals.owners)
@@ -98,6 +98,11 @@ def _describe_movie(facts: MovieFacts) -> dict[str, Any]:
         "crop_width": right - left,
         "crop_height": bottom - top,
     }
+    if clock := facts.complete_clock:
+        return known | {
+            "experiment_time_of_first_frame": float(clock.seconds[0]),
+            "experiment_time_origin": clock.record.origin,
+        }
     # movement takes `fps` for a promise that times are even.
     even = {"fps": float(facts.timing.frame_rate)} if facts.timing.constant else {}
     return known | even

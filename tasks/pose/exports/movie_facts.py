@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.pose.clock.experiment_clock import ExperimentClock
 from tasks.pose.model.description import Model
+from tasks.pose.movies.frame_times import compute_times
 from tasks.pose.movies.timing import Timing
 from tasks.pose.results.file_names import PoseFileNames, name_pose_files
 
@@ -25,6 +30,7 @@ class MovieFacts:
         project: The DeepLabCut project that ran.
         batch_size: Frames that went to the network at a time.
         product: This program and its version.
+        clock: Its frames' times on the experiment's clock; None where no times file tells them.
     """
 
     name: str
@@ -39,11 +45,28 @@ class MovieFacts:
     project: Path
     batch_size: int
     product: str
+    clock: ExperimentClock | None = None
 
     @property
     def frames(self) -> int:
         """Number of frames that have a pose."""
         return len(self.timing.seconds)
+
+    @property
+    def complete_clock(self) -> ExperimentClock | None:
+        """Its frames' times on the experiment's clock, where each of them has one."""
+        return self.clock if self.clock and self.clock.is_complete else None
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds of each frame since the first one, shape (frames,)."""
+        clock = self.complete_clock
+        return compute_times(self.timing, clock=clock.seconds if clock else None)
+
+    @property
+    def has_even_times(self) -> bool:
+        """Whether every time is index ÷ frame rate."""
+        return self.timing.constant and self.complete_clock is None
 
     @property
     def is_cropped(self) -> bool:

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.pose.clock.listed_times import EPOCH_ORIGIN
 from tasks.pose.exports.full_frame_points import PointGroup, split_points
 from tasks.pose.exports.movie_facts import MovieFacts
 from tasks.pose.exports.nwb_metadata import NwbMetadata
-from tasks.pose.movies.frame_times import compute_times
 
 _CONFIDENCE = (
     "Likelihood that DeepLabCut's network gives the point, 0 to 1: the value of its score map "
@@ -75,7 +75,26 @@ def _find_start(facts: MovieFacts, metadata: NwbMetadata) -> tuple[datetime, flo
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds), seconds
     start = metadata.start_of(facts.file_name, None)
     assert start is not None
-    return start, 0.0
+    return start, _find_first_time(facts, start)
+
+
+def _find_first_time(facts: MovieFacts, start: datetime) -> float:
+    """Seconds from the session's start to the first frame, by the experiment's clock.
+
+    A clock that counts from 1970 is compared with the session's start; where that is another day's,
+    and without a clock, the session starts with the movie. Any other clock is the session's.
+    """
+    clock = facts.complete_clock
+    if clock is None:
+        return 0.0
+    first = float(clock.seconds[0])
+    if clock.record.origin.startswith(EPOCH_ORIGIN):
+        first -= start.timestamp()
+        return first if 0 <= first < _SECONDS_PER_DAY else 0.0
+    return first
+
+
+_SECONDS_PER_DAY = 86_400
 
 
 def _build_file(facts: MovieFacts, metadata: NwbMetadata, start: datetime) -> Any:
@@ -115,13 +134,13 @@ def _name_animal(animals: PointGroup, index: int) -> str:
 
 def _describe_times(facts: MovieFacts, first: float) -> dict[str, Any]:
     """Rate and start where times are even, as NWB wants it, else every frame's time."""
-    seconds: NDArray[np.float64] = compute_times(facts.timing) + first
+    seconds: NDArray[np.float64] = facts.times + first
     steps = np.diff(seconds)
-    if facts.timing.constant or (
+    if facts.has_even_times or (
         len(steps) and np.ptp(np.round(steps, _TIME_DECIMALS)) < 10**-_TIME_DECIMALS / 2
     ):
         rate = facts.timing.frame_rate
-        even = float(rate) if facts.timing.constant else float(1 / steps.mean())
+        even = float(rate) if facts.has_even_times else float(1 / steps.mean())
         return {"starting_time": float(seconds[0]), "rate": even}
     return {"timestamps": seconds}
 

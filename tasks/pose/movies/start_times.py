@@ -12,6 +12,7 @@ class StartSource(StrEnum):
     """Source of a movie's start time."""
 
     FIRST = "first movie"
+    TIMES_FILE = "times file"
     COUNTER = "hardware counter"
     RECORDING_START = "recording start"
     PREVIOUS = "one frame after the movie before"
@@ -34,8 +35,12 @@ class MovieStart:
     warnings: tuple[str, ...] = ()
 
 
-def compute_starts(timings: Sequence[Timing]) -> list[MovieStart]:
+def compute_starts(
+    timings: Sequence[Timing], moments: Sequence[float | None] | None = None
+) -> list[MovieStart]:
     """Say where each movie of a request begins.
+
+    Movies whose times files have one clock go on by that.
 
     Movies of one recording go on by its counter, which no clock that is set can disturb; so do
     other movies of one recording system, unless the starts of their recordings tell that the
@@ -44,6 +49,8 @@ def compute_starts(timings: Sequence[Timing]) -> list[MovieStart]:
 
     Args:
         timings: The movies' times, in the request's order.
+        moments: When each movie's first frame was taken, in seconds on the experiment's clock;
+            None where that is not known.
 
     Returns:
         As many starts. Seconds are exact, so that errors do not add up over hundreds of movies.
@@ -55,9 +62,24 @@ def compute_starts(timings: Sequence[Timing]) -> list[MovieStart]:
             continue
         before, start = timings[index - 1], found[-1]
         step, clock = _compute_step(before, timing)
+        if by_clock := _step_by_clock(before, moments[index - 1 : index + 1] if moments else ()):
+            step, clock = by_clock, StartSource.TIMES_FILE
         frame, seconds = start.frame + count_positions(before), start.seconds + step
         found.append(MovieStart(frame, seconds, clock, _counter_warnings(before, timing, clock)))
     return found
+
+
+def _step_by_clock(before: Timing, moments: Sequence[float | None]) -> Fraction | None:
+    """Seconds from one movie's first frame to the next one's, by their times files.
+
+    A file that begins at its own zero tells nothing of other movies.
+    """
+    match moments:
+        case float(first), float(second) if second > first:
+            step = Fraction(second) - Fraction(first)
+            # Half a movie: clocks and containers may disagree about its frame rate.
+            return step if step >= compute_duration(before) / 2 else None
+    return None
 
 
 def _compute_step(before: Timing, timing: Timing) -> tuple[Fraction, StartSource]:

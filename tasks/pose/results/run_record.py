@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.pose.clock.experiment_clock import TimesRecord
 from tasks.pose.model.description import Model
 from tasks.pose.movies.frame_ledger import FrameLedger
 from tasks.pose.movies.start_times import StartSource
@@ -135,6 +136,12 @@ class MovieRecord(FrozenRecord):
     )
     start_known_by: StartSource | None = Field(
         default=None, description="What tells when it started."
+    )
+    times: TimesRecord | None = Field(
+        default=None, description="Where its frames' times on the experiment's clock are from."
+    )
+    times_input: InputObject | None = Field(
+        default=None, description="The times file that lies beside it."
     )
     crop: tuple[int, int, int, int] | None = Field(
         default=None, description="Left, top, width, height in pixels of what the network saw."

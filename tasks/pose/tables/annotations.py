@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.movies.frame_times import compute_times
+from tasks.pose.movies.frame_times import compute_times, estimate_first_frame
 from tasks.pose.movies.start_times import MovieStart, compute_starts
 from tasks.pose.movies.timing import Timing
 from tasks.pose.settings import AnnotationsFormat
@@ -33,12 +33,20 @@ class MoviePoses:
         poses: Its H5, coordinates relative to the crop.
         timing: When its frames were shown.
         offset: The crop's left and top edge in pixels; (0, 0) without a crop.
+        clock: Its frames' times on the experiment's clock, NaN where they have none, in seconds,
+            shape (frames,); None where no times file tells them.
     """
 
     number: int
     poses: Path
     timing: Timing
     offset: tuple[int, int]
+    clock: NDArray[np.float64] | None = None
+
+    @property
+    def moment(self) -> float | None:
+        """When its first frame was taken, on the experiment's clock; None where that is unknown."""
+        return None if self.clock is None else estimate_first_frame(self.clock, self.timing)
 
 
 def write_annotations(
@@ -72,22 +80,29 @@ def _count_rows_per_movie(
 
 
 def _build_all_tables(movies: list[MoviePoses]) -> Iterator[pd.DataFrame]:
-    for movie, start in zip(movies, compute_starts([m.timing for m in movies]), strict=True):
-        yield from build_movie_tables(movie, start)
+    starts = compute_starts([m.timing for m in movies], [m.moment for m in movies])
+    has_clock = any(movie.clock is not None for movie in movies)
+    for movie, start in zip(movies, starts, strict=True):
+        yield from build_movie_tables(movie, start, has_clock=has_clock)
 
 
-def build_movie_tables(movie: MoviePoses, start: MovieStart) -> Iterator[pd.DataFrame]:
+def build_movie_tables(
+    movie: MoviePoses, start: MovieStart, *, has_clock: bool = False
+) -> Iterator[pd.DataFrame]:
     """Make one movie's rows, piece by piece.
 
     Args:
         movie: The movie's poses and times.
         start: Where the movie begins.
+        has_clock: Whether the table has times on the experiment's clock.
 
     Yields:
         Frame counts as int64; times in seconds, the recorder's counter in microseconds, full-frame
         pixels and likelihoods as float64. Numbers skip the frames that a recorder dropped.
     """
-    times, recording = compute_times(movie.timing, start.seconds), movie.timing.recording
+    times = compute_times(movie.timing, start.seconds, movie.clock)
+    clock = np.full(len(times), np.nan) if movie.clock is None else movie.clock
+    recording = movie.timing.recording
     local = recording.positions if recording else np.arange(len(times), dtype=np.int64)
     begin = 0
     for poses in read_poses_in_parts(movie.poses, ROWS_PER_CHUNK):
@@ -99,6 +114,8 @@ def build_movie_tables(movie: MoviePoses, start: MovieStart) -> Iterator[pd.Data
             "Local frame number": local[part],
             "Time since start (s)": times[part],
         }
+        if has_clock:
+            columns["Experiment time (s)"] = clock[part]
         if recording:
             columns["Hardware counter (us)"] = recording.counter[part]
         yield pd.DataFrame(columns | _compute_full_frame_columns(poses, movie.offset))

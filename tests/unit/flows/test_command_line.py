@@ -12,6 +12,7 @@ import pytest
 from flows.__main__ import _build_parser, main
 from tasks.command_line.arguments import collect_settings
 from tasks.pose.settings import Crop, PoseSettings, QualityThresholds
+from tasks.pose.times_settings import TimesSettings
 from tests.support.paths import ROOT
 
 REQUEST = ["run", "--model", "m.zip", "--movies", "a.mp4", "b/", "--output", "out"]
@@ -56,6 +57,7 @@ CHOSEN: dict[str, tuple[list[str], Any]] = {
     "nwb": ([], True),
     "nwb_metadata": (["s3://lab/nwb.yaml"], "s3://lab/nwb.yaml"),
     "refine_frames": (["4"], 4),
+    "times": (["file={stem}.csv", "unit=ms"], TimesSettings(file="{stem}.csv", unit="ms")),
     "link_hours": (["5"], 5),
     "spread_from": (["5"], 5),
     "precision": (["half"], "half"),
@@ -202,7 +204,7 @@ def test_help_explains_every_setting_with_its_default(
         assert field.description in text
     for name, field in QualityThresholds.model_fields.items():
         assert f"{name}={field.default}" in text
-    groups = 1  # whose members have defaults of their own
+    groups = 2  # whose members have defaults of their own
     defaults = re.findall(r"\(default: [^)]+\)", text)
     assert len(defaults) == len(PoseSettings.model_fields) - groups
 

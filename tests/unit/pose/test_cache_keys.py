@@ -52,6 +52,7 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"displayed_body_parts": ["nose"]}, DRAWN),
     ({"color_map": "viridis"}, DRAWN),
     ({"quality": {"low_look": 0.11}}, {"quality"}),
+    ({"times": {"column": "t"}}, {"exports"}),
     ({"dot_size": 9}, {"labeled"}),
     ({"keypoints_only": True}, {"labeled"}),
     ({"output_frame_rate": 12.5}, {"labeled"}),

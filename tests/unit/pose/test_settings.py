@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tasks.pose.settings import AnnotationsFormat, ColorBy, Crop, PoseSettings, QualityThresholds
 from tasks.pose.settings_help import render_settings_table, to_argparse_option
+from tasks.pose.times_settings import TimesSettings
 
 BOX = {"left": 0, "top": 0, "width": 10, "height": 20}
 
@@ -56,6 +57,7 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         "nwb": False,
         "nwb_metadata": None,
         "refine_frames": 0,
+        "times": {"file": "auto", "column": "", "unit": "auto", "kind": "auto", "rate": None},
         "link_hours": 72,
         "spread_from": 0,
     }
@@ -184,9 +186,12 @@ def test_settings_survive_a_round_trip_through_json() -> None:
     assert PoseSettings.model_validate_json(settings.model_dump_json()) == settings
 
 
+_GROUPS = ("Crop", "QualityThresholds", "TimesSettings")
+
+
 def test_the_form_has_a_title_and_help_for_every_field() -> None:
     schema = PoseSettings.model_json_schema()
-    groups = [schema["$defs"][name]["properties"] for name in ("Crop", "QualityThresholds")]
+    groups = [schema["$defs"][name]["properties"] for name in _GROUPS]
     for field in (field for group in (schema["properties"], *groups) for field in group.values()):
         assert field["title"]
         assert field["description"].endswith(".")
@@ -212,6 +217,8 @@ def test_the_form_has_bounds_and_defaults() -> None:
         {"displayed_body_parts": ["nose", "nose"]},
         {"displayed_body_parts": []},
         {"quality": {"low_look": 2}},
+        {"times": {"file": "../m1.csv"}},
+        {"times": {"rate": 0}},
     ],
 )
 def test_the_form_refuses_what_the_model_refuses(wrong: dict[str, Any]) -> None:
@@ -226,8 +233,9 @@ def test_the_settings_table_has_one_row_for_each_setting() -> None:
     header, ruler, *rows = render_settings_table().splitlines()
     assert len({line.count("|") for line in (header, ruler, *rows)}) == 1
     names = list(PoseSettings.model_fields)
-    place = names.index("quality")
-    names[place : place + 1] = [f"quality.{name}" for name in QualityThresholds.model_fields]
+    for group, kind in (("quality", QualityThresholds), ("times", TimesSettings)):
+        place = names.index(group)
+        names[place : place + 1] = [f"{group}.{name}" for name in kind.model_fields]
     assert [row.split("`")[1] for row in rows] == names
     assert not [row for row in rows if "|  |" in row]
 
@@ -247,6 +255,7 @@ def test_the_settings_table_has_one_row_for_each_setting() -> None:
         ("draw_skeleton", [], True),
         ("trail_points", ["7"], 7),
         ("quality", ["low_look=0.2", "low_fail=0.4"], ["low_look=0.2", "low_fail=0.4"]),
+        ("times", ["file={stem}.csv", "unit=ms"], ["file={stem}.csv", "unit=ms"]),
         ("link_hours", ["7"], 7),
         ("spread_from", ["7"], 7),
     ],

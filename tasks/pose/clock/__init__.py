@@ -1,0 +1,1 @@
+"""The experiment's clock: times files beside movies, read and matched with frames."""

@@ -1,0 +1,63 @@
+"""Times as a file lists them, before it is known which frame each belongs to."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.pose.times_settings import TimeUnit
+
+MAX_TIMES = 20_000_000
+"""Times of a file that are read: a week at 30 frames/s."""
+
+EPOCH_ORIGIN = "1970-01-01 00:00 UTC"
+MIDNIGHT_ORIGIN = "midnight"
+FILE_ORIGIN = "the times file's own zero"
+
+
+@dataclass(frozen=True)
+class ListedTimes:
+    """Times of a file.
+
+    Attributes:
+        values: The times, shape (times,), in `unit`.
+        form: What kind of file it is.
+        column: What of the file they are; None where there is nothing else in it.
+        unit: What they count; None where the file does not say.
+        origin: What they count from.
+        numbers: The frame number beside each, shape (times,); None where there are none.
+        movie: The movie's name that the file gives; None where it gives none.
+    """
+
+    values: NDArray[np.float64]
+    form: str
+    column: str | None = None
+    unit: TimeUnit | None = None
+    origin: str = FILE_ORIGIN
+    numbers: NDArray[np.int64] | None = None
+    movie: str | None = None
+
+
+class UnusableTimesError(ValueError):
+    """A times file cannot be used; the text is the rest of a sentence that begins with its name."""
+
+
+def check_times(values: NDArray[np.float64]) -> None:
+    """Refuse times that are none, or that do not rise.
+
+    Raises:
+        UnusableTimesError: With the first row that is wrong, counted from 1.
+    """
+    if not len(values):
+        raise UnusableTimesError("expected one time for each frame, found none")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise UnusableTimesError(
+            f"time {bad[0] + 1} of {len(values)} is no number; correct that row"
+        )
+    falls = np.flatnonzero(np.diff(values) < 0)
+    if len(falls):
+        raise UnusableTimesError(
+            f"expected times that rise, but time {falls[0] + 2} of {len(values)} is before the one "
+            "above it; name the right column in times.column, or correct that row"
+        )
