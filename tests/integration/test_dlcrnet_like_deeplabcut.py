@@ -3,11 +3,13 @@
 Its backbone leaves the features of two banks on itself, which new multi-animal projects use.
 """
 
+import os
 import subprocess
 import sys
 
 import pytest
 
+from tasks.processes.environment import thread_limits
 from tests.support.paths import ROOT
 
 PROGRAM = """
@@ -33,7 +35,7 @@ config = made.to_dict()
 torch.manual_seed(1)
 network = PoseModel.build(copy.deepcopy(config["model"]), pretrained_backbone=False)
 model = calibrate_model(network)
-frames = np.stack([draw_blobs(4 * index, 2) for index in range(14)])
+frames = np.stack([draw_blobs(4 * index, 2) for index in range(10)])
 pictures = torch.from_numpy(frames[:4] / 255).float().sub(0.45).div(0.22).permute(0, 3, 1, 2)
 with torch.no_grad():  # few and clear peaks
     heatmap = model(pictures)["bodypart"]["heatmap"]
@@ -71,5 +73,12 @@ assert (right[..., 2] > 0).sum() > 10
 @pytest.mark.parametrize("network", ["dlcrnet_stride16_ms5"])
 def test_every_batch_has_deeplabcuts_poses(network: str, tmp_path: object) -> None:
     command = [sys.executable, "-c", PROGRAM, network, str(tmp_path)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | thread_limits(2),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr[-3000:]

@@ -1,8 +1,5 @@
 """Poses are those of DeepLabCut's own API: same index, columns, key, and numbers."""
 
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +16,14 @@ from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.tables.median_filter import apply_median_filter
 from tasks.pose.tables.pose_table import H5_KEY, read_poses
-from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT
 from tasks.processes.stage_process import StageProcess
+from tasks.run.estimator import NETWORK_MODULES
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.support.movie_files import cut_movie
-from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, SHARED_FOLDER, needs_shared_data
+from tests.support.templates import NETWORK_ENVIRONMENT, run_copy
 
-FRAMES = 40
+FRAMES = 16
 CROP = Crop(left=61, top=43, width=416, height=388)
 # Without a position DeepLabCut pads at random, and its own results differ from run to run.
 PADDED = {"pad_height_divisor": 64, "pad_width_divisor": 64, "position": "top_left"}
@@ -42,7 +40,7 @@ CASES: dict[str, tuple[Crop | None, dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     log = tmp_path_factory.mktemp("log") / "estimation.log"
-    child = StageProcess("estimation", log, SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT)
+    child = StageProcess("estimation", log, NETWORK_ENVIRONMENT, NETWORK_MODULES)
     yield child
     child.close()
 
@@ -87,11 +85,7 @@ def theirs(
     """A folder with what DeepLabCut's API writes."""
     folder = tmp_path_factory.mktemp("deeplabcut")
     edges = [crop.left, crop.right, crop.top, crop.bottom] if crop else []
-    words = [model, movie, folder, *edges]
-    command = [sys.executable, "-m", "tests.integration.deeplabcut_api", *map(str, words)]
-    subprocess.run(
-        command, check=True, cwd=ROOT, env=os.environ | SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT
-    )
+    run_copy("tests.integration.deeplabcut_api", model, movie, folder, *edges).check_returncode()
     return folder
 
 

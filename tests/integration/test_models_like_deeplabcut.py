@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ from tasks.pose.model.archive import unpack_model
 from tasks.pose.model.description import Model
 from tasks.pose.untrusted.torch_pickle import _ALLOWED_NAMES
 from tests.support.model_zips import Files, write_zip
-from tests.support.paths import DEMO_MODEL, ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.paths import DEMO_MODEL, SHARED_FOLDER, needs_shared_data
+from tests.support.templates import run_copy
 
 NAMES = ("snapshot-010.pt", "snapshot-9.pt", "snapshot-best-005.pt", "snapshot-100.pt")
 DETECTORS = ("snapshot-detector-020.pt", "snapshot-detector-best-010.pt")
@@ -48,13 +47,7 @@ class Models:
         shuffles = [str(model.shuffle) for model in self.models.values()]
         shuffles += [str(self.models[name].shuffle) for name in self._originals]
         words = [str(word) for pair in zip(projects, shuffles, strict=True) for word in pair]
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.integration.deeplabcut_names", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
+        done = run_copy("tests.integration.deeplabcut_names", *words)
         assert done.returncode == 0, done.stderr[-2000:]
         found = json.loads(done.stdout[done.stdout.index('{"projects"') :])
         self._names, self.allowed = found["projects"], found["allowed"]

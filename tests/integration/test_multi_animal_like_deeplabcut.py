@@ -1,8 +1,5 @@
 """Several animals, arenas, identities and detectors: tracks are those of DeepLabCut's own API."""
 
-import os
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,18 +15,16 @@ from tasks.pose.estimate import Estimate
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.tables.median_filter import apply_median_filter, find_missing_points
 from tasks.pose.tables.pose_table import read_poses
-from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT, thread_limits
 from tasks.processes.stage_process import StageProcess
+from tasks.run.estimator import NETWORK_MODULES
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.integration.test_estimate_like_deeplabcut import assert_same, table
 from tests.support import torch_child
 from tests.support.blob_movies import write_blobs
 from tests.support.model_zips import copy_with_changes, format_yaml, write_zip
-from tests.support.paths import ROOT, SHARED_FOLDER, needs_shared_data
+from tests.support.paths import SHARED_FOLDER, needs_shared_data
+from tests.support.templates import NETWORK_ENVIRONMENT, run_copy
 from tests.support.torch_models import MODEL_KINDS
-
-# Networks this small are slower with more threads, and much slower where others use them too.
-ENVIRONMENT = SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | thread_limits(1)
 
 # Both animals, one, none for a while, both again, and none at the end.
 ANIMALS = [2] * 24 + [1] * 8 + [0] * 5 + [2] * 12 + [0] * 3
@@ -38,7 +33,7 @@ ANIMALS = [2] * 24 + [1] * 8 + [0] * 5 + [2] * 12 + [0] * 3
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     log = tmp_path_factory.mktemp("log") / "estimation.log"
-    child = StageProcess("estimation", log, ENVIRONMENT)
+    child = StageProcess("estimation", log, NETWORK_ENVIRONMENT, NETWORK_MODULES)
     yield child
     child.close()
 
@@ -52,8 +47,7 @@ def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def theirs(movie: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model of each kind, and what DeepLabCut's API writes for it."""
     folder = tmp_path_factory.mktemp("deeplabcut")
-    command = [sys.executable, "-m", "tests.integration.multi_animal_api", str(movie), str(folder)]
-    subprocess.run(command, check=True, cwd=ROOT, env=os.environ | ENVIRONMENT)
+    run_copy("tests.integration.multi_animal_api", movie, folder).check_returncode()
     return folder
 
 

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from tasks.pose.tables.tracking import BatchPredictions, TrackingSettings
-from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT, thread_limits
 from tasks.processes.stage_process import StageProcess
+from tasks.run.estimator import NETWORK_MODULES
 from tests.support import torch_child
+from tests.support.templates import NETWORK_ENVIRONMENT
 
 PARTS = ("nose", "left", "tail")
 INFERENCE = {
@@ -28,9 +29,7 @@ SHAPE = np.array([(0, 0), (12, 3), (4, 15)])
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     log = tmp_path_factory.mktemp("log") / "tracking.log"
-    child = StageProcess(
-        "tracking", log, SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | thread_limits(1)
-    )
+    child = StageProcess("tracking", log, NETWORK_ENVIRONMENT, NETWORK_MODULES)
     yield child
     child.close()
 

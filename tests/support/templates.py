@@ -30,6 +30,8 @@ from unittest.mock import patch
 
 from tasks.processes import stage_process
 from tasks.processes.child import load_ahead
+from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT, thread_limits
+from tasks.run.estimator import NETWORK_MODULES
 
 _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _LONGEST_REQUEST = 1 << 18
@@ -146,6 +148,31 @@ class CopiedStage(CopiedProcess):
 
     def __init__(self, args: Sequence[str], **options: Any) -> None:
         super().__init__(args, modules=args[5:], **options)
+
+
+NETWORK_ENVIRONMENT = SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | thread_limits(1)
+"""For processes that are not a run's: what networks of tests do takes longer in more threads."""
+
+
+def run_copy(program: str, *words: object) -> "subprocess.CompletedProcess[str]":
+    """Run a module of ours in a process that has loaded DeepLabCut; its outcome, whatever it is.
+
+    Args:
+        program: The module, which reads its arguments from the command line.
+        words: Its arguments.
+    """
+    command = [sys.executable, "-m", program, *map(str, words)]
+    with CopiedProcess(
+        command,
+        modules=NETWORK_MODULES,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=stage_process.REPOSITORY_ROOT,
+        env=os.environ | NETWORK_ENVIRONMENT,
+    ) as process:
+        output, errors = process.communicate()
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 @contextmanager
