@@ -1,12 +1,16 @@
 """What many tests share: slow parts, once for the session, and a place for scratch folders."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tests.support.full_server import quick_prefect_server
@@ -21,6 +25,32 @@ settings.register_profile(
     "random", max_examples=3000, print_blob=True, deadline=None, suppress_health_check=_UNTIMED
 )
 settings.load_profile("ci")  # unless --hypothesis-profile names another
+
+
+_SHARED = {
+    "lab_server": r"\blab_server\b",
+    "service": r"\b(service: Service|deployed_service)\b",
+    "stores": r"\bfrom tests.integration.storage.conftest\b",
+}
+"""What takes long to start and several files use, and how a file that does is known."""
+
+
+class _SharingScheduler(LoadFileScheduling):  # type: ignore[misc]
+    """Gives files that share something to the same process, which then starts it once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _find_group(nodeid.split("::", 1)[0])
+
+
+@cache
+def _find_group(file: str) -> str:
+    text = (Path(__file__).parents[1] / file).read_text(encoding="utf-8")
+    return next((name for name, sign in _SHARED.items() if re.search(sign, text)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    return _SharingScheduler(config, log)
 
 
 @pytest.fixture(scope="session")

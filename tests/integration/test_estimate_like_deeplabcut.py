@@ -11,13 +11,13 @@ import pytest
 import yaml
 
 from tasks.pose import estimate
+from tasks.pose.child_libraries import load_for_estimation
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.tables.median_filter import apply_median_filter
 from tasks.pose.tables.pose_table import H5_KEY, read_poses
 from tasks.processes.stage_process import StageProcess
-from tasks.run.estimator import NETWORK_MODULES
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.support.movie_files import cut_movie
 from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, SHARED_FOLDER, needs_shared_data
@@ -40,7 +40,7 @@ CASES: dict[str, tuple[Crop | None, dict[str, Any]]] = {
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     log = tmp_path_factory.mktemp("log") / "estimation.log"
-    child = StageProcess("estimation", log, NETWORK_ENVIRONMENT, NETWORK_MODULES)
+    child = StageProcess("estimation", log, NETWORK_ENVIRONMENT, load_for_estimation)
     yield child
     child.close()
 

@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from tasks.pose import estimate
+from tasks.pose.child_libraries import load_for_estimation
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.model.torch_schema import KNOWN_KEYS, SectionKeys
 from tasks.processes.stage_process import StageProcess
-from tasks.run.estimator import NETWORK_MODULES
 from tests.support import torch_child
 from tests.support.hostile_weights import loader_cases
 from tests.support.model_zips import copy_with_changes, format_yaml
@@ -31,7 +31,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     # Nothing in the environment may undo it either.
     unsafe = {"TORCH_LOAD_WEIGHTS_ONLY": "false", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
     child = StageProcess(
-        "estimation", folder / "log", NETWORK_ENVIRONMENT | unsafe, NETWORK_MODULES
+        "estimation", folder / "log", NETWORK_ENVIRONMENT | unsafe, load_for_estimation
     )
     yield child
     child.close()

@@ -11,12 +11,12 @@ import yaml
 
 from tasks.errors import BadInput
 from tasks.pose import estimate
+from tasks.pose.child_libraries import load_for_estimation
 from tasks.pose.estimate import Estimate
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.tables.median_filter import apply_median_filter, find_missing_points
 from tasks.pose.tables.pose_table import read_poses
 from tasks.processes.stage_process import StageProcess
-from tasks.run.estimator import NETWORK_MODULES
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.integration.test_estimate_like_deeplabcut import assert_same, table
 from tests.support import torch_child
@@ -33,7 +33,7 @@ ANIMALS = [2] * 24 + [1] * 8 + [0] * 5 + [2] * 12 + [0] * 3
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     log = tmp_path_factory.mktemp("log") / "estimation.log"
-    child = StageProcess("estimation", log, NETWORK_ENVIRONMENT, NETWORK_MODULES)
+    child = StageProcess("estimation", log, NETWORK_ENVIRONMENT, load_for_estimation)
     yield child
     child.close()
 

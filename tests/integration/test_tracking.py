@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasks.pose.child_libraries import load_for_estimation
 from tasks.pose.tables.tracking import BatchPredictions, TrackingSettings
 from tasks.processes.stage_process import StageProcess
-from tasks.run.estimator import NETWORK_MODULES
 from tests.support import torch_child
 from tests.support.templates import NETWORK_ENVIRONMENT
 
@@ -29,7 +29,7 @@ SHAPE = np.array([(0, 0), (12, 3), (4, 15)])
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
     log = tmp_path_factory.mktemp("log") / "tracking.log"
-    child = StageProcess("tracking", log, NETWORK_ENVIRONMENT, NETWORK_MODULES)
+    child = StageProcess("tracking", log, NETWORK_ENVIRONMENT, load_for_estimation)
     yield child
     child.close()
 

@@ -28,10 +28,10 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from tasks.pose.child_libraries import load_for_estimation
 from tasks.processes import stage_process
 from tasks.processes.child import load_ahead
 from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT, thread_limits
-from tasks.run.estimator import NETWORK_MODULES
 
 _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _LONGEST_REQUEST = 1 << 18
@@ -164,7 +164,7 @@ def run_copy(program: str, *words: object) -> "subprocess.CompletedProcess[str]"
     command = [sys.executable, "-m", program, *map(str, words)]
     with CopiedProcess(
         command,
-        modules=NETWORK_MODULES,
+        modules=[f"{load_for_estimation.__module__}:{load_for_estimation.__qualname__}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
