@@ -40,8 +40,9 @@ from tasks.processes.pool import RunProcesses
 from tasks.run.scratch_folder import create_scratch_folder
 from tasks.stages.fan_out import wait_for_all
 from tasks.stages.progress import check_running
+from tasks.stages.retries import STORE_RETRIES
 from tasks.stages.run_names import name_behavior_run
-from tasks.stages.stage import STORE_RETRIES, end_with_message, stage
+from tasks.stages.stage import end_with_message, stage
 from tasks.stages.stage_times import time_stages
 
 

@@ -17,7 +17,8 @@ from tasks.messages import format_list, format_value
 from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.results.run_record import MAX_RECORD_BYTES
 from tasks.run.request import make_folder_names
-from tasks.stages.stage import STORE_RETRIES, stage
+from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.stage import stage
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore, expand_location
 from tasks.storage.store import ObjectInfo, ObjectStore

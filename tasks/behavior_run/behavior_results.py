@@ -34,7 +34,8 @@ from tasks.pose.results.run_record import (
     utc_now,
 )
 from tasks.stages.artifacts import artifact_key, show_artifact
-from tasks.stages.stage import STORE_RETRIES, stage, to_pose_error
+from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.stage import stage, to_pose_error
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore

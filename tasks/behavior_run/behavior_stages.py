@@ -23,7 +23,8 @@ from tasks.processes.watchdog import Patience
 from tasks.run.fetch import fetch_input
 from tasks.run_data import FetchedInput
 from tasks.stages.progress import Progress
-from tasks.stages.stage import PROCESS_RETRIES, STORE_RETRIES, stage
+from tasks.stages.retries import PROCESS_RETRIES, STORE_RETRIES
+from tasks.stages.stage import stage
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore

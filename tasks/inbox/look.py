@@ -31,7 +31,8 @@ from tasks.inbox.standing import LookContext, assess_standing
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE
 from tasks.pose.results.run_record import MAX_RECORD_BYTES
 from tasks.pose.settings import PoseSettings
-from tasks.stages.stage import STORE_RETRIES, stage
+from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.stage import stage
 from tasks.storage.location import InvalidLocation, Location
 from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectInfo, ObjectStore

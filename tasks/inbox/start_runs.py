@@ -26,8 +26,9 @@ from tasks.inbox.batches import MovieGroup, Standing, summarize_groups
 from tasks.inbox.standing import FINAL_STATE_TYPES, InboxRun, apply_known_run
 from tasks.messages import format_error
 from tasks.recovery.lost_runs import MAX_CRASH_AGE, state_age
+from tasks.stages.retries import STORE_RETRIES
 from tasks.stages.run_names import format_request_name
-from tasks.stages.stage import STORE_RETRIES, stage
+from tasks.stages.stage import stage
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

@@ -21,7 +21,8 @@ from tasks.run_data import (
     MovieSource,
     ResolvedRequest,
 )
-from tasks.stages.stage import STORE_RETRIES, stage
+from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.stage import stage
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore
 

@@ -13,7 +13,8 @@ from prefect.states import Running
 from tasks.output.lock import OutputLock
 from tasks.processes.pool import RunProcesses
 from tasks.run_data import ResolvedRequest
-from tasks.stages.stage import STORE_RETRIES, stage
+from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.stage import stage
 from tasks.storage.claims import Holder
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore

@@ -38,7 +38,8 @@ from tasks.processes.watchdog import Patience
 from tasks.run_data import AnalyzedMovie, CheckedMovie, ResolvedRequest, RunDetails
 from tasks.stages.artifacts import artifact_key, show_artifact
 from tasks.stages.progress import Progress
-from tasks.stages.stage import STORE_RETRIES, stage, to_pose_error
+from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.stage import stage, to_pose_error
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore

@@ -42,7 +42,8 @@ from tasks.run_data import (
     ReadyModel,
     ResolvedRequest,
 )
-from tasks.stages.stage import STORE_RETRIES, stage
+from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.stage import stage
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore
 

@@ -22,6 +22,7 @@ from typing import Any
 from tasks.errors import PoseError
 from tasks.full_disk import describe_full_disk
 from tasks.processes.fast_imports import pause_garbage_collection
+from tasks.processes.kill_process import kill_process_group
 from tasks.processes.process_table import read_process_stat
 
 PROGRESS_INTERVAL_S = 0.2
@@ -116,7 +117,7 @@ def _end_with_parent(parent: int, fd: int) -> None:
     while os.getppid() == child:
         stat = read_process_stat(child)
         if stat is None or stat.parent != parent:
-            os.killpg(child, signal.SIGKILL)
+            kill_process_group(child)
         time.sleep(1)
     os._exit(0)
 

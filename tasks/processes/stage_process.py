@@ -22,6 +22,7 @@ from tasks.errors import PoseError, Retriable, StageFailed
 from tasks.processes import child
 from tasks.processes.child import FunctionCall
 from tasks.processes.ended_children import forget_child, watch_child
+from tasks.processes.kill_process import kill_process_group
 from tasks.processes.watchdog import Patience, Watchdog
 
 R = TypeVar("R")
@@ -232,7 +233,7 @@ class StageProcess:
         child, connection = self._child, self._connection
         self._child = self._connection = None
         if child is not None:
-            _kill_group(child)
+            kill_process_group(child.pid)
             with suppress(subprocess.TimeoutExpired):
                 # What hangs in a driver ends when that lets it; nobody waits for it that long.
                 child.wait(EXIT_TIMEOUT_S)
@@ -243,7 +244,7 @@ class StageProcess:
     def _kill_child_group(self) -> None:
         """End the child and what it started, from another thread: the caller then finds out."""
         if (child := self._child) is not None:
-            _kill_group(child)
+            kill_process_group(child.pid)
 
     def close(self) -> None:
         """End the child; a later call starts a new one."""
@@ -253,11 +254,6 @@ class StageProcess:
         """End the child for good: a stage that is tried again must not start another one."""
         self._ended = True
         self._kill_child()
-
-
-def _kill_group(child: "subprocess.Popen[bytes]") -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
 
 
 _CRASH_REMEDY = (

@@ -17,7 +17,8 @@ from tasks.run_data import (
     ResolvedRequest,
 )
 from tasks.stages.progress import Progress
-from tasks.stages.stage import STORE_RETRIES, stage
+from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.stage import stage
 from tasks.storage.store import ObjectInfo, ObjectStore
 from tasks.storage.store_errors import CHANGED_MESSAGE
 

@@ -12,7 +12,8 @@ from tasks.processes.pool import RunProcesses
 from tasks.run.movie import TORCH_DEVICE
 from tasks.run_data import FetchedInput, ReadyModel
 from tasks.stages.artifacts import artifact_key, show_artifact
-from tasks.stages.stage import PROCESS_RETRIES, stage
+from tasks.stages.retries import PROCESS_RETRIES
+from tasks.stages.stage import stage
 
 
 @stage("Check model", "check model · {name}")

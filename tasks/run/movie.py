@@ -37,7 +37,8 @@ from tasks.run_data import (
 )
 from tasks.stages import live_bars
 from tasks.stages.progress import Progress
-from tasks.stages.stage import PROCESS_RETRIES, stage
+from tasks.stages.retries import PROCESS_RETRIES
+from tasks.stages.stage import stage
 from tasks.storage.location import Location
 
 TORCH_DEVICE = None

@@ -27,7 +27,8 @@ from tasks.run.movie_order import (
     sort_by_recording,
 )
 from tasks.run_data import MovieSource, ResolvedRequest
-from tasks.stages.stage import STORE_RETRIES, stage
+from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.stage import stage
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectStore

@@ -12,7 +12,8 @@ from tasks.pose.settings import PoseSettings
 from tasks.run.request import resolve_locations
 from tasks.run_data import AnalyzedMovie, MovieOutcome, MovieSource, ResolvedRequest
 from tasks.spread.handover import MoviePlace, write_handover
-from tasks.stages.stage import STORE_RETRIES, stage
+from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.stage import stage
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectInfo, ObjectStore

@@ -11,34 +11,20 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.objects import State
 from prefect.exceptions import MissingContextError, TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.states import Completed, Failed
-from prefect.tasks import exponential_backoff
 from prefect.utilities.annotations import quote
 
 from tasks.errors import PoseError, Retriable, StageFailed
 from tasks.full_disk import describe_any_full_disk
 from tasks.stages.cancellation import record_end
+from tasks.stages.retries import RETRY_PAUSES, is_retriable
 from tasks.stages.stage_times import stage_seconds
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-STORE_RETRIES = 4
-"""Tries after the first for a transfer; boto3 itself tries each of its requests several times."""
-
-PROCESS_RETRIES = 1
-"""Tries after the first for a stage whose process was lost."""
-
-_BACKOFF_SECONDS = 2.0
-_JITTER_FACTOR = 0.5
-
-
-def is_retriable(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Prefect's retry condition: only what the error's type says may succeed later."""
-    return isinstance(state.result(raise_on_failure=False), Retriable)
 
 
 class Stage(Generic[P, R]):
@@ -67,8 +53,7 @@ class Stage(Generic[P, R]):
         self.task: Task[P, State[Any]] = Task(
             run,
             retry_condition_fn=is_retriable,
-            retry_delay_seconds=exponential_backoff(_BACKOFF_SECONDS),
-            retry_jitter_factor=_JITTER_FACTOR,
+            **RETRY_PAUSES,
             **plain,
             **options,
         )

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import Retriable
-from tasks.stages.stage import STORE_RETRIES
+from tasks.stages.retries import STORE_RETRIES
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
 from tests.integration.storage.faults import (

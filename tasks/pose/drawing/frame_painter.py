@@ -6,10 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_rgb
 
+from tasks.pose.drawing.body_part_colors import choose_color_indices, spread_colors
 from tasks.pose.drawing.disks import PIXELS_PER_PASS, iterate_disk_pixels
 from tasks.pose.drawing.pixels import (
     MAX_GROUP_PIXELS,
@@ -68,13 +68,6 @@ class LabelStyle:
             self.skeleton if self.draw_skeleton else (), self.displayed_body_parts
         )
 
-    def color_indices(self, keypoints: Keypoints) -> tuple[list[int], int]:
-        """Return each keypoint's color index, and the number of colors."""
-        by_part = self.color_by == "bodypart"
-        names = keypoints.part_names if by_part else keypoints.individual_names
-        of_keypoint = keypoints.parts if by_part else keypoints.individuals
-        return [names.index(name) for name in of_keypoint], len(names)
-
 
 class FramePainter:
     """Draws the poses of one movie on its frames, one frame at a time.
@@ -103,9 +96,9 @@ class FramePainter:
         self._keypoints.xy += np.asarray(offset, dtype=self._keypoints.xy.dtype)
         self._displayed = self._keypoints.indices_of_parts(style.displayed_body_parts)
         self._edges = np.array(style.compute_edges(self._keypoints), np.intp).reshape(-1, 2)
-        indices, count = style.color_indices(self._keypoints)
+        indices, count = choose_color_indices(self._keypoints, style.color_by)
         self._colors = np.array(indices, dtype=np.intp)
-        colors = _to_rgb_bytes(mpl.colormaps[style.color_map](np.linspace(0, 1, count)))
+        colors = _to_rgb_bytes(spread_colors(style.color_map, count))
         # The skeleton's color comes last.
         self._palette = np.vstack([colors, _to_rgb_bytes(np.array([to_rgb(style.skeleton_color)]))])
         self._brush = YuvPainter(self._palette, kept)

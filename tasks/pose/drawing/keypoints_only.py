@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from tasks.pose.drawing.body_part_colors import choose_color_indices, step_colors
 from tasks.pose.drawing.frame_painter import LabelStyle, trail_rows
 from tasks.pose.tables.keypoints import Keypoints
 
@@ -165,8 +165,8 @@ def _to_inches(pixels: int) -> float:
 
 def _keypoint_colors(style: LabelStyle, keypoints: Keypoints) -> list[_RgbaColor]:
     """Color of each keypoint, from a color map cut into as many steps as there are colors."""
-    indices, count = style.color_indices(keypoints)
+    indices, count = choose_color_indices(keypoints, style.color_by)
     return [
         (red, green, blue, alpha)
-        for red, green, blue, alpha in mpl.colormaps[style.color_map].resampled(count)(indices)
+        for red, green, blue, alpha in step_colors(style.color_map, count)[indices]
     ]

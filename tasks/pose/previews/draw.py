@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+from tasks.pose.drawing.body_part_colors import step_colors
 from tasks.pose.previews.axes import BodyPartTrace, FigureSubject
 from tasks.pose.previews.figures import (
     draw_coordinates,
@@ -94,7 +95,7 @@ def _build_traces(
     keypoints: Keypoints, names: Sequence[str], p_cutoff: float, color_map: str
 ) -> dict[str, tuple[BodyPartTrace, ...]]:
     """The displayed body parts of each individual; a part has one color for all of them."""
-    colors = mpl.colormaps[color_map].resampled(max(len(names), 1))
+    colors = step_colors(color_map, max(len(names), 1))
     tracks: dict[str, list[BodyPartTrace]] = {name: [] for name in keypoints.individual_names}
     for index in keypoints.indices_of_parts(names):
         part = keypoints.parts[index]
@@ -102,7 +103,7 @@ def _build_traces(
         shown = ~(likelihoods < p_cutoff) & np.isfinite(keypoints.xy[:, index]).all(axis=1)
         xy = np.where(shown[:, None], keypoints.xy[:, index], np.nan)
         tracks[keypoints.individuals[index]].append(
-            BodyPartTrace(part, colors(names.index(part)), xy[:, 0], xy[:, 1], likelihoods)
+            BodyPartTrace(part, tuple(colors[names.index(part)]), xy[:, 0], xy[:, 1], likelihoods)
         )
     return {name: tuple(of_one) for name, of_one in tracks.items()}
 

@@ -13,7 +13,8 @@ from prefect.states import Completed, Failed
 
 from tasks.errors import BadInput, PoseError, Retriable, StageFailed
 from tasks.full_disk import FEW_FREE_BYTES
-from tasks.stages.stage import is_retriable, to_pose_error
+from tasks.stages.retries import is_retriable
+from tasks.stages.stage import to_pose_error
 from tasks.stages.stage_times import time_stages
 
 
