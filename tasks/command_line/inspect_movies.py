@@ -9,11 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tasks.command_line.inspect_model import REFUSED, UNKNOWN, USABLE
-from tasks.errors import BadInput, PoseError
+from tasks.command_line.movie_outline import fetch_outline
+from tasks.errors import BadInput, PoseError, Retriable
 from tasks.messages import format_value
 from tasks.pose.movie_inspection.look_into import MovieToInspect, look_into_movie
 from tasks.pose.movie_inspection.movie_facts import MovieFacts
 from tasks.pose.movie_inspection.movie_page import as_json, as_text
+from tasks.pose.movie_inspection.needed_parts import find_needed_parts
+from tasks.pose.movie_inspection.sample_pictures import PICTURES
 from tasks.pose.movies.reader import RECORDING_SUFFIX
 from tasks.processes.stage_process import StageProcess
 from tasks.processes.watchdog import Patience
@@ -28,7 +31,7 @@ from tasks.run.movie_order import (
 from tasks.run.recording_times import read_recording_time
 from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectInfo, ObjectStore
-from tasks.storage.store_errors import convert_os_errors
+from tasks.storage.store_errors import CHANGED_MESSAGE, convert_os_errors
 
 SHEET_SUFFIXES = (".png", ".svg")
 """What the name of a contact sheet's file may end in."""
@@ -180,10 +183,14 @@ def _look_into(
     scratch: Path,
 ) -> MovieReport:
     location, name = info.location, info.location.name
+
+    def find_parts(path: Path) -> list[tuple[int, int]]:
+        return process.call(find_needed_parts, path, name, 0 if sheet is None else PICTURES)
+
     try:
         with (
             convert_os_errors(),
-            _fetch_movie(store, info, scratch) as path,
+            _fetch_movie(store, info, scratch, None if decodes else find_parts) as path,
             _show_progress(name) as progress,
         ):
             facts = process.call(
@@ -204,15 +211,23 @@ def _look_into(
 
 
 @contextmanager
-def _fetch_movie(store: ObjectStore, info: ObjectInfo, scratch: Path) -> Iterator[Path]:
-    """The movie as a local file; a remote one is fetched, and not kept."""
+def _fetch_movie(
+    store: ObjectStore,
+    info: ObjectInfo,
+    scratch: Path,
+    find_parts: Callable[[Path], list[tuple[int, int]]] | None,
+) -> Iterator[Path]:
+    """The movie as a local file; of a remote one, what is needed is fetched, and not kept."""
     local = store.local_path(info)
     if local is not None:
         yield local
         return
     path = scratch / f"movie{info.location.suffix.lower()}"
     try:
-        store.download(info, path)
+        if find_parts is None or not fetch_outline(store, info, path, find_parts):
+            store.download(info, path)
+        elif store.stat(info.location).etag != info.etag:
+            raise Retriable(f"{info.location}: {CHANGED_MESSAGE}")
         yield path
     finally:
         path.unlink(missing_ok=True)

@@ -9,15 +9,16 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import AutoMinorLocator, MaxNLocator
 
-from tasks.pose.movie_inspection.sample_pictures import SamplePicture, read_sample_pictures
+from tasks.pose.movie_inspection.sample_pictures import (
+    PICTURES,
+    SamplePicture,
+    read_sample_pictures,
+)
 from tasks.pose.movies.timing import Timing
 from tasks.pose.previews.axes import to_plain_label
 
 SHEET_SUFFIXES = (".png", ".svg")
 """What a sheet's file name may end in."""
-
-PICTURES = 9
-"""Pictures on a sheet: a large one, and the others below it."""
 
 _COLUMNS = 4
 

@@ -10,6 +10,12 @@ from tasks.pose.movies.info import Image
 from tasks.pose.movies.reader import is_recording, open_movie
 from tasks.pose.movies.timing import Timing
 
+PICTURES = 9
+"""Pictures on a contact sheet: a large one, and the others below it."""
+
+_SAME_TIME = 1e-4
+"""Seconds by which rounding may part two times of a frame."""
+
 MAX_FRAMES_ON_THE_WAY = 300
 """Frames that are decoded at most to get from a frame that stands alone to one that is wanted."""
 
@@ -90,10 +96,12 @@ def _read_with_ffmpeg(
                 for count, found in enumerate(container.decode(stream)):
                     seconds = float(((found.pts or start) - start) * stream.time_base)
                     # The one that stands alone will do, if it is not the one that is there already.
-                    if seconds > reached or count >= MAX_FRAMES_ON_THE_WAY:
+                    is_new = count == 0 and seconds > reached
+                    is_near = seconds >= target - _SAME_TIME or count >= MAX_FRAMES_ON_THE_WAY
+                    if not found.is_corrupt and (is_new or is_near):
                         number = int(np.abs(timing.seconds - seconds).argmin())
                         yield SamplePicture(number, float(timing.seconds[number]), converted(found))
-                        reached = max(reached, target, seconds)
+                        reached = max(target, seconds)
                         break
             except (av.FFmpegError, StopIteration):
                 continue  # a damaged place has no picture
