@@ -22,12 +22,11 @@ from tasks.run.scratch_folder import SCRATCH_PREFIX
 from tasks.storage.claims import Claim, Holder
 from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
-from tests.integration.lab import connect_as_client, deploy_without_inbox, wait_until_found
-from tests.support import servers
+from tests.integration.lab import connect_as_client, deploy_without_inbox
 from tests.support.meanwhile import call_repeatedly
 from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
+from tests.support.waiting import wait_for, wait_for_exit
 
-PATIENCE = 400.0
 SHOWN = 6000
 
 
@@ -62,13 +61,15 @@ class Machine:
 
     def wait_until(self, run: FlowRun, stage: str, state: str = "Running") -> None:
         """Wait until a run's stage is in a state; where it never is, say where the run is."""
-        if not servers.wait_for(lambda: self.is_at(run, stage, state), PATIENCE):
-            told = self.log.read_text(errors="replace")[-SHOWN:]
-            pytest.fail(
-                f"{stage!r} was never {state}; the run is "
-                f"{self.client.read_flow_run(run.id).state_name}, its stages are "
-                f"{self.stages(run)}; the worker says:\n{told}"
-            )
+        wait_for(lambda: self.is_at(run, stage, state), lambda: self.describe(run))
+
+    def describe(self, run: FlowRun) -> str:
+        """What a run and its worker say of themselves."""
+        told = self.log.read_text(errors="replace")[-SHOWN:]
+        return (
+            f"the run is {self.client.read_flow_run(run.id).state_name}, its stages are "
+            f"{self.stages(run)}; the worker says:\n{told}"
+        )
 
     def cancel(self, run: FlowRun) -> str:
         """Cancel a run as the UI does; what it says once it has said who and when."""
@@ -83,7 +84,7 @@ class Machine:
             said = str(state.message)
             return said if state.is_cancelled() and said.startswith("Cancelled at") else None
 
-        return str(wait_until_found(told, PATIENCE))
+        return str(wait_for(told, lambda: self.describe(run)))
 
     def movies_of(self, run: FlowRun) -> list[FlowRun]:
         found = self.client.read_flow_runs()
@@ -135,7 +136,7 @@ def machine(
         finally:
             worker.terminate()
             worker.terminate()
-            worker.wait(120)
+            wait_for_exit(worker)
 
 
 @contextmanager
@@ -197,7 +198,9 @@ def test_a_spread_request_and_its_movies(machine: Machine, tmp_path: Path) -> No
         found = machine.movies_of(run)
         return found if all(machine.is_at(one, "estimate") for one in found) else []
 
-    started_movies = wait_until_found(lambda: len(found := started()) == 2 and found, PATIENCE)
+    started_movies = wait_for(
+        lambda: len(found := started()) == 2 and found, lambda: machine.describe(run)
+    )
     assert "UTC in the Prefect UI" in machine.cancel(run)
     for movie in started_movies or []:
         whose = f"with its request, run 'movies · {DEMO_MODEL.stem}' ({run.id}); its work"

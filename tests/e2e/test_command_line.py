@@ -19,6 +19,7 @@ from tests.support.commands import run_command
 from tests.support.movie_files import cut_movie, write_movie
 from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED_FOLDER, needs_shared_data
 from tests.support.stores import StoreSettings
+from tests.support.waiting import wait_for_exit
 
 BUCKET = "command-line"
 
@@ -238,7 +239,7 @@ def test_a_signal_ends_a_run_at_once_with_all_its_processes(
     else:
         processes = find_processes(home["HOME"])
         os.kill(next(n for n, w in processes.items() if ending.target in w), ending.number)
-    assert running.wait(60) == ending.status
+    assert wait_for_exit(running, log.read_text) == ending.status
     while find_processes(home["HOME"]):
         time.sleep(0.05)
     if ending.number != signal.SIGKILL:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tasks.pose.results.run_record import RunRecord
 from tests.support.movie_files import cut_movie
 from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT
 from tests.support.stores import StoreSettings
+from tests.support.waiting import wait_for
 
 BUCKET = "going-on"
 FRAMES = 150
@@ -85,11 +85,11 @@ def start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 def kill_when(process: "subprocess.Popen[bytes]", is_due: Any) -> None:
-    until = time.monotonic() + 120
-    while not is_due():
+    def look() -> bool:
         assert process.poll() is None, "it ended before"
-        assert time.monotonic() < until, "it never came so far"
-        time.sleep(0.05)
+        return bool(is_due())
+
+    wait_for(look)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 

@@ -18,7 +18,7 @@ from deployments.demo.inputs import MOVIE_FILE
 from tests.integration.test_receiver import notification
 from tests.support.movie_files import cut_movie
 from tests.support.paths import ROOT
-from tests.support.servers import wait_for
+from tests.support.waiting import wait_for
 
 BUCKET = "dlcflow-demo"
 
@@ -81,7 +81,7 @@ def test_a_movie_dropped_into_the_inbox_is_analyzed(
         listed = store.list_objects_v2(Bucket=BUCKET, Prefix="results/inbox/day1/short/run.json")
         return listed.get("Contents")
 
-    assert wait_for(record, 400), (folder / "worker.log").read_text()[-3000:]
+    wait_for(record, lambda: (folder / "worker.log").read_text()[-3000:])
     body = store.get_object(Bucket=BUCKET, Key="results/inbox/day1/short/run.json")["Body"].read()
     found = json.loads(body)
     assert found["status"] == "complete"
@@ -95,7 +95,7 @@ def test_the_next_look_is_scheduled(parts: dict[str, str]) -> None:
         body = {"flows": {"name": {"any_": ["inbox"]}}}
         return _post(f"{parts['server']}/api/flow_runs/filter", body)
 
-    assert wait_for(scheduled, 120)
+    wait_for(scheduled)
 
 
 def _kill(folder: Path, *names: str) -> None:

@@ -1,6 +1,6 @@
 """A lab's Prefect server in tests: deployed to, with a stub in the place of pose estimation."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,6 @@ from deployments import automations, deploy
 from deployments.deploy import POOL_NAME
 from tasks import PREFECT_TAG
 from tasks.environment_variables import INBOX, NOTIFICATION_BLOCK
-from tests.support import servers
 
 T = TypeVar("T")
 
@@ -100,13 +99,6 @@ def emit_event(client: SyncPrefectClient, event: str, about: str, *related: dict
     )
     body = [told.model_dump(mode="json")]
     client.request("POST", "/events", json=body)
-
-
-def wait_until_found(look: Callable[[], T], seconds: float = 120) -> T:
-    """What a look finds, once it finds something."""
-    found = servers.wait_for(look, seconds)
-    assert found, "it never came"
-    return found
 
 
 def set_states(client: SyncPrefectClient, run: FlowRun, *states: Any) -> None:

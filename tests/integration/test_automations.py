@@ -29,8 +29,8 @@ from tests.integration.lab import (
     emit_event,
     set_states,
     use_quick_automations,
-    wait_until_found,
 )
+from tests.support.waiting import wait_for
 
 Told = list[dict[str, str]]
 
@@ -89,7 +89,7 @@ def test_a_run_that_ends_badly_is_told_with_its_reason_and_address(
     client: SyncPrefectClient, run: FlowRun, told: tuple[str, Told], state: Any, word: str
 ) -> None:
     client.set_flow_run_state(run.id, state)
-    (message,) = wait_until_found(lambda: about(told[1], run))
+    (message,) = wait_for(lambda: about(told[1], run))
     assert message["subject"] == f"dlcflow: m1 · openfield {word}"
     assert state.message in message["body"]
     assert f"/runs/flow-run/{run.id}" in message["body"]
@@ -101,7 +101,7 @@ def test_runs_of_others_are_nobodys_business_here(
     others = client.create_flow_run_from_deployment(deploy_stub(client, tag="somebody's"))
     client.set_flow_run_state(others.id, Failed())
     client.set_flow_run_state(run.id, Failed())
-    wait_until_found(lambda: about(told[1], run))
+    wait_for(lambda: about(told[1], run))
     assert about(told[1], others) == []
 
 
@@ -111,7 +111,7 @@ def test_a_spread_movie_is_told_of_by_its_request_alone(
     movie = client.create_flow_run_from_deployment(deploy_stub(client, flow="one-movie"))
     client.set_flow_run_state(movie.id, Failed())
     client.set_flow_run_state(run.id, Failed())
-    wait_until_found(lambda: about(told[1], run))
+    wait_for(lambda: about(told[1], run))
     assert about(told[1], movie) == []
 
 
@@ -123,7 +123,7 @@ def test_a_queue_that_no_worker_asks_is_told_though_the_pool_has_one(
         return [one for one in told[1] if "no worker" in one["subject"]]
 
     client.get_scheduled_flow_runs_for_work_pool(POOL_NAME, work_queue_names=["default", "bulk"])
-    (message,) = wait_until_found(look)
+    (message,) = wait_for(look)
     assert "queue default" in message["body"]
     assert str(client.read_work_pool(POOL_NAME).status) == "WorkPoolStatus.READY"
 
@@ -138,7 +138,7 @@ def test_a_run_whose_heartbeat_stops_is_marked_crashed(
         state = client.read_flow_run(run.id).state
         return state.message if state and state.is_crashed() else None
 
-    assert str(wait_until_found(reason)).startswith(NO_HEARTBEAT_MESSAGE)
+    assert str(wait_for(reason)).startswith(NO_HEARTBEAT_MESSAGE)
 
 
 def looks(client: SyncPrefectClient) -> set[UUID]:
@@ -153,7 +153,7 @@ def test_a_crash_starts_a_look(client: SyncPrefectClient, run: FlowRun) -> None:
     time.sleep(6)
     before = looks(client)
     client.set_flow_run_state(run.id, Crashed())
-    wait_until_found(lambda: looks(client) - before)
+    wait_for(lambda: looks(client) - before)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_looks_are_for_crashes_of_requests_and_not_of_looks(
         event=EventNameFilter(name=["prefect.flow-run.Crashed"]),
         resource=EventResourceFilter(id=[f"prefect.flow-run.{crashed.id}"]),
     )
-    (event,) = wait_until_found(lambda: client.read_events(of_it, limit=1).events)
+    (event,) = wait_for(lambda: client.read_events(of_it, limit=1).events)
     found = {one.name: one for one in client.read_automations()}["dlcflow: a run crashed"]
     # As the server decides it.
     trigger = EventTrigger.model_validate(found.trigger.model_dump(mode="json"))

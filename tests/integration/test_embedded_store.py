@@ -15,8 +15,8 @@ import pytest
 
 from deployments.demo.inputs import STORE_CREDENTIALS
 from tests.support.paths import ROOT
-from tests.support.servers import wait_for
 from tests.support.stores import find_free_port
+from tests.support.waiting import wait_for
 
 BUCKET = "lab"
 AWKWARD = "inbox/a b/\u00e4 #1?&%2F.mp4"

@@ -10,7 +10,8 @@ from tasks.pose.settings import PoseSettings, QualityThresholds
 from tasks.pose.times_settings import TimesSettings
 from tests.integration.conftest import Service
 from tests.integration.test_browser import QUIET
-from tests.support.servers import PrefectServer, wait_for
+from tests.support.servers import PrefectServer
+from tests.support.waiting import wait_for
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")

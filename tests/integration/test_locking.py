@@ -38,10 +38,10 @@ from tasks.storage.claims import Claim, Holder
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectInfo
-from tests.integration.lab import wait_until_found
 from tests.integration.storage.faults import AnswerItself, FaultyProxy, fail_on, run_faulty_proxy
 from tests.support.records import example_input
 from tests.support.stores import StoreSettings, create_s3_client
+from tests.support.waiting import wait_for
 from tests.unit.processes import in_child
 
 
@@ -141,7 +141,7 @@ class TestLock:
             lock_output(request(output), writer, workers)
             (sign,) = [name for name in left(output) if "." in name]
             path = output.child(".dlcflow", "lock", sign).path
-            wait_until_found(lambda: int(path.read_text()) > 5)
+            wait_for(lambda: int(path.read_text()) > 5)
 
         assert run(work).is_completed()
 
@@ -155,13 +155,13 @@ class TestLock:
 
         def look() -> None:
             """Once the UI says that it waits, the other run ends."""
-            wait_until_found(lambda: run_id)
+            wait_for(lambda: run_id)
 
             def told() -> list[str]:
                 found = [s.state for s in stages(run_id[0]) if s.state]
                 return [str(s.message) for s in found if s.name == "Waiting"]
 
-            waiting.extend(wait_until_found(told))
+            waiting.extend(wait_for(told))
             other.release()
 
         watch = threading.Thread(target=look)
@@ -171,7 +171,7 @@ class TestLock:
         assert state.is_completed()
         whom = "run 'm1 · openfield' (other) on gpu-2, since noon"
         assert waiting == [f"Waits for {whom}, which writes to {output}"]
-        (stage,) = wait_until_found(lambda: [s for s in stages(run_id[0]) if s.state.is_final()])
+        (stage,) = wait_for(lambda: [s for s in stages(run_id[0]) if s.state.is_final()])
         assert stage.state.name == "Completed"
         assert whom in stage.state.message
 

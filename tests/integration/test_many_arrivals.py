@@ -29,8 +29,8 @@ from tests.integration.test_deploy import INBOX, client
 from tests.integration.test_inbox import start, value
 from tests.integration.test_receiver import notification
 from tests.support.meanwhile import call_repeatedly
-from tests.support.servers import wait_for
 from tests.support.stores import StoreSettings
+from tests.support.waiting import wait_for
 
 __all__ = ["client"]
 
@@ -102,7 +102,7 @@ def test_each_is_started_once_and_none_is_lost(client: SyncPrefectClient, bucket
             webhook.post("/", json=notification(bucket, key))
             time.sleep(0.01)
         gatherer.close()
-        assert wait_for(lambda: len(started()) == len(told), 200)
+        wait_for(lambda: len(started()) == len(told), lambda: len(started()))
     look()
     look()
     assert started() == Counter({f"s3://{bucket}/{key}": 1 for key in MOVIES})

@@ -20,9 +20,9 @@ from deployments import receiver
 from deployments.debounce import MAX_WAITING, Debouncer
 from tasks.environment_variables import INBOX, RECEIVER_TOKEN
 from tasks.storage.location import Location
-from tests.support import servers
 from tests.support.paths import ROOT
 from tests.support.stores import StoreSettings, find_free_port
+from tests.support.waiting import wait_for, wait_for_exit
 
 
 def notification(bucket: str, *keys: str) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def gatherer(heard: Heard) -> Iterator[receiver.ArrivalDebouncer]:
 
 def eventually(found: Callable[[], Any]) -> Any:
     """What is found within a minute: what a receiver is told of takes no longer."""
-    return servers.wait_for(found, 60)
+    return wait_for(found)
 
 
 def events(inbox: str) -> list[Any]:
@@ -267,7 +267,7 @@ def test_what_was_received_is_handed_on_before_the_end(
         urllib.request.urlopen(urllib.request.Request(address, body), timeout=60).close()
     finally:
         child.send_signal(signal.SIGTERM)
-    assert child.wait(120) == 0
+    assert wait_for_exit(child) == 0
     assert eventually(lambda: events(inbox)) == [[f"{inbox}m1.mp4"]]
 
 

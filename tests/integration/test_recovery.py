@@ -33,8 +33,8 @@ from tests.integration.lab import (
     read_states,
     set_states,
     state_names,
-    wait_until_found,
 )
+from tests.support.waiting import wait_for
 
 RESTARTS = 2
 
@@ -136,7 +136,7 @@ def test_a_run_that_was_only_not_heard_goes_on(client: SyncPrefectClient, run: F
     set_states(client, run, Crashed(message=f"{NO_HEARTBEAT_MESSAGE} for 100 s."))
     emit_event(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
     crash = read_states(client, run)[-1]
-    wait_until_found(lambda: is_alive(client, run, crash))
+    wait_for(lambda: is_alive(client, run, crash))
     recover_run(client, run, RESTARTS)
     name, message = now_is(client, run)
     assert name == "Running"
@@ -172,7 +172,7 @@ def test_a_worker_that_is_there_says_when_it_has_let_go(
     related = {"prefect.resource.id": f"prefect.flow-run.{run.id}"}
     related["prefect.resource.role"] = "flow-run"
     emit_event(client, "prefect.worker.executed-flow-run", "prefect.worker.process.busy", related)
-    wait_until_found(lambda: recover_run(client, client.read_flow_run(run.id), RESTARTS))
+    wait_for(lambda: recover_run(client, client.read_flow_run(run.id), RESTARTS))
     assert now_is(client, run)[0] == "AwaitingRetry"
 
 
@@ -215,9 +215,7 @@ def test_a_run_that_goes_on_without_its_worker_is_left_alone(
     take(client, run, "gone")
     heard = datetime.now(UTC)
     emit_event(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
-    wait_until_found(
-        lambda: lost_runs._has_event_since(client, "prefect.flow-run.heartbeat", run, heard)
-    )
+    wait_for(lambda: lost_runs._has_event_since(client, "prefect.flow-run.heartbeat", run, heard))
     assert run.id in lost(client)
     monkeypatch.setattr(lost_runs, "state_age", lambda run: timedelta(hours=1))
     monkeypatch.setattr(lost_runs, "LOST_AFTER", timedelta(minutes=1))
@@ -249,7 +247,7 @@ def test_a_run_that_was_taken_for_lost_while_the_server_was_away_goes_on(
     recover_runs(RESTARTS)
     assert now_is(client, run)[1].startswith(NO_HEARTBEAT_MESSAGE)
     emit_event(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
-    wait_until_found(lambda: recover_run(client, run, RESTARTS))
+    wait_for(lambda: recover_run(client, run, RESTARTS))
     assert now_is(client, run)[0] == "Running"
     set_states(client, run, Completed())
 
@@ -276,7 +274,7 @@ def test_a_job_that_has_only_just_crashed_is_given_time_to_end(
     related["prefect.resource.role"] = "flow-run"
     emit_event(client, "prefect.worker.executed-flow-run", "prefect.worker.kubernetes.pod", related)
     said, since = "prefect.worker.executed-flow-run", datetime.now(UTC) - timedelta(hours=1)
-    wait_until_found(lambda: lost_runs._has_event_since(client, said, run, since))
+    wait_for(lambda: lost_runs._has_event_since(client, said, run, since))
     assert recover_run(client, client.read_flow_run(run.id), RESTARTS) is None
     set_states(client, run, Failed())
 

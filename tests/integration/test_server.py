@@ -19,8 +19,9 @@ from tasks import environment_variables
 from tests.integration.conftest import INBOX, Service
 from tests.integration.test_receiver import notification
 from tests.support.paths import ROOT
-from tests.support.servers import PrefectServer, is_answering, run_process, wait_for
+from tests.support.servers import PrefectServer, is_answering, run_process
 from tests.support.stores import find_free_port
+from tests.support.waiting import wait_for
 
 RUNS = 6
 

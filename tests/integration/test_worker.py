@@ -19,9 +19,9 @@ from tests.integration.lab import (
     deploy_without_inbox,
     read_states,
     state_names,
-    wait_until_found,
 )
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_for, wait_for_exit
 
 LONG = 300.0
 """Seconds that a run takes which is not to end by itself."""
@@ -68,7 +68,7 @@ def machine(
         if machine.process.poll() is None:
             machine.process.terminate()
             machine.process.terminate()
-            machine.process.wait(120)
+            wait_for_exit(machine.process, machine.log.read_text)
 
 
 def start(
@@ -95,7 +95,7 @@ def process(marks: Path, number: int = 0) -> int:
         found = sorted(marks.glob("*.started"), key=lambda path: path.stat().st_mtime)
         return found if len(found) > number and found[number].read_text() else []
 
-    return int(wait_until_found(started)[number].read_text())
+    return int(wait_for(started)[number].read_text())
 
 
 def test_a_killed_run_is_started_again(
@@ -104,7 +104,7 @@ def test_a_killed_run_is_started_again(
     run = start(client, marks, LONG)
     os.kill(process(marks), signal.SIGKILL)
     end(marks)
-    wait_until_found(lambda: is_in(client, run, "Completed"))
+    wait_for(lambda: is_in(client, run, "Completed"))
     told = read_states(client, run)
     assert state_names(told).count("AwaitingRetry") == 1
     assert len(list(marks.glob("*.started"))) == 2
@@ -122,12 +122,12 @@ def test_service_runs_wait_for_nobody_and_the_end_waits_for_all(
     process(marks)
     waits = start(client, tmp_path_factory.mktemp("waits"), 0.0)
     light = start(client, tmp_path_factory.mktemp("light"), 0.0, "service")
-    wait_until_found(lambda: is_in(client, light, "Completed"))
+    wait_for(lambda: is_in(client, light, "Completed"))
     assert not any(is_in(client, waits, state) for state in ("Running", "Completed"))
     machine.process.terminate()
-    wait_until_found(lambda: "waiting for those under way" in machine.log.read_text())
+    wait_for(lambda: "waiting for those under way" in machine.log.read_text())
     end(marks)
-    assert machine.process.wait(120) == 0
+    assert wait_for_exit(machine.process, machine.log.read_text) == 0
     assert is_in(client, busy, "Completed")
     client.delete_flow_run(waits.id)
 
@@ -138,9 +138,9 @@ def test_a_second_signal_ends_the_runs_and_they_say_so(
     run = start(client, marks, LONG)
     pid = process(marks)
     machine.process.terminate()
-    wait_until_found(lambda: "waiting for those under way" in machine.log.read_text())
+    wait_for(lambda: "waiting for those under way" in machine.log.read_text())
     machine.process.send_signal(signal.SIGINT)
-    assert machine.process.wait(120) == 1
+    assert wait_for_exit(machine.process, machine.log.read_text) == 1
     assert not Path(f"/proc/{pid}").exists()
     assert is_in(client, run, "Crashed")
     client.delete_flow_run(run.id)
@@ -154,12 +154,12 @@ def test_a_worker_that_ends_is_started_again(
         pids = [int(pid) for pid in children.read_text().split()]
         return pids if len(pids) == len(workers_of(1, {})) else []
 
-    before = wait_until_found(workers)
+    before = wait_for(workers)
     os.kill(before[-1], signal.SIGKILL)
-    wait_until_found(lambda: set(workers()) - set(before))
+    wait_for(lambda: set(workers()) - set(before))
     assert "starting it" in machine.log.read_text()
     run = start(client, marks, 0.0)
-    wait_until_found(lambda: is_in(client, run, "Completed"))
+    wait_for(lambda: is_in(client, run, "Completed"))
 
 
 def test_it_says_what_it_lacks(

@@ -12,10 +12,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +25,9 @@ from _pytest.outcomes import Skipped
 
 from tests.support.paths import ROOT
 from tests.support.stores import find_free_port
+from tests.support.waiting import wait_for
 
 T = TypeVar("T")
-
-START_TIMEOUT = 300.0  # seconds; a busy machine is slow to start
 
 
 @contextmanager
@@ -70,7 +68,7 @@ def _run_database(programs: Path, folder: Path, user: str) -> Iterator[int]:
     serve += ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
     ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     with run_process(serve, folder / "log", user=user, cwd="/", end=signal.SIGINT):
-        assert wait_for(lambda: subprocess.run(ready, check=False).returncode == 0)
+        wait_for(lambda: subprocess.run(ready, check=False).returncode == 0)
         yield port
 
 
@@ -136,9 +134,7 @@ def run_prefect_server(
     serve = [sys.executable, "-m", "deployments.server", "--port", str(port)]
     with run_process(serve, folder / "server.log", env=server):
         found = PrefectServer(url, mine | {"PREFECT_API_URL": f"{url}/api"}, password)
-        assert wait_for(lambda: is_answering(f"{url}/api/health")), (
-            folder / "server.log"
-        ).read_text()
+        wait_for(lambda: is_answering(f"{url}/api/health"), (folder / "server.log").read_text)
         yield found
 
 
@@ -230,11 +226,3 @@ def is_answering(url: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def wait_for(look: Callable[[], T], seconds: float = START_TIMEOUT) -> T:
-    """What is found at last."""
-    until = time.monotonic() + seconds
-    while not (found := look()) and time.monotonic() < until:
-        time.sleep(0.2)
-    return found

@@ -1,6 +1,5 @@
 """An estimation's checkpoints in the store: asked for and cleared away only where there are any."""
 
-import time
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -11,6 +10,7 @@ from tasks.output.checkpoint_upload import CheckpointStore
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectStore
+from tests.support.waiting import wait_for
 
 NAME = "000000000-000000008-8-poses.npz"
 
@@ -62,9 +62,6 @@ def test_what_was_sent_meanwhile_is_cleared_away(
     store = of(everything, tmp_path / "scratch", is_empty=True)
     with store.sync_with_store() as folder:
         (folder / NAME).write_bytes(b"poses")
-        until = time.monotonic() + 60
-        while not kept(everything):
-            assert time.monotonic() < until
-            time.sleep(0.01)
+        wait_for(lambda: kept(everything))
     store.remove()
     assert kept(everything) == []

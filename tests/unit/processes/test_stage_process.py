@@ -21,6 +21,7 @@ from tasks.processes.environment import count_usable_cpus, thread_limits
 from tasks.processes.pool import StagePool
 from tasks.processes.stage_process import REPOSITORY_ROOT, StageProcess
 from tasks.processes.watchdog import Patience
+from tests.support.waiting import wait_for
 from tests.unit.processes import in_child
 
 
@@ -46,14 +47,6 @@ def marker(tmp_path: Path) -> Path:
     return tmp_path / "marker"
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait, as long as a busy machine may need."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-
-
 def is_alive(pid: int) -> bool:
     """Whether a process still runs; one that nobody has waited for has ended, too."""
     try:
@@ -64,7 +57,7 @@ def is_alive(pid: int) -> bool:
 
 
 def pid_in(marker: Path) -> int:
-    until(lambda: marker.exists() and bool(marker.read_text()))
+    wait_for(lambda: marker.exists() and bool(marker.read_text()))
     return int(marker.read_text())
 
 
@@ -220,7 +213,7 @@ class TestLostChild:
         child = process._child
         assert child is not None
         os.kill(pid, signal.SIGKILL)
-        until(lambda: child.poll() is not None)
+        wait_for(lambda: child.poll() is not None)
         assert process.call(in_child.pid) != pid
 
     def test_that_leaves_others_behind_is_noticed_and_they_end(
@@ -229,7 +222,7 @@ class TestLostChild:
         """A fork of the child holds the pipe open: no end of file tells of the child's death."""
         error = failure(process, in_child.leave_a_fork_behind_and_die, marker)
         assert isinstance(error, Retriable)
-        until(lambda: not is_alive(pid_in(marker)))
+        wait_for(lambda: not is_alive(pid_in(marker)))
 
     def test_in_the_middle_of_a_call_is_noticed(self, process: StageProcess, marker: Path) -> None:
         killer = threading.Thread(target=lambda: os.kill(pid_in(marker), signal.SIGKILL))
@@ -267,7 +260,7 @@ class TestEnd:
         caller.start()
         helper = pid_in(marker)
         process.close()
-        until(lambda: not is_alive(helper) and not is_alive(pid))
+        wait_for(lambda: not is_alive(helper) and not is_alive(pid))
         caller.join()
 
     def test_can_come_twice_or_before_anything_began(self, process: StageProcess) -> None:
@@ -308,12 +301,12 @@ class TestEnd:
             f"Path({str(tmp_path / 'log')!r}), {{}}); marker = Path({str(marker)!r}); {call}"
         )
         parent = subprocess.Popen([sys.executable, "-c", program], cwd=REPOSITORY_ROOT)
-        until(lambda: marker.exists() and bool(marker.read_text()))
+        wait_for(lambda: marker.exists() and bool(marker.read_text()))
         started = [int(pid) for pid in marker.read_text().split()]
         assert all(map(is_alive, started))
         parent.kill()
         parent.wait()
-        until(lambda: not any(map(is_alive, started)))
+        wait_for(lambda: not any(map(is_alive, started)))
 
 
 class EndsIt(PosixPath):
@@ -358,7 +351,7 @@ class TestHungChild:
         )
         assert caught.value.output == "about to hang"
         child, helper = map(int, marker.read_text().split())
-        until(lambda: not is_alive(child) and not is_alive(helper))
+        wait_for(lambda: not is_alive(child) and not is_alive(helper))
         assert process.call(in_child.pid) != child
 
     def test_that_is_stopped_from_outside_ends(self, process: StageProcess) -> None:
@@ -366,7 +359,7 @@ class TestHungChild:
         os.kill(pid, signal.SIGSTOP)
         # More than a pipe holds: the parent hangs in sending it.
         assert "no sign of life" in str(failure(process, len, bytes(5_000_000)))
-        until(lambda: not is_alive(pid))
+        wait_for(lambda: not is_alive(pid))
         assert process.call(in_child.add, 2, 3) == 5
 
     def test_is_none_that_reports(self, process: StageProcess) -> None:
