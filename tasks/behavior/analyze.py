@@ -46,7 +46,7 @@ TABLE_STEM, BOUTS_FILE, SUMMARY_FILE, ZONES_FILE = (
 
 @dataclass(frozen=True)
 class BehaviorResult:
-    """What was made of one table.
+    """Results of one table.
 
     Attributes:
         frames: Rows.

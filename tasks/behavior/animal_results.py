@@ -1,4 +1,4 @@
-"""What is found out about one animal: frame by frame, and as figures."""
+"""Results for one animal: frame by frame, and as figures."""
 
 from dataclasses import dataclass
 

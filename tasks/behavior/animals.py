@@ -1,4 +1,4 @@
-"""Which columns of an annotations table belong to which animal."""
+"""Assignment of an annotations table's columns to animals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def find_animals(
 
 
 def _find_keypoints(columns: Sequence[str]) -> list[str]:
-    """What the columns of each keypoint begin with: ``nose``, or ``mouse1 nose``."""
+    """Find the prefix of each keypoint's columns: ``nose``, or ``mouse1 nose``."""
     there = set(columns)
     names = [c.removesuffix(_LIKELIHOOD) for c in columns if c.endswith(_LIKELIHOOD)]
     return [name for name in names if {f"{name} x", f"{name} y"} <= there]

@@ -166,7 +166,7 @@ def _plot_envelope(axes: Axes, segments: Segments, values: FloatArray, color: st
 
 
 def _draw_counts(found: AnimalBehavior, segments: Segments) -> Figure:
-    """How many keypoints each mean rests on, over time and in all."""
+    """Draw the number of keypoints in each mean, over time and in all."""
     assert found.average is not None
     figure, (over_time, shares) = _start_time_axes(2, 4.5)
     _plot_envelope(over_time, segments, found.average.count.astype(np.float64), "#228833")

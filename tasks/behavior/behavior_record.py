@@ -23,7 +23,7 @@ BEHAVIOR_KIND = "behavior"
 
 
 class BehaviorRequestRecord(FrozenRecord):
-    """What was asked for."""
+    """The request."""
 
     annotations: tuple[str, ...]
     output: str

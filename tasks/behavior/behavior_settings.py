@@ -24,7 +24,7 @@ class TimeUnit(StrEnum):
 
     @property
     def per_second(self) -> float:
-        """How many of it a second has."""
+        """Return the number of these units in a second."""
         return {"s": 1.0, "ms": 1e3, "us": 1e6}[self.value]
 
 
@@ -36,21 +36,21 @@ class SpeedUnit(StrEnum):
 
 
 class KeypointWeights(StrEnum):
-    """How much each keypoint counts in the mean."""
+    """Weights of keypoints in the mean."""
 
     EQUAL = "equal"
     LIKELIHOOD = "likelihood"
 
 
 class SpeedDifference(StrEnum):
-    """Which neighbors a frame's speed is computed from."""
+    """Neighbors from which a frame's speed is computed."""
 
     BACKWARD = "backward"
     CENTRAL = "central"
 
 
 class BetweenThresholds(StrEnum):
-    """What a frame is whose speed lies between the thresholds."""
+    """State of a frame whose speed lies between the thresholds."""
 
     OTHER = "other"
     HOLD = "hold"
@@ -103,7 +103,7 @@ _Name = Annotated[str, Field(min_length=1)]
 
 
 class BehaviorSettings(BaseModel):
-    """What a behavior request can choose; defaults are those of the IDEAS tools, where known.
+    """Settings of a behavior request; defaults are those of the IDEAS tools, where known.
 
     The same fields make the form in the Prefect UI, the flags of ``python -m flows behavior`` and
     the table in docs/behavior.md.
@@ -329,15 +329,15 @@ class BehaviorSettings(BaseModel):
 
     @property
     def has_scale(self) -> bool:
-        """Whether speeds are known in cm, too."""
+        """Return whether speeds are known in cm, too."""
         return self.pixels_per_cm is not None or self.corners is not None
 
     @property
     def has_thresholds(self) -> bool:
-        """Whether frames get a state."""
+        """Return whether frames get a state."""
         return self.max_rest_speed is not None or self.min_movement_speed is not None
 
     @property
     def uses_average(self) -> bool:
-        """Whether speed is that of the mean position."""
+        """Return whether speed is that of the mean position."""
         return (self.x_column, self.y_column) == (AVERAGE_X, AVERAGE_Y)

@@ -182,7 +182,7 @@ _MIN_SPEEDS, _MIN_DECADES, _MIN_PROMINENCE = 100, 0.5, 0.05
 
 
 def compare_path_with_smoothed(movement: Locomotion, segments: Segments) -> float | None:
-    """How many times the path is as long as after smoothing: much more than 1 is noise."""
+    """Divide the path by its length after smoothing; much more than 1 is noise."""
     smooth = smooth_in_segments(movement.positions, segments, frames=REFERENCE_SMOOTHING)
     length = float(np.nansum(measure_steps(smooth, segments)))
     own = float(np.nansum(movement.lengths))
@@ -200,7 +200,7 @@ def list_look_reasons(
     *,
     averaged: bool,
 ) -> list[str]:
-    """Why to look at an animal's results, one sentence each; none for a pass."""
+    """List the reasons to look at an animal's results, one sentence each; none for a pass."""
     reasons = []
     without = everything.frames_without_position / everything.frames
     if averaged and without > MAX_UNKNOWN_SHARE:

@@ -1,4 +1,4 @@
-"""What a child process of a behavior run loads while its first table is fetched."""
+"""Libraries that a child process of a behavior run loads while its first table is fetched."""
 
 
 def load_for_behavior() -> None:

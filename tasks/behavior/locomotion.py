@@ -14,7 +14,7 @@ REFERENCE_SMOOTHING = 5.0
 
 @dataclass(frozen=True)
 class Locomotion:
-    """How a position moves.
+    """Motion of a position.
 
     Attributes:
         positions: (frames, 2), as speed was computed from: flattened and smoothed.

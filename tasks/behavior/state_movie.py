@@ -33,7 +33,7 @@ _TEXT_ROWS_PER_FRAME = 20
 
 @dataclass(frozen=True)
 class _AnimalText:
-    """What is written of one animal: its name, and each frame's state and speed."""
+    """Text about one animal: its name, and each frame's state and speed."""
 
     name: str
     states: Sequence[str | None]

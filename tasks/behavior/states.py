@@ -157,7 +157,7 @@ class _BoutChain:
         self.length = [round(float(total[b] - total[a]), 9) for a, b in runs]
 
     def is_short(self, run: int) -> bool:
-        """Whether a bout is shorter than its state allows, with known neighbors on both sides."""
+        """Return whether a bout is too short for its state, with known neighbors on both sides."""
         if not 0 <= run < len(self._alive) or not self._alive[run]:
             return False
         limit = self._shortest.get(self._state[run], 0.0)

@@ -38,7 +38,7 @@ class Zone:
 
 @dataclass(frozen=True)
 class ZoneVisits:
-    """What an animal did in one zone.
+    """An animal's visits to one zone.
 
     Attributes:
         inside: (frames,), whether it was inside; False where its position is unknown.

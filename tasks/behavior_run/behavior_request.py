@@ -60,7 +60,7 @@ class _PoseRecord(_Loose):
 
 @dataclass(frozen=True)
 class PoseRun:
-    """What a pose run's record says of the table that it made.
+    """Facts from a pose run's record about the table that it made.
 
     Attributes:
         location: Location of its ``run.json``.
@@ -272,7 +272,7 @@ def _find_maker(store: ObjectStore, info: ObjectInfo) -> PoseRun | None:
 
 
 def _name_table(info: ObjectInfo) -> str:
-    """What a table's folder is called: its run's folder, or the table's own name."""
+    """Name a table's folder: its run's folder, or the table's own name."""
     folder = _folder_of(info.location).name
     if info.location.name in _ANNOTATION_NAMES and folder:
         return folder

@@ -57,7 +57,7 @@ def withdraw_behavior_record(
 
 
 def collect_tables(request: BehaviorRequest, states: Sequence[Any]) -> list[AnalyzedTable]:
-    """What was made of each table, or why it failed, in the request's order."""
+    """Collect each table's results, or the reason for its failure, in the request's order."""
     results = [state.result(raise_on_failure=False) for state in states]
     return [
         result

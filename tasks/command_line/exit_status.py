@@ -43,7 +43,7 @@ class EndSignals:
 
     @property
     def has_come(self) -> bool:
-        """Whether there was one."""
+        """Return whether there was one."""
         return self.first is not None
 
     def raise_if_any(self) -> None:

@@ -42,7 +42,7 @@ _MIN_FRAME_BYTES = 1_000
 
 @dataclass(frozen=True)
 class SheetChoice:
-    """Where contact sheets go.
+    """Destination of contact sheets.
 
     Attributes:
         target: A file for one movie, or a folder; None for the present folder.
@@ -81,7 +81,7 @@ class SheetChoice:
 
 @dataclass(frozen=True)
 class MovieReport:
-    """What is printed of a movie.
+    """Printed report of a movie.
 
     Attributes:
         name: The movie.

@@ -153,7 +153,7 @@ def reuse_results(
 
 
 def _can_skip_fetch(reuse: Reuse, request: ResolvedRequest) -> bool:
-    """Whether no stage reads the movie."""
+    """Return whether no stage reads the movie."""
     frames_are_there = reuse.exports is not None or not request.given.settings.refine_frames
     return reuse.found is not None and reuse.labeled is not None and frames_are_there
 
@@ -291,6 +291,6 @@ def _compute_keys(
 
 
 def _identify_times(movie: MovieSource) -> tuple[str, ...]:
-    """What tells a movie's times file from another: files for other programs have its times."""
+    """Identify a movie's times file: files for other programs have its times."""
     times = movie.times
     return (str(times.location), str(times.size), str(times.etag)) if times else ()

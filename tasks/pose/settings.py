@@ -49,7 +49,7 @@ class Precision(StrEnum):
 
 
 class CropCoordinates(StrEnum):
-    """What the coordinates in a movie's pose files are relative to."""
+    """Origin of the coordinates in a movie's pose files."""
 
     CROP = "crop"
     FRAME = "frame"

@@ -12,7 +12,7 @@ NO_TIMES = "none"
 
 
 class TimesKind(StrEnum):
-    """What a times file holds."""
+    """Contents of a times file."""
 
     AUTO = "auto"
     TIMES = "times"
@@ -21,7 +21,7 @@ class TimesKind(StrEnum):
 
 
 class TimeUnit(StrEnum):
-    """What times in a file count."""
+    """Unit of the times in a file."""
 
     AUTO = "auto"
     SECONDS = "s"

@@ -61,7 +61,7 @@ class RecordingTime:
     duration: timedelta
 
     def overlaps(self, other: "RecordingTime") -> bool:
-        """Whether both were recorded at the same time, and so by different cameras."""
+        """Return whether both were recorded at the same time, and so by different cameras."""
         latest = max(self.start, other.start)
         end = min(self.start + self.duration, other.start + other.duration)
         return end - latest > _TOLERANCE

@@ -88,7 +88,7 @@ def resolve_locations(
 def _read_nwb_metadata(
     store: ObjectStore, settings: PoseSettings, movies: Sequence[Location]
 ) -> tuple[NwbMetadata | None, list[str]]:
-    """What the lab says of its movies, and warnings; refused where it is not enough for NWB."""
+    """Read a lab's metadata for its movies, with warnings; refuse what is too little for NWB."""
     if not settings.nwb or settings.nwb_metadata is None:
         return None, []
     if find_spec("ndx_pose") is None:

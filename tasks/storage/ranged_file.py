@@ -33,11 +33,11 @@ class RangedFile(io.RawIOBase):
         self.requests = 0
 
     def readable(self) -> bool:
-        """Whether it can be read: yes."""
+        """Return True: it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Whether its place can be set: yes."""
+        """Return True: its position can be set."""
         return True
 
     def tell(self) -> int:

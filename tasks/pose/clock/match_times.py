@@ -38,13 +38,13 @@ class FrameLayout:
 
     @property
     def frames(self) -> int:
-        """How many frames there are."""
+        """Number of frames."""
         return len(self.seconds)
 
 
 @dataclass(frozen=True)
 class TimesMatch:
-    """Which time each frame has.
+    """Times matched to frames.
 
     Attributes:
         indices: Its number among the times, -1 where it has none, shape (frames,).

@@ -156,7 +156,7 @@ def _expand_ranges(ranges: tuple[tuple[int, int], ...]) -> NDArray[np.int64]:
 def _choose_unit(
     times: ListedTimes, settings: TimesSettings, timing: Timing
 ) -> tuple[TimeUnit, str]:
-    """What the times count, and what tells that."""
+    """Choose the unit of the times, and return the evidence for it."""
     if settings.unit is not TimeUnit.AUTO:
         return settings.unit, "the setting times.unit"
     if times.unit is not None:

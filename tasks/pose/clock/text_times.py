@@ -192,7 +192,7 @@ class _Table:
         return found[0]
 
     def read_states(self, column: int) -> NDArray[np.bool_]:
-        """Whether the line is high, row by row."""
+        """Read whether the line is high, row by row."""
         return np.array([cell.casefold() in _HIGH for cell in self._cells(column)], dtype=np.bool_)
 
     def read_numbers(self, column: int) -> NDArray[np.int64]:
@@ -231,13 +231,13 @@ class _Table:
         return cells
 
     def name_column(self, column: int) -> str | None:
-        """What to call a column; None where there is only one, without a name."""
+        """Name a column; None if it is the only one and has no name."""
         if self.header:
             return format_value(self.header[column])
         return f"column {column + 1}" if self._width > 1 else None
 
     def unit_of(self, column: int) -> TimeUnit | None:
-        """What a column's name says that its times count."""
+        """Return the unit of times that a column's name states."""
         return _plain_name(self.header[column])[1] if self.header else None
 
     def _is_time_name(self, column: int) -> bool:
@@ -251,7 +251,7 @@ _STATE_SETS = ({"0", "1"}, {"true", "false"}, {"high", "low"}, {"on", "off"}, {"
 
 
 def _choose_splitter(rows: Sequence[str]) -> Callable[[str], list[str]]:
-    """How rows are parted: by the sign that is in all of those that are looked at."""
+    """Choose the separator of columns: the sign that is in all rows that are looked at."""
     sample = rows[:_ROWS_LOOKED_AT]
     for sign in ("\t", ";", ","):
         if all(sign in row for row in sample):
@@ -279,7 +279,7 @@ def _is_value(cell: str) -> bool:
 
 
 def _is_column(cells: Sequence[str]) -> bool:
-    """Whether cells may be times: values that never fall."""
+    """Return whether cells may be times: values that never fall."""
     if not cells or not all(map(_is_value, cells)):
         return False
     read, origin = _choose_reader(cells[0])
@@ -292,7 +292,7 @@ def _is_column(cells: Sequence[str]) -> bool:
 
 
 def _counts(cells: Sequence[str]) -> bool:
-    """Whether cells may be frame numbers: whole, rising, mostly by one."""
+    """Return whether cells may be frame numbers: whole, rising, mostly by one."""
     try:
         values = [int(cell) for cell in cells]
     except ValueError:
@@ -302,7 +302,7 @@ def _counts(cells: Sequence[str]) -> bool:
 
 
 def _choose_reader(cell: str) -> tuple[Callable[[str], float], str]:
-    """How a time is written, and what it counts from."""
+    """Choose how times are written, and their origin."""
     if _DATE.match(cell):
         return _parse_date, EPOCH_ORIGIN if _parse_zone(cell) else "1970-01-01 00:00, local time"
     if _TIME_OF_DAY.fullmatch(cell):

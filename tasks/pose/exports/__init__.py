@@ -1,1 +1,1 @@
-"""What is delivered of a movie's poses, in the forms that other programs open."""
+"""Exports of a movie's poses in the forms that other programs open."""

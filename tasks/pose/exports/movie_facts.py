@@ -1,4 +1,4 @@
-"""What the exported files say of their movie, and of how its poses were found."""
+"""Facts in exported files about their movie, and about the estimation of its poses."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,12 +65,12 @@ class MovieFacts:
 
     @property
     def has_even_times(self) -> bool:
-        """Whether every time is index ÷ frame rate."""
+        """Return whether every time is index ÷ frame rate."""
         return self.timing.constant and self.complete_clock is None
 
     @property
     def is_cropped(self) -> bool:
-        """Whether only a part of the frame went to the network."""
+        """Return whether only a part of the frame went to the network."""
         return self.edges != (0, self.frame_size[0], 0, self.frame_size[1])
 
     @property

@@ -33,7 +33,7 @@ def write_nwb_file(
 
     Coordinates are pixels of the whole frame. Times are seconds since the session's start: by the
     recorder's counter where there is one, and uneven where frames were. Each animal is a
-    ``PoseEstimation`` with its skeleton; body parts unique to the arena are one of their own.
+    ``PoseEstimation`` with its skeleton; body parts unique to the arena have a separate one.
 
     Args:
         target: The file to write.
@@ -66,7 +66,7 @@ def write_nwb_file(
 
 
 def _find_start(facts: MovieFacts, metadata: NwbMetadata) -> tuple[datetime, float]:
-    """When the session started, and seconds from then to the movie's first frame."""
+    """Find the session's start, and the seconds from then to the movie's first frame."""
     given = metadata.movies.get(facts.file_name)
     recording = facts.timing.recording
     if recording and not (given and given.session_start_time):

@@ -1,4 +1,4 @@
-"""What a lab says of its recordings for NWB: subject, session, experiment."""
+"""A lab's metadata about its recordings for NWB: subject, session, experiment."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -45,7 +45,7 @@ class NwbSubject(_Part):
 
 
 class NwbSession(_Part):
-    """What may differ between movies.
+    """Metadata that may differ between movies.
 
     Attributes:
         session_start_time: When the movie's first frame was taken, with its time zone.
@@ -77,7 +77,7 @@ class NwbMetadata(NwbSession):
     movies: dict[str, NwbSession] = {}
 
     def session_of(self, file_name: str) -> NwbSession:
-        """What holds for one movie: its own entries before those of all."""
+        """Return the metadata of one movie: its own entries before those of all."""
         own = self.movies.get(file_name, NwbSession())
         known = {
             name: getattr(own, name) if getattr(own, name) is not None else getattr(self, name)
@@ -86,7 +86,7 @@ class NwbMetadata(NwbSession):
         return NwbSession.model_validate(known)
 
     def start_of(self, file_name: str, recorded: datetime | None) -> datetime | None:
-        """When a movie's session started: as given for it, as recorded, as given for all."""
+        """Return a movie's session start: as given for it, as recorded, or as given for all."""
         own = self.movies.get(file_name, NwbSession()).session_start_time
         return own or recorded or self.session_start_time
 

@@ -36,7 +36,7 @@ class MovieExports:
 
 @dataclass(frozen=True)
 class ExportSources:
-    """What exports are made of.
+    """Sources of exports.
 
     Attributes:
         movie: The movie; it is read only where frames of it are wanted.

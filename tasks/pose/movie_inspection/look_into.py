@@ -122,7 +122,7 @@ def _read_timing(
 def _list_warnings(
     info: MovieInfo, timing: Timing, ledger: FrameLedger, errors: tuple[str, ...]
 ) -> list[str]:
-    """What a run would warn of, in its order."""
+    """List the warnings that a run would give, in its order."""
     return [
         *info.warnings,
         *(timing.recording.warnings if timing.recording else ()),

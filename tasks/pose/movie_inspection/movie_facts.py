@@ -1,4 +1,4 @@
-"""What a movie is found to be, with the verdict that a run would give on its frames."""
+"""Facts about a movie, with the verdict that a run would give on its frames."""
 
 from datetime import datetime
 from typing import Literal

@@ -48,7 +48,7 @@ def as_text(name: str, facts: MovieFacts) -> str:
 
 
 def describe_facts(facts: MovieFacts) -> Iterator[tuple[str, str]]:
-    """What people want to know of a movie that can be used: names and values, in order."""
+    """Describe a usable movie for people: names and values, in order."""
     yield "container", f"{facts.container}, {_format_bytes(facts.size or 0)}"
     codec = CODEC_NAMES.get(facts.codec or "", facts.codec)
     turned = f", turned by {facts.turned}° counterclockwise" if facts.turned else ""

@@ -1,4 +1,4 @@
-"""When each frame of a movie was shown, as all tables and files of a run have it."""
+"""Times of a movie's frames, as all tables and files of a run have them."""
 
 from fractions import Fraction
 

@@ -107,7 +107,7 @@ def _cut(text: str, size: int) -> str:
 
 
 def path_below_output(movie: str, name: str) -> str:
-    """Where a movie's file lies below the output location.
+    """Return a movie's file's path below the output location.
 
     Args:
         movie: The movie's folder.

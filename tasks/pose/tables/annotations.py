@@ -45,7 +45,7 @@ class MoviePoses:
 
     @property
     def moment(self) -> float | None:
-        """When its first frame was taken, on the experiment's clock; None where that is unknown."""
+        """Time of its first frame on the experiment's clock; None if that is unknown."""
         return None if self.clock is None else estimate_first_frame(self.clock, self.timing)
 
 

@@ -71,7 +71,7 @@ def choose_frames_to_correct(
 def _find_reasons(
     keypoints: Keypoints, p_cutoff: float, frame_size: tuple[int, int], jump_length: float
 ) -> dict[str, NDArray[np.float64]]:
-    """How bad each point is, by reason; each (frames, keypoints)."""
+    """Rate how bad each point is, by reason; each array (frames, keypoints)."""
     xy, likelihood = keypoints.xy.astype(np.float64), keypoints.likelihood.astype(np.float64)
     found = np.isfinite(xy).all(axis=2) & np.isfinite(likelihood) & (likelihood >= 0)
     confident = found & (likelihood > p_cutoff)
