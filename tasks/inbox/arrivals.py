@@ -8,6 +8,7 @@ from prefect.events import Event, Resource
 
 from tasks.inbox.request_file import REQUEST_FILE
 from tasks.messages import format_error
+from tasks.pose.clock.times_names import is_times_name
 from tasks.pose.movies.reader import MOVIE_SUFFIXES
 from tasks.storage.location import Location
 
@@ -56,7 +57,8 @@ def is_relevant_arrival(inbox: Location, location: Location) -> bool:
     """Return whether an object's arrival may make something in an inbox due."""
     if not str(location).startswith(str(inbox)) or location.name.startswith("."):
         return False
-    return location.name == REQUEST_FILE or location.suffix.lower() in MOVIE_SUFFIXES
+    is_movie = location.suffix.lower() in MOVIE_SUFFIXES
+    return location.name == REQUEST_FILE or is_movie or is_times_name(location.name)
 
 
 def _build_events(inbox: Location, arrived: Sequence[Location]) -> Iterator[Event]:

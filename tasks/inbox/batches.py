@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Self
 
 from tasks.inbox.fingerprints import compute_digest, compute_movies_digest, compute_source_digest
@@ -18,9 +19,11 @@ from tasks.inbox.request_file import (
     folder_and_ancestors,
     parent_folder,
 )
+from tasks.pose.clock.times_names import find_times_name, list_times_names
 from tasks.pose.movies.reader import MOVIE_SUFFIXES
 from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.settings import PoseSettings
+from tasks.pose.times_settings import NO_TIMES
 from tasks.storage.location import Location
 from tasks.storage.lookup import sort_by_name
 from tasks.storage.store import ObjectInfo
@@ -56,6 +59,9 @@ class MovieGroup:
         standing: Whether to start it now.
         reason: Why it stands there, in one sentence.
         run: The flow run that was started for it.
+        times: The files with the times of its movies' frames, as far as they are there.
+        awaited: Name of a times file that its request waits for; empty where it waits for none.
+        waits: Whether its request waits for times files.
     """
 
     name: str
@@ -72,6 +78,9 @@ class MovieGroup:
     standing: Standing = Standing.DUE
     reason: str = ""
     run: str | None = None
+    times: tuple[ObjectInfo, ...] = ()
+    awaited: str = ""
+    waits: bool = False
 
     @property
     def run_key(self) -> str:
@@ -117,6 +126,14 @@ class InboxContents:
     requests: Mapping[str, FolderRequest]
     refused: Mapping[str, str]
     models: Mapping[str, ObjectInfo | str]
+
+    @cached_property
+    def names_by_folder(self) -> Mapping[str, Mapping[str, ObjectInfo]]:
+        """Everything in it by the name it has in its folder."""
+        found: dict[str, dict[str, ObjectInfo]] = defaultdict(dict)
+        for info in self.objects:
+            found[parent_folder(info.location)][info.location.name] = info
+        return found
 
 
 def find_groups(contents: InboxContents) -> list[MovieGroup]:
@@ -229,6 +246,8 @@ def _find_group_refusal(contents: InboxContents, batch: MovieGroup, place: str) 
     """Explain why a batch with a valid request cannot be started; empty if it can."""
     if empty := [movie for movie in batch.movies if not movie.size]:
         return f"{empty[0].location.name} is empty (0 bytes); copy it again"
+    if batch.waits and PoseSettings.model_validate(batch.settings).times.file == NO_TIMES:
+        return "it waits for a times file, but its times.file is none; set another, or do not wait"
     try:
         for text in (batch.output, *(str(movie.location) for movie in batch.movies)):
             Location.parse(text)
@@ -255,7 +274,10 @@ def _build_group(
     above = f"{(request.output or '').rstrip('/')}/"
     output = f"{above}{place}/" if place else above
     model = contents.models.get(request.model or "")
-    seen = compute_movies_digest(movies)
+    times = _find_times_files(contents, movies, settings)
+    seen = compute_movies_digest((*movies, *(info for info in times.values() if info)))
+    lacking = [movie for movie in movies if times[movie.location] is None]
+    awaited = list_times_names(lacking[0].location.name, settings.times.file) if lacking else ()
     return MovieGroup(
         name=place or contents.inbox.name,
         movies=movies,
@@ -270,7 +292,20 @@ def _build_group(
         source=compute_source_digest(
             seen, model if isinstance(model, ObjectInfo) else None, settings
         ),
+        times=tuple(info for info in times.values() if info),
+        awaited=awaited[0] if request.wait_for_times and awaited else "",
+        waits=bool(request.wait_for_times),
     )
+
+
+def _find_times_files(
+    contents: InboxContents, movies: tuple[ObjectInfo, ...], settings: PoseSettings
+) -> dict[Location, ObjectInfo | None]:
+    """The times file beside each movie, None where there is none; as a run finds it."""
+    folder = parent_folder(movies[0].location)
+    there = contents.names_by_folder[folder]
+    names = (find_times_name(m.location.name, settings.times.file, there) for m in movies)
+    return {m.location: there[n] if n else None for m, n in zip(movies, names, strict=True)}
 
 
 def _refuse_shared_outputs(found: list[MovieGroup]) -> list[MovieGroup]:

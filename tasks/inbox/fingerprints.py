@@ -44,7 +44,7 @@ def compute_digest(*values: object) -> str:
 
 
 def compute_movies_digest(movies: Iterable[ObjectInfo]) -> str:
-    """Compute a digest of the movies' locations, sizes, and contents."""
+    """Compute a digest of the locations, sizes, and contents of movies and their times files."""
     return compute_digest(sorted((str(m.location), _strip_quotes(m.etag), m.size) for m in movies))
 
 
@@ -79,7 +79,9 @@ def parse_result_origin(data: bytes) -> ResultOrigin:
     """
     try:
         record = json.loads(data)
-        inputs = [(m["input"]["location"], _etag_and_size(m["input"])) for m in record["movies"]]
+        read = [m["input"] for m in record["movies"]]
+        read += [m["times_input"] for m in record["movies"] if m.get("times_input")]
+        inputs = [(one["location"], _etag_and_size(one)) for one in read]
         movies = compute_digest(sorted((place, *known) for place, known in inputs))
         settings = PoseSettings.model_validate(record["request"]["settings"])
         source = compute_digest(

@@ -146,7 +146,8 @@ def _common_folder(arrived: Sequence[Location]) -> str:
 def _is_affected(batch: MovieGroup, arrived: Sequence[Location]) -> bool:
     requested = {parent_folder(place) for place in arrived if place.name == REQUEST_FILE}
     return bool(
-        batch.movie_folders & requested or {m.location for m in batch.movies} & set(arrived)
+        batch.movie_folders & requested
+        or {info.location for info in (*batch.movies, *batch.times)} & set(arrived)
     )
 
 

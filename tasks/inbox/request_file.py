@@ -32,6 +32,10 @@ class FolderRequest(BaseModel):
     queue: Literal["urgent", "default", "bulk"] | None = Field(
         default=None, description="The work queue that its runs wait in."
     )
+    wait_for_times: bool | None = Field(
+        default=None,
+        description="Whether a movie waits until the file with its frames' times is there.",
+    )
     settings: dict[str, Any] = {}
 
     @classmethod

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from tasks.inbox.batches import MovieGroup, Standing
 from tasks.inbox.fingerprints import RecordSummary
 from tasks.inbox.request_file import REQUEST_FILE, parent_folder
+from tasks.messages import format_value
 from tasks.storage.location import Location
 
 
@@ -57,6 +58,10 @@ def _is_requested_again(batch: MovieGroup, result: RecordSummary) -> bool:
 def _assess_due(
     batch: MovieGroup, findings: LookContext, result: RecordSummary | None
 ) -> tuple[Standing, str]:
+    if batch.awaited:
+        return Standing.WAITING, (
+            f"its {REQUEST_FILE} waits for its times file, such as {format_value(batch.awaited)}"
+        )
     asked = batch.asked
     since = findings.seen.get(batch.seen)
     if result and result.movies == batch.seen:
@@ -65,7 +70,10 @@ def _assess_due(
         )
     if since is not None and findings.now - since >= findings.quiet:
         return Standing.DUE, "unchanged since an earlier look"
-    if not batch.together and {movie.location for movie in batch.movies} <= findings.arrived:
+    arrivals = [batch.movies, *([batch.times] if batch.waits else [])]
+    if not batch.together and any(
+        {info.location for info in infos} <= findings.arrived for infos in arrivals
+    ):
         return Standing.DUE, "it has just arrived"
     written = (
         asked.modified if asked and parent_folder(asked.location) in batch.movie_folders else None

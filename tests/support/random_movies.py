@@ -215,9 +215,10 @@ def _known_from(data: bytes | bytearray, packets: int) -> list[int]:
     runs = find_runs(data)
     if runs:
         return [end for end, count in runs for _ in range(count)]
-    moov = data.rindex(b"moov") - 4
-    (size,) = struct.unpack_from(">I", data, moov)
-    return [moov + size] * packets
+    # What follows the track in the header (user data) lists nothing.
+    track = data.rindex(b"trak") - 4
+    (size,) = struct.unpack_from(">I", data, track)
+    return [track + size] * packets
 
 
 # --- AVI ---------------------------------------------------------------------------------------

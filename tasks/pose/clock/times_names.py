@@ -52,3 +52,9 @@ def find_times_name(movie: str, wanted: str, there: Iterable[str]) -> str | None
     """
     known = set(there)
     return next((name for name in list_times_names(movie, wanted) if name in known), None)
+
+
+def is_times_name(name: str) -> bool:
+    """Return whether a file's name is one that is found by itself beside some movie."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122
+    return suffix in _TIMES_SUFFIXES and stem.endswith((*_AUTOMATIC_ENDINGS, "_TS"))

@@ -231,6 +231,32 @@ class TestJudgment:
         assert judge(only(M1), arrived=arrived) is Standing.DUE
         assert judge(only(M1, requests={"": TOGETHER}), arrived=arrived) is Standing.WAITING
 
+    def test_a_movie_waits_for_its_times_file_where_its_request_says_so(self) -> None:
+        waiting = {"requests": {"": ASKED.model_copy(update={"wait_for_times": True})}}
+        quiet, arrived = {"seen": {only(M1).seen: 0.0}}, {"arrived": frozenset({M1.location})}
+        batch = only(M1, **waiting)
+        standing = assess_standing(batch, LookContext({}, quiet["seen"], 1000.0, 60.0))
+        assert standing.standing is Standing.WAITING
+        assert standing.reason.endswith("its times file, such as m1.mp4_timestamps.json")
+        assert judge(batch, **arrived) is Standing.WAITING
+        assert judge(only(M1), **quiet) is Standing.DUE
+        times = info("s3://lab/inbox/day1/m1_times.csv")
+        batch = only(M1, times, info("s3://lab/inbox/day1/m10_times.csv"), **waiting)
+        assert batch.times == (times,)
+        assert judge(batch, seen={batch.seen: 0.0}) is Standing.DUE
+        assert judge(batch, arrived=frozenset({times.location})) is Standing.DUE
+        never = ASKED.model_copy(
+            update={"wait_for_times": True, "settings": {"times": {"file": "none"}}}
+        )
+        assert "times.file is none" in only(M1, requests={"": never}).reason
+
+    def test_a_times_file_that_comes_or_changes_makes_a_result_old(self) -> None:
+        names = "s3://lab/inbox/day1/m1.mp4", "s3://lab/inbox/day1/m1_times.csv"
+        with_times = only(M1, info(names[1]))
+        assert judge(with_times, results=result(with_times)) is Standing.CURRENT
+        for other in (only(M1), only(M1, info(names[1], etag="new"))):
+            assert judge(other, results=result(with_times)) is not Standing.CURRENT
+
     @pytest.mark.parametrize("minute", [-5, 5])
     def test_a_result_of_the_same_is_current_whatever_the_clocks_say(self, minute: int) -> None:
         batch = only(M1)

@@ -16,7 +16,12 @@ from tasks.pose.results.run_record import RunRecord
 from tasks.pose.settings import PoseSettings
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
-from tests.support.records import example_failed_movie, example_movie, example_run
+from tests.support.records import (
+    example_failed_movie,
+    example_input,
+    example_movie,
+    example_run,
+)
 
 
 def listed(location: str, size: int = 2_500_000, etag: str = '"e"') -> ObjectInfo:
@@ -36,6 +41,13 @@ def test_a_record_tells_what_a_listing_tells() -> None:
     movies = compute_movies_digest([M2, M1])
     expected = movies, compute_source_digest(movies, MODEL, PoseSettings()), ""
     assert made(example_run(example_movie("mouse1"), example_movie("mouse2", 1))) == expected
+
+
+def test_times_files_are_among_what_a_record_was_made_from() -> None:
+    times = listed("s3://lab/in/mouse1_times.csv")
+    expected = compute_movies_digest([M1, times])
+    movie = example_movie("mouse1", times_input=example_input("s3://lab/in/mouse1_times.csv"))
+    assert made(example_run(movie))[0] == expected != compute_movies_digest([M1])
 
 
 def test_every_part_of_it_counts() -> None:

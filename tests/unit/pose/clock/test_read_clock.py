@@ -11,7 +11,7 @@ import pytest
 from tasks.errors import BadInput
 from tasks.pose.clock.experiment_clock import ExperimentClock, UnusedTimes
 from tasks.pose.clock.read_clock import read_clock
-from tasks.pose.clock.times_names import find_times_name
+from tasks.pose.clock.times_names import find_times_name, is_times_name
 from tasks.pose.movies.timing import Timing, constant_timing
 from tasks.pose.times_settings import AUTOMATIC_TIMES, TimesSettings
 
@@ -279,3 +279,18 @@ def test_a_times_file_is_found_by_its_name(
     movie: str, wanted: str, there: list[str], found: str | None
 ) -> None:
     assert find_times_name(movie, wanted, there) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("m1_times.csv", True),
+        ("m1.mp4_timestamps.json", True),
+        ("m1_TS.npy", True),
+        ("run.json", False),
+        ("annotations.csv", False),
+        ("m1.mp4", False),
+    ],
+)
+def test_a_times_file_s_arrival_is_known_by_its_name(name: str, is_one: bool) -> None:
+    assert is_times_name(name) == is_one
