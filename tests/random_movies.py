@@ -28,7 +28,12 @@ from tasks.pose.movies.reader import open_movie, probe_movie
 from tasks.pose.movies.timing import Timing
 from tests.support.independent_reading import as_key, read_with_opencv
 from tests.support.random_kinds import draw_kind, read_number
-from tests.support.random_movies import ListedFrame, RandomMovie, make_movie
+from tests.support.random_movies import (
+    ListedFrame,
+    RandomMovie,
+    UnwrittenError,
+    make_movie,
+)
 
 ROUNDED_SECONDS = 1.001e-3
 """Seconds that a time may be off by where times are even but for a clock's rounding."""
@@ -47,7 +52,7 @@ def check_random_movie(seed: str, *, ffprobe: bool) -> str:
     with tempfile.TemporaryDirectory() as folder:
         try:
             movie = make_movie(kind, Path(folder), ffprobe=ffprobe)
-        except av.FFmpegError:
+        except (av.FFmpegError, UnwrittenError):
             return "what FFmpeg does not write"
         try:
             pictures = _check_whole(movie)
@@ -136,7 +141,8 @@ def _check_ledger(
     assert len(dropped) == len(true), f"dropped: {dropped}, truly {true}"
     if stored:
         assert dropped == true, "dropped"
-    assert ledger.lost_frame_count == len(listed) - len(true) - decoded, "lost"
+    # Of a frame without those that it refers to, a decoder may make two.
+    assert ledger.lost_frame_count == max(0, len(listed) - len(true) - decoded), "lost"
 
 
 def main() -> int:

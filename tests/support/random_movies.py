@@ -51,6 +51,10 @@ class RandomMovie:
     stored_times: bool = True
 
 
+class UnwrittenError(Exception):
+    """An encoder has left frames out."""
+
+
 def make_movie(kind: MovieKind, folder: Path, *, ffprobe: bool) -> RandomMovie:
     """Make a movie of a kind.
 
@@ -93,7 +97,8 @@ def _make_mp4(kind: MovieKind, folder: Path, *, ffprobe: bool) -> RandomMovie:
     if kind.edit and b"elst" in whole.read_bytes():
         _edit(whole, kind, [drawn[index].shown for index in order])
     at = {drawn[index].place: number for number, index in enumerate(order)}
-    assert len(at) == len(kind.steps) + 1
+    if len(at) != len(kind.steps) + 1:
+        raise UnwrittenError(f"{len(at)} frames in place of {len(kind.steps) + 1}")
     # What an edit list hides and no other frame refers to is not even read.
     packets = list_packets(whole, ffprobe=ffprobe)
     numbers = {index: at[packet.place] for index, packet in enumerate(packets)}

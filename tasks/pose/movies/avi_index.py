@@ -20,6 +20,9 @@ SMALLEST_PICTURE = 2
 _MAX_PLACES = 10_000_000
 """Places that are looked at, four days at 30 frames/s: a file that claims more is made to."""
 
+_MAX_USUAL_GAP = 3
+"""Places from one picture to the next, as a rule, where a recorder drops two of three frames."""
+
 _MAX_DEPTH = 4
 """Lists within lists; the file itself, a segment, its pictures, and a group of them."""
 
@@ -63,7 +66,10 @@ class AviIndex:
         """
         if len(self.pictures) < 2:  # noqa: PLR2004 - there is no next one
             return 1
-        return int(np.partition(steps := np.diff(self.pictures), len(steps) // 2)[len(steps) // 2])
+        steps = np.diff(self.pictures)
+        usual = int(np.partition(steps, len(steps) // 2)[len(steps) // 2])
+        # A recorder may drop most frames, but on a finer clock none follow at the next tick.
+        return 1 if usual <= _MAX_USUAL_GAP and steps.min() == 1 else usual
 
     @property
     def break_sentences(self) -> list[str]:
