@@ -1,5 +1,6 @@
 """Find movies in their stores and look into them, without Prefect, a model, or a GPU."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -60,23 +61,31 @@ class SheetChoice:
         """
         if not self.is_wanted:
             return [None] * len(stems)
+        is_file = bool(self.target and self.target.suffix.lower() in SHEET_SUFFIXES)
+        if is_file and len(stems) > 1:
+            raise BadInput(
+                f"--sheet: expected a folder for the sheets of {len(stems)} movies, found the file "
+                f"{format_value(self.target)}; name a folder"
+            )
         folder = self.target or Path.cwd()
-        if self.target and self.target.suffix.lower() in SHEET_SUFFIXES:
-            if len(stems) > 1:
-                raise BadInput(
-                    f"--sheet: expected a folder for the sheets of {len(stems)} movies, found the "
-                    f"file {format_value(self.target)}; name a folder"
-                )
-            self.target.parent.mkdir(parents=True, exist_ok=True)
-            return [self.target]
+        folder = folder.parent if is_file else folder
         folder.mkdir(parents=True, exist_ok=True)
-        seen: Counter[str] = Counter()
-        places: list[Path | None] = []
-        for stem in stems:
-            seen[stem.casefold()] += 1
-            number = seen[stem.casefold()]
-            places.append(folder / f"{stem}{f'-{number}' if number > 1 else ''}-sheet.png")
-        return places
+        if not os.access(folder, os.W_OK):
+            raise BadInput(
+                f"--sheet: nothing can be written to {format_value(folder)}; name another folder, "
+                "or leave sheets out with --no-sheet"
+            )
+        return [self.target] if is_file else [folder / name for name in _name_sheets(stems)]
+
+
+def _name_sheets(stems: Sequence[str]) -> Iterator[str]:
+    """Name the files of sheets; movies of one name get numbers."""
+    seen: Counter[str] = Counter()
+    for stem in stems:
+        shown = "".join(letter if letter.isprintable() else "_" for letter in stem)
+        seen[shown.casefold()] += 1
+        number = seen[shown.casefold()]
+        yield f"{shown}{f'-{number}' if number > 1 else ''}-sheet.png"
 
 
 @dataclass(frozen=True)

@@ -71,32 +71,40 @@ def _draw_figure(name: str, pictures: list[SamplePicture], frames: int) -> Figur
     )
     figure = Figure(figsize=size)
 
-    def add(
-        picture: SamplePicture, left: float, top: float, box: tuple[float, float], ticks: int
-    ) -> None:
+    def add(picture: SamplePicture, left: float, top: float, box: tuple[float, float]) -> None:
+        # In a frame that is narrower, matplotlib centers the picture.
         place = (left / size[0], 1 - (top + box[1]) / size[1], box[0] / size[0], box[1] / size[1])
-        _draw_picture(figure.add_axes(place), picture, ticks)
+        inches = min(box[0] / width, box[1] / height)
+        _draw_picture(figure.add_axes(place), picture, inches)
 
     title = f"{to_plain_label(name)}: {width}×{height} pixels, {frames:,} frames"
     figure.text(0.5, 1 - 0.1 / size[1], title, fontsize=12, ha="center", va="top")
     top = 2 * _TITLE
-    add(main, _MARGIN + (_WIDTH - width * scale) / 2, top, (width * scale, height * scale), 16)
-    top += height * scale + _MARGIN + _TITLE
+    large = width * scale, height * scale
+    add(main, _MARGIN + (_WIDTH - large[0]) / 2, top, large)
+    top += large[1] + _MARGIN + _TITLE
     for index, picture in enumerate(pictures):
         row, column = divmod(index, _COLUMNS)
         left = _MARGIN + column * (small + _MARGIN)
         down = top + row * (small_height + _MARGIN + _TITLE)
-        add(picture, left, down, (small, small_height), 5)
+        add(picture, left, down, (small, small_height))
     return figure
 
 
-def _draw_picture(axes: Axes, picture: SamplePicture, ticks: int) -> None:
-    """Draw a picture with numbered lines at its columns and rows, which count from its corner."""
+def _draw_picture(axes: Axes, picture: SamplePicture, inches: float) -> None:
+    """Draw a picture with numbered lines at its columns and rows, which count from its corner.
+
+    Args:
+        axes: Where.
+        picture: The picture.
+        inches: The width and height of one of its pixels on the sheet.
+    """
     height, width = picture.image.shape[:2]
     axes.imshow(picture.image, extent=(0, width, height, 0), interpolation="antialiased")
-    is_large = ticks > _FEW_TICKS
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10], integer=True))
+    is_large = max(width, height) * inches > _LARGE
+    for axis, pixels in ((axes.xaxis, width), (axes.yaxis, height)):
+        numbers = max(1, min(_MAX_NUMBERS, int(pixels * inches / _INCHES_PER_NUMBER)))
+        axis.set_major_locator(MaxNLocator(numbers, steps=[1, 2, 5, 10], integer=True))
         if is_large:
             axis.set_minor_locator(AutoMinorLocator(5))
     axes.set_xlim(0, width)
@@ -110,5 +118,9 @@ def _draw_picture(axes: Axes, picture: SamplePicture, ticks: int) -> None:
     axes.set_title(f"frame {picture.frame:,}, {picture.seconds:,.2f} s", fontsize=9, pad=3)
 
 
-_FEW_TICKS = 5
-"""Numbers at an axis of a small picture."""
+_LARGE = 6.0
+"""Inches of a side from which a picture has fine lines and larger numbers."""
+
+_INCHES_PER_NUMBER = 0.6
+
+_MAX_NUMBERS = 16

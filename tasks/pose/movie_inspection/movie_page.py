@@ -22,9 +22,9 @@ CODEC_NAMES = {
 """What people call FFmpeg's codecs; others keep FFmpeg's name."""
 
 _VERDICTS = {
-    "pass": "pass (frames only: poses are judged by a run)",
-    "look": "look (a run will ask to look at it, for the frames that are lost)",
-    "fail": "fail (a run will say so, for the frames that are lost)",
+    "pass": "pass",
+    "look": "look: frames are lost",
+    "fail": "fail: too many frames are lost",
 }
 
 _MAX_SHOWN_GAPS = 5
@@ -61,7 +61,8 @@ def describe_facts(facts: MovieFacts) -> Iterator[tuple[str, str]]:
             f"{facts.recorded:%Y-%m-%d %H:%M:%S} by the file's clock, UTC if it is right",
         )
     if facts.verdict:
-        yield "verdict", _VERDICTS[facts.verdict]
+        by = "every frame was tried" if facts.decoded else "by the file's lists"
+        yield "verdict", f"{_VERDICTS[facts.verdict]} ({by}; a run judges poses, too)"
     if facts.sheet:
         yield "sheet", facts.sheet
 

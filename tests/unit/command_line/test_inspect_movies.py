@@ -70,6 +70,7 @@ def test_sheets_go_where_that_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     place = SheetChoice().place_all(["m", "n", "M"])
     assert place == [tmp_path / name for name in ("m-sheet.png", "n-sheet.png", "M-2-sheet.png")]
+    assert SheetChoice().place_all(["a\x1b[1m"]) == [tmp_path / "a_[1m-sheet.png"]
     folder = tmp_path / "sheets"
     assert SheetChoice(folder).place_all(["m"]) == [folder / "m-sheet.png"]
     assert folder.is_dir()
@@ -77,3 +78,12 @@ def test_sheets_go_where_that_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     assert SheetChoice(is_wanted=False).place_all(["m", "n"]) == [None, None]
     with pytest.raises(BadInput, match="expected a folder for the sheets of 2 movies"):
         SheetChoice(tmp_path / "a.png").place_all(["m", "n"])
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+    assert main(["inspect", "--movie", f"{folder}/in/GX010001.MP4"]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("error: --sheet: nothing can be written to ")

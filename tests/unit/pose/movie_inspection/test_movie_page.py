@@ -38,7 +38,7 @@ def test_a_whole_movie_is_told_in_aligned_rows() -> None:
         "  lost       none",
         "  times      constant rate of 30 frames/s",
         "  length     1 h 0 min 0.00 s",
-        "  verdict    pass (frames only: poses are judged by a run)",
+        "  verdict    pass (by the file's lists; a run judges poses, too)",
         "  sheet      m1-sheet.png",
     ]
 
@@ -67,6 +67,7 @@ def test_what_is_wrong_has_its_place() -> None:
         "  times      variable, 30 frames/s on average",
         "  steps      33.3 to 2,250.0 ms from frame to frame, mostly 33.4 ms",
         "  gaps       0.5 s after frame 9 (at 0.30 s), 2.25 s after frame 99 (at 4.00 s)",
+        "  verdict    look: frames are lost (every frame was tried; a run judges poses, too)",
         "  • frames that can't be decoded: 5, 7–13; the others keep their times",
     ):
         assert line in text.splitlines()
