@@ -2,7 +2,9 @@
 
 import json
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -41,10 +43,13 @@ def real(movie: str) -> Path:
     return SHARED_FOLDER / "movies" / f"{movie}.isxb"
 
 
-def analyzed(movies: list[Path], output: Path, form: AnnotationsFormat) -> Delivered:
+LAB = "subject: {subject_id: m1, species: Mus musculus, sex: F, age: P90D}\n"
+
+
+def analyzed(movies: list[Path], output: Path, form: AnnotationsFormat, **more: Any) -> Delivered:
     from flows.pose_estimation import pose_estimation
 
-    settings = PoseSettings(crop=CROP, annotations_format=form)
+    settings = PoseSettings(crop=CROP, annotations_format=form, **more)
     pose_estimation(str(MODEL), [str(movie) for movie in movies], str(output), settings)
     record = RunRecord.model_validate_json((output / "run.json").read_text())
     return Delivered(output, record)
@@ -63,7 +68,10 @@ def series(tmp_path_factory: pytest.TempPathFactory, prefect_server: None) -> De
         start_ms=LATER_START_MS,
     )
     movies = [later, *(real(SERIES.format(part)) for part in (1, 0))]
-    return analyzed(movies, folder / "results", AnnotationsFormat.PARQUET)
+    lab = folder / "lab.yaml"
+    lab.write_text(LAB)
+    nwb = {"nwb": find_spec("ndx_pose") is not None, "nwb_metadata": str(lab)}
+    return analyzed(movies, folder / "results", AnnotationsFormat.PARQUET, **nwb)
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +158,24 @@ class TestSeries:
             rows = table[table["Movie number"] == movie.number]
             offsets = np.tile([CROP.left, CROP.top, 0], len(PARTS))
             np.testing.assert_allclose(rows.iloc[:, 5:], poses.to_numpy() + offsets)
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    def test_nwb_has_the_annotations_points_and_times(
+        self, series: Delivered, table: pd.DataFrame
+    ) -> None:
+        pynwb = pytest.importorskip("pynwb")
+        for movie in series.record.movies:
+            rows = table[table["Movie number"] == movie.number]
+            with pynwb.NWBHDF5IO(series.output / movie.name / f"{movie.name}.nwb", "r") as io:
+                file = io.read()
+                poses = file.processing["behavior"]["PoseEstimation"]
+                np.testing.assert_allclose(poses["snout"].data[:], rows[["snout x", "snout y"]])
+                times = poses["snout"].timestamps[:]
+                expected = rows["Time since start (s)"] - rows["Time since start (s)"].iloc[0]
+                np.testing.assert_allclose(times - times[0], expected, rtol=0, atol=1e-9)
+                start = file.session_start_time.timestamp() + times[0]
+            if movie.name == LATER:
+                assert start == LATER_START_MS / 1000
 
     def test_metadata_hold_a_movie_each(self, series: Delivered) -> None:
         metadata = json.loads((series.output / "output_metadata.json").read_text())

@@ -156,6 +156,21 @@ def test_another_filter_runs_without_the_network(client: Any, first: dict[str, b
     assert found[f"m1/{raw}"] == found[f"poses/{raw}"] == first[f"m1/{raw}"]
 
 
+def test_a_file_for_another_program_costs_no_inference_and_no_movie(
+    client: Any, first: dict[str, bytes]
+) -> None:
+    record = run(client, movement=True)
+    assert {frozenset(made(m)) for m in record.movies} == {
+        frozenset({"Export poses", "Publish movie"})
+    }
+    new = {"m1/m1.movement.nc", "m2/m2.movement.nc"}
+    assert differing(results(client), first) - TIMES == new
+    again = run(client, movement=True)
+    assert [made(movie) for movie in again.movies] == [set(), set()]
+    run(client)
+    assert same(results(client), first)
+
+
 def test_what_has_vanished_or_changed_is_made_again(client: Any, first: dict[str, bytes]) -> None:
     metadata = client.head_object(Bucket=BUCKET, Key="out/m2/histogram.svg")["Metadata"]
     damaged = bytes(len(first["m2/histogram.svg"]))
