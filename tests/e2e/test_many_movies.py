@@ -131,7 +131,9 @@ def test_every_frame_of_a_delivered_movie_is_in_every_result(record: RunRecord) 
 
 
 def test_nothing_is_left_of_failed_movies(record: RunRecord) -> None:
-    listed = boto3.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="out/")["Contents"]
+    pages = boto3.client("s3").get_paginator("list_objects_v2")
+    found = pages.paginate(Bucket=BUCKET, Prefix="out/")
+    listed = [item for page in found for item in page["Contents"]]
     folders = {item["Key"].split("/")[1] for item in listed if item["Key"].count("/") > 1}
     delivered = {m.name for m in record.movies if m.status is ResultStatus.COMPLETE}
     assert folders == delivered | {".dlcflow", "poses", "labeled-data"}
