@@ -50,6 +50,9 @@ def write_results(folder: Path) -> None:
         shutil.copy(first, movies / name)
     for name, stem in (("m1", "m1"), ("m2", "m2"), ("m1-2", "m1")):
         facts = _facts(name, f"{stem}.mp4")
+        facts = replace(facts, location=f"s3://lab/{name}/{stem}.mp4")
+        (folder / "movies-of-one").mkdir(exist_ok=True)
+        shutil.copy(first, folder / "movies-of-one" / f"{name}.mp4")
         _deliver(folder / "one", first, facts, _walk(facts, name), annotated=name == "m1")
     pair = replace(_facts("pair", "pair.mp4"), model=_model(several=True))
     _deliver(folder / "several", first, pair, _walk(pair, "pair", several=True))

@@ -12,6 +12,7 @@ from tests.docs import (
     insert_settings_table,
     insert_variables_table,
 )
+from tests.next_tools.__main__ import DOCS_FILE, insert_tools
 from tests.support.paths import ROOT
 
 TEXT = README_FILE.read_text(encoding="utf-8")
@@ -56,6 +57,11 @@ def _list_documents_and_code() -> list[Path]:
     found = (path for folder in folders for path in (ROOT / folder).rglob("*"))
     kinds = {".py", ".md", ".yaml", ".env"}
     return [ROOT / "README.md", *(path for path in found if path.suffix in kinds)]
+
+
+def test_the_next_tools_are_told_as_they_came_out() -> None:
+    text = DOCS_FILE.read_text(encoding="utf-8")
+    assert insert_tools(text) == text, "run `make next-tools`"
 
 
 def test_every_file_that_it_links_to_exists() -> None:
