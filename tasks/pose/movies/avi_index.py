@@ -67,7 +67,8 @@ class AviIndex:
         if len(self.pictures) < 2:  # noqa: PLR2004 - there is no next one
             return 1
         steps = np.diff(self.pictures)
-        usual = int(np.partition(steps, len(steps) // 2)[len(steps) // 2])
+        middle = (len(steps) - 1) // 2
+        usual = int(np.partition(steps, middle)[middle])
         # A recorder may drop most frames, but on a finer clock none follow at the next tick.
         return 1 if usual <= _MAX_USUAL_GAP and steps.min() == 1 else usual
 

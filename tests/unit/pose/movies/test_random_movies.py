@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from tasks.pose.movies.avi_index import AviIndex
 from tasks.pose.movies.timing import timing_from_stamps
 from tests.random_movies import check_random_movie
 
@@ -30,6 +31,16 @@ def test_random_movies(block: int) -> None:
         except Exception as error:
             error.add_note(f"again: make random-movies SEED={SEED} ONLY={number}")
             raise
+
+
+@pytest.mark.parametrize(
+    ("places", "step"),
+    [([0, 1, 5], 1), ([0, 2, 3, 5, 7, 9], 1), ([0, 33, 67, 100, 101], 33), ([0, 2, 4, 8], 2)],
+)
+def test_a_finer_clock_is_told_from_dropped_frames(places: list[int], step: int) -> None:
+    sizes = np.zeros(places[-1] + 1, np.int64)
+    sizes[places] = 100
+    assert AviIndex(sizes).step == step
 
 
 def test_the_only_frame_of_a_movie_keeps_its_time() -> None:
