@@ -36,6 +36,7 @@ DEPLOYMENT_NAMES = (
     "pose-estimation",
     "one-movie",
     "behavior",
+    "neural",
     "inbox",
     "pose-estimation-on-arrival",
     "recovery",

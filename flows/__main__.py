@@ -74,6 +74,16 @@ def _build_parser() -> argparse.ArgumentParser:
         epilog="docs/behavior.md defines every number.",
     )
     _add_behavior_arguments(behavior)
+    neural = commands.add_parser(
+        "neural",
+        help="compare neural activity across states",
+        description="Map behavioral states to the samples of a miniscope's cell sets, and compare "
+        "activity and correlations across states, for one recording. The last line on standard "
+        "output is the location of run.json. Exit status: 0 complete, 1 the run failed, 2 bad "
+        "usage or bad input.",
+        epilog="docs/neural.md defines every number.",
+    )
+    _add_neural_arguments(neural)
     inspect = commands.add_parser(
         "inspect",
         help="check a model or movies",
@@ -249,6 +259,64 @@ def _add_behavior_arguments(behavior: argparse.ArgumentParser) -> None:
     add_verbose_argument(behavior)
     add_settings_arguments(behavior, BehaviorSettings)
     behavior.set_defaults(command=_run_behavior)
+
+
+def _add_neural_arguments(neural: argparse.ArgumentParser) -> None:
+    from tasks.neural.neural_settings import NeuralSettings  # noqa: PLC0415
+
+    for name, text in (
+        ("--cell-sets", "cell sets (.isxd), one or a series"),
+        ("--event-sets", "event sets (.isxd), one for each cell set"),
+    ):
+        neural.add_argument(
+            name,
+            nargs="+",
+            default=[],
+            required=name == "--cell-sets",
+            metavar="LOCATION",
+            help=text,
+        )
+    neural.add_argument(
+        "--annotations",
+        required=True,
+        metavar="LOCATION",
+        help="a behavior run (its run.json, or its folder), or a table with a state column",
+    )
+    neural.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
+    add_verbose_argument(neural)
+    add_settings_arguments(neural, NeuralSettings)
+    neural.set_defaults(command=_run_neural)
+
+
+def _run_neural(options: argparse.Namespace, signals: EndSignals) -> int:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from tasks.neural.neural_settings import NeuralSettings  # noqa: PLC0415
+
+    try:
+        settings = NeuralSettings.model_validate(collect_settings(options, NeuralSettings))
+    except ValidationError as error:
+        return _report_bad_settings(error)
+    prepare_environment()
+
+    def run() -> int:
+        from tasks.processes.fast_imports import pause_garbage_collection  # noqa: PLC0415
+
+        with pause_garbage_collection():
+            from flows.neural import neural  # noqa: PLC0415
+            from tasks.neural_run.neural_request import resolve_neural  # noqa: PLC0415
+
+        places = (options.cell_sets, options.annotations, options.output, options.event_sets)
+        output = resolve_neural(*places, settings).output
+        return _run_to_outcome(
+            lambda: neural(*places, settings, return_state=True),
+            output,
+            signals,
+            is_verbose=options.verbose,
+            delivered={"report": REPORT_FILE},
+        )
+
+    return _run_to_exit_status(nullcontext(), run, signals)
 
 
 def _run_behavior(options: argparse.Namespace, signals: EndSignals) -> int:

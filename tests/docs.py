@@ -6,12 +6,14 @@ from pydantic import BaseModel
 
 from tasks.behavior.behavior_settings import BehaviorSettings
 from tasks.environment_variables import ENVIRONMENT_VARIABLES
+from tasks.neural.neural_settings import NeuralSettings
 from tasks.pose.settings import PoseSettings
 from tasks.pose.settings_help import render_settings_table
 from tests.support.paths import ROOT
 
 README_FILE = ROOT / "README.md"
 BEHAVIOR_FILE = ROOT / "docs" / "behavior.md"
+NEURAL_FILE = ROOT / "docs" / "neural.md"
 CONFIGURATION_FILE = ROOT / "docs" / "configuration.md"
 _SETTINGS_BLOCK = re.compile(
     r"(<!-- settings: [^>]*-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL
@@ -33,6 +35,11 @@ def insert_behavior_settings(text: str) -> str:
     return insert_settings_table(text, BehaviorSettings)
 
 
+def insert_neural_settings(text: str) -> str:
+    """The text of `docs/neural.md` with the settings table as the model has it now."""
+    return insert_settings_table(text, NeuralSettings)
+
+
 def insert_variables_table(text: str) -> str:
     """The text of `docs/configuration.md` with the environment variables as the code has them."""
     rows = [
@@ -48,6 +55,7 @@ if __name__ == "__main__":
     for file, insert in (
         (README_FILE, insert_settings_table),
         (BEHAVIOR_FILE, insert_behavior_settings),
+        (NEURAL_FILE, insert_neural_settings),
         (CONFIGURATION_FILE, insert_variables_table),
     ):
         file.write_text(insert(file.read_text(encoding="utf-8")), encoding="utf-8")

@@ -57,6 +57,7 @@ _CONTENT_TYPES = {
     ".json": "application/json",
     ".csv": "text/csv; charset=utf-8",
     ".parquet": "application/vnd.apache.parquet",
+    ".zip": "application/zip",
 }
 
 

@@ -28,7 +28,7 @@ from tasks.pose.tables import median_filter
 
 _TASKS_FOLDER = Path(__file__).parents[1]
 _ROOT_PACKAGE = __name__.partition(".")[0]
-_COUNTED_FOLDERS = ("pose", "behavior")
+_COUNTED_FOLDERS = ("pose", "behavior", "neural")
 """Folders whose modules decide what comes out."""
 
 _READING_LIBRARIES = ("av", "isx", "numpy")

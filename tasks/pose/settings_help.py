@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from datetime import datetime
 from enum import StrEnum
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -97,6 +98,8 @@ def _to_single_value(kind: Any, field: FieldInfo) -> dict[str, Any]:
     """Describe the flag of a setting with one value."""
     if kind is bool:
         return {"action": argparse.BooleanOptionalAction}
+    if kind is datetime:
+        return {"metavar": "DATE_AND_TIME"}
     if issubclass(kind, StrEnum):
         return {"choices": [str(choice) for choice in kind]}
     metavar = "NUMBER_OR_NAME" if field.examples else kind.__name__.upper()

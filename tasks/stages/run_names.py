@@ -26,6 +26,12 @@ def name_behavior_run() -> str:
     return format_request_name([str(one).removesuffix("/run.json") for one in tables], "behavior")
 
 
+def name_neural_run() -> str:
+    """Name a run on neural activity for its cell sets: ``cells1, cells2 · neural``."""
+    cells = flow_run.parameters.get("cell_sets", ())
+    return format_request_name([str(one) for one in cells], "neural")
+
+
 def format_request_name(movies: list[str] | tuple[str, ...], model: str) -> str:
     """Name a request for its movies and its model.
 

@@ -19,7 +19,7 @@ INBOX = "s3://lab/inbox/"
 
 LIGHT = {"inbox", "pose-estimation-on-arrival", "recovery"}
 INBOX_ONLY = {"inbox", "pose-estimation-on-arrival"}
-NAMES = {"pose-estimation", "one-movie", "behavior", *LIGHT}
+NAMES = {"pose-estimation", "one-movie", "behavior", "neural", *LIGHT}
 
 
 @pytest.fixture(scope="module")

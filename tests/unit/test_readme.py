@@ -7,8 +7,10 @@ from tasks.environment_variables import ENVIRONMENT_VARIABLES
 from tests.docs import (
     BEHAVIOR_FILE,
     CONFIGURATION_FILE,
+    NEURAL_FILE,
     README_FILE,
     insert_behavior_settings,
+    insert_neural_settings,
     insert_settings_table,
     insert_variables_table,
 )
@@ -23,6 +25,8 @@ def test_the_settings_table_is_that_of_the_model() -> None:
     text = BEHAVIOR_FILE.read_text(encoding="utf-8")
     assert insert_behavior_settings(text) == text, "run `make docs`"
     assert "| `max_rest_speed` | none |" in text
+    text = NEURAL_FILE.read_text(encoding="utf-8")
+    assert insert_neural_settings(text) == text, "run `make docs`"
 
 
 def test_the_table_of_environment_variables_is_that_of_the_code() -> None:

@@ -1,0 +1,1 @@
+"""From behavior to neural activity: states mapped to a miniscope's samples, and what differs."""

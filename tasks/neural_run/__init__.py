@@ -1,0 +1,1 @@
+"""One request on neural activity: resolve, analyze, publish, and record."""
