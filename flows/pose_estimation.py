@@ -200,7 +200,7 @@ def analyze_movie(
         )
         reuse = reuse_results(past, movie, fetched, kept, ready, folder)
         checked = check_movie.run_unless_known(
-            reuse.checked, movie.name, fetched, settings.crop, workers
+            reuse.checked, movie.name, fetched, ready, settings.crop, workers
         )
         found = estimate_poses.run_unless_known(
             reuse.found, checked, ready, settings, raw, reuse.checkpoints, workers

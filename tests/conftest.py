@@ -13,9 +13,13 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
+from tasks.pose.child_libraries import load_for_estimation
+from tasks.processes.stage_process import StageProcess
 from tests.support.full_server import quick_prefect_server
 from tests.support.servers import start_database
 from tests.support.stores import StoreSettings, moto_store
+from tests.support.tensorflow_animals import AnimalModels
+from tests.support.tensorflow_models import TENSORFLOW_ENVIRONMENT
 
 _UNTIMED = [HealthCheck.too_slow]  # a busy machine is slow, and nothing is wrong
 settings.register_profile(
@@ -85,6 +89,33 @@ def object_store(session_environment: pytest.MonkeyPatch) -> Iterator[StoreSetti
         for name, value in settings.items():
             session_environment.setenv(name, value)
         yield settings
+
+
+@pytest.fixture(scope="session")
+def tensorflow_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
+    """A process where DeepLabCut's API is called directly, and TensorFlow models are made."""
+    folder = tmp_path_factory.mktemp("deeplabcut")
+    child = StageProcess("DeepLabCut", folder / "deeplabcut.log", TENSORFLOW_ENVIRONMENT)
+    yield child
+    child.close()
+
+
+@pytest.fixture(scope="session")
+def tensorflow_estimation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StageProcess]:
+    """As a run's estimator is: it has loaded PyTorch before it meets the model."""
+    folder = tmp_path_factory.mktemp("estimation")
+    log = folder / "estimation.log"
+    child = StageProcess("estimation", log, TENSORFLOW_ENVIRONMENT, load_for_estimation)
+    yield child
+    child.close()
+
+
+@pytest.fixture(scope="session")
+def animal_models(
+    tensorflow_process: StageProcess, tmp_path_factory: pytest.TempPathFactory
+) -> AnimalModels:
+    """Multi-animal TensorFlow models."""
+    return AnimalModels(tensorflow_process, tmp_path_factory.mktemp("animals"))
 
 
 @pytest.fixture

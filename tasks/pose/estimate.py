@@ -10,7 +10,7 @@ These functions run in a child process (`tasks.processes.stage_process`).
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,7 +33,7 @@ from tasks.pose.network.checkpoint_files import (
     read_checkpoints,
 )
 from tasks.pose.network.interface import LoadedModel, Network
-from tasks.pose.network.loader import is_torch_project, load_network
+from tasks.pose.network.loader import crops_exactly, is_torch_project, load_network
 from tasks.pose.network.precision_check import FULL_PRECISION, Arithmetic
 from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
 from tasks.pose.settings import Crop, Precision
@@ -130,7 +130,10 @@ def estimate_movie(
         open_movie(movie),
         read_checkpoints(checkpoints, kind) if checkpoints else PartialPredictions(),
     )
-    shots = _apply_crop(_skip_known_frames(reader.read_lazy_images(), past, progress), crop)
+    # A TensorFlow model's last batch is filled up with frames of the one before.
+    again = past.frames_again(with_last_batch=not is_torch_project(project))
+    known = _skip_known_frames(reader.read_lazy_images(), past, again, progress)
+    shots = _apply_crop(known, crop, exactly=crops_exactly(project))
     first = next(shots, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
@@ -138,7 +141,7 @@ def estimate_movie(
         started = time.monotonic()
         fitting = network.begin_movie(first(), precision)
         kept = CheckpointWriter(checkpoints, past.batch_size or fitting, kind, past.frames)
-        found = _predict_batches(network, chain([first], shots), kept, progress)
+        found = _predict_batches(network, chain([first], shots), kept, len(again), progress)
         seconds = time.monotonic() - started
     progress(EstimationProgress(reader.frame_count, "", combines=True, known=past.frames))
     found = [*past.found, *found]
@@ -187,19 +190,28 @@ def _predict_batches(
     network: Network,
     shots: Iterator[LazyImage],
     kept: CheckpointWriter,
+    again: int,
     progress: Callable[[EstimationProgress], None],
 ) -> list[BatchPrediction]:
-    """Predict and store batch after batch; yield predictions with their frame numbers.
+    """Predict and store batch after batch.
 
-    Where an earlier try has found something, the first batch is known, and left out.
+    Args:
+        network: The network, with the movie begun.
+        shots: Frames.
+        kept: Where predictions are stored.
+        again: How many of the first frames were predicted by an earlier try; they are left out.
+        progress: Called with the number of frames that have a pose.
+
+    Returns:
+        The predictions of all other frames, with the number of frames of each batch.
     """
     found: list[BatchPrediction] = []
     known, waits, lanes = kept.frames, WaitTimer(), network.lanes
-    done = max(0, known - kept.batch_size)
+    done = known - again
     with feed_batches(shots, kept.batch_size, lanes.buffer, converter_thread_count()) as batches:
         predicted = predict_in_lanes(network.predict, waits.measure_waits(batches), lanes)
-        for index, (count, prediction) in enumerate(predicted):
-            if index or not known:
+        for count, prediction in predicted:
+            if done >= known:
                 kept.add_batch((count, prediction))
                 found.append((count, prediction))
             done += count
@@ -226,13 +238,16 @@ def converter_thread_count() -> int:
 # --- frames ----------------------------------------------------------------------------------
 
 
-def compute_crop_edges(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
+def compute_crop_edges(
+    crop: Crop, width: int, height: int, *, exactly: bool = False
+) -> tuple[int, int, int, int]:
     """Compute the edges where DeepLabCut cuts: it goes through fractions and rounds down.
 
     Args:
         crop: The rectangle that was asked for.
         width: Columns of the frame.
         height: Rows of the frame.
+        exactly: Whether it does not; see `tasks.pose.network.loader.crops_exactly`.
 
     Returns:
         Left, right, top, bottom in pixels; now and then one less than asked for.
@@ -240,6 +255,8 @@ def compute_crop_edges(crop: Crop, width: int, height: int) -> tuple[int, int, i
     Raises:
         BadInput: Nothing is left of a crop that is one pixel wide or high.
     """
+    if exactly:
+        return crop.left, crop.right, crop.top, crop.bottom
     left, right = int(width * (crop.left / width)), int(width * (crop.right / width))
     top, bottom = int(height * (crop.top / height)), int(height * (crop.bottom / height))
     if left == right or top == bottom:
@@ -253,15 +270,15 @@ def compute_crop_edges(crop: Crop, width: int, height: int) -> tuple[int, int, i
 def _skip_known_frames(
     shots: Iterable[LazyImage],
     past: PartialPredictions,
+    again: Set[int],
     progress: Callable[[EstimationProgress], None],
 ) -> Iterator[LazyImage]:
-    """A movie's frames, without those whose poses are known.
+    """A movie's frames, without those whose poses are known, but for those that come again.
 
-    The first batch comes again: the network is prepared with it, and so in the same way. That the
-    others are passed over is told: it may take minutes, in which no pose is found.
+    That the others are passed over is told: it may take minutes, in which no pose is found.
     """
     for index, shot in enumerate(shots):
-        if index < past.batch_size or index >= past.frames:
+        if index in again or index >= past.frames:
             yield shot
         elif index % _FRAMES_PER_PROGRESS == 0:
             progress(EstimationProgress(past.frames, "decoding", known=past.frames))
@@ -271,13 +288,18 @@ _FRAMES_PER_PROGRESS = 50
 """Frames that are passed over between two signs of life."""
 
 
-def _apply_crop(shots: Iterator[LazyImage], crop: Crop | None) -> Iterator[LazyImage]:
-    return shots if crop is None else (partial(_crop_image, shot, crop) for shot in shots)
+def _apply_crop(
+    shots: Iterator[LazyImage], crop: Crop | None, *, exactly: bool
+) -> Iterator[LazyImage]:
+    if crop is None:
+        return shots
+    return (partial(_crop_image, shot, crop, exactly=exactly) for shot in shots)
 
 
-def _crop_image(shot: LazyImage, crop: Crop) -> Image:
+def _crop_image(shot: LazyImage, crop: Crop, *, exactly: bool) -> Image:
     picture = shot()
-    left, right, top, bottom = compute_crop_edges(crop, picture.shape[1], picture.shape[0])
+    height, width = picture.shape[:2]
+    left, right, top, bottom = compute_crop_edges(crop, width, height, exactly=exactly)
     return picture[top:bottom, left:right]
 
 

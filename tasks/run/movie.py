@@ -23,6 +23,7 @@ from tasks.pose.exports.write_exports import ExportSources, MovieExports
 from tasks.pose.finishing import LabeledMovieResult, build_label_style
 from tasks.pose.movies.frame_ledger import create_ledger
 from tasks.pose.movies.reader import MovieInfo
+from tasks.pose.network.loader import crops_exactly
 from tasks.pose.settings import Crop, PoseSettings
 from tasks.pose.tables.quality import Quality
 from tasks.processes.pool import RunProcesses
@@ -50,7 +51,7 @@ MIN_POSE_ROW_BYTES = 100
 
 @stage("Check movie", "check · {name}", retries=PROCESS_RETRIES)
 def check_movie(
-    name: str, movie: FetchedInput, crop: Crop | None, workers: RunProcesses
+    name: str, movie: FetchedInput, ready: ReadyModel, crop: Crop | None, workers: RunProcesses
 ) -> tuple[CheckedMovie, str]:
     """Refuse a movie that cannot be read, or a crop that is not inside its frame.
 
@@ -59,7 +60,7 @@ def check_movie(
     with workers.finishers.lease() as process:
         name_given = Path(movie.input.location).name
         info = process.call(probe_movie, movie.path, name_given, patience=Patience(name))
-    edges = _compute_edges(crop, info)
+    edges = _compute_edges(crop, info, ready)
     check_output_space(name, movie.path, info, Path(gettempdir()))
     declared = f"{info.declared_frames or 'unknown'} frames declared"
     size = f"{info.width}×{info.height}"
@@ -68,7 +69,9 @@ def check_movie(
     return checked, f"{info.codec}, {size}, {rate}, {declared}"
 
 
-def _compute_edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, int]:
+def _compute_edges(
+    crop: Crop | None, info: MovieInfo, ready: ReadyModel
+) -> tuple[int, int, int, int]:
     if crop is None:
         return 0, info.width, 0, info.height
     if crop.right > info.width or crop.bottom > info.height:
@@ -76,7 +79,8 @@ def _compute_edges(crop: Crop | None, info: MovieInfo) -> tuple[int, int, int, i
             f"crop: it reaches to column {crop.right} and row {crop.bottom}, but the frame has "
             f"{info.width} columns and {info.height} rows; make it end inside the frame"
         )
-    return compute_crop_edges(crop, info.width, info.height)
+    exactly = crops_exactly(ready.project)
+    return compute_crop_edges(crop, info.width, info.height, exactly=exactly)
 
 
 @stage("Estimate poses", "estimate · {movie.name}", "gpu", retries=PROCESS_RETRIES)

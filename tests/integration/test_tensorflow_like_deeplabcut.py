@@ -1,7 +1,6 @@
 """Poses of TensorFlow models are those of DeepLabCut's own API, the last batch's too."""
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +9,10 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.pose import estimate
-from tasks.pose.child_libraries import load_for_estimation
 from tasks.pose.model.archive import unpack_model
 from tasks.pose.settings import Crop
 from tasks.pose.tables.median_filter import apply_median_filter
 from tasks.pose.tables.pose_table import read_poses
-from tasks.processes.environment import (
-    OFFLINE_ENVIRONMENT,
-    SMALL_HEAP_ENVIRONMENT,
-    count_usable_cpus,
-    thread_limits,
-)
 from tasks.processes.stage_process import StageProcess
 from tests.integration import deeplabcut_api
 from tests.support import tensorflow_models
@@ -32,8 +24,8 @@ pytestmark = needs_tensorflow
 
 BATCH = 4
 FRAMES = 2 * BATCH + 2
-CROP = Crop(left=31, top=23, width=97, height=80)
-ENVIRONMENT = SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | thread_limits(count_usable_cpus())
+# Fractions of the frame, as DeepLabCut has them for other models, would begin a pixel before.
+CROP = Crop(left=55, top=23, width=73, height=80)
 # A name, and its batch size and crop.
 CASES: dict[str, tuple[int, Crop | None]] = {
     "whole frame": (BATCH, None),
@@ -47,33 +39,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tensorflow")
 
 
-@pytest.fixture(scope="module")
-def process(folder: Path) -> Iterator[StageProcess]:
-    """As a run's estimator is: it has loaded PyTorch before it meets the model."""
-    child = StageProcess("estimation", folder / "estimation.log", ENVIRONMENT, load_for_estimation)
-    yield child
-    child.close()
-
-
-@pytest.fixture(scope="module")
-def deeplabcut(folder: Path) -> Iterator[StageProcess]:
-    """Another process, where DeepLabCut's API is called directly."""
-    child = StageProcess("DeepLabCut", folder / "deeplabcut.log", ENVIRONMENT)
-    yield child
-    child.close()
+@pytest.fixture
+def process(tensorflow_estimation: StageProcess) -> StageProcess:
+    return tensorflow_estimation
 
 
 @pytest.fixture(scope="module")
 def movie(folder: Path) -> Path:
     """Not a whole number of batches."""
-    return write_movie(folder / "mouse.mp4", FRAMES, width=160, height=128)
+    return write_movie(folder / "mouse.mp4", FRAMES, width=150, height=118)
 
 
 @pytest.fixture(scope="module")
-def models(folder: Path, deeplabcut: StageProcess) -> dict[int, Path]:
+def models(folder: Path, tensorflow_process: StageProcess) -> dict[int, Path]:
     """Model archives by their batch size."""
     write = tensorflow_models.write_tensorflow_zip
-    return {size: deeplabcut.call(write, folder / f"{size}.zip", size) for size in (1, BATCH)}
+    return {
+        size: tensorflow_process.call(write, folder / f"{size}.zip", size) for size in (1, BATCH)
+    }
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -81,16 +64,16 @@ def results(
     request: pytest.FixtureRequest,
     models: dict[int, Path],
     movie: Path,
-    process: StageProcess,
-    deeplabcut: StageProcess,
+    tensorflow_estimation: StageProcess,
+    tensorflow_process: StageProcess,
     folder: Path,
 ) -> tuple[Path, Path]:
     """Our poses, and the folder with DeepLabCut's."""
     size, crop = CASES[request.param]
     theirs = folder / f"{request.param} theirs"
     edges = [crop.left, crop.right, crop.top, crop.bottom] if crop else []
-    deeplabcut.call(deeplabcut_api.main, *map(str, [models[size], movie, theirs, *edges]))
-    ours = run(process, models[size], movie, crop, folder / f"{request.param} ours")
+    tensorflow_process.call(deeplabcut_api.main, *map(str, [models[size], movie, theirs, *edges]))
+    ours = run(tensorflow_estimation, models[size], movie, crop, folder / f"{request.param} ours")
     return ours, theirs
 
 
@@ -125,7 +108,7 @@ def test_a_movie_shorter_than_a_batch_is_filled_up_with_black(
     """Whatever movie was estimated before it."""
     project = folder / "short"
     unpack_model(models[BATCH], "mouse.zip", project)
-    short = write_movie(folder / "short.mp4", 1, width=160, height=128)
+    short = write_movie(folder / "short.mp4", 1, width=150, height=118)
     found = []
     for index, source in enumerate((short, movie, short)):
         target = folder / f"short-{index}.h5"

@@ -1,11 +1,13 @@
 """Tracks where DeepLabCut's own tracking gives up: few frames, few animals, none."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from tasks.pose.child_libraries import load_for_estimation
 from tasks.pose.tables.tracking import BatchPredictions, TrackingSettings
@@ -116,4 +118,102 @@ def test_the_arena_is_there_without_an_animal(process: StageProcess) -> None:
     table, told = process.call(torch_child.track_predictions, predictions, arena)
     assert table["DLC", "single", "door", "x"].tolist() == [0.5] * 20
     assert table.shape == (20, 2 * len(PARTS) * 3 + 3)
+    assert told == ("no animal is found in any frame",)
+
+
+# --- animals that were assembled from a TensorFlow network's body parts -----------------------
+
+ARENA_TRACKING = replace(TRACKING, arena_parts=("door",))
+NOWHERE = np.full((len(PARTS), 4), np.nan)
+
+
+def animal(frame: int, y: float, *, x: float = 20, identity: int = -1) -> NDArray[np.float64]:
+    pose = np.full((len(PARTS), 4), 0.9)
+    pose[:, :2] = np.add(SHAPE, (x + frame, y))
+    pose[:, 3] = identity
+    return pose
+
+
+def assembled(frames: list[list[NDArray[Any]]], door: float | None = 0.5) -> list[BatchPredictions]:
+    """Batches of four frames, with room for two animals or for as many as are found."""
+    found: list[BatchPredictions] = []
+    for start in range(0, len(frames), 4):
+        some = frames[start : start + 4]
+        most = max([2, *map(len, some)])
+        assemblies = [animals + [NOWHERE] * (most - len(animals)) for animals in some]
+        arena = np.full((len(some), 1, 3), np.nan if door is None else door)
+        found.append({"assemblies": np.array(assemblies), "arena": arena})
+    return found
+
+
+def track(
+    process: StageProcess, predictions: list[BatchPredictions], tracking: TrackingSettings
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    return process.call(torch_child.track_assemblies, predictions, tracking)
+
+
+def test_assembled_animals_keep_their_tracks(process: StageProcess) -> None:
+    frames = [[animal(i, 30), animal(i, 120)][:: 1 if i % 2 else -1] for i in range(30)]
+    table, told = track(process, assembled(frames), ARENA_TRACKING)
+    tracks = {frozenset(y_of(table, name)) for name in ("one", "two")}
+    assert tracks == {frozenset({30.0}), frozenset({120.0})}
+    assert table["DLC", "single", "door", "x"].tolist() == [0.5] * 30
+    assert told == ()
+
+
+def test_identities_of_assembled_animals_say_which_is_which(process: StageProcess) -> None:
+    frames = [[animal(i, 120, identity=0), animal(i, 30, identity=1)] for i in range(30)]
+    table, _ = track(process, assembled(frames), ARENA_TRACKING)
+    assert (set(y_of(table, "one")), set(y_of(table, "two"))) == ({120.0}, {30.0})
+
+
+def test_points_outside_of_the_picture_are_kept(process: StageProcess) -> None:
+    """DeepLabCut's tracker for PyTorch models leaves them out, the one for TensorFlow does not."""
+    frames = [[animal(0, 30, x=-8), animal(0, 120)] for _ in range(12)]
+    table, _ = track(process, assembled(frames), ARENA_TRACKING)
+    x = table.xs("x", axis=1, level="coords").drop(columns="single", level="individuals")
+    assert x.notna().to_numpy().all()
+    assert x.to_numpy().min() == -8
+
+
+def test_the_only_animal_is_its_own_track(process: StageProcess) -> None:
+    alone = replace(ARENA_TRACKING, individuals=("one",), inference=INFERENCE | {"topktoretain": 1})
+    frames = [[animal(i, 30)] if i not in {3, 4} else [] for i in range(20)]
+    table, told = track(process, assembled(frames), alone)
+    seen = table.xs("one", axis=1, level="individuals").notna().to_numpy().all(axis=1)
+    assert seen.tolist() == [i not in {3, 4} for i in range(20)]
+    assert told == ()
+
+
+def test_an_arena_that_is_never_seen_has_columns(process: StageProcess) -> None:
+    frames = [[animal(i, 30), animal(i, 120)] for i in range(20)]
+    table, _ = track(process, assembled(frames, door=None), ARENA_TRACKING)
+    assert table.shape == (20, 2 * len(PARTS) * 3 + 3)
+    arena = table.xs("single", axis=1, level="individuals")
+    assert arena.isna().to_numpy().all()
+
+
+def test_batches_may_have_room_for_more_animals_than_others(process: StageProcess) -> None:
+    frames = [[animal(i, y) for y in (30, 120, 210)[: 3 if i == 9 else 2]] for i in range(20)]
+    predictions = assembled(frames)
+    assert len({one["assemblies"].shape[1] for one in predictions}) == 2
+    table, _ = track(process, predictions, ARENA_TRACKING)
+    assert table.notna().to_numpy().all()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+def test_few_frames_of_assembled_animals_are_tracked_with_a_warning(
+    process: StageProcess, frames: int
+) -> None:
+    found = [[animal(i, 30), animal(i, 120)] for i in range(frames)]
+    table, told = track(process, assembled(found), ARENA_TRACKING)
+    assert table.notna().to_numpy().all()
+    assert [text for text in told if "followed for 10 frames" in text] == list(told)
+    assert len(told) == 1
+
+
+def test_no_assembled_animal_at_all_is_told(process: StageProcess) -> None:
+    table, told = track(process, assembled([[] for _ in range(20)]), ARENA_TRACKING)
+    assert table["DLC", "single", "door", "x"].tolist() == [0.5] * 20
+    assert table.drop(columns="single", level="individuals").isna().to_numpy().all()
     assert told == ("no animal is found in any frame",)

@@ -226,6 +226,39 @@ def multi_animal_files(
     return files
 
 
+TF_ANIMALS_TEST_CONFIG = copy_with_changes(
+    TF_TEST_CONFIG,
+    num_joints=4,
+    all_joints=[[0], [1], [2], [3]],
+    all_joints_names=["nose", "ear", "tail", "corner"],
+    dataset_type="multi-animal-imgaug",
+    multi_stage=True,
+    partaffinityfield_predict=True,
+    pairwise_predict=False,
+    partaffinityfield_graph=[[0, 1], [0, 2], [1, 2]],
+    num_limbs=3,
+    num_idchannel=2,
+    nmsradius=5.0,
+    minconfidence=0.01,
+    sigma=1,
+    locref_smooth=False,
+)
+
+
+def tensorflow_animal_files(
+    test: Mapping[str, Any] = TF_ANIMALS_TEST_CONFIG,
+    project: Mapping[str, Any] = MULTI_ANIMAL_PROJECT,
+    tracking: Mapping[str, Any] | None = TRACKING_CONFIG,
+) -> Files:
+    """Two animals and a body part of the arena, as DeepLabCut 2.2 lays such a model out."""
+    peaks = ("nmsradius", "minconfidence", "sigma", "locref_smooth", "scoremap_dir")
+    train = {key: value for key, value in test.items() if key not in peaks}
+    files = tensorflow_files(project, train, test)
+    if tracking is not None:
+        files[f"{TF_MODEL_FOLDER}/test/inference_cfg.yaml"] = format_yaml(tracking)
+    return files
+
+
 TOP_DOWN_NETWORK = copy_with_changes(
     NETWORK_CONFIG,
     method="td",

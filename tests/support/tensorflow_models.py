@@ -1,5 +1,6 @@
 """TensorFlow models made for tests, with weights drawn at random; in a child process only."""
 
+import importlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,25 @@ import pytest
 import yaml
 
 from tasks.pose.model.tensorflow_config import is_tensorflow_installed
+from tasks.processes.environment import (
+    OFFLINE_ENVIRONMENT,
+    SMALL_HEAP_ENVIRONMENT,
+    count_usable_cpus,
+    thread_limits,
+)
 
 needs_tensorflow = pytest.mark.skipif(
     not is_tensorflow_installed(),
     reason="TensorFlow is not in this environment; `make test-tensorflow` has it",
 )
+
+TENSORFLOW_ENVIRONMENT = (
+    SMALL_HEAP_ENVIRONMENT
+    | OFFLINE_ENVIRONMENT
+    | thread_limits(count_usable_cpus())
+    | {"DLCFLOW_CHECKPOINT_SECONDS": "0.000001"}
+)
+"""As a run sets it for its estimator, but that every batch is kept where anything is."""
 
 PARTS = ["nose", "ear", "tail"]
 MODEL = "dlc-models/iteration-0/mouseOct30-trainset95shuffle1"
@@ -64,13 +79,19 @@ def write_tensorflow_zip(target: Path, batch_size: int) -> Path:
 
 def _save_random_weights(pose: dict[str, Any], target: Path) -> None:
     import tensorflow as tf
-    from deeplabcut.pose_estimation_tensorflow.default_config import cfg
     from deeplabcut.pose_estimation_tensorflow.nnets.factory import PoseNetFactory
 
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         v1.set_random_seed(5)
         frames = v1.placeholder(tf.float32, [pose["batch_size"], None, None, 3])
-        PoseNetFactory.create(cfg | pose).inference(frames)
+        PoseNetFactory.create(read_defaults() | pose).inference(frames)
         session.run(v1.global_variables_initializer())
         v1.train.Saver().save(session, str(target))
+
+
+def read_defaults() -> dict[str, Any]:
+    """DeepLabCut's default configuration, which it changes whenever it loads another."""
+    from deeplabcut.pose_estimation_tensorflow import default_config
+
+    return dict(importlib.reload(default_config).cfg)

@@ -1,7 +1,7 @@
 """Functions that tests run in the process that holds torch and DeepLabCut."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 from unittest.mock import patch
@@ -10,6 +10,7 @@ import pandas as pd
 
 from tasks.errors import PoseWarning
 from tasks.pose.network.pytorch.model_loader import _prevent_downloads
+from tasks.pose.tables.assembly_tracking import build_assembly_track_table
 from tasks.pose.tables.tracking import BatchPredictions, TrackingSettings, build_track_table
 
 
@@ -17,9 +18,24 @@ def track_predictions(
     predictions: list[BatchPredictions], tracking: TrackingSettings
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Tracks, and what was told about them."""
+    return _build_and_listen(build_track_table, predictions, tracking)
+
+
+def track_assemblies(
+    predictions: list[BatchPredictions], tracking: TrackingSettings
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Tracks of assembled animals, and what was told about them."""
+    return _build_and_listen(build_assembly_track_table, predictions, tracking)
+
+
+def _build_and_listen(
+    build_table: Callable[[list[BatchPredictions], TrackingSettings], pd.DataFrame],
+    predictions: list[BatchPredictions],
+    tracking: TrackingSettings,
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PoseWarning)
-        table = build_track_table(predictions, tracking)
+        table = build_table(predictions, tracking)
     return table, tuple(str(w.message) for w in caught if w.category is PoseWarning)
 
 

@@ -55,8 +55,8 @@ class ModelFacts(BaseModel):
         shuffles: The models that the archive holds, of which a request can choose one.
         engine: The engine that trained the model.
         net_type: The network, as the model's configuration names it.
-        backbone: The backbone that is really built, where its configuration names one (PyTorch):
-            ``net_type`` may say another of its kind.
+        backbone: The backbone that is really built, where its configuration names one (PyTorch,
+            and TensorFlow's DLCRNet): ``net_type`` may say another of its kind.
         task: The DeepLabCut project's task.
         date: The DeepLabCut project's date.
         experimenter: The DeepLabCut project's scorer: the person who labeled.

@@ -21,9 +21,17 @@ from tasks.pose.model.problems import ModelFindings
 from tasks.pose.model.scorer_name import read_scorer_facts
 from tasks.pose.model.selection import Choice, match_snapshot
 from tasks.pose.model.skeleton_style import read_color, read_opacity, read_skeleton
+from tasks.pose.model.tensorflow_animals import (
+    check_animal_network,
+    is_multi_animal_network,
+    read_assembly_settings,
+    read_individual_names,
+    split_body_parts,
+)
 from tasks.pose.model.tensorflow_config import (
     check_joint_count,
     check_same_network,
+    name_tensorflow_network,
     read_inference_settings,
 )
 from tasks.pose.model.torch_config import (
@@ -211,41 +219,48 @@ def _read_method(network: dict[str, Any], name: str, findings: ModelFindings) ->
 
 def _read_tensorflow_facts(sources: ConfigFiles, name: str, findings: ModelFindings) -> None:
     test, project, facts = sources.test, sources.project, findings.facts
-    several = _has_several_animals(project, test)
-    facts.method = "bu"
+    several = is_multi_animal_network(test)
+    facts.method, facts.multi_animal = "bu", several
     facts.individuals, facts.unique_body_parts = (SINGLE_ANIMAL_NAME,), ()
-    facts.multi_animal, facts.identity = False, False
-    facts.net_type = format_value(test.get("net_type"))
-    if several:
+    facts.identity = bool(several and test.get("num_idchannel"))
+    facts.net_type, facts.backbone = name_tensorflow_network(test)
+    if is_true(project.get("multianimalproject")) != several:
         findings.problems.append(
-            f"{name}: it is a multi-animal TensorFlow model, which is not run here; train it "
-            "again with the PyTorch engine of DeepLabCut 3"
+            f"{name}: config.yaml says multianimalproject: "
+            f"{format_value(project.get('multianimalproject'))}, but the network is one of "
+            f"{'several animals' if several else 'a single animal'} (pose_cfg.yaml: dataset_type: "
+            f"{format_value(test.get('dataset_type'))}); zip the configuration that belongs to it"
         )
     with findings.collect_problems():
         parts = parse_names(test.get("all_joints_names"), "pose_cfg.yaml: all_joints_names")
         if not parts:
             raise BadInput("pose_cfg.yaml: all_joints_names: expected at least one name")
         facts.body_parts = parts
-        if not several:
-            check_joint_count(test, parts, name)
-            check_body_parts(sources, parts, (), name, findings)
+        check_joint_count(test, parts, name)
+        if several:
+            facts.body_parts, facts.unique_body_parts = split_body_parts(test, parts, project)
+        check_body_parts(sources, facts.body_parts, facts.unique_body_parts, name, findings)
+    if several:
+        with findings.collect_problems():
+            facts.individuals = read_individual_names(sources, test, name, findings)
+        with findings.collect_problems():
+            check_animal_network(test, name)
+            read_assembly_settings(test)
+    else:
+        _check_single_place(sources, name, findings)
     with findings.collect_problems():
-        if not several:
-            read_inference_settings(test, for_test=True)
+        read_inference_settings(test, for_test=True)
         check_same_network(sources.train, test, name)
-    for where in (project, test):
+
+
+def _check_single_place(sources: ConfigFiles, name: str, findings: ModelFindings) -> None:
+    for where in (sources.project, sources.test):
         if where.get("num_outputs") not in (None, 1):
             findings.problems.append(
                 f"{name}: num_outputs is {format_value(where['num_outputs'])}, which asks for "
                 "several places of each body part; only one is delivered here: set it to 1"
             )
-            break
-
-
-def _has_several_animals(project: dict[str, Any], pose: dict[str, Any]) -> bool:
-    of_animals = "multi-animal" in str(pose.get("dataset_type") or "")
-    network = str(pose.get("net_type") or "").startswith("dlcrnet")
-    return is_true(project.get("multianimalproject")) or of_animals or network
+            return
 
 
 # --- config.yaml -----------------------------------------------------------------------------
@@ -273,6 +288,13 @@ def _choose_track_method(project: dict[str, Any], findings: ModelFindings) -> st
         findings.repairs.append(
             f"default_track_method was {format_quoted(wanted)}, which DeepLabCut does not have; "
             f"its default, {TRACK_METHODS[0]}, is used"
+        )
+        wanted = TRACK_METHODS[0]
+    if wanted == "skeleton" and findings.facts.unique_body_parts:
+        findings.repairs.append(
+            "animals cannot be followed by skeleton where the arena has body parts, which "
+            f"DeepLabCut's tracker would count as the animals'; its default, {TRACK_METHODS[0]}, "
+            "is used"
         )
         wanted = TRACK_METHODS[0]
     # A box is the only one that DeepLabCut follows a single point with.

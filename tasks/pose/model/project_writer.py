@@ -9,6 +9,7 @@ from typing import Any
 from tasks.pose.model.config_files import ConfigFiles
 from tasks.pose.model.description import ModelFacts
 from tasks.pose.model.problems import ModelFindings
+from tasks.pose.model.tensorflow_animals import read_assembly_settings
 from tasks.pose.model.tensorflow_config import read_inference_settings
 from tasks.pose.model.torch_config import build_torch_config
 from tasks.pose.model.tracking_config import build_tracking_config
@@ -41,14 +42,14 @@ def write_project(
     _write_yaml(project / "config.yaml", _build_project_config(project, facts, sources))
     if facts.engine == "tensorflow":
         _write_tensorflow_configs(project, folder, facts, sources)
-        return
-    network = build_torch_config(
-        sources.network, project, folder, facts.individuals, facts.output_columns
-    )
-    _write_yaml(folder / "train" / "pytorch_config.yaml", network)
-    _write_yaml(
-        folder / "test" / "pose_cfg.yaml", _joint_settings(facts) | _torch_test_config(facts)
-    )
+    else:
+        network = build_torch_config(
+            sources.network, project, folder, facts.individuals, facts.output_columns
+        )
+        _write_yaml(folder / "train" / "pytorch_config.yaml", network)
+        _write_yaml(
+            folder / "test" / "pose_cfg.yaml", _joint_settings(facts) | _torch_test_config(facts)
+        )
     if facts.multi_animal:
         tracking = build_tracking_config(
             sources.tracking, facts.body_parts, facts.individuals, findings
@@ -114,6 +115,8 @@ def _write_tensorflow_configs(
 ) -> None:
     """Write the files of which DeepLabCut builds the graph (test) and the scorer (train)."""
     ours = _joint_settings(facts) | {"dataset_type": "imgaug", "batch_size": facts.batch_size}
+    if facts.multi_animal:
+        ours |= read_assembly_settings(sources.test)
     snapshot = folder / "train" / facts.snapshot
     paths = {"project_path": str(project), "init_weights": str(snapshot), "scoremap_dir": "test"}
     for part, given in (("train", sources.train), ("test", sources.test)):

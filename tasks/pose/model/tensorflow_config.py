@@ -124,6 +124,22 @@ def read_inference_settings(pose: dict[str, Any], *, for_test: bool) -> dict[str
     return known
 
 
+def name_tensorflow_network(pose: dict[str, Any]) -> tuple[str, str | None]:
+    """Name a network as DeepLabCut's users do: a ResNet with several stages is a DLCRNet.
+
+    Args:
+        pose: The archive's pose_cfg.yaml.
+
+    Returns:
+        ``net_type`` and ``backbone`` of `tasks.pose.model.description.Model`.
+    """
+    net_type = format_value(pose.get("net_type"))
+    kind, _, layers = net_type.partition("_")
+    if kind != "resnet" or pose.get("multi_stage") is not True:
+        return net_type, None
+    return ("dlcrnet_ms5" if layers == "50" else f"dlcr{layers}_ms5"), net_type
+
+
 def check_joint_count(pose: dict[str, Any], parts: tuple[str, ...], name: str) -> None:
     """Compare the body parts' names with the number of maps that the network gives.
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.environment_variables import read_checkpoint_interval
+from tasks.pose.tables.assembly_tracking import concatenate_assemblies
 
 CHECKPOINT_SUFFIX = ".npz"
 
@@ -40,6 +41,18 @@ class PartialPredictions:
     frames: int = 0
     batch_size: int = 0
     found: tuple[BatchPrediction, ...] = ()
+
+    def frames_again(self, *, with_last_batch: bool) -> frozenset[int]:
+        """Number the known frames that go to the network again, though their poses are known.
+
+        The first batch: the network is prepared with it, and so in the same way.
+
+        Args:
+            with_last_batch: Whether the last known batch is needed, too.
+        """
+        first = range(min(self.frames, self.batch_size))
+        last = range(max(0, self.frames - self.batch_size), self.frames)
+        return frozenset(first) | frozenset(last if with_last_batch else ())
 
 
 @dataclass
@@ -137,4 +150,10 @@ def _join_predictions(predictions: list[Any]) -> dict[str, NDArray[Any]]:
     first = predictions[0]
     if not isinstance(first, Mapping):
         return {_SINGLE_ARRAY: np.concatenate(predictions)}
-    return {name: np.concatenate([one[name] for one in predictions]) for name in first}
+    return {name: _concatenate([one[name] for one in predictions]) for name in first}
+
+
+def _concatenate(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    """One array of several; some frames' have more animals than others'."""
+    several = len({array.shape[1:] for array in arrays}) > 1
+    return concatenate_assemblies(arrays) if several else np.concatenate(arrays)

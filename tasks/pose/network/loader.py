@@ -31,3 +31,12 @@ def load_network(project: Path, device: str | None) -> Network:
 def is_torch_project(project: Path) -> bool:
     """Return whether a project's model is a PyTorch model."""
     return (project / "dlc-models-pytorch").is_dir()
+
+
+def crops_exactly(project: Path) -> bool:
+    """Return whether DeepLabCut crops movies for a project's model at whole pixels.
+
+    It does so for TensorFlow models of a single animal; for all others it goes through fractions.
+    """
+    follows_animals = any(project.glob("dlc-models/*/*/test/inference_cfg.yaml"))
+    return not is_torch_project(project) and not follows_animals

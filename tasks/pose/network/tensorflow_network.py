@@ -1,4 +1,4 @@
-"""A TensorFlow model, as DeepLabCut 2 trained them: its own graph, weights and pose extraction.
+"""A TensorFlow model, as DeepLabCut 2 trained them: its own graph, weights and poses.
 
 TensorFlow is an extra of the environment (`make setup-tensorflow`). Results are those of
 `deeplabcut.analyze_videos`, whose MobileNets normalize a batch by its own statistics: what else is
@@ -19,23 +19,23 @@ from tasks.pose.model.tensorflow_config import TENSORFLOW_NOT_INSTALLED, is_tens
 from tasks.pose.movies.reader import Image
 from tasks.pose.network.interface import Lanes, LoadedModel
 from tasks.pose.network.precision_check import FULL_PRECISION, Arithmetic
+from tasks.pose.network.tensorflow_poses import AnimalFinder, PoseFinder, SinglePoseFinder
 from tasks.pose.settings import Precision
-from tasks.pose.tables.pose_table import build_pose_table
 
 _NO_HALF = "precision: half has no effect on TensorFlow models, which ran in full precision"
 
 
 class TensorFlowNetwork:
-    """DeepLabCut's TensorFlow graph on a device, which finds the poses too."""
+    """DeepLabCut's TensorFlow graph on a device, and what it makes of the graph's outputs."""
 
     def __init__(self, project: Path, device: str | None) -> None:
         if not is_tensorflow_installed():
             raise BadInput(TENSORFLOW_NOT_INSTALLED)
         self._tensorflow, place = _load_tensorflow(device)
-        self._config, scorer, snapshot = _read_configuration(project)
-        self.parts = tuple(self._config["all_joints_names"])
-        self._size = int(self._config["batch_size"])
-        self._session, self._inputs, self._outputs = self._build_graph(snapshot)
+        config, scorer, snapshot, finder = _read_configuration(project)
+        self._size = int(config["batch_size"])
+        self._finder = finder
+        self._build_graph(config, snapshot)
         self._buffer: NDArray[np.uint8] | None = None
         self.arithmetic = FULL_PRECISION
         self.lanes = Lanes()  # what a batch gives depends on the one before
@@ -51,40 +51,37 @@ class TensorFlowNetwork:
         )
         return self._size
 
-    def predict(self, batch: NDArray[np.uint8]) -> NDArray[np.float64]:
+    def predict(self, batch: NDArray[np.uint8]) -> Any:
         """Predict a batch.
 
         Args:
             batch: RGB, shape (frames, height, width, 3).
 
         Returns:
-            Shape (frames, body parts, 3): x, y in pixels, likelihood.
+            For a single animal, shape (frames, body parts, 3): x, y in pixels, likelihood. For
+            several, see `tasks.pose.network.tensorflow_poses.AnimalFinder`.
         """
         # After a movie's last frames DeepLabCut leaves those of the batch before in its buffer.
         assert self._buffer is not None
         self._buffer[: len(batch)] = batch
         try:
-            (found,) = self._session.run(self._outputs, feed_dict={self._inputs: self._buffer})
+            return self._finder.find_poses(self._buffer, len(batch))
         except self._tensorflow.errors.ResourceExhaustedError as error:
             raise Retriable(
                 f"the device has too little free memory for a batch of {self._size} frames of "
                 f"{batch.shape[2]}×{batch.shape[1]} pixels; free some, or lower batch_size in the "
                 "model's config.yaml"
             ) from error
-        poses: NDArray[np.float32] = found[:, [1, 0, 2]].reshape(self._size, len(self.parts), 3)
-        return poses[: len(batch)].astype(np.float64)
 
-    def build_table(self, predictions: Sequence[NDArray[np.float64]]) -> pd.DataFrame:
-        """Put a movie's poses into DeepLabCut's table."""
-        return build_pose_table(np.concatenate(predictions), self.loaded.scorer, self.parts)
+    def build_table(self, predictions: Sequence[Any]) -> pd.DataFrame:
+        """Put a movie's poses into DeepLabCut's table: of tracks for several animals."""
+        return self._finder.build_table(predictions)
 
-    def _build_graph(self, snapshot: str) -> tuple[Any, Any, Any]:
-        """Build the graph that finds poses on the device and restore the weights into it."""
-        from deeplabcut.pose_estimation_tensorflow.core import predict  # noqa: PLC0415
-
+    def _build_graph(self, config: dict[str, Any], snapshot: str) -> None:
+        """Build the graph on the device and restore the weights into it."""
         try:
-            session, inputs, outputs = predict.setup_GPUpose_prediction(self._config)
-            misfit = _find_misfit(self._tensorflow, session.graph, self._config["init_weights"])
+            session = self._finder.build_graph()
+            misfit = _find_misfit(self._tensorflow, session.graph, config["init_weights"])
         except (self._tensorflow.errors.ResourceExhaustedError, MemoryError) as error:
             raise Retriable(
                 f"the device has no memory for the model now: {format_error(error)}"
@@ -95,7 +92,6 @@ class TensorFlowNetwork:
             ) from error
         if misfit:
             raise BadInput(_explain_misfit(snapshot, misfit))
-        return session, inputs, outputs
 
 
 def _load_tensorflow(device: str | None) -> tuple[Any, str]:
@@ -117,11 +113,12 @@ def _load_tensorflow(device: str | None) -> tuple[Any, str]:
     return tf, str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "gpu"))
 
 
-def _read_configuration(project: Path) -> tuple[dict[str, Any], str, str]:
+def _read_configuration(project: Path) -> tuple[dict[str, Any], str, str, PoseFinder]:
     """Put together what the graph is built from, as `deeplabcut.analyze_videos` does.
 
     Returns:
-        The network's configuration, the scorer's name, and the name of the snapshot to load.
+        The network's configuration, the scorer's name, the name of the snapshot to load, and what
+        finds poses with it.
     """
     from deeplabcut.core.engine import Engine  # noqa: PLC0415
     from deeplabcut.pose_estimation_tensorflow.config import load_config  # noqa: PLC0415
@@ -141,7 +138,12 @@ def _read_configuration(project: Path) -> tuple[dict[str, Any], str, str]:
         trainingsiterations=snapshot.rpartition("-")[2],
         engine=Engine.TF,
     )
-    return config, scorer, snapshot
+    finder = (
+        AnimalFinder(config, scorer, values, folder)
+        if values["multianimalproject"]
+        else SinglePoseFinder(config, scorer)
+    )
+    return config, scorer, snapshot, finder
 
 
 def _find_misfit(tensorflow: Any, graph: Any, weights: str) -> str | None:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def read_tracking_settings(
             method suits the number of body parts.
         folder: The model's folder, with ``test/inference_cfg.yaml``.
         scorer: The name of the model's results.
-        metadata: What pytorch_config.yaml says of body parts.
+        metadata: Names of body parts, as pytorch_config.yaml has them.
 
     Raises:
         BadInput: A setting is missing.
@@ -112,6 +112,38 @@ def build_track_table(
             num_frames=len(animals),
             unique_bodyparts=list(tracking.arena_parts),
         )
+    return join_tracklets(pieces, animals, tracking)
+
+
+class MovieAnimals(Protocol):
+    """What was found in a movie's frames, as far as joining tracklets needs it.
+
+    Attributes:
+        arena: Poses of the arena's body parts, shape (frames, parts, 3); None where it has none.
+    """
+
+    arena: NDArray[np.float64] | None
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+
+
+def join_tracklets(
+    pieces: dict[Any, Any], animals: MovieAnimals, tracking: TrackingSettings
+) -> pd.DataFrame:
+    """Join tracklets to one track for each animal.
+
+    Args:
+        pieces: Tracklets as DeepLabCut's trackers make them.
+        animals: What was found in the movie's frames.
+        tracking: How animals are tracked.
+
+    Returns:
+        Coordinates in pixels, float64, NaN where an animal is not found. Where fewer animals can
+        be followed than DeepLabCut needs, a `PoseWarning` says so.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         table, followed = _stitch_or_fall_back(pieces, animals, tracking)
     _warn_of_missing_animals(table, tracking, followed)
     return table
@@ -159,7 +191,7 @@ def _concatenate_batches(predictions: Sequence[BatchPredictions], name: str) -> 
 
 
 def _stitch_or_fall_back(
-    pieces: dict[Any, Any], animals: FrameAssemblies, tracking: TrackingSettings
+    pieces: dict[Any, Any], animals: MovieAnimals, tracking: TrackingSettings
 ) -> tuple[pd.DataFrame, int]:
     """The stitched table, and for how many frames an animal had to be followed to be in it."""
     from deeplabcut.refine_training_dataset.stitch import nx  # noqa: PLC0415
@@ -190,11 +222,14 @@ def _stitch_tracklets(
     stitcher.stitch()
     table = stitcher.format_df(list(tracking.individuals))
     assert isinstance(table, pd.DataFrame)
+    if tracking.arena_parts and stitcher.single is None:  # never seen: no columns
+        arena = build_multi_animal_columns(tracking.scorer, (), (), tracking.arena_parts)
+        table = pd.concat([table, pd.DataFrame(np.nan, table.index, arena)], axis=1)
     return table
 
 
 def _assign_without_stitching(
-    pieces: dict[Any, Any], animals: FrameAssemblies, tracking: TrackingSettings
+    pieces: dict[Any, Any], animals: MovieAnimals, tracking: TrackingSettings
 ) -> pd.DataFrame:
     """Tracklets as they are, the longest first, each for the first animal that is free then."""
     shape = (len(animals), len(tracking.individuals), len(tracking.body_parts), 3)

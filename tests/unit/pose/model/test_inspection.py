@@ -24,6 +24,7 @@ from tests.support.model_zips import (
     format_yaml,
     model_files,
     multi_animal_files,
+    tensorflow_animal_files,
     tensorflow_files,
     write_zip,
 )
@@ -208,6 +209,15 @@ def test_a_model_refused_at_any_place_has_a_page(tmp_path: Path, file: str, data
     assert values(as_text(inspection))["engine"] == "PyTorch"
     assert json.loads(as_json(inspection))["found"]["snapshots"] == [SNAPSHOT_NAME]
     assert "| engine | PyTorch |" in as_markdown(inspection)
+
+
+def test_a_multi_animal_tensorflow_model_is_described(tmp_path: Path) -> None:
+    told = values(as_text(inspected(tmp_path, tensorflow_animal_files())))
+    assert told["engine"] == "TensorFlow"
+    assert told["network"] == "resnet_50 (net_type dlcrnet_ms5), bottom-up"
+    assert told["2 individuals"] == "mouse A, mouse B"
+    assert told["tracking"] == "box; individuals are told apart by the network"
+    assert told["1 unique body part"] == "corner"
 
 
 def test_a_refused_multi_animal_tensorflow_model_has_a_page(tmp_path: Path) -> None:

@@ -247,8 +247,8 @@ class TestTensorFlow:
             ({"location_refinement": "yes"}, "location_refinement: expected true or false"),
             ({"mean_pixel": [1, 2]}, "mean_pixel: expected three numbers"),
             ({"num_outputs": 3}, "num_outputs is 3"),
-            ({"dataset_type": "multi-animal-imgaug"}, "it is a multi-animal TensorFlow model"),
-            ({"net_type": "dlcrnet_ms5"}, "it is a multi-animal TensorFlow model"),
+            ({"dataset_type": "multi-animal-imgaug"}, "but the network is one of several animals"),
+            ({"net_type": "dlcrnet_ms5"}, "net_type: expected a network of DeepLabCut's TensorF"),
         ],
     )
     def test_what_would_change_its_answer_is_refused(
@@ -284,10 +284,6 @@ class TestTensorFlow:
         """MobileNets normalize a batch by its own statistics."""
         files = tensorflow_files(copy_with_changes(PROJECT_CONFIG, batch_size=size))
         assert "batch_size: expected a whole number from 1 to 512" in bench.expect_refusal(files)
-
-    def test_a_multi_animal_project_is_refused_with_a_remedy(self, bench: ArchiveSandbox) -> None:
-        message = bench.expect_refusal(tensorflow_files(MULTI_ANIMAL_PROJECT))
-        assert "train it again with the PyTorch engine" in message
 
 
 class TestMultiAnimal:
@@ -367,7 +363,7 @@ class TestMultiAnimal:
     @pytest.mark.parametrize(
         ("given", "used", "repaired"),
         [
-            ("skeleton", "skeleton", 0),
+            ("skeleton", "ellipse", 1),  # the arena has a body part
             (None, "ellipse", 0),
             ("ctd", "ellipse", 1),
             (["x"], "ellipse", 1),

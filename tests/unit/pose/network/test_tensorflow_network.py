@@ -16,6 +16,7 @@ from tasks.pose.model.tensorflow_config import is_tensorflow_installed
 from tasks.pose.network.interface import LoadedModel
 from tasks.pose.network.loader import load_network
 from tasks.pose.network.tensorflow_network import TensorFlowNetwork
+from tasks.pose.network.tensorflow_poses import SinglePoseFinder
 from tests.support.paths import ROOT
 
 SIZE = 3
@@ -49,9 +50,11 @@ def session() -> Session:
 @pytest.fixture
 def network(session: Session) -> TensorFlowNetwork:
     made = TensorFlowNetwork.__new__(TensorFlowNetwork)
-    made._session, made._inputs, made._outputs = session, "frames", "poses"
+    finder = SinglePoseFinder({"all_joints_names": ["nose"]}, "DLC")
+    finder._session, finder._inputs, finder._outputs = session, "frames", "poses"
+    made._finder = finder
     made._tensorflow = SimpleNamespace(errors=SimpleNamespace(ResourceExhaustedError=FullError))
-    made._size, made.parts = SIZE, ("nose",)
+    made._size = SIZE
     made.loaded = LoadedModel("DLC", "snapshot-1", "cpu", "deeplabcut", ())
     return made
 
