@@ -18,7 +18,7 @@ from tasks.pose.child_functions import (
 )
 from tasks.pose.clock.experiment_clock import ExperimentClock, UnusedTimes
 from tasks.pose.estimate import Estimate, compute_crop_edges
-from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.exports.write_exports import ExportSources, MovieExports
 from tasks.pose.finishing import LabeledMovieResult, build_label_style
 from tasks.pose.movies.frame_ledger import create_ledger

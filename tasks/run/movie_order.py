@@ -8,7 +8,12 @@ from functools import partial
 
 from tasks.errors import BadInput
 from tasks.messages import format_value
-from tasks.pose.movies.isxb_format import HEADER_SIZE, RecordingSession, parse_header, parse_session
+from tasks.pose.movies.isxb.isxb_format import (
+    HEADER_SIZE,
+    RecordingSession,
+    parse_header,
+    parse_session,
+)
 from tasks.pose.movies.reader import RECORDING_SUFFIX
 from tasks.run.find_movies import FoundMovies
 from tasks.run.recording_times import disagreement_warnings

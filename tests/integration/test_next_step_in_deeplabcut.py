@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.movies.timing import constant_timing
 from tasks.pose.tables.pose_table import build_multi_animal_columns, build_pose_table, read_poses
 from tests.support.exported_movies import example_facts, export_example

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.movies.timing import RecordingInfo, Timing, constant_timing
 from tasks.pose.results.file_names import path_below_output
 from tasks.pose.settings import AnnotationsFormat

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.exports.nwb_metadata import NwbMetadata
 from tasks.pose.exports.write_exports import ExportSources, MovieExports, write_exports
 from tasks.pose.movies.timing import constant_timing

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose.exports.full_frame_points import PointGroup, split_points
-from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.movie_context import MovieFacts
 
 _SPACE = ("x", "y")
 _FORMAT_WITH_64_BIT_OFFSETS = 2

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.pose.clock.listed_times import EPOCH_ORIGIN
 from tasks.pose.exports.full_frame_points import PointGroup, split_points
-from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.exports.nwb_metadata import NwbMetadata
 
 _CONFIDENCE = (

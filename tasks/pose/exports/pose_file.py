@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.settings import CropCoordinates
 from tasks.pose.tables.frame_offset import shift_poses
 from tasks.pose.tables.pose_table import H5_KEY, read_poses, write_poses

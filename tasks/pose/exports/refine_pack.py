@@ -14,7 +14,7 @@ import pandas as pd
 
 from tasks.errors import StageFailed
 from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle
-from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.movies.reader import Image, open_movie
 from tasks.pose.results.file_names import LABELED_DATA_FOLDER
 from tasks.pose.tables.frame_offset import shift_poses

@@ -5,7 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.settings import CropCoordinates
 from tasks.pose.untrusted.yaml_loader import load_mapping
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.pose.drawing.frame_painter import LabelStyle
 from tasks.pose.exports.movement_file import write_movement_file
-from tasks.pose.exports.movie_facts import MovieFacts
+from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.exports.nwb_file import write_nwb_file
 from tasks.pose.exports.nwb_metadata import NwbMetadata
 from tasks.pose.exports.pose_file import export_poses

@@ -66,7 +66,7 @@ def read_sample_pictures(
 def _read_recording(
     path: Path, name: str, timing: Timing, wanted: list[int]
 ) -> Iterator[SamplePicture]:
-    from tasks.pose.movies.isxb_open import open_recording  # noqa: PLC0415 - one format at a time
+    from tasks.pose.movies.isxb.isxb_open import open_recording  # noqa: PLC0415 - one format at a time
 
     with open_recording(path, name) as recording:
         for frame in wanted:

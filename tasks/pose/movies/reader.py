@@ -91,7 +91,7 @@ def probe_movie(path: Path, name: str | None = None) -> MovieInfo:
             or none of its frames can be decoded.
     """
     if is_recording(path):
-        from tasks.pose.movies.isxb_reader import probe_recording  # noqa: PLC0415 - one format at a time
+        from tasks.pose.movies.isxb.isxb_reader import probe_recording  # noqa: PLC0415 - one format at a time
 
         return probe_recording(path, name or path.name)
     from tasks.pose.movies.ffmpeg_reader import probe_with_ffmpeg  # noqa: PLC0415
@@ -102,7 +102,7 @@ def probe_movie(path: Path, name: str | None = None) -> MovieInfo:
 def open_movie(path: Path) -> MovieReader:
     """Make the reader for a movie, by what its name ends in."""
     if is_recording(path):
-        from tasks.pose.movies.isxb_reader import RecordingReader  # noqa: PLC0415
+        from tasks.pose.movies.isxb.isxb_reader import RecordingReader  # noqa: PLC0415
 
         return RecordingReader(path)
     from tasks.pose.movies.ffmpeg_reader import FFmpegReader  # noqa: PLC0415

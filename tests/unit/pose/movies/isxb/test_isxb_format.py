@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import BadInput
-from tasks.pose.movies.isxb_format import (
+from tasks.pose.movies.isxb.isxb_format import (
     HEADER_SIZE,
     MAX_SESSION_BYTES,
     FileSection,

@@ -1,8 +1,8 @@
 """Read .isxb movies through isx: the gray pictures that it gives, and the recorder's own times.
 
-isx trusts a file: it never returns where pictures are fewer than the header claims. So the file
-is checked first (`tasks.pose.movies.isxb_format`), and its pictures are counted, without decoding
-them.
+isx trusts a file: it never returns where pictures are fewer than the header claims. So the
+file is checked first (`tasks.pose.movies.isxb.isxb_format`), and its pictures are counted without
+decoding them.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 from tasks.pose.movies.info import DAMAGED_MOVIE_REMEDY, Image, MovieInfo
-from tasks.pose.movies.isx_decoder import load_isx
-from tasks.pose.movies.isxb_open import MICROSECONDS_PER_SECOND, OpenRecording, open_recording
+from tasks.pose.movies.isxb.isx_decoder import load_isx
+from tasks.pose.movies.isxb.isxb_open import MICROSECONDS_PER_SECOND, OpenRecording, open_recording
 from tasks.pose.movies.timing import RecordingInfo, Timing, is_strictly_increasing
 
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 from tasks.pose.movies.info import DAMAGED_MOVIE_REMEDY, MAX_FRAME_RATE, Image
-from tasks.pose.movies.isx_decoder import IsxDecoder
-from tasks.pose.movies.isxb_format import (
+from tasks.pose.movies.isxb.isx_decoder import IsxDecoder
+from tasks.pose.movies.isxb.isxb_format import (
     HEADER_SIZE,
     FileSection,
     FrameSamples,
@@ -24,7 +24,7 @@ from tasks.pose.movies.isxb_format import (
     parse_samples,
     parse_session,
 )
-from tasks.pose.movies.jpeg_count import count_pictures
+from tasks.pose.movies.isxb.jpeg_count import count_pictures
 from tasks.pose.movies.timing import group_into_ranges
 
 MAX_POSITIONS = 10_000_000

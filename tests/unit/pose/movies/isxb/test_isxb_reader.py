@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadInput
-from tasks.pose.movies import isx_decoder
+from tasks.pose.movies.isxb import isx_decoder
 from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
 from tests.support.isxb_files import (
     FIRST_COUNT,

@@ -1,0 +1,1 @@
+"""Recordings of Inscopix' nVision (.isxb): header, pictures, and times."""
