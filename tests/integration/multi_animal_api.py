@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
+from tests.support.conditional_models import CONDITIONAL_SHUFFLE
 from tests.support.torch_models import MODEL_KINDS, make_model
 
 
@@ -23,10 +24,11 @@ def main(movie: str, folder: str, *kinds: str) -> None:
         place = Path(folder) / name
         place.mkdir(parents=True)
         make_model(MODEL_KINDS[name], place / "model.zip")
-        analyze_movie(place, movie)
+        conditional = MODEL_KINDS[name].conditional
+        analyze_movie(place, movie, CONDITIONAL_SHUFFLE if conditional else 1)
 
 
-def analyze_movie(place: Path, movie: str) -> None:
+def analyze_movie(place: Path, movie: str, shuffle: int) -> None:
     import deeplabcut
 
     project, results = place / "project", place / "results"
@@ -34,9 +36,14 @@ def analyze_movie(place: Path, movie: str) -> None:
     config = project / "config.yaml"
     values = yaml.safe_load(config.read_text())
     config.write_text(yaml.safe_dump(values | {"project_path": str(project)}))
-    deeplabcut.analyze_videos(config, [movie], destfolder=results, device="cpu")
+    deeplabcut.analyze_videos(config, [movie], shuffle=shuffle, destfolder=results, device="cpu")
     deeplabcut.filterpredictions(
-        config, [movie], destfolder=results, windowlength=WINDOW_LENGTH, save_as_csv=False
+        config,
+        [movie],
+        shuffle=shuffle,
+        destfolder=results,
+        windowlength=WINDOW_LENGTH,
+        save_as_csv=False,
     )
     (filtered,) = results.glob("*_filtered.h5")
     raw = filtered.with_name(filtered.name.replace("_filtered", ""))

@@ -115,14 +115,14 @@ def table(path: Path) -> pd.DataFrame:
     return found
 
 
-def assert_same(ours: pd.DataFrame, theirs: pd.DataFrame) -> None:
+def assert_same(ours: pd.DataFrame, theirs: pd.DataFrame, likelihood: float = 1e-5) -> None:
     pd.testing.assert_index_equal(ours.columns, theirs.columns)
     pd.testing.assert_index_equal(ours.index, theirs.index)
     assert ours.dtypes.equals(theirs.dtypes)
     likely = ours.columns.get_level_values("coords") == "likelihood"
     a, b = ours.to_numpy(np.float64), theirs.to_numpy(np.float64)
     np.testing.assert_allclose(a[:, ~likely], b[:, ~likely], rtol=0, atol=1e-3)
-    np.testing.assert_allclose(a[:, likely], b[:, likely], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(a[:, likely], b[:, likely], rtol=0, atol=likelihood)
 
 
 def test_raw_poses_are_those_of_analyze_videos(ours: Path, theirs: Path) -> None:

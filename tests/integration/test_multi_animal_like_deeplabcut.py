@@ -1,5 +1,6 @@
 """Several animals, arenas, identities and detectors: tracks are those of DeepLabCut's own API."""
 
+import math
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from tasks.pose import estimate
 from tasks.pose.child_libraries import load_for_estimation
 from tasks.pose.estimate import Estimate
 from tasks.pose.model.archive import unpack_model
+from tasks.pose.model.selection import ModelChoice
+from tasks.pose.network.pytorch.frozen import SIMCC_LIKELIHOOD_TOLERANCE
 from tasks.pose.tables.median_filter import apply_median_filter, find_missing_points
 from tasks.pose.tables.pose_table import read_poses
 from tasks.processes.stage_process import StageProcess
@@ -21,10 +24,14 @@ from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.integration.test_estimate_like_deeplabcut import assert_same, table
 from tests.support import torch_child
 from tests.support.blob_movies import write_blobs
+from tests.support.conditional_models import BOTTOM_UP, BOTTOM_UP_SHUFFLE, CONDITIONAL
 from tests.support.model_zips import copy_with_changes, format_yaml, write_zip
 from tests.support.paths import SHARED_FOLDER, needs_shared_data
 from tests.support.templates import NETWORK_ENVIRONMENT, run_copy
 from tests.support.torch_models import MODEL_KINDS
+
+SIMCC_LIKELIHOOD = 1e-3
+"""RTMPose's likelihood is a softmax of 849 times an output: a millionth moves it by up to 4e-4."""
 
 # Both animals, one, none for a while, both again, and none at the end.
 ANIMALS = [2] * 24 + [1] * 8 + [0] * 5 + [2] * 12 + [0] * 3
@@ -67,8 +74,15 @@ def test_poses_are_those_of_analyze_videos(
     process: StageProcess, theirs: Path, movie: Path, tmp_path: Path, name: str
 ) -> None:
     found, ours = run(process, theirs / name / "model.zip", movie, tmp_path)
-    expected = table(theirs / name / "raw.h5")
-    assert_same(read_poses(ours), every_frame(expected))
+    expected, poses = every_frame(table(theirs / name / "raw.h5")), read_poses(ours)
+    if MODEL_KINDS[name].conditional:
+        # DeepLabCut leaves out frames at the end in which its bottom-up model finds nothing.
+        seen = len(table(theirs / name / "raw.h5"))
+        assert (poses.iloc[seen:] == -1).all(axis=None)
+        expected, poses = expected.iloc[:seen], poses.iloc[:seen]
+        assert_same(poses, expected, SIMCC_LIKELIHOOD)
+    else:
+        assert_same(poses, expected)
     assert found.frames == len(ANIMALS)
     assert found.loaded.scorer == expected.columns[0][0]
     detector = "snapshot-detector-003.pt" if MODEL_KINDS[name].detector else None
@@ -166,14 +180,34 @@ def test_a_single_animal_that_is_not_detected_is_where_deeplabcut_puts_it(
     assert (read_poses(ours) == -1).all(axis=1).tolist() == [True, False, True]
 
 
-def test_conditional_top_down_is_refused(
+def test_a_conditional_model_starts_from_the_bottom_up_one_in_its_zip(
+    theirs: Path, tmp_path: Path
+) -> None:
+    model = unpack_model(theirs / "conditional" / "model.zip", "model.zip", tmp_path / "project")
+    assert (model.method, model.conditions) == ("ctd", BOTTOM_UP)
+    assert (model.snapshot, model.repairs, model.warnings) == (CONDITIONAL, (), ())
+    other = unpack_model(
+        theirs / "conditional" / "model.zip",
+        "model.zip",
+        tmp_path / "other",
+        choice=ModelChoice(BOTTOM_UP_SHUFFLE),
+    )
+    assert (other.method, other.snapshot, other.conditions) == ("bu", BOTTOM_UP, None)
+
+
+def test_simcc_networks_are_compared_by_their_likelihoods(
     process: StageProcess, theirs: Path, tmp_path: Path
 ) -> None:
-    project = tmp_path / "project"
-    unpack_model(theirs / "one individual" / "model.zip", "model.zip", project)
-    torch_child.change_method(project, "ctd")
-    with pytest.raises(BadInput, match="ctd"):
-        process.call(estimate.preload_model, project, "cpu")
+    limits = {}
+    for name in ("conditional", "one individual"):
+        unpack_model(theirs / name / "model.zip", "model.zip", tmp_path / name)
+        limits[name] = process.call(torch_child.find_limits, tmp_path / name)
+    factor = 150 * 5.66  # decode_beta and sigma of this network
+    limit = limits["conditional"].pop("bodypart")
+    assert limits == {"conditional": {}, "one individual": {}}
+    # Two outputs alike, of which one grows and the other shrinks: the most that a softmax moves.
+    moved = 1 / (1 + math.exp(-factor * 2 * limit)) - 0.5
+    assert moved == pytest.approx(SIMCC_LIKELIHOOD_TOLERANCE, rel=1e-3)
 
 
 def test_a_top_down_model_needs_its_detector(

@@ -59,11 +59,12 @@ def record_detector_lookups(kind: str) -> list[str]:
     return asked
 
 
-def change_method(project: Path, method: str) -> None:
-    """Say in a project's pytorch_config.yaml that its model is of another kind."""
-    (path,) = project.glob("dlc-models-pytorch/*/*/train/pytorch_config.yaml")
-    text = path.read_text()
-    path.write_text(text.replace("method: bu", f"method: {method}"))
+def find_limits(project: Path) -> dict[str, float]:
+    """How far outputs of a project's SimCC heads may be from the network's own, by head."""
+    from tasks.pose.network.pytorch.frozen import find_simcc_limits
+    from tasks.pose.network.pytorch.model_loader import load_torch_model
+
+    return find_simcc_limits(load_torch_model(project, "cpu").runner.model)
 
 
 def list_config_keys() -> set[str]:

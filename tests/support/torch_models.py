@@ -30,6 +30,7 @@ class ModelKind:
         arena: Names of body parts unique to the arena.
         identity: Whether it tells individuals apart.
         detector: For a top-down model, its detector's network.
+        conditional: For a conditional top-down model, its network.
         multi_animal: Whether the project is one of several animals.
         settings: Changes of inference_cfg.yaml.
     """
@@ -39,6 +40,7 @@ class ModelKind:
     arena: tuple[str, ...] = ()
     identity: bool = False
     detector: str | None = None
+    conditional: str | None = None
     multi_animal: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -58,6 +60,9 @@ MODEL_KINDS = {
     "top-down": ModelKind(detector="ssdlite", parts=(*PARTS, "back"), settings=LENIENT_SETTINGS),
     "top-down, one animal": ModelKind(
         individuals=("only",), detector="ssdlite", multi_animal=False
+    ),
+    "conditional": ModelKind(
+        individuals=("only",), conditional="ctd_prenet_rtmpose_s", multi_animal=False
     ),
 }
 
@@ -95,6 +100,11 @@ def build_project(kind: ModelKind) -> dict[str, Any]:
 
 def make_model(kind: ModelKind, target: Path) -> None:
     """Make a model archive; loads torch and DeepLabCut."""
+    if kind.conditional:
+        from tests.support.conditional_models import make_conditional_model
+
+        make_conditional_model(kind, kind.conditional, target)
+        return
     import torch
     from deeplabcut.pose_estimation_pytorch.config.pose import PoseConfig, TestConfig
     from deeplabcut.pose_estimation_pytorch.models import DETECTORS, PoseModel
@@ -108,7 +118,7 @@ def make_model(kind: ModelKind, target: Path) -> None:
         net_type="resnet_50",
         detector_type=kind.detector,
     ).to_dict()
-    model = _shrink_network(config["model"])
+    model = shrink_network(config["model"])
     folder = "dlc-models-pytorch/iteration-0/smallNov1-trainset95shuffle1"
     weights = {"snapshot-007.pt": calibrate_model(PoseModel.build(model)).state_dict()}
     if kind.detector:
@@ -125,7 +135,7 @@ def make_model(kind: ModelKind, target: Path) -> None:
         ),
     }
     if kind.multi_animal:
-        files[f"{folder}/test/inference_cfg.yaml"] = format_yaml(_build_tracking_config(kind))
+        files[f"{folder}/test/inference_cfg.yaml"] = format_yaml(build_tracking_config(kind))
     for name, state in weights.items():
         path = target.with_name(name)
         torch.save({"model": state, "metadata": {"epoch": 1}}, path)
@@ -170,7 +180,7 @@ def _lower_empty_scores(detector: Any) -> None:
             block[-1].bias[::2] += lift  # of the background, which is every other class
 
 
-def _shrink_network(model: dict[str, Any]) -> dict[str, Any]:
+def shrink_network(model: dict[str, Any]) -> dict[str, Any]:
     """The same network with the smallest of all backbones."""
     before, model["backbone_output_channels"] = model["backbone_output_channels"], 512
     model["backbone"] |= BACKBONE
@@ -183,7 +193,7 @@ def _shrink_network(model: dict[str, Any]) -> dict[str, Any]:
     return model
 
 
-def _build_tracking_config(kind: ModelKind) -> dict[str, Any]:
+def build_tracking_config(kind: ModelKind) -> dict[str, Any]:
     from deeplabcut.utils import auxfun_multianimal
 
     return dict(auxfun_multianimal.form_default_inferencecfg(build_project(kind))) | kind.settings

@@ -8,12 +8,24 @@ from pathlib import Path
 
 from tasks.errors import BadInput
 from tasks.file_digest import compute_sha256
+from tasks.pose.model.conditions import read_conditions
 from tasks.pose.model.config_files import read_config_files
 from tasks.pose.model.description import Model
 from tasks.pose.model.facts import ChosenSnapshots, note_layout, read_facts
 from tasks.pose.model.problems import BadModel, ModelFindings
-from tasks.pose.model.project_writer import relative_model_folder, write_project
-from tasks.pose.model.selection import ANY_MODEL, ModelChoice, choose_layout, find_models
+from tasks.pose.model.project_writer import (
+    CONDITIONS_FOLDER,
+    relative_model_folder,
+    write_conditions,
+    write_project,
+)
+from tasks.pose.model.selection import (
+    ANY_MODEL,
+    CONDITIONAL,
+    ModelChoice,
+    choose_layout,
+    find_models,
+)
 from tasks.pose.model.torch_config import count_body_part_outputs
 from tasks.pose.model.torch_heads import check_trained_heads
 from tasks.pose.untrusted.tensorflow_index import check_index_file
@@ -63,20 +75,34 @@ def unpack_model(
             chosen = read_facts(sources, name, findings, choice.snapshot)
             train = project / relative_model_folder(facts) / "train"
             digests = _extract_snapshots(files, chosen, train, findings)
+            conditions = None
+            if facts.method == CONDITIONAL:
+                conditions = read_conditions(files, found, layout, sources.network, name, findings)
+                facts.conditions = conditions.snapshot.name
+                place = project / CONDITIONS_FOLDER / "train"
+                wanted = {"conditions": conditions.snapshot}
+                digests |= _extract_snapshots(files, wanted, place, findings)
         if facts.engine == "pytorch":
             weights = chosen["pose"].weights.path
             shapes = read_weight_shapes(train / weights.name, str(weights))
             outputs = count_body_part_outputs(sources.network) if facts.output_columns else None
             check_trained_heads(sources.network, shapes, name, weights.name, outputs)
+            if conditions:
+                weights = conditions.snapshot.weights.path
+                shapes = read_weight_shapes(place / weights.name, str(weights))
+                check_trained_heads(conditions.network, shapes, name, weights.name)
     except BadModel:
         raise
     except BadInput as error:
         raise BadModel([str(error), *findings.problems]) from error
     write_project(project, facts, sources, findings)
+    if conditions:
+        write_conditions(project, conditions.network)
     return Model(
         **facts.model_dump(exclude_unset=True),
         snapshot_sha256=digests["pose"],
         detector_sha256=digests.get("detector"),
+        conditions_sha256=digests.get("conditions"),
         repairs=tuple(findings.repairs),
         warnings=tuple(findings.warnings),
     )

@@ -67,6 +67,8 @@ class ModelFacts(BaseModel):
         snapshots: Names of all snapshots, in DeepLabCut's order.
         detector: File name of the detector's snapshot that is used; top-down models only.
         detectors: File names of all of the detector's snapshots, in DeepLabCut's order.
+        conditions: File name of the snapshot of the bottom-up model whose poses a conditional
+            top-down model starts from.
         body_parts: Names in the network's order.
         output_columns: The network's output for each body part, from 0, where it has more outputs
             than body parts; else empty.
@@ -76,7 +78,8 @@ class ModelFacts(BaseModel):
         identity: Whether the network tells the animals apart.
         track_method: What animals are followed by: ``ellipse``, ``box`` or ``skeleton``; empty for
             a single animal.
-        method: How the network finds animals: ``bu`` bottom-up, ``td`` top-down.
+        method: How the network finds animals: ``bu`` bottom-up, ``td`` top-down, ``ctd``
+            conditional top-down.
         skeleton: Pairs of body parts that are joined by a line.
         skeleton_color: A matplotlib color.
         alpha: Opacity of dots in the keypoints-only movie and the previews, 0–1.
@@ -101,6 +104,7 @@ class ModelFacts(BaseModel):
     snapshots: tuple[str, ...]
     detector: str | None = None
     detectors: tuple[str, ...] = ()
+    conditions: str | None = None
     body_parts: tuple[str, ...]
     output_columns: tuple[int, ...] = ()
     individuals: tuple[str, ...]
@@ -135,6 +139,7 @@ class Model(ModelFacts):
     Attributes:
         snapshot_sha256: Digest of the file that holds the snapshot's weights.
         detector_sha256: Digest of the detector's snapshot that is used.
+        conditions_sha256: Digest of the snapshot in `conditions`.
         repairs: What was corrected, one sentence each.
         warnings: What the user should know, one sentence each.
     """
@@ -143,6 +148,7 @@ class Model(ModelFacts):
 
     snapshot_sha256: str
     detector_sha256: str | None = None
+    conditions_sha256: str | None = None
     repairs: tuple[str, ...]
     warnings: tuple[str, ...]
 

@@ -16,7 +16,6 @@ from tasks.pose.model.body_part_names import (
 from tasks.pose.model.config_files import SINGLE_ANIMAL_NAME, ConfigFiles, choose_snapshot
 from tasks.pose.model.description import ModelFacts
 from tasks.pose.model.layout import Layout, Snapshot
-from tasks.pose.model.memory_replay import names_all_outputs, read_output_columns
 from tasks.pose.model.problems import ModelFindings
 from tasks.pose.model.scorer_name import read_scorer_facts
 from tasks.pose.model.selection import Choice, match_snapshot
@@ -40,6 +39,7 @@ from tasks.pose.model.torch_config import (
     get_section,
     note_replaced_switches,
 )
+from tasks.pose.model.torch_heads import names_all_outputs, read_output_columns
 from tasks.pose.model.torch_input_size import check_input_sizes
 from tasks.pose.model.torch_schema import check_known_network
 
@@ -49,8 +49,8 @@ TRACK_METHODS = ("ellipse", "box", "skeleton")
 _MIN_ELLIPSE_PARTS = 3
 """Body parts that an ellipse needs; with fewer DeepLabCut finds no track, and fails."""
 
-METHODS = ("bu", "td")
-"""Bottom-up and top-down."""
+METHODS = ("bu", "td", "ctd")
+"""Bottom-up, top-down, and conditional top-down."""
 
 DEFAULT_BATCH_SIZE = 8
 """DeepLabCut's own."""
@@ -201,18 +201,12 @@ def _head_configs(network: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_method(network: dict[str, Any], name: str, findings: ModelFindings) -> str:
-    """Read how the network finds animals; conditional top-down needs another model's poses."""
+    """Read how the network finds animals."""
     method = format_value(network.get("method") or "bu").lower()
-    if method == "ctd":
+    if method not in METHODS:
         findings.problems.append(
-            f"{name}: it is a conditional top-down model (method ctd), which needs another "
-            "model's poses to start from and is not run here; use a bottom-up or top-down model "
-            "of the same project"
-        )
-    elif method not in METHODS:
-        findings.problems.append(
-            f"{name}: pytorch_config.yaml: method: expected bu (bottom-up) or td (top-down), "
-            f"found {method}; zip the configuration that DeepLabCut wrote"
+            f"{name}: pytorch_config.yaml: method: expected bu (bottom-up), td (top-down) or ctd "
+            f"(conditional top-down), found {method}; zip the configuration that DeepLabCut wrote"
         )
     return method
 

@@ -16,7 +16,7 @@ from tasks.pose.model.tensorflow_config import TENSORFLOW_NOT_INSTALLED, is_tens
 
 ENGINE_LABELS = {"pytorch": "PyTorch", "tensorflow": "TensorFlow"}
 
-_METHOD_LABELS = {"bu": "bottom-up", "td": "top-down"}
+_METHOD_LABELS = {"bu": "bottom-up", "td": "top-down", "ctd": "conditional top-down"}
 
 _MEGABYTE = 1e6
 
@@ -121,6 +121,8 @@ def _describe_network(known: ModelFacts) -> Iterator[tuple[str, str]]:
         yield "snapshot", _describe_choice(known.snapshot, known.snapshots)
     elif known.knows("snapshots"):
         yield _label_with_count("snapshot", known.snapshots), ", ".join(known.snapshots)
+    if known.conditions:
+        yield "conditions", f"{known.conditions}, a bottom-up model"
     if known.detector:
         yield "detector", _describe_choice(known.detector, known.detectors)
 

@@ -6,7 +6,7 @@ Paths, device and network settings never come from the archive.
 from pathlib import Path
 from typing import Any
 
-from tasks.pose.model.config_files import ConfigFiles
+from tasks.pose.model.config_files import SINGLE_ANIMAL_NAME, ConfigFiles
 from tasks.pose.model.description import ModelFacts
 from tasks.pose.model.problems import ModelFindings
 from tasks.pose.model.tensorflow_animals import read_assembly_settings
@@ -16,6 +16,10 @@ from tasks.pose.model.tracking_config import build_tracking_config
 from tasks.pose.untrusted.yaml_numbers import format_config
 
 _ENGINE_FOLDERS = {"pytorch": "dlc-models-pytorch", "tensorflow": "dlc-models"}
+
+
+CONDITIONS_FOLDER = "dlc-models-conditions"
+"""Where a project has the bottom-up model whose poses a conditional top-down model starts from."""
 
 
 def relative_model_folder(facts: ModelFacts) -> str:
@@ -55,6 +59,19 @@ def write_project(
             sources.tracking, facts.body_parts, facts.individuals, findings
         )
         _write_yaml(folder / "test" / "inference_cfg.yaml", tracking)
+
+
+def write_conditions(project: Path, network: dict[str, Any]) -> None:
+    """Write the configuration of the bottom-up model that gives the conditions.
+
+    Args:
+        project: The project's folder.
+        network: The model's pytorch_config.yaml.
+    """
+    folder = project / CONDITIONS_FOLDER
+    names = tuple(network["metadata"].get("individuals") or [SINGLE_ANIMAL_NAME])
+    ours = build_torch_config(network, project, folder, names)
+    _write_yaml(folder / "train" / "pytorch_config.yaml", ours)
 
 
 def _build_project_config(project: Path, facts: ModelFacts, sources: ConfigFiles) -> dict[str, Any]:

@@ -25,6 +25,9 @@ _MAX_OPTIONS = 100
 
 _TRAIN_FOLDER = "train"
 
+CONDITIONAL = "ctd"
+"""DeepLabCut's word for conditional top-down models."""
+
 Choice = str | int | None
 
 
@@ -99,6 +102,10 @@ def choose_layout(found: FoundModels, shuffle: Choice, name: str) -> Layout:
     fitting = found.layouts if shuffle is None else _match_folders(found, shuffle)
     if len(fitting) == 1:
         return fitting[0]
+    pairs = zip(found.layouts, found.options, strict=True)
+    conditional = [layout for layout, option in pairs if option.method == CONDITIONAL]
+    if shuffle is None and len(conditional) == 1 and len(found.layouts) == 2:  # noqa: PLR2004
+        return conditional[0]  # the other one gives its conditions
     if shuffle is None:
         raise BadInput(
             f"{name}: {len(found.layouts)} folders hold snapshots; set shuffle to the one to use: "

@@ -21,7 +21,7 @@ the backbone is then built without weights (`tasks.pose.network.pytorch.model_lo
 
 _TRAINING_KEYS = {
     "": ("logger", "resume_training_from", "train_settings"),
-    "data": ("gen_sampling", "train", "loader"),
+    "data": ("gen_sampling", "train", "loader", "conditions"),
     "runner": ("optimizer", "scheduler", "eval_interval", "key_metric", "key_metric_asc"),
 }
 """What no inference reads, by section: whatever stands there, a model runs without it."""

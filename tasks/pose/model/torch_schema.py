@@ -51,7 +51,7 @@ KNOWN_KEYS: SectionKeys = {
         "with_identity identity"
     ),
     "data": {
-        **_leaf_keys("bbox_margin colormode gen_sampling train loader"),
+        **_leaf_keys("bbox_margin colormode gen_sampling train loader conditions"),
         "inference": _TRANSFORMS,
     },
     "runner": _RUNNER,
@@ -69,7 +69,8 @@ KNOWN_KEYS: SectionKeys = {
 }
 """Those that it reads; what is below the others is a network's own, or of training only.
 
-``pretrained…`` of a detector is none of its schema, but its release candidates wrote it.
+``pretrained…`` of a detector and ``conditions`` of the data are none of its schema, but its release
+candidates wrote them.
 """
 
 
@@ -124,7 +125,7 @@ def _split_by_schema(
 
 _DEEPLABCUT_FOLDER = "deeplabcut/pose_estimation_pytorch"
 
-_TIMM_BACKBONES = ("ResNet", "DLCRNet", "HRNet")
+_TIMM_BACKBONES = ("ResNet", "DLCRNet", "HRNet", "HRNetCoAM")
 """Those whose ``model_name`` is one of timm's."""
 
 
@@ -140,8 +141,9 @@ def check_known_network(network: dict[str, Any], name: str) -> None:
     """
     model = network["model"]
     backbone = model.get("backbone")
-    if isinstance(backbone, dict):
-        kind, variant = backbone.get("type"), backbone.get("model_name")
+    while isinstance(backbone, dict):
+        kind = backbone.get("type")
+        variant = backbone.get("model_name", backbone.get("base_model_name"))
         _check_defined(
             kind, "class", f"{_DEEPLABCUT_FOLDER}/models/backbones", f"{name}: the backbone"
         )
@@ -149,6 +151,7 @@ def check_known_network(network: dict[str, Any], name: str) -> None:
             _check_defined(
                 str(variant).partition(".")[0], "def", "timm/models", f"{name}: the backbone"
             )
+        backbone = backbone.get("backbone")  # of a conditional network
     heads = model.get("heads")
     for head in heads.values() if isinstance(heads, dict) else ():
         if isinstance(head, dict) and "type" in head:

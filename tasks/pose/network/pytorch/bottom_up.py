@@ -21,12 +21,12 @@ class BottomUp:
         feed: The way to the device and back.
     """
 
-    def __init__(self, runner: Any, pixels_at_once: int) -> None:
+    def __init__(self, runner: Any, pixels_at_once: int, feed: DeviceFeed | None = None) -> None:
         import torch  # noqa: PLC0415 - seconds, and only an estimator needs it
 
         self._runner = runner
         self._pixels_at_once = pixels_at_once
-        self.feed = DeviceFeed(torch, torch.device(runner.device))
+        self.feed = feed or DeviceFeed(torch, torch.device(runner.device))
         self._frames = FramePreprocessor(torch, runner, self.feed)
         self._engine = DeviceNetwork(torch, runner.model, self.feed)
 
@@ -43,7 +43,7 @@ class BottomUp:
     @property
     def lanes(self) -> Lanes:
         """Lanes of batches through the network."""
-        return self._engine.build_lanes(self._prepare_network)
+        return self._engine.build_lanes(self.prepare_network)
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -67,7 +67,7 @@ class BottomUp:
             for index, context in enumerate(contexts)
         ]
 
-    def _prepare_network(self, batch: NDArray[np.uint8]) -> None:
+    def prepare_network(self, batch: NDArray[np.uint8]) -> None:
         """On a CPU, freeze the network for batches like this one, which comes again and again."""
         self._engine.prepare_for_inputs(lambda: self._frames.prepare_inputs(batch)[0])
         self._engine.reduced.compare_with_full(self.predict, batch)

@@ -79,11 +79,17 @@ class DeviceNetwork:
                 )
                 self._ready_for = self._input_kind(batch)
 
-    def predict_heads(self, inputs: Any) -> HeadOutputs:
-        """Predict a batch that is on the device, in the calling thread's lane."""
+    def predict_heads(self, inputs: Any, **options: Any) -> HeadOutputs:
+        """Predict a batch that is on the device, in the calling thread's lane.
+
+        Args:
+            inputs: The batch.
+            options: Further inputs of the network, with which it runs as it is.
+        """
         inputs = self._lay_out(inputs)
         with self._take_turn():
-            raw = self._model.get_predictions(self.network_for(inputs)(inputs))
+            network = self._model if options else self.network_for(inputs)
+            raw = self._model.get_predictions(network(inputs, **options))
             values = [value for of_head in raw.values() for value in of_head.values()]
             here = iter(self._feed.download(values))  # waits until a GPU has computed
         return {head: {name: next(here) for name in of_head} for head, of_head in raw.items()}

@@ -31,6 +31,15 @@ TOLERANCE = 3e-5
 The smallest among large ones are sums of large numbers, and no more exact than these.
 """
 
+SIMCC_LIKELIHOOD_TOLERANCE = 0.01
+"""How far a SimCC network's likelihoods may be from its own.
+
+SimCC networks (RTMPose) are compared by this in place of `TOLERANCE`: DeepLabCut takes the softmax
+of 850 to 900 times an output (``decode_beta`` times ``sigma``). Rounding, a millionth of an output,
+so moves a likelihood by up to 5e-4; what `TOLERANCE` allows would move it by 0.013 where the
+largest output is 1, and by more where it is larger.
+"""
+
 _MAX_FUSED_CONVOLUTIONS = 150
 """Convolutions of a network in which more is merged. For HRNets, which have 300, oneDNN takes 4 to
 20 s to find out how, and then gives something else altogether, which the check notices."""
@@ -54,6 +63,7 @@ def freeze_network(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] |
         its own weights; None if it cannot be frozen, or if its output would differ.
     """
     torch: Any = importlib.import_module("torch")  # seconds, and only an estimator needs it
+    limits = find_simcc_limits(model)
     with observe_network(model) as seen:
         known = [(inputs, model(inputs))]
     # A second picture, so that nothing decides that the first one happens to have.
@@ -61,7 +71,7 @@ def freeze_network(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] |
     known.append((other, model(other)))
     if _is_worth_fusing(model, seen):
         make_fused = partial(_fuse_network, model, *known[0], torch)
-        if fused := _build_if_equal(make_fused, known, torch):
+        if fused := _build_if_equal(make_fused, known, torch, limits):
             return fused
     # One that is packed takes batches of any size: with one of another size nothing is left of the
     # first.
@@ -69,7 +79,9 @@ def freeze_network(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] |
     small = small.contiguous(memory_format=torch.channels_last)
     known.append((small, model(small)))
     makers = (partial(pack_network, model, seen, merges=merges) for merges in (True, False))
-    return next((run for make in makers if (run := _build_if_equal(make, known, torch))), None)
+    return next(
+        (run for make in makers if (run := _build_if_equal(make, known, torch, limits))), None
+    )
 
 
 def lower_to_bfloat16(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] | None:
@@ -94,7 +106,7 @@ def lower_to_bfloat16(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs
     # Before numbers are rounded, not after: its statistics are merged in full.
     try:
         network: Any = _build_if_equal(
-            partial(merge_norms, model, seen), known, torch
+            partial(merge_norms, model, seen), known, torch, find_simcc_limits(model)
         ) or copy.deepcopy(model)
         if isinstance(getattr(network, "backbone", None), torch.nn.Module):
             network.backbone = _lower_part(network.backbone, torch)
@@ -134,11 +146,14 @@ def _build_if_equal(
     make: Callable[[], Callable[[Any], NetworkOutputs] | None],
     pairs: list[tuple[Any, NetworkOutputs]],
     torch: Any,
+    limits: dict[str, float],
 ) -> Callable[[Any], NetworkOutputs] | None:
     """Build a network and return it only if its output is as expected."""
     try:
         run = make()
-        right = run is not None and all(_is_close(run(one), other, torch) for one, other in pairs)
+        right = run is not None and all(
+            _is_close(run(one), other, torch, limits) for one, other in pairs
+        )
     except Exception:  # noqa: BLE001 - whatever others' networks hold: they run as they are
         return None
     return run if right else None
@@ -188,12 +203,39 @@ def _enable_fusion(torch: Any) -> Iterator[None]:
         torch.jit.enable_onednn_fusion(before)
 
 
-def _is_close(found: NetworkOutputs, expected: NetworkOutputs, torch: Any) -> bool:
+def _is_close(
+    found: NetworkOutputs, expected: NetworkOutputs, torch: Any, limits: dict[str, float]
+) -> bool:
     return all(
-        torch.allclose(found[head][name], value, 0, TOLERANCE * max(1.0, float(value.abs().max())))
+        torch.allclose(
+            found[head][name],
+            value,
+            0,
+            limits.get(head, TOLERANCE * max(1.0, float(value.abs().max()))),
+        )
         for head, values in expected.items()
         for name, value in values.items()
     )
+
+
+def find_simcc_limits(model: Any) -> dict[str, float]:
+    """Find how far the outputs of a network's SimCC heads may be from its own, by head.
+
+    The slope of a softmax is at most a quarter, and a likelihood falls by what its own output
+    loses and by what the others gain: half of an output's change, times the factor.
+
+    Args:
+        model: DeepLabCut's network.
+    """
+    heads = getattr(model, "heads", {})
+    predictors: dict[str, Any] = {
+        name: getattr(head, "predictor", None) for name, head in heads.items()
+    }
+    return {
+        name: 2 * SIMCC_LIKELIHOOD_TOLERANCE / (predictor.decode_beta * float(max(predictor.sigma)))
+        for name, predictor in predictors.items()
+        if type(predictor).__name__ == "SimCCPredictor" and not predictor.normalize_outputs
+    }
 
 
 def _flatten_outputs(model: Any, torch: Any) -> Any:

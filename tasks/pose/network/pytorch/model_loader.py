@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from tasks.errors import BadInput, Retriable
 from tasks.messages import find_field_problem, format_error
+from tasks.pose.model.project_writer import CONDITIONS_FOLDER
 from tasks.pose.network.pytorch.size_check import check_snapshot_fits
 from tasks.pose.untrusted.torch_pickle import allow_numpy_scalars
 from tasks.pose.untrusted.yaml_numbers import format_config
@@ -32,6 +33,8 @@ class TorchModel:
         folder: The folder that holds ``train`` and ``test``.
         runner: DeepLabCut's runner for poses.
         detector: DeepLabCut's runner that finds animals; top-down models only.
+        conditions: DeepLabCut's runner for the poses that a conditional top-down model starts
+            from.
         scorer: The name that DeepLabCut gives to this model's results.
         snapshots: File names of the snapshots that were loaded: poses, then detector.
         repairs: Settings that DeepLabCut does not know and that were left out.
@@ -42,6 +45,7 @@ class TorchModel:
     folder: Path
     runner: Any
     detector: Any | None
+    conditions: Any | None
     scorer: str
     snapshots: tuple[str, ...]
     repairs: tuple[str, ...]
@@ -68,16 +72,12 @@ def load_torch_model(project: Path, device: str | None) -> TorchModel:
     config, repairs = _load_network_config(project)
     loader = DLCLoader(project / "config.yaml", trainset_index=0, shuffle=_read_shuffle(project))
     task = Task(config["method"])
-    if task == Task.COND_TOP_DOWN:
-        raise BadInput(
-            "pytorch_config.yaml: its method is ctd (conditional top-down), which needs a second "
-            "model and cannot run here; train and send a bottom-up or a top-down model"
-        )
     options = {
         "device": device,
         "max_individuals": len(config["metadata"]["individuals"]),
         "inference_cfg": _inference_settings(config),
     }
+    conditions = None
     (pose,) = utils.get_model_snapshots("all", loader.model_folder, task)
     found = [(pose, utils.get_pose_inference_runner)]
     if task == Task.TOP_DOWN:
@@ -95,16 +95,35 @@ def load_torch_model(project: Path, device: str | None) -> TorchModel:
             _build_or_explain(partial(build, config, snapshot.path, **options), snapshot.path.name)
             for snapshot, build in found
         ]
+        if task == Task.COND_TOP_DOWN:
+            conditions = _load_conditions(project, options)
     return TorchModel(
         config=config,
         project=loader.project_cfg,
         folder=loader.model_folder.parent,
         runner=runners[0],
         detector=runners[1] if len(runners) > 1 else None,
+        conditions=conditions,
         scorer=loader.scorer(*snapshots),
         snapshots=tuple(snapshot.path.name for snapshot in snapshots),
         repairs=repairs,
     )
+
+
+def _load_conditions(project: Path, options: dict[str, Any]) -> Any:
+    """The bottom-up model of a conditional one, as `get_pose_inference_runner` builds it there."""
+    from deeplabcut.pose_estimation_pytorch.apis import utils  # noqa: PLC0415
+    from deeplabcut.pose_estimation_pytorch.models import PoseModel  # noqa: PLC0415
+
+    folder = project / CONDITIONS_FOLDER / "train"
+    (path,) = folder.glob("*.pt")
+    config, _ = _read_network_config(folder / "pytorch_config.yaml")
+    _build_or_explain(
+        partial(check_snapshot_fits, lambda: PoseModel.build(config["model"]), path), path.name
+    )
+    options = options | {"inference_cfg": _inference_settings(config)}
+    build = utils.get_pose_inference_runner
+    return _build_or_explain(partial(build, config, path, **options), path.name)
 
 
 def _network_builders(config: Any) -> list[Callable[[], Any]]:
@@ -150,6 +169,12 @@ def _build_or_explain(build: Callable[[], Any], name: str) -> Any:
 
 
 def _load_network_config(project: Path) -> tuple[Any, tuple[str, ...]]:
+    """Load the pytorch_config.yaml of a project's model."""
+    (path,) = project.glob("dlc-models-pytorch/*/*/train/pytorch_config.yaml")
+    return _read_network_config(path)
+
+
+def _read_network_config(path: Path) -> tuple[Any, tuple[str, ...]]:
     """Load pytorch_config.yaml, leaving out what this DeepLabCut does not know.
 
     DeepLabCut's schema refuses unknown keys, so a good model of another version would fail.
@@ -158,7 +183,6 @@ def _load_network_config(project: Path) -> tuple[Any, tuple[str, ...]]:
     from deeplabcut.pose_estimation_pytorch.config.pose import PoseConfig  # noqa: PLC0415
     from pydantic import ValidationError  # noqa: PLC0415
 
-    (path,) = project.glob("dlc-models-pytorch/*/*/train/pytorch_config.yaml")
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     try:
         return _force_weights_only(PoseConfig.from_dict(values)), ()

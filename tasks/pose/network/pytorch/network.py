@@ -14,6 +14,7 @@ from tasks.pose.movies.reader import Image
 from tasks.pose.network.interface import FramePrediction, Lanes, LoadedModel
 from tasks.pose.network.precision_check import Arithmetic
 from tasks.pose.network.pytorch.bottom_up import BottomUp
+from tasks.pose.network.pytorch.conditional_top_down import ConditionalTopDown
 from tasks.pose.network.pytorch.model_loader import TorchModel, load_torch_model
 from tasks.pose.network.pytorch.top_down import TopDown
 from tasks.pose.settings import Precision
@@ -50,13 +51,7 @@ class TorchNetwork:
             _check_single_animal(metadata)
         kind = torch.device(model.runner.device).type
         kind = kind if kind in _PIXELS_AT_ONCE else "cpu"
-        self._finder: BottomUp | TopDown = (
-            BottomUp(model.runner, _PIXELS_AT_ONCE[kind])
-            if model.detector is None
-            else TopDown(
-                model.detector, model.runner, _PIXELS_AT_ONCE[kind], len(metadata["individuals"])
-            )
-        )
+        self._finder = _build_finder(model, _PIXELS_AT_ONCE[kind])
         self._most = sys.maxsize
         self.loaded = _describe_loaded(model, self._finder.frame_preparer)
 
@@ -131,6 +126,18 @@ class TorchNetwork:
             name: np.stack([one[name] for one in frames])[..., : 3 if name in self._parts else None]
             for name in frames[0]
         }
+
+
+def _build_finder(
+    model: TorchModel, pixels_at_once: int
+) -> BottomUp | TopDown | ConditionalTopDown:
+    metadata = model.config["metadata"]
+    animals, parts = len(metadata["individuals"]), len(metadata["bodyparts"])
+    if model.conditions is not None:
+        return ConditionalTopDown(model.conditions, model.runner, pixels_at_once, animals, parts)
+    if model.detector is not None:
+        return TopDown(model.detector, model.runner, pixels_at_once, animals)
+    return BottomUp(model.runner, pixels_at_once)
 
 
 def _select_body_parts(found: FramePrediction, columns: NDArray[np.intp]) -> FramePrediction:

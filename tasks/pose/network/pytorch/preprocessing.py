@@ -16,6 +16,9 @@ PictureContext = dict[str, Any]
 _AUGMENTATION_STEP = "AugmentImage"
 _PADDING_STEP = "PadIfNeeded"
 
+_STEPS_TO_DEVICE = {"ToTensor", "ToBatch"}
+"""Steps that only lay pictures out for the network, as we do ourselves."""
+
 
 class _Preprocessor:
     """Preprocessing of one of DeepLabCut's runners, as one step on the device if possible.
@@ -36,6 +39,11 @@ class _Preprocessor:
         names = [type(step).__name__ for step in runner.preprocessor.components]
         place = names.index(_AUGMENTATION_STEP)
         self._before = runner.preprocessor.components[:place]
+        self._after = [
+            step
+            for step in runner.preprocessor.components[place + 1 :]
+            if type(step).__name__ not in _STEPS_TO_DEVICE
+        ]
         steps = list(runner.preprocessor.components[place].transform.transforms)
         self._paddings, self._normalize = _build_normalization(steps, torch, feed)
         self.on_device = self._normalize is not None
@@ -85,13 +93,17 @@ class FramePreprocessor(_Preprocessor):
 class AnimalPreprocessor(_Preprocessor):
     """Animals that are cut out of frames, all scaled to one size."""
 
-    def begin_movie(self, frame: Image) -> int:
+    def begin_movie(self, frame: Image, animal: PictureContext | None = None) -> int:
         """Begin a movie with its first frame.
+
+        Args:
+            frame: RGB, shape (height, width, 3).
+            animal: The runner's description of one animal that fills the frame; by default a box.
 
         Returns:
             Pixels of what the network sees of an animal.
         """
-        whole = full_frame_boxes(frame, 1)
+        whole = animal or full_frame_boxes(frame, 1)
         self.on_device = self._needs_only_normalization(self._crop_animals(frame, whole)[0][0])
         (picture,), _ = self.cut_animals(frame, whole)
         return int(np.prod(picture.shape)) // 3
@@ -120,7 +132,7 @@ class AnimalPreprocessor(_Preprocessor):
         """Animals as bytes, by those of DeepLabCut's steps that come before the normalization."""
         pictures: Any = frame
         context = dict(boxes)
-        for step in self._before:
+        for step in (*self._before, *self._after):
             pictures, context = step(pictures, context)
         return pictures, context
 

@@ -71,6 +71,8 @@ class TestGoodModel:
             "detector": None,
             "detectors": (),
             "detector_sha256": None,
+            "conditions": None,
+            "conditions_sha256": None,
             "body_parts": PARTS,
             "output_columns": (),
             "individuals": ("individual_1",),

@@ -93,12 +93,18 @@ def test_repairs_and_warnings_are_listed(tmp_path: Path) -> None:
 def test_every_independent_problem_is_told(tmp_path: Path) -> None:
     project = copy_with_changes(PROJECT_CONFIG, Task="../x", snapshotindex=9, bodyparts=["paw"])
     network = copy_with_changes(
-        NETWORK_CONFIG, method="ctd", model__backbone__model_name="hf-hub:x/y", runner="fast"
+        NETWORK_CONFIG, method="xtd", model__backbone__model_name="hf-hub:x/y", runner="fast"
     )
     names = ("snapshot-1.pt", "snapshot-2.pt")
     inspection = inspected(tmp_path, model_files(project, network, *names))
     assert inspection.model is None
-    said = ["ctd", "lists the body parts paw", "model hub", "runner: expected", "Task is ../x"]
+    said = [
+        "found xtd",
+        "lists the body parts paw",
+        "model hub",
+        "runner: expected",
+        "Task is ../x",
+    ]
     assert len(inspection.problems) == 6
     for words, problem in zip([*said, "snapshotindex is 9"], inspection.problems, strict=True):
         assert words in problem

@@ -582,7 +582,7 @@ class TestTopDown:
         message = bench.expect_refusal(
             model_files(network=copy_with_changes(NETWORK_CONFIG, method="x"))
         )
-        assert "method: expected bu (bottom-up) or td (top-down), found x" in message
+        assert "or ctd (conditional top-down), found x" in message
 
 
 class TestDisagreement:
@@ -619,7 +619,7 @@ class TestDisagreement:
     def test_every_problem_is_found_at_once(self, bench: ArchiveSandbox) -> None:
         project = copy_with_changes(PROJECT_CONFIG, Task="../x", snapshotindex=9, bodyparts=["paw"])
         network = copy_with_changes(
-            NETWORK_CONFIG, method="ctd", model__backbone__model_name="hf-hub:x/y", runner="fast"
+            NETWORK_CONFIG, method="xtd", model__backbone__model_name="hf-hub:x/y", runner="fast"
         )
         message = bench.expect_refusal(
             model_files(project, network, "snapshot-1.pt", "snapshot-2.pt")
