@@ -151,9 +151,15 @@ def path_cases() -> list[HostileCase]:
 def wrong_type_cases() -> list[HostileCase]:
     nan, endless = float("nan"), float("inf")
     return [
-        make_project_case("snapshotindex beyond all", "snapshotindex", snapshotindex=10**60),
-        make_project_case("snapshotindex endless", "snapshotindex", snapshotindex=endless),
-        make_project_case("snapshotindex a list", "snapshotindex", snapshotindex=[0] * 500),
+        make_project_case(
+            "snapshotindex beyond all", "one snapshot", "repaired", snapshotindex=10**60
+        ),
+        make_project_case(
+            "snapshotindex endless", "one snapshot", "repaired", snapshotindex=endless
+        ),
+        make_project_case(
+            "snapshotindex a list", "one snapshot", "repaired", snapshotindex=[0] * 500
+        ),
         make_project_case("TrainingFraction endless", "", "opened", TrainingFraction=[endless]),
         make_project_case("TrainingFraction no number", "", "opened", TrainingFraction={"a": nan}),
         make_project_case("batch_size negative", "", "opened", batch_size=-5),
