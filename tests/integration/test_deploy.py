@@ -1,6 +1,5 @@
 """`make deploy` against a real server: what it makes, again and again, and that it works."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from deployments import definitions, deploy
 from tasks import environment_variables
 from tasks.environment_variables import NOTIFICATION_BLOCK
 from tasks.storage.location import Location
+from tests.support.waiting import wait_for
 
 INBOX = "s3://lab/inbox/"
 
@@ -135,23 +135,18 @@ def test_arrivals_start_a_run(client: SyncPrefectClient) -> None:
 
     inbox = Location.parse(INBOX)
     arrived = [inbox.child(name) for name in ("a/{{ 1 + 1 }}.mp4", "a/m1.mp4")]
-    assert not _runs_of(client, "arrival", wait=0)
+    assert not _runs_of(client, "arrival")
     assert emit_arrival_events([inbox, Location.parse("s3://lab/inbox2/")], arrived) == 1
-    (run,) = _runs_of(client, "arrival")
+    (run,) = wait_for(lambda: _runs_of(client, "arrival"))
     assert run.parameters == {"locations": list(map(str, arrived)), "inbox": INBOX}
     assert run.work_queue_name == "service"
 
 
-def _runs_of(client: SyncPrefectClient, flow: str, wait: float = 60) -> list[Any]:
+def _runs_of(client: SyncPrefectClient, flow: str) -> list[Any]:
     from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 
-    until, name = time.monotonic() + wait, FlowFilter(name=FlowFilterName(any_=[flow]))
-    while True:
-        runs = client.read_flow_runs(flow_filter=name)
-        scheduled = [run for run in runs if run.deployment_id]
-        if scheduled or time.monotonic() > until:
-            return scheduled
-        time.sleep(0.5)
+    name = FlowFilter(name=FlowFilterName(any_=[flow]))
+    return [run for run in client.read_flow_runs(flow_filter=name) if run.deployment_id]
 
 
 def test_what_somebody_changed_on_the_server_is_put_right(client: SyncPrefectClient) -> None:
