@@ -7,10 +7,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tasks.pose.child_libraries import load_for_estimation, load_for_finishing
 from tests.support.meanwhile import call_repeatedly
 
-ESTIMATION_MODULE, FINISHING_MODULE = "tasks.pose.estimate", "tasks.pose.finishing"
-"""A module that the one kind of stage process loads ahead, and the other does not."""
+ESTIMATION_MODULE, FINISHING_MODULE = (
+    f"{load.__module__}:{load.__qualname__}" for load in (load_for_estimation, load_for_finishing)
+)
+"""What the one kind of stage process loads ahead, and the other does not, as its command has it."""
 
 
 @dataclass(frozen=True)
