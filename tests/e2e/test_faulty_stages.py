@@ -21,7 +21,7 @@ from tests.support.stage_faults import (
     inject_signals,
 )
 
-FRAMES = 24
+FRAMES = 60
 SIGNALS = {
     "killed-once.mp4": StageSignal(signal.SIGKILL, ESTIMATION_MODULE, 1),
     "hangs-once.mp4": StageSignal(signal.SIGSTOP, ESTIMATION_MODULE, 1),
