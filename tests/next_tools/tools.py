@@ -117,6 +117,7 @@ project = deepof.data.Project(
     video_path="movies-of-one",  # copies of the three movies, called m1, m2, and m1-2
     table_path="one/poses",
     arena="circular-autodetect",
+    video_scale="300 mm",
     video_format=".mp4",
     table_format="h5",
 )""",
