@@ -27,6 +27,7 @@ from tasks.environment_variables import (
     read_inbox,
     read_receiver_token,
 )
+from tasks.errors import Retriable
 from tasks.storage.location import Location
 from tasks.storage.notifications import parse_notification
 
@@ -134,7 +135,7 @@ def read_queue(url: str, gatherer: ArrivalDebouncer, stop: threading.Event, wait
         try:
             queue = queue or MessageQueue(url)
             _receive_messages(queue, gatherer, wait)
-        except ConnectionError as error:
+        except Retriable as error:
             log.warning("%s", error)
             stop.wait(RETRY_PAUSE)
         while (gatherer.is_failing or gatherer.is_full) and not stop.wait(RETRY_PAUSE):
@@ -152,7 +153,7 @@ def _receive_messages(queue: Any, gatherer: ArrivalDebouncer, wait: int) -> None
 def _acknowledge_messages(queue: Any, receipts: Sequence[str]) -> None:
     try:
         queue.acknowledge(receipts)
-    except ConnectionError as error:
+    except Retriable as error:
         log.warning("messages will be received again: %s", error)
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tasks.storage.store_errors import StoreUnavailable
+
 MAX_WAIT = 20
 """Seconds that a request may wait for a message: the most that SQS allows."""
 
@@ -22,7 +24,7 @@ class MessageQueue:
         """Make a client for a queue.
 
         Raises:
-            ConnectionError: boto3's settings are wrong.
+            StoreUnavailable: boto3's settings are wrong.
         """
         self._url = url
         region = re.match(r"https://sqs\.([a-z0-9-]+)\.", url)
@@ -39,7 +41,7 @@ class MessageQueue:
             A receipt and the body of each message, at most ten.
 
         Raises:
-            ConnectionError: The queue cannot be read now.
+            StoreUnavailable: The queue cannot be read now.
         """
         with _convert_queue_errors(self._url):
             answer = self._client.receive_message(
@@ -51,7 +53,7 @@ class MessageQueue:
         """Remove messages that have been dealt with; one that stays only comes again.
 
         Raises:
-            ConnectionError: They cannot be removed now.
+            StoreUnavailable: They cannot be removed now.
         """
         for start in range(0, len(receipts), MESSAGES_PER_REQUEST):
             some = receipts[start : start + MESSAGES_PER_REQUEST]
@@ -65,6 +67,6 @@ def _convert_queue_errors(url: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, ValueError) as error:
-        raise ConnectionError(
+        raise StoreUnavailable(
             f"{url}: the queue cannot be read ({error}); check its address and permissions"
         ) from error
