@@ -73,5 +73,7 @@ def test_a_multi_animal_tensorflow_model_runs_from_end_to_end(
     assert owners == [*INDIVIDUALS, "single"]
     assert poses.notna().to_numpy()[:16].all()
     made = {path.name for path in (output / "mice").iterdir()}
-    assert {file_names.LABELED_MOVIE_FILE, *file_names.PREVIEW_FILES} <= made
-    assert {path.name for path in output.iterdir()} >= file_names.RUN_FILES
+    previews = {f"histogram-{owner}.svg" for owner in owners}
+    assert made >= {file_names.LABELED_MOVIE_FILE, f"mice{scorer}_el.h5", *previews}
+    of_run = {path.name for path in output.iterdir()}
+    assert of_run >= {"annotations.parquet", file_names.REPORT_FILE}
