@@ -15,7 +15,7 @@ import yaml
 from tasks.pose import estimate
 from tasks.pose.child_libraries import load_for_estimation
 from tasks.pose.model.archive import unpack_model
-from tasks.pose.model.torch_schema import KNOWN_KEYS, SectionKeys
+from tasks.pose.model.pytorch.torch_schema import KNOWN_KEYS, SectionKeys
 from tasks.processes.stage_process import StageProcess
 from tests.support import torch_child
 from tests.support.hostile_weights import loader_cases

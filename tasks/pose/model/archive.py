@@ -19,6 +19,8 @@ from tasks.pose.model.project_writer import (
     write_conditions,
     write_project,
 )
+from tasks.pose.model.pytorch.torch_config import count_body_part_outputs
+from tasks.pose.model.pytorch.torch_heads import check_trained_heads
 from tasks.pose.model.selection import (
     ANY_MODEL,
     CONDITIONAL,
@@ -26,8 +28,6 @@ from tasks.pose.model.selection import (
     choose_layout,
     find_models,
 )
-from tasks.pose.model.torch_config import count_body_part_outputs
-from tasks.pose.model.torch_heads import check_trained_heads
 from tasks.pose.untrusted.tensorflow_index import check_index_file
 from tasks.pose.untrusted.torch_pickle import check_weights
 from tasks.pose.untrusted.torch_shapes import read_weight_shapes

@@ -15,11 +15,11 @@ from tasks.messages import format_list, format_value
 from tasks.pose.model.body_part_names import read_metadata_names
 from tasks.pose.model.layout import Layout, Snapshot
 from tasks.pose.model.problems import ModelFindings
+from tasks.pose.model.pytorch.torch_config import check_head_configs, check_no_download, get_section
+from tasks.pose.model.pytorch.torch_input_size import check_input_sizes
+from tasks.pose.model.pytorch.torch_schema import check_known_network, drop_unknown_keys
 from tasks.pose.model.scorer_name import parse_folder_name
 from tasks.pose.model.selection import FoundModels
-from tasks.pose.model.torch_config import check_head_configs, check_no_download, get_section
-from tasks.pose.model.torch_input_size import check_input_sizes
-from tasks.pose.model.torch_schema import check_known_network, drop_unknown_keys
 from tasks.pose.untrusted.yaml_loader import MAX_CONFIG_BYTES, decode_text, load_mapping
 from tasks.pose.untrusted.zip_reader import CheckedZip
 

@@ -17,6 +17,15 @@ from tasks.pose.model.config_files import SINGLE_ANIMAL_NAME, ConfigFiles, choos
 from tasks.pose.model.description import ModelFacts
 from tasks.pose.model.layout import Layout, Snapshot
 from tasks.pose.model.problems import ModelFindings
+from tasks.pose.model.pytorch.torch_config import (
+    check_head_configs,
+    check_no_download,
+    get_section,
+    note_replaced_switches,
+)
+from tasks.pose.model.pytorch.torch_heads import names_all_outputs, read_output_columns
+from tasks.pose.model.pytorch.torch_input_size import check_input_sizes
+from tasks.pose.model.pytorch.torch_schema import check_known_network
 from tasks.pose.model.scorer_name import read_scorer_facts
 from tasks.pose.model.selection import Choice, match_snapshot
 from tasks.pose.model.skeleton_style import read_color, read_opacity, read_skeleton
@@ -33,15 +42,6 @@ from tasks.pose.model.tensorflow_config import (
     name_tensorflow_network,
     read_inference_settings,
 )
-from tasks.pose.model.torch_config import (
-    check_head_configs,
-    check_no_download,
-    get_section,
-    note_replaced_switches,
-)
-from tasks.pose.model.torch_heads import names_all_outputs, read_output_columns
-from tasks.pose.model.torch_input_size import check_input_sizes
-from tasks.pose.model.torch_schema import check_known_network
 
 TRACK_METHODS = ("ellipse", "box", "skeleton")
 """What DeepLabCut can follow animals by; its template says ``ellipse``."""

@@ -9,9 +9,9 @@ from typing import Any
 from tasks.pose.model.config_files import SINGLE_ANIMAL_NAME, ConfigFiles
 from tasks.pose.model.description import ModelFacts
 from tasks.pose.model.problems import ModelFindings
+from tasks.pose.model.pytorch.torch_config import build_torch_config
 from tasks.pose.model.tensorflow_animals import read_assembly_settings
 from tasks.pose.model.tensorflow_config import read_inference_settings
-from tasks.pose.model.torch_config import build_torch_config
 from tasks.pose.model.tracking_config import build_tracking_config
 from tasks.pose.untrusted.yaml_numbers import format_config
 

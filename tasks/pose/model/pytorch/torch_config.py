@@ -8,7 +8,7 @@ from typing import Any
 from tasks.errors import BadInput
 from tasks.messages import format_list, format_quoted, format_value
 from tasks.pose.model.problems import ModelFindings
-from tasks.pose.model.torch_schema import drop_unknown_keys, note_unknown_keys
+from tasks.pose.model.pytorch.torch_schema import drop_unknown_keys, note_unknown_keys
 
 _PADDING_PATH = ("data", "inference", "auto_padding")
 

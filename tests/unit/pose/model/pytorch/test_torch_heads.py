@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import BadInput
-from tasks.pose.model.torch_heads import check_trained_heads
+from tasks.pose.model.pytorch.torch_heads import check_trained_heads
 from tasks.pose.untrusted.torch_shapes import Shapes
 
 BODYPART = "heads.bodypart"

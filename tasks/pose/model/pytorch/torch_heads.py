@@ -6,7 +6,7 @@ from typing import Any
 from tasks.errors import BadInput
 from tasks.messages import format_list, format_quoted
 from tasks.pose.model.body_part_names import read_metadata_names
-from tasks.pose.model.torch_config import count_body_part_outputs, get_section
+from tasks.pose.model.pytorch.torch_config import count_body_part_outputs, get_section
 from tasks.pose.untrusted.torch_shapes import Shapes
 
 _HEAD_LABELS = {

@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.errors import BadInput
 from tasks.messages import format_value
-from tasks.pose.model.torch_config import get_section
+from tasks.pose.model.pytorch.torch_config import get_section
 from tasks.pose.movies.info import MAX_PIXELS
 
 LARGEST_SIDE = math.isqrt(MAX_PIXELS)

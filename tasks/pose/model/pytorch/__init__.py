@@ -1,0 +1,1 @@
+"""The network that pytorch_config.yaml describes, judged without loading PyTorch."""
