@@ -11,13 +11,14 @@ from pydantic import ValidationError
 import tasks
 from tasks.messages import as_markdown_code, escape_markdown
 from tasks.neural import analyze_neural as analysis
-from tasks.neural.analyze_neural import NeuralResult, analyze_neural
+from tasks.neural.analyze_neural import analyze_neural
 from tasks.neural.neural_record import (
     DEFINITIONS,
     PARITY_DEFINITIONS,
     NeuralRecord,
     render_neural_report,
 )
+from tasks.neural.neural_work import NeuralResult
 from tasks.neural_run.neural_request import NeuralRequest
 from tasks.output.hidden_folder import download_if_present
 from tasks.output.lock import check_lock

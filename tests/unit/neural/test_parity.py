@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from tasks.errors import BadInput
-from tasks.neural.analyze_neural import NeuralResult, analyze_neural
+from tasks.neural.analyze_neural import analyze_neural
 from tasks.neural.cell_recordings import read_events
 from tasks.neural.neural_settings import NeuralSettings
+from tasks.neural.neural_work import NeuralResult
 from tasks.neural.state_correlations import (
     correlate,
     correlate_equal_frames,
