@@ -187,7 +187,7 @@ def network(room: int) -> tuple[Any, Finder]:
     made: Any = object.__new__(TorchNetwork)
     made._torch = SimpleNamespace(OutOfMemoryError=FullError, cuda=Device())
     made._finder, made._most = Finder(room), 99
-    made._parts = {"bodyparts": ("nose",), "unique_bodyparts": ()}
+    made._columns, made._parts = None, {"bodyparts": ("nose",), "unique_bodyparts": ()}
     return made, made._finder
 
 
