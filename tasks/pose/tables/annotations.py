@@ -15,6 +15,7 @@ from tasks.pose.movies.start_times import MovieStart, compute_starts
 from tasks.pose.movies.timing import Timing
 from tasks.pose.settings import AnnotationsFormat
 from tasks.pose.tables.keypoints import keypoint_name
+from tasks.pose.tables.median_filter import NOT_FOUND
 from tasks.pose.tables.pose_table import read_poses_in_parts
 
 ROWS_PER_CHUNK = 32_768
@@ -124,13 +125,19 @@ def build_movie_tables(
 def _compute_full_frame_columns(
     poses: pd.DataFrame, offset: tuple[int, int]
 ) -> dict[str, NDArray[np.float64]]:
-    """Every column of poses by its name, in full-frame pixels."""
-    offsets = {"x": offset[0], "y": offset[1], "likelihood": 0}
+    """Every column of poses by its name, in full-frame pixels.
+
+    An animal that DeepLabCut marks as not found has none: its mark is no place in the frame.
+    """
+    columns: dict[str, NDArray[np.float64]] = {}
+    shift = np.array((*offset, 0))
     labels: list[tuple[str, ...]] = list(poses.columns)  # type: ignore[arg-type]
-    return {
-        column_name(label): poses[label].to_numpy(dtype=np.float64) + offsets[label[-1]]
-        for label in labels
-    }
+    for first in range(0, len(labels), 3):
+        keypoint = poses.iloc[:, first : first + 3].to_numpy(dtype=np.float64)
+        absent = (keypoint == NOT_FOUND).all(axis=1)
+        placed = np.where(absent[:, None], np.nan, keypoint + shift)
+        columns |= dict(zip(map(column_name, labels[first : first + 3]), placed.T, strict=True))
+    return columns
 
 
 def column_name(label: tuple[str, ...]) -> str:

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.pose.tables.median_filter import NOT_FOUND
+
 
 def shift_poses(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
     """Move a table of poses.
@@ -14,10 +16,16 @@ def shift_poses(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
 
     Returns:
         A table of the same shape, coordinates relative to the frame, float64; the table itself
-        where nothing moves.
+        where nothing moves. DeepLabCut's mark for an animal that was not found, -1 for x, y, and
+        likelihood, is no place and stays as it is.
     """
     if offset == (0, 0):
         return poses  # without a copy of a long movie's
     shift = {"x": offset[0], "y": offset[1], "likelihood": 0}
     by_column: NDArray[np.float64] = np.array([shift[label[-1]] for label in poses.columns])
-    return poses + by_column
+    moved: pd.DataFrame = poses + by_column
+    for first in range(0, poses.shape[1], 3):
+        absent = (poses.iloc[:, first : first + 3] == NOT_FOUND).all(axis=1).to_numpy()
+        if absent.any():
+            moved.iloc[absent, first : first + 3] = NOT_FOUND
+    return moved

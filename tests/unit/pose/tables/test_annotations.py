@@ -182,6 +182,23 @@ def test_the_crop_is_added_to_coordinates_only(
         np.testing.assert_array_equal(moved[f"{part} likelihood"], plain[f"{part} likelihood"])
 
 
+@pytest.mark.parametrize("offset", [(0, 0), (100, 7)])
+def test_an_animal_that_was_not_found_has_no_place(
+    tmp_path: Path, form: AnnotationsFormat, offset: tuple[int, int]
+) -> None:
+    """A top-down model marks it by -1; a point that lies there by chance has a likelihood."""
+    raw = make_scattered_poses(SINGLE_ANIMAL, frames=4, dtype="float32").fillna(3.0)
+    raw.iloc[1] = -1
+    raw.iloc[2, 3:6] = -1
+    raw.iloc[3, :3] = (-1, -1, 0.5)
+    write_poses(raw, tmp_path / "poses.h5")
+    movie = MoviePoses(0, tmp_path / "poses.h5", constant(4), offset)
+    table = written([movie], tmp_path, form).iloc[:, 4:].to_numpy()
+    expected = raw.to_numpy(dtype=np.float64) + (*offset, 0) * 3
+    expected[1] = expected[2, 3:6] = np.nan
+    np.testing.assert_array_equal(table, expected)
+
+
 def test_each_movie_has_its_own_crop(poses: Any, tmp_path: Path) -> None:
     movies = [poses(0, constant(2), (100, 7)), poses(1, constant(2))]
     table = written(movies, tmp_path, AnnotationsFormat.PARQUET)
