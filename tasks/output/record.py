@@ -120,15 +120,16 @@ def _to_precision_record(how: Arithmetic) -> PrecisionRecord:
 
 
 def _stage_times(movie: AnalyzedMovie) -> dict[str, StageTime]:
-    """Seconds and speed of each stage; the network's own time for the estimation."""
-    found, seconds = movie.found, dict(movie.seconds)
-    if seconds.get(ESTIMATE_STAGE, 0.0) is not None:
-        seconds[ESTIMATE_STAGE] = found.seconds
-    return {
-        name: to_stage_time(s, 0 if name in _TRANSFER_STAGES else found.frames - resumed)
-        for name, s in seconds.items()
-        for resumed in [found.resumed if name == ESTIMATE_STAGE else 0]
+    """Seconds and speed of each stage; the network's own for the estimation."""
+    found = movie.found
+    times = {
+        name: to_stage_time(s, 0 if name in _TRANSFER_STAGES else found.frames)
+        for name, s in movie.seconds.items()
     }
+    if movie.seconds.get(ESTIMATE_STAGE, 0.0) is not None:
+        rate = None if found.rate is None else round(found.rate, 1)
+        times[ESTIMATE_STAGE] = StageTime(seconds=round(found.seconds, 3), frames_per_second=rate)
+    return times
 
 
 def to_stage_time(seconds: float | None, frames: int) -> StageTime:

@@ -56,6 +56,8 @@ class Estimate:
         loaded: The model that ran.
         batch_size: Frames that went to the network at a time.
         seconds: From the first frame's decoding to the last pose.
+        rate: Frames per second of this try: frames that an earlier try had found do not count,
+            nor does the time until those are passed over. None where no other was left.
         arithmetic: How the network computed, and how far that moved points.
         warnings: What users of the poses should know, one sentence each.
         resumed: Frames whose poses an earlier try had found.
@@ -70,6 +72,23 @@ class Estimate:
     arithmetic: Arithmetic = FULL_PRECISION
     warnings: tuple[str, ...] = ()
     resumed: int = 0
+    rate: float | None = None
+
+
+class _RateTimer:
+    """Measures the rate of an estimation that may go on from an earlier try's."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    def restart(self) -> None:
+        """Leave out the time until now, which went to frames whose poses were known."""
+        self._started = time.monotonic()
+
+    def compute_rate(self, frames: int) -> float | None:
+        """Frames per second since the last start; None for no frames."""
+        seconds = time.monotonic() - self._started
+        return frames / seconds if frames and seconds else None
 
 
 def preload_model(project: Path, device: str | None = None) -> LoadedModel:
@@ -132,17 +151,20 @@ def estimate_movie(
     )
     # A TensorFlow model's last batch is filled up with frames of the one before.
     again = past.frames_again(with_last_batch=not is_torch_project(project))
-    known = _skip_known_frames(reader.read_lazy_images(), past, again, progress)
+    timer = _RateTimer()
+    known = _skip_known_frames(reader.read_lazy_images(), past, again, progress, timer)
     shots = _apply_crop(known, crop, exactly=crops_exactly(project))
     first = next(shots, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
     with _acquire_network(project, device, past.frames, progress) as network:
         started = time.monotonic()
+        timer.restart()
         fitting = network.begin_movie(first(), precision)
         kept = CheckpointWriter(checkpoints, past.batch_size or fitting, kind, past.frames)
-        found = _predict_batches(network, chain([first], shots), kept, len(again), progress)
+        found = _predict_batches(network, chain([first], shots), kept, len(again), progress, timer)
         seconds = time.monotonic() - started
+        rate = timer.compute_rate(sum(size for size, _ in found))
     progress(EstimationProgress(reader.frame_count, "", combines=True, known=past.frames))
     found = [*past.found, *found]
     done = sum(size for size, _ in found)
@@ -162,6 +184,7 @@ def estimate_movie(
         arithmetic=network.arithmetic,
         warnings=(*network.arithmetic.warnings, *told),
         resumed=past.frames,
+        rate=rate,
     )
 
 
@@ -192,6 +215,7 @@ def _predict_batches(
     kept: CheckpointWriter,
     again: int,
     progress: Callable[[EstimationProgress], None],
+    timer: _RateTimer,
 ) -> list[BatchPrediction]:
     """Predict and store batch after batch.
 
@@ -201,6 +225,7 @@ def _predict_batches(
         kept: Where predictions are stored.
         again: How many of the first frames were predicted by an earlier try; they are left out.
         progress: Called with the number of frames that have a pose.
+        timer: Restarted once those first frames are through.
 
     Returns:
         The predictions of all other frames, with the number of frames of each batch.
@@ -214,6 +239,8 @@ def _predict_batches(
             if done >= known:
                 kept.add_batch((count, prediction))
                 found.append((count, prediction))
+            elif done + count >= known:
+                timer.restart()
             done += count
             progress(EstimationProgress(done, waits.bottleneck, known=known))
     if kept.frames:
@@ -272,12 +299,15 @@ def _skip_known_frames(
     past: PartialPredictions,
     again: Set[int],
     progress: Callable[[EstimationProgress], None],
+    timer: _RateTimer,
 ) -> Iterator[LazyImage]:
     """A movie's frames, without those whose poses are known, but for those that come again.
 
     That the others are passed over is told: it may take minutes, in which no pose is found.
     """
     for index, shot in enumerate(shots):
+        if index == past.frames:
+            timer.restart()
         if index in again or index >= past.frames:
             yield shot
         elif index % _FRAMES_PER_PROGRESS == 0:

@@ -112,7 +112,8 @@ def estimate_poses(
         )
     now = found.frames - found.resumed
     earlier = f"{found.resumed} frames from an earlier try, " if found.resumed else ""
-    speed = f"{now} frames in {found.seconds:.1f} s ({now / found.seconds:.1f} frames/s)"
+    rate = f" ({found.rate:.1f} frames/s)" if found.rate else ""
+    speed = f"{now} frames in {found.seconds:.1f} s{rate}"
     return found, f"{earlier}{speed}"
 
 

@@ -3,8 +3,10 @@
 import hashlib
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,12 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput
 from tasks.pose import estimate
-from tasks.pose.estimate import _apply_crop, _skip_known_frames, compute_crop_edges
+from tasks.pose.estimate import (
+    _apply_crop,
+    _RateTimer,
+    _skip_known_frames,
+    compute_crop_edges,
+)
 from tasks.pose.movies.reader import Image, open_movie
 from tasks.pose.network import checkpoint_files
 from tasks.pose.network.checkpoint_files import PartialPredictions
@@ -227,13 +234,51 @@ class TestGoingOn:
         found, poses, _ = self.run(network, movie, "same", monkeypatch)
         assert (poses, found.resumed, len(network.seen)) == (expected, self.FRAMES, 6)
 
+    @pytest.mark.parametrize("after", [0, 3, 12, 20])
+    def test_known_frames_and_their_time_are_no_part_of_the_rate(
+        self, movie: Path, after: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A second passes for each new frame, a hundred for each that is predicted again."""
+        if after:
+            with suppress(MemoryError):
+                self.run(Numbering(dies_after=after), movie, "ended", monkeypatch)
+        now = [0.0]
+        monkeypatch.setattr(estimate, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        again = min(after, 6)
+
+        class Slow(Numbering):
+            def predict(self, batch: NDArray[np.uint8]) -> Any:
+                now[0] += len(batch) * (100 if len(self.seen) < again else 1)
+                return super().predict(batch)
+
+        found, _, _ = self.run(Slow(), movie, "ended", monkeypatch)
+        assert found.rate == (1 if after < self.FRAMES else None)
+        assert found.seconds == self.FRAMES - after + 100 * again
+
+    def test_time_in_which_known_frames_are_passed_over_is_no_part_of_the_rate(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        now = [0.0]
+        monkeypatch.setattr(estimate, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+        def decode() -> Iterator[Any]:
+            for index in range(30):
+                now[0] += 1
+                yield index
+
+        timer, past = _RateTimer(), PartialPredictions(frames=10, batch_size=4)
+        for _ in _skip_known_frames(decode(), past, set(), lambda _pace: None, timer):
+            pass
+        assert timer.compute_rate(20) == 20 / 19  # from the time at which the first one was there
+
     def test_is_heard_of_while_known_frames_are_passed_over(self) -> None:
         told: list[EstimationProgress] = []
         shots: Any = range(1000)
         past = PartialPredictions(frames=900, batch_size=4)
         again = past.frames_again(with_last_batch=False)
         reached: list[Any] = [
-            (shot, len(told)) for shot in _skip_known_frames(shots, past, again, told.append)
+            (shot, len(told))
+            for shot in _skip_known_frames(shots, past, again, told.append, _RateTimer())
         ]
         assert [shot for shot, _ in reached] == [*range(4), *range(900, 1000)]
         assert dict(reached)[3] == 0
