@@ -23,9 +23,8 @@ def shift_poses(poses: pd.DataFrame, offset: tuple[int, int]) -> pd.DataFrame:
         return poses  # without a copy of a long movie's
     shift = {"x": offset[0], "y": offset[1], "likelihood": 0}
     by_column: NDArray[np.float64] = np.array([shift[label[-1]] for label in poses.columns])
-    moved: pd.DataFrame = poses + by_column
+    moved = poses.to_numpy(dtype=np.float64) + by_column
     for first in range(0, poses.shape[1], 3):
-        absent = (poses.iloc[:, first : first + 3] == NOT_FOUND).all(axis=1).to_numpy()
-        if absent.any():
-            moved.iloc[absent, first : first + 3] = NOT_FOUND
-    return moved
+        keypoint = poses.iloc[:, first : first + 3].to_numpy()
+        moved[(keypoint == NOT_FOUND).all(axis=1), first : first + 3] = NOT_FOUND
+    return pd.DataFrame(moved, index=poses.index, columns=poses.columns)
