@@ -220,7 +220,7 @@ def analyze_movie(
             reuse.quality, checked, found, poses, settings, workers
         )
         previews = draw_previews.run_unless_known(
-            reuse.previews, checked, poses, ready, settings, folder, workers
+            reuse.previews, checked, poses, ready, settings, folder, clock, workers
         )
         labeled = label_movie.run_unless_known(
             reuse.labeled, checked, found, poses, ready, settings, quality, labeled_file, workers

@@ -286,11 +286,12 @@ def _compute_keys(
         ready.network,
         settings,
         build_label_style(ready.model, settings),
-        (movie.name, str(movie.info.location), *about, *_identify_times(movie)),
+        (movie.name, str(movie.info.location), *about),
+        _identify_times(movie),
     )
 
 
 def _identify_times(movie: MovieSource) -> tuple[str, ...]:
-    """Identify a movie's times file: files for other programs have its times."""
+    """Identify a movie's times file: previews and files for other programs have its times."""
     times = movie.times
     return (str(times.location), str(times.size), str(times.etag)) if times else ()

@@ -18,6 +18,7 @@ from typing import Any
 import tasks
 from tasks.pose import estimate as estimation
 from tasks.pose import finishing
+from tasks.pose.clock import read_clock
 from tasks.pose.drawing.frame_painter import LabelStyle
 from tasks.pose.exports import write_exports as exporting
 from tasks.pose.model.description import Model
@@ -85,6 +86,7 @@ def compute_stage_keys(
     settings: PoseSettings,
     style: LabelStyle,
     names: tuple[str, ...] = (),
+    times: tuple[str, ...] = (),
 ) -> StageKeys:
     """The keys of a movie's stages.
 
@@ -97,6 +99,7 @@ def compute_stage_keys(
         style: What the labeled movie looks like.
         names: What the movie is called, and what else its lab says of it: it stands in the files
             for other programs.
+        times: Which times file it has; empty for none.
 
     Returns:
         The keys; the estimate's is part of all others.
@@ -130,6 +133,9 @@ def compute_stage_keys(
         chosen_by = {name: given[name] for name in ("refine_frames", "p_cutoff")}
         exported |= {"chosen by": chosen_by, "jumps": given["quality"]["jump_length"]}
         exported |= {"drawn": asdict(style)}
+    clock: tuple[Any, ...] = ()
+    if times:
+        clock = (times, given["times"], compute_code_digest(read_clock.__name__, "numpy"))
     exporter = compute_code_digest(
         exporting.__name__,
         *_READING_LIBRARIES,
@@ -141,9 +147,9 @@ def compute_stage_keys(
         estimate=estimate,
         poses=poses,
         quality=compute_digest(poses, given["p_cutoff"], given["quality"], finished, judging),
-        previews=compute_digest(poses, seen, model.alpha, finished),
+        previews=compute_digest(poses, seen, model.alpha, finished, *clock),
         labeled=compute_digest(poses, asdict(style), given["output_frame_rate"], finished),
-        exports=compute_digest(poses, names, exported, exporter, tasks.__version__),
+        exports=compute_digest(poses, names, exported, exporter, tasks.__version__, *clock),
     )
 
 

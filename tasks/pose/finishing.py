@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from tasks.errors import StageFailed
+from tasks.pose.clock.experiment_clock import ExperimentClock
 from tasks.pose.drawing.encoders import encode_with_fallback
 from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle, trail_rows
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
@@ -87,6 +88,7 @@ def draw_preview_files(
     settings: PoseSettings,
     offset: tuple[int, int],
     frame_size: tuple[int, int],
+    clock: ExperimentClock | None = None,
 ) -> dict[str, Path]:
     """Draw the four previews of a file of poses, in full-frame coordinates.
 
@@ -97,6 +99,7 @@ def draw_preview_files(
         settings: Cutoff, colormap and body parts.
         offset: The crop's left and top edge in pixels.
         frame_size: The movie's width and height in pixels.
+        clock: The frames' times on the experiment's clock, where a times file has them.
 
     Returns:
         The pictures' files by their published names.
@@ -112,6 +115,7 @@ def draw_preview_files(
         alpha=model.alpha,
         displayed_body_parts=_displayed_body_parts(settings),
         frame_size=frame_size,
+        clock=clock,
     )
 
 

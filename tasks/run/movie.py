@@ -186,6 +186,7 @@ def draw_previews(
     ready: ReadyModel,
     settings: PoseSettings,
     folder: Path,
+    clock: ExperimentClock | UnusedTimes | None,
     workers: RunProcesses,
 ) -> tuple[dict[str, Path], str]:
     """Draw histogram, likelihoods, coordinates and trajectory."""
@@ -199,6 +200,7 @@ def draw_previews(
             settings,
             movie.crop_offset,
             size,
+            clock if isinstance(clock, ExperimentClock) else None,
             patience=movie.patience,
         )
     return files, ", ".join(files)

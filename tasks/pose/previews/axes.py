@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,17 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
+    from tasks.pose.clock.experiment_clock import ExperimentClock
+
 # In inches: room for one body part's label, and the tallest figure that still fits a screen.
 _LABEL_HEIGHT = 0.16
 _MAX_FIGURE_HEIGHT = 12.0
 _MAX_LABEL_CHARACTERS = 40
 # Above this many points lines are drawn as pixels: as text they would take a megabyte.
 _MAX_VECTOR_POINTS = 12_000
+# Seconds from which on the ticks of an experiment's clock count from the first one's.
+_MIN_LARGE_TIME = 100_000
+_MAX_TIME_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,7 @@ class FigureSubject:
         p_cutoff: The likelihood below which points were left out.
         alpha: Opacity of points and lines.
         frame_size: Width and height of the field of view in pixels, where known.
+        clock: The frames' times on the experiment's clock, where a times file has them.
     """
 
     name: str
@@ -66,6 +73,7 @@ class FigureSubject:
     p_cutoff: float
     alpha: float
     frame_size: tuple[int, int] | None
+    clock: ExperimentClock | None = None
 
 
 def create_axes(subject: FigureSubject, width: float, height: float) -> tuple[Figure, Axes]:
@@ -104,6 +112,35 @@ def set_up_time_axis(axes: Axes, subject: FigureSubject) -> None:
     axes.set_xlim(first - margin, last + margin)
     axes.set_xlabel("Time (s)" if subject.in_seconds else "Frame index")
     axes.xaxis.set_major_locator(MaxNLocator(integer=not subject.in_seconds, min_n_ticks=1))
+    if subject.clock is not None and not subject.in_seconds:
+        _add_clock_axis(axes, subject.clock)
+
+
+def _add_clock_axis(axes: Axes, clock: ExperimentClock) -> None:
+    """Give frames their times on the experiment's clock, along the top.
+
+    Its ticks are those of frames below, so that every time is one of the times file. A frame
+    without a time has none.
+    """
+    known = np.flatnonzero(np.isfinite(clock.seconds))
+    ticks = axes.get_xticks()
+    frames = known[np.isin(known, ticks)]
+    if not len(frames):
+        frames = known[[0, -1]] if len(known) > 1 else known
+    seconds = clock.seconds[frames]
+    begin = math.floor(seconds[0]) if seconds[0] >= _MIN_LARGE_TIME else 0
+    decimals = _count_decimals(clock.seconds[known])
+    top = axes.secondary_xaxis("top")
+    top.set_xticks(frames, [f"{second - begin:.{decimals}f}" for second in seconds])
+    top.tick_params(labelsize=8)
+    less = f" − {begin:,} s" if begin else ""
+    top.set_xlabel(f"Experiment time{less} (s since {clock.record.origin})", fontsize=9)
+
+
+def _count_decimals(seconds: np.ndarray) -> int:
+    """Decimals that tell a tenth of the time from one frame to the next."""
+    step = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
+    return int(np.clip(math.ceil(1 - math.log10(step)), 0, _MAX_TIME_DECIMALS)) if step > 0 else 3
 
 
 def rasterize_if_large(axes: Axes) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from tasks.pose.clock.experiment_clock import ExperimentClock
+
 _DRAW_BY_FILE_NAME: dict[str, Callable[[FigureSubject], Figure]] = dict(
     zip(
         PREVIEW_FILES,
@@ -52,6 +54,7 @@ def draw_previews(
     displayed_body_parts: tuple[str, ...] | None = None,
     times: np.ndarray | None = None,
     frame_size: tuple[int, int] | None = None,
+    clock: ExperimentClock | None = None,
 ) -> dict[str, Path]:
     """Draw the figures of ``deeplabcut.plot_trajectories``, whatever the movie's length.
 
@@ -64,6 +67,7 @@ def draw_previews(
         displayed_body_parts: The body parts to draw; None for all.
         times: Seconds of each frame, never decreasing; None counts frames.
         frame_size: Width and height in pixels of the picture that the poses are relative to.
+        clock: Times on the experiment's clock, which go above frame numbers.
 
     Returns:
         The files by name without ending: ``histogram``, ``likelihood``, ``coordinates`` and
@@ -86,6 +90,7 @@ def draw_previews(
             p_cutoff=p_cutoff,
             alpha=alpha,
             frame_size=frame_size,
+            clock=clock,
         )
         drawn |= _draw_figures(subject, folder, suffix)
     return drawn

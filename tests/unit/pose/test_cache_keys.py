@@ -26,11 +26,12 @@ def keys(
     network: str = "n",
     suffix: str = ".mp4",
     names: tuple[str, ...] = ("m", "s3://lab/in/m.mp4"),
+    times: tuple[str, ...] = (),
 ) -> StageKeys:
     settings = PoseSettings.model_validate(changes or {})
     ours = example_model(**(model or {}))
     return compute_stage_keys(
-        sha256, suffix, ours, network, settings, build_label_style(ours, settings), names
+        sha256, suffix, ours, network, settings, build_label_style(ours, settings), names, times
     )
 
 
@@ -72,6 +73,13 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
 @pytest.mark.parametrize(("changes", "expected"), SETTINGS)
 def test_settings_touch_their_stages_alone(changes: dict[str, Any], expected: set[str]) -> None:
     assert changed(keys(changes)) == expected
+
+
+def test_a_times_file_touches_what_has_its_times() -> None:
+    assert changed(keys(times=("s3://lab/in/m_times.csv", "10", "e"))) == {"previews", "exports"}
+    usual = asdict(keys(times=("a",)))
+    column = asdict(keys({"times": {"column": "t"}}, times=("a",)))
+    assert {name for name in ALL if column[name] != usual[name]} == {"previews", "exports"}
 
 
 def test_frames_to_correct_are_chosen_again_where_what_is_bad_or_drawn_is_another() -> None:

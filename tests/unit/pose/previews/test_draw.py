@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
+from tasks.pose.clock.experiment_clock import ExperimentClock, TimesRecord
 from tasks.pose.previews import draw as draw_module
 from tasks.pose.previews.draw import draw_previews
 from tests.support.pose_tables import (
@@ -273,3 +274,67 @@ def test_a_long_movie_makes_small_files(
     draw(poses, tmp_path, frame_size=(640, 480))
     with capsys.disabled():
         print(f"\n{frames} frames, 12 parts, {kind}: {time.perf_counter() - started:.1f} s")
+
+
+def make_clock(seconds: np.ndarray, origin: str = "midnight") -> ExperimentClock:
+    known = {"form": "CSV", "column": None, "unit": "s", "unit_known_by": "the file"}
+    record = TimesRecord(
+        **known,
+        origin=origin,
+        count=len(seconds),
+        matched_by="as many times as frames",
+        first=None,
+        last=None,
+        frame_rate=None,
+    )
+    return ExperimentClock(seconds, record)
+
+
+def test_frames_have_their_times_on_the_experiments_clock_above(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    """Uneven, with a pause, and not known for some frames; on large times ticks count from one."""
+    seconds = 1_729_700_012.25 + np.arange(101) / 50
+    seconds[60:] += 3600
+    seconds[25:35] = np.nan
+    poses = make_scattered_poses(SINGLE_ANIMAL, 101)
+    origin = "1970-01-01 00:00 UTC"
+    axes = axes_of(poses, tmp_path, figures, clock=make_clock(seconds, origin))
+    assert [len(one.child_axes) for one in axes] == [0, 1, 1, 0]
+    for below in axes[1:3]:
+        assert below.get_xlabel() == "Frame index"
+        (above,) = below.child_axes
+        assert above.get_xlabel() == f"Experiment time − 1,729,700,012 s (s since {origin})"
+        assert above.get_xticks().tolist() == [0, 15, 45, 60, 75, 90]
+        shown = [label.get_text() for label in above.get_xticklabels()]
+        assert shown == ["0.250", "0.550", "1.150", "3601.450", "3601.750", "3602.050"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "frames", "shown"),
+    [
+        ([5.0], [0], ["5.000"]),
+        ([np.nan, 5.0, 5.25], [1, 2], ["5.00", "5.25"]),
+        ([5.0, 5.0, 5.0], [0, 1, 2], ["5.000"] * 3),
+        ([np.nan, np.nan, 70.0, np.nan], [2], ["70.000"]),
+        ([0.0, 60.0, 120.0], [0, 1, 2], ["0", "60", "120"]),
+    ],
+)
+def test_times_of_a_few_frames(
+    tmp_path: Path,
+    figures: list[Figure],
+    seconds: list[float],
+    frames: list[int],
+    shown: list[str],
+) -> None:
+    poses = make_scattered_poses(SINGLE_ANIMAL, len(seconds))
+    axes = axes_of(poses, tmp_path, figures, clock=make_clock(np.array(seconds)))
+    (above,) = axes[1].child_axes
+    assert above.get_xlabel() == "Experiment time (s since midnight)"
+    assert above.get_xticks().tolist() == frames
+    assert [label.get_text() for label in above.get_xticklabels()] == shown
+
+
+def test_figures_with_experiment_times_are_whole_files(tmp_path: Path) -> None:
+    clock = make_clock(np.where(np.arange(40) < 7, np.nan, np.arange(40) / 30))
+    draw(make_scattered_poses(TWO_ANIMALS, 40), tmp_path, clock=clock)
