@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks.inbox.batches import summarize_groups
+from tasks.inbox.inbox_batch import summarize_batches
 from tasks.inbox.look import (
     look_at_arrivals,
     look_at_inbox,
@@ -17,6 +17,7 @@ from tasks.pose.settings import PoseSettings
 from tasks.stages.stage import end_with_message
 
 POSE_ESTIMATION_DEPLOYMENT = "pose-estimation/pose-estimation"
+BEHAVIOR_DEPLOYMENT = "behavior/behavior"
 
 UNCHANGED_SECONDS = 60.0
 """Seconds that a movie must have been found unchanged, unless something tells that it is whole."""
@@ -31,8 +32,11 @@ def inbox(
     settings: PoseSettings = PoseSettings(),  # noqa: B008 - frozen, and the form shows it
     deployment: str = POSE_ESTIMATION_DEPLOYMENT,
     quiet: float = UNCHANGED_SECONDS,
+    behavior_deployment: str = BEHAVIOR_DEPLOYMENT,
 ) -> tuple[str, str]:
     """Start a run for every movie, or folder of movies, that has no current result.
+
+    Where a request says so, each complete result starts a behavior run.
 
     Args:
         inbox: Location that movies are dropped into: a prefix or a folder.
@@ -41,6 +45,7 @@ def inbox(
         settings: How to analyze, for folders whose request.yaml says nothing else.
         deployment: The deployment that is run.
         quiet: Seconds that a movie must have been found unchanged before it is started.
+        behavior_deployment: The deployment that goes on to behavior.
 
     Returns:
         What was found, started and skipped, in one sentence; twice, for the state tells it too.
@@ -48,9 +53,13 @@ def inbox(
     place = parse_inbox(inbox)
     found = look_at_inbox(place, FolderRequest.from_form(model, output, settings), quiet)
     write_memory(place, found)
-    told = show_page(
-        place, start_due_runs(find_started_runs(found.batches, deployment), deployment)
-    )
+    groups = start_due_runs(find_started_runs(found.batches, deployment), deployment)
+    following = found.behavior
+    if following:
+        following = start_due_runs(
+            find_started_runs(following, behavior_deployment), behavior_deployment
+        )
+    told = show_page(place, groups, following)
     return told, told
 
 
@@ -84,7 +93,7 @@ def arrival(
     found = look_at_arrivals(
         place, FolderRequest.from_form(model, output, settings), arrived, quiet
     )
-    told = summarize_groups(
+    told = summarize_batches(
         start_due_runs(find_started_runs(found.batches, deployment), deployment)
     )
     return told, told

@@ -79,6 +79,7 @@ class BehaviorRecord(FrozenRecord):
     seconds: float
     request: BehaviorRequestRecord
     tables: tuple[TableRecord, ...]
+    zones_sha256: str | None = Field(default=None, description="Digest of the zones file.")
     definitions: dict[str, str]
     outputs: dict[str, OutputFile]
     stages: dict[str, StageTime]

@@ -11,6 +11,9 @@ AVERAGE_X, AVERAGE_Y = "Average keypoint x", "Average keypoint y"
 """Columns of the mean position, named as the IDEAS tool names them."""
 
 MAX_SIGMA_SAMPLES = 10_000
+MAX_ZONES_BYTES = 2**20
+"""Bytes of a zones file."""
+
 MAX_SECONDS = 86_400
 """Upper bounds of settings, so that a slip of the keyboard is refused in the form."""
 

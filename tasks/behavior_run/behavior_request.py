@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.behavior.annotations_file import TABLE_SUFFIXES
 from tasks.behavior.behavior_record import BEHAVIOR_KIND, BehaviorRequestRecord
-from tasks.behavior.behavior_settings import BehaviorSettings
+from tasks.behavior.behavior_settings import MAX_ZONES_BYTES, BehaviorSettings
 from tasks.behavior.zones import parse_zones
 from tasks.errors import BadInput
 from tasks.messages import format_list, format_value
@@ -23,9 +23,6 @@ from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore, expand_location
 from tasks.storage.store import ObjectInfo, ObjectStore
 from tasks.storage.store_errors import NoSuchObject
-
-MAX_ZONES_BYTES = 2**20
-"""Bytes of a zones file."""
 
 _ANNOTATION_NAMES = ("annotations.parquet", "annotations.csv")
 

@@ -1,5 +1,6 @@
 """Record, report and page of a behavior run: what it ends with."""
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -110,6 +111,7 @@ def publish_behavior_record(
         seconds=round((finished - started).total_seconds(), 3),
         request=request.given,
         tables=records,
+        zones_sha256=None if request.zones is None else hashlib.sha256(request.zones).hexdigest(),
         definitions=dict(DEFINITIONS),
         outputs={},
         stages={name: to_stage_time(s, 0) for name, s in seconds.items()},

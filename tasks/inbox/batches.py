@@ -5,106 +5,76 @@ says what to do with the movies there and in the folders below, which may say it
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
-from tasks.inbox.fingerprints import compute_digest, compute_movies_digest, compute_source_digest
+from tasks.inbox.fingerprints import compute_movies_digest, compute_source_digest
+from tasks.inbox.inbox_batch import InboxBatch, Standing
 from tasks.inbox.request_file import (
     REQUEST_FILE,
     FolderRequest,
     effective_request,
+    find_settings_problem,
     folder_and_ancestors,
     parent_folder,
 )
 from tasks.pose.clock.times_names import find_times_name, list_times_names
 from tasks.pose.movies.reader import MOVIE_SUFFIXES
-from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.settings import PoseSettings
 from tasks.pose.times_settings import NO_TIMES
 from tasks.storage.location import Location
 from tasks.storage.lookup import sort_by_name
 from tasks.storage.store import ObjectInfo
 
-
-class Standing(StrEnum):
-    """State of a batch of movies."""
-
-    DUE = "due"
-    STARTED = "started"
-    WAITING = "waiting"
-    FAILED = "failed"
-    REFUSED = "refused"
-    CURRENT = "current"
+BEHAVIOR_FOLDER = "behavior"
+"""The folder of a pose run's output that its behavior run writes to, unless a request names one."""
 
 
-@dataclass(frozen=True)
-class MovieGroup:
+@dataclass(frozen=True, kw_only=True)
+class MovieGroup(InboxBatch):
     """Movies that one run analyzes.
 
     Attributes:
-        name: What to call it: the folder below the inbox, or the movie.
-        movies: The movies, in natural order.
         model: Location of the model's zip.
-        output: Location that the run's results go below.
         shelf: Location to list for its run record and those of its neighbors.
-        settings: How to analyze and what to draw.
         together: Whether these are all of a folder's movies, and there may be more to come.
-        queue: The work queue that its run waits in; None is the deployment's own.
-        asked: The nearest `request.yaml` at or above the movies.
-        seen: Digest of the movies.
-        source: Digest of all that the results depend on.
-        standing: Whether to start it now.
-        reason: Why it stands there, in one sentence.
-        run: The flow run that was started for it.
         times: The files with the times of its movies' frames, as far as they are there.
         awaited: Name of a times file that its request waits for; empty where it waits for none.
         waits: Whether its request waits for times files.
+        behavior: Settings of the behavior run that follows; None for none.
+        behavior_output: Location that the behavior run's results go below.
     """
 
-    name: str
-    movies: tuple[ObjectInfo, ...]
     model: str
-    output: str
     shelf: str
-    settings: dict[str, Any]
     together: bool
-    queue: str | None
-    asked: ObjectInfo | None
-    seen: str
-    source: str
-    standing: Standing = Standing.DUE
-    reason: str = ""
-    run: str | None = None
     times: tuple[ObjectInfo, ...] = ()
     awaited: str = ""
     waits: bool = False
+    behavior: dict[str, Any] | None = None
+    behavior_output: str = ""
 
     @property
-    def run_key(self) -> str:
-        """No batch is started twice under one key.
-
-        It changes when the content of a movie or of the model, a setting or the output does, and
-        when the nearest `request.yaml` is written again.
-        """
-        again = self.asked and (str(self.asked.location), self.asked.etag, self.asked.modified)
-        return compute_digest(self.source, self.output, again)
+    def inputs(self) -> list[str]:
+        """Locations of its movies."""
+        return [str(movie.location) for movie in self.movies]
 
     @property
-    def record_location(self) -> str:
-        """Location of the run record that says that its results are there."""
-        return f"{self.output}{RUN_RECORD_FILE}"
+    def instrument(self) -> str:
+        """Location of the model's zip."""
+        return self.model
 
     @property
-    def movie_folders(self) -> set[str]:
-        """The folders that its movies lie in."""
-        return {parent_folder(movie.location) for movie in self.movies}
-
-    def with_standing(self, standing: Standing, reason: str) -> Self:
-        """The same batch, standing elsewhere."""
-        return replace(self, standing=standing, reason=reason)
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the pose-estimation flow."""
+        return {
+            "model": self.model,
+            "movies": self.inputs,
+            "output": self.output,
+            "settings": self.settings,
+        }
 
 
 @dataclass(frozen=True)
@@ -163,9 +133,10 @@ def _find_result_folders(contents: InboxContents) -> tuple[str, ...]:
     """
     root = str(contents.inbox)
     outputs = {
-        f"{request.output.rstrip('/')}/": str(Location(contents.inbox.bucket, folder))
+        f"{text.rstrip('/')}/": str(Location(contents.inbox.bucket, folder))
         for folder, request in contents.requests.items()
-        if request.output
+        for text in (request.output, request.behavior_output)
+        if text
     }
     return tuple(
         output
@@ -192,7 +163,8 @@ def _find_folder_groups(
     request = effective_request(contents.requests, folder)
     refusal = _find_folder_refusal(contents, folder, request)
     asked = [contents.files[f] for f in folder_and_ancestors(folder) if f in contents.files]
-    settings = PoseSettings.model_validate(request.settings)
+    invalid = find_settings_problem(request)
+    settings = PoseSettings() if invalid else PoseSettings.model_validate(request.settings)
     for name, group in _split_movies(movies, whole=request.batch == "folder").items():
         place = f"{_path_below_inbox(contents.inbox, folder)}{name}".removesuffix("/")
         batch = _build_group(contents, place, request, settings, tuple(group))
@@ -238,6 +210,8 @@ def _find_folder_refusal(contents: InboxContents, folder: str, request: FolderRe
             f"no {' and no '.join(missing)} is set for it; write a {REQUEST_FILE} beside the "
             "movies or in a folder above them"
         )
+    if problem := find_settings_problem(request):
+        return f"its {REQUEST_FILE} and those above it together: {problem}"
     model = contents.models[str(request.model)]
     return model if isinstance(model, str) else ""
 
@@ -249,18 +223,19 @@ def _find_group_refusal(contents: InboxContents, batch: MovieGroup, place: str) 
     if batch.waits and PoseSettings.model_validate(batch.settings).times.file == NO_TIMES:
         return "it waits for a times file, but its times.file is none; set another, or do not wait"
     try:
-        for text in (batch.output, *(str(movie.location) for movie in batch.movies)):
+        for text in (batch.output, *batch.inputs):
             Location.parse(text)
         # Parts of a path that are empty or lead upwards are refused.
         contents.inbox.child(*place.split("/") if place else ())
     except ValueError as error:
         return f"{error} Rename it."
     within = _find_result_folders(contents)
-    if batch.output.startswith(str(contents.inbox)) and not batch.output.startswith(within):
-        return (
-            f"results below {batch.output} would be among the inbox's movies; name an output "
-            "outside the inbox, or a folder in it that holds no movies"
-        )
+    for output in filter(None, (batch.output, batch.behavior_output)):
+        if output.startswith(str(contents.inbox)) and not output.startswith(within):
+            return (
+                f"results below {output} would be among the inbox's movies; name an output "
+                "outside the inbox, or a folder in it that holds no movies"
+            )
     return ""
 
 
@@ -276,6 +251,8 @@ def _build_group(
     model = contents.models.get(request.model or "")
     times = _find_times_files(contents, movies, settings)
     seen = compute_movies_digest((*movies, *(info for info in times.values() if info)))
+    behavior = request.behavior_settings
+    below = f"{request.behavior_output.rstrip('/')}/" if request.behavior_output else ""
     lacking = [movie for movie in movies if times[movie.location] is None]
     awaited = list_times_names(lacking[0].location.name, settings.times.file) if lacking else ()
     return MovieGroup(
@@ -295,6 +272,12 @@ def _build_group(
         times=tuple(info for info in times.values() if info),
         awaited=awaited[0] if request.wait_for_times and awaited else "",
         waits=bool(request.wait_for_times),
+        behavior=behavior,
+        behavior_output=""
+        if behavior is None
+        else (f"{below}{place}/" if place else below)
+        if below
+        else f"{output}{BEHAVIOR_FOLDER}/",
     )
 
 
@@ -310,20 +293,20 @@ def _find_times_files(
 
 def _refuse_shared_outputs(found: list[MovieGroup]) -> list[MovieGroup]:
     """Refuse batches whose results would go to one place: ``day1.mp4`` and the folder ``day1``."""
-    outputs = Counter(batch.output for batch in found)
+    outputs = Counter(o for batch in found for o in _list_outputs(batch))
     return [
         batch.with_standing(
             Standing.REFUSED,
-            f"{outputs[batch.output]} batches would put their results below {batch.output}; "
+            f"{outputs[shared[0]]} batches would put their results below {shared[0]}; "
             "rename a movie or a folder",
         )
-        if outputs[batch.output] > 1 and batch.standing is not Standing.REFUSED
+        if (shared := [output for output in _list_outputs(batch) if outputs[output] > 1])
+        and batch.standing is not Standing.REFUSED
         else batch
         for batch in found
     ]
 
 
-def summarize_groups(found: Iterable[MovieGroup]) -> str:
-    """Count the batches in each state."""
-    counts = Counter(batch.standing for batch in found)
-    return ", ".join(f"{counts[s]} {s}" for s in Standing if counts[s]) or "no movies"
+def _list_outputs(batch: MovieGroup) -> list[str]:
+    """The locations that a batch's runs write below: that of its poses, and of its behavior."""
+    return [batch.output, *([batch.behavior_output] if batch.behavior_output else [])]

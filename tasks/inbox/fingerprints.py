@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tasks.behavior.behavior_settings import BehaviorSettings
 from tasks.messages import format_value
 from tasks.pose.results.run_record import ResultStatus
 from tasks.pose.settings import PoseSettings
@@ -64,6 +65,25 @@ def _relevant_settings(settings: PoseSettings) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude=_SETTINGS_WITHOUT_EFFECT)
 
 
+def compute_behavior_digest(table: str, settings: BehaviorSettings, zones: str) -> str:
+    """Compute a digest of the inputs of a behavior result; locations of zones play no part.
+
+    Args:
+        table: Digest of the annotations table, as `compute_movies_digest` makes it.
+        settings: Every setting of the behavior flow.
+        zones: SHA-256 of the zones file; empty without one.
+    """
+    return compute_digest(table, settings.model_dump(mode="json", exclude={"zones"}), zones)
+
+
+def compute_digest_version() -> str:
+    """Compute a digest that changes when this version digests otherwise than another one."""
+    return compute_digest(
+        compute_source_digest("", None, PoseSettings()),
+        compute_behavior_digest("", BehaviorSettings(), ""),
+    )
+
+
 def _strip_quotes(etag: str | None) -> str | None:
     return etag and etag.strip('"')
 
@@ -87,7 +107,25 @@ def parse_result_origin(data: bytes) -> ResultOrigin:
         source = compute_digest(
             movies, _etag_and_size(record["model_input"]), _relevant_settings(settings)
         )
-        return movies, source, _describe_problem(record)
+        return movies, source, _describe_problem(record, "movies")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "", "", UNREADABLE_RECORD
+
+
+def parse_behavior_origin(data: bytes) -> ResultOrigin:
+    """Read from the run record of a behavior run what its result was made from.
+
+    Returns:
+        Digests of the tables and of all inputs, and what is wrong with the result; two empty texts
+        where nothing is known.
+    """
+    try:
+        record = json.loads(data)
+        inputs = [table["input"] for table in record["tables"]]
+        tables = compute_digest(sorted((one["location"], *_etag_and_size(one)) for one in inputs))
+        settings = BehaviorSettings.model_validate(record["request"]["settings"])
+        source = compute_behavior_digest(tables, settings, record["zones_sha256"] or "")
+        return tables, source, _describe_problem(record, "tables")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "", "", UNREADABLE_RECORD
 
@@ -99,12 +137,12 @@ def _etag_and_size(record: dict[str, Any]) -> tuple[str | None, int]:
     return _strip_quotes(record["etag"]), record["size"]
 
 
-def _describe_problem(record: dict[str, Any]) -> str:
+def _describe_problem(record: dict[str, Any], kind: str) -> str:
     """Describe why a run's result is not complete."""
     if record["status"] == ResultStatus.COMPLETE:
         return ""
-    failed = [movie for movie in record["movies"] if movie["status"] == ResultStatus.FAILED]
+    failed = [one for one in record[kind] if one["status"] == ResultStatus.FAILED]
     if not failed:
         return f"its run ended {format_value(record['status'])}"
-    count = f"{len(failed)} of {len(record['movies'])} movies failed"
+    count = f"{len(failed)} of {len(record[kind])} {kind} failed"
     return f"{count}: {format_value(failed[0]['name'])}: {failed[0]['error']}"

@@ -1,7 +1,7 @@
 """Look at an inbox in its store: what lies there, and where each batch of movies stands."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,14 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tasks.errors import BadInput
-from tasks.inbox.batches import InboxContents, MovieGroup, Standing, find_groups, summarize_groups
-from tasks.inbox.fingerprints import (
-    RecordSummary,
-    ResultOrigin,
-    compute_digest,
-    compute_source_digest,
-    parse_result_origin,
-)
+from tasks.inbox.batches import InboxContents, MovieGroup, find_groups
+from tasks.inbox.behavior_batches import BehaviorBatch, find_behavior_batches
+from tasks.inbox.inbox_batch import Standing, summarize_batches
 from tasks.inbox.memory import MAX_MEMORY_BYTES, MEMORY_FILE, InboxMemory, parse_memory
 from tasks.inbox.request_file import (
     REQUEST_FILE,
@@ -27,10 +22,16 @@ from tasks.inbox.request_file import (
     parent_folder,
     parse_request,
 )
+from tasks.inbox.result_records import (
+    PARALLEL_REQUESTS,
+    choose_records,
+    digest_zones_files,
+    list_results,
+    read_results,
+    stat_run_records,
+)
 from tasks.inbox.standing import LookContext, assess_standing
-from tasks.pose.results.file_names import LABELED_MOVIE_FILE
-from tasks.pose.results.run_record import MAX_RECORD_BYTES
-from tasks.pose.settings import PoseSettings
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_RECORD_FILE
 from tasks.stages.retries import STORE_RETRIES
 from tasks.stages.stage import stage
 from tasks.storage.location import InvalidLocation, Location
@@ -41,16 +42,14 @@ from tasks.storage.store_errors import NoSuchObject
 MAX_REQUEST_BYTES = 2**20
 """Bytes of a `request.yaml`."""
 
-PARALLEL_REQUESTS = 16
-"""Requests to the store at the same time."""
-
 
 @dataclass(frozen=True)
 class LookResult:
     """The findings of a look at the inbox.
 
     Attributes:
-        batches: Every batch, and where it stands.
+        batches: Every batch of movies, and where it stands.
+        behavior: The behavior runs that complete results ask for, and where they stand.
         memory: What to remember.
         before: What was remembered.
     """
@@ -58,6 +57,7 @@ class LookResult:
     batches: tuple[MovieGroup, ...]
     memory: InboxMemory
     before: InboxMemory
+    behavior: Sequence[BehaviorBatch] = ()
 
 
 def parse_inbox(text: str) -> Location:
@@ -85,18 +85,23 @@ def look_at_inbox(inbox: Location, defaults: FolderRequest, quiet: float) -> tup
     files = find_request_files(objects)
     found = find_groups(_read_contents(store, inbox, defaults, objects, files))
     before = _read_memory(store, inbox)
-    made, results = _read_results(store, _list_run_records(store, found), before)
+    listed = list_results(store, found)
+    behavior_records = {f"{b.behavior_output}{RUN_RECORD_FILE}" for b in found if b.behavior_output}
+    made, results = read_results(store, choose_records(listed), before, behavior_records)
     now = time.time()
     told = tuple(
         assess_standing(batch, LookContext(results, before.seen, now, quiet)) for batch in found
     )
+    zones = digest_zones_files(store, told)
+    behavior = find_behavior_batches(told, listed, zones, results)
     # A clock that was ahead must not make movies wait for it.
     seen = {
         batch.seen: min(before.seen.get(batch.seen, now), now)
         for batch in told
         if batch.standing is not Standing.CURRENT
     }
-    return LookResult(told, InboxMemory(seen=seen, made=made), before), summarize_groups(told)
+    memory = InboxMemory(seen=seen, made=made)
+    return LookResult(told, memory, before, behavior), summarize_batches(told)
 
 
 @stage("Look at arrivals", "look · {inbox}", retries=STORE_RETRIES)
@@ -110,17 +115,17 @@ def look_at_arrivals(
     """
     before = InboxMemory()
     if not arrived:
-        return LookResult((), before, before), summarize_groups(())
+        return LookResult((), before, before), summarize_batches(())
     store, folder = LocationStore(), Location(inbox.bucket, _common_folder(arrived))
     objects = list(store.list(folder))
     files = _find_request_files_above(store, inbox, folder.key) | find_request_files(objects)
     inside = find_groups(_read_contents(store, inbox, defaults, objects, files))
     found = [batch for batch in inside if _is_affected(batch, arrived)]
     before = _read_memory(store, inbox)
-    _, results = _read_results(store, _stat_run_records(store, found), before)
+    _, results = read_results(store, stat_run_records(store, found), before, frozenset())
     findings = LookContext(results, before.seen, time.time(), quiet, frozenset(arrived))
     told = tuple(assess_standing(batch, findings) for batch in found)
-    return LookResult(told, before, before), summarize_groups(told)
+    return LookResult(told, before, before), summarize_batches(told)
 
 
 def parse_arrivals(inbox: Location, texts: Iterable[str]) -> list[Location]:
@@ -203,86 +208,6 @@ def _find_model_archive(store: ObjectStore, text: str) -> ObjectInfo | str:
         return store.stat(Location.parse(text))
     except BadInput as error:
         return f"the model: {error}"
-
-
-RecordsByLocation = Mapping[str, ObjectInfo | str]
-"""Run records by their locations, or why they cannot be looked at."""
-
-
-def _list_run_records(store: ObjectStore, found: Sequence[MovieGroup]) -> RecordsByLocation:
-    """The run records of batches, from one listing of each place that results go to."""
-    usable = [batch for batch in found if batch.standing is not Standing.REFUSED]
-    wanted = {batch.record_location for batch in usable}
-    shelves = _outermost_folders({batch.shelf for batch in usable})
-    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        listings = pool.map(lambda shelf: _list_records_below(store, shelf, wanted), shelves)
-        return {text: record for listing in listings for text, record in listing.items()}
-
-
-def _outermost_folders(folders: Iterable[str]) -> list[str]:
-    """Those folders that lie in no other."""
-    found: list[str] = []
-    for folder in sorted(folders):
-        if not found or not folder.startswith(found[-1]):
-            found.append(folder)
-    return found
-
-
-def _list_records_below(store: ObjectStore, shelf: str, wanted: set[str]) -> RecordsByLocation:
-    try:
-        listing = store.list(Location.parse(shelf))
-        return {text: o for o in listing if (text := str(o.location)) in wanted}
-    except NoSuchObject:
-        return {}
-    except BadInput as error:
-        below = [text for text in wanted if text.startswith(shelf)]
-        return dict.fromkeys(below, str(error))
-
-
-def _stat_run_records(store: ObjectStore, found: Sequence[MovieGroup]) -> RecordsByLocation:
-    """The run records of batches, asked for one by one."""
-    wanted = [batch.record_location for batch in found if batch.standing is not Standing.REFUSED]
-    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        asked = zip(wanted, pool.map(partial(_stat_run_record, store), wanted), strict=True)
-        return {text: record for text, record in asked if record is not None}
-
-
-def _stat_run_record(store: ObjectStore, text: str) -> ObjectInfo | str | None:
-    try:
-        return store.stat(Location.parse(text))
-    except NoSuchObject:
-        return None
-    except BadInput as error:
-        return str(error)
-
-
-def _read_results(
-    store: ObjectStore, records: RecordsByLocation, memory: InboxMemory
-) -> tuple[dict[str, ResultOrigin], dict[str, RecordSummary]]:
-    """Read the run records that have not been read before.
-
-    Returns:
-        What to remember, and the results by the records' locations.
-    """
-    infos = {text: r for text, r in records.items() if isinstance(r, ObjectInfo)}
-    # What another version remembered it may have digested otherwise: that is read again.
-    version = compute_source_digest("", None, PoseSettings())
-    ids = {text: compute_digest(text, info.etag, version) for text, info in infos.items()}
-    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        read = pool.map(
-            lambda t: memory.made.get(ids[t]) or _read_result_origin(store, infos[t]), infos
-        )
-        made = dict(zip(infos, read, strict=True))
-    results = {text: RecordSummary(*made[text], info.modified) for text, info in infos.items()}
-    results |= {t: RecordSummary("", "", r, None) for t, r in records.items() if isinstance(r, str)}
-    return {ids[text]: one for text, one in made.items()}, results
-
-
-def _read_result_origin(store: ObjectStore, info: ObjectInfo) -> ResultOrigin:
-    try:
-        return parse_result_origin(store.read(info.location, MAX_RECORD_BYTES))
-    except BadInput as error:
-        return "", "", str(error)
 
 
 def _read_memory(store: ObjectStore, inbox: Location) -> InboxMemory:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from prefect.utilities.urls import url_for
 
-from tasks.inbox.batches import MovieGroup, Standing, summarize_groups
+from tasks.inbox.inbox_batch import InboxBatch, Standing, summarize_batches
 from tasks.messages import escape_markdown
 from tasks.stages.artifacts import artifact_key, show_artifact
 from tasks.stages.stage import stage
@@ -25,28 +25,40 @@ _SECTION_ORDER = (
 
 
 @stage("Tell", "tell · {inbox}")
-def show_page(inbox: Location, found: Sequence[MovieGroup]) -> tuple[str, str]:
+def show_page(
+    inbox: Location, found: Sequence[InboxBatch], behavior: Sequence[InboxBatch] = ()
+) -> tuple[str, str]:
     """Show what was found, started and skipped; each look's page is a version of the inbox' own.
 
     Returns:
         The same in one sentence.
     """
-    sentence = summarize_groups(found)
-    show_artifact(artifact_key("inbox", str(inbox)), render_inbox_page(inbox, found))
+    sentence = summarize_look(found, behavior)
+    show_artifact(artifact_key("inbox", str(inbox)), render_inbox_page(inbox, found, behavior))
     return sentence, sentence
 
 
-def render_inbox_page(inbox: Location, found: Sequence[MovieGroup]) -> str:
+def summarize_look(found: Sequence[InboxBatch], behavior: Sequence[InboxBatch] = ()) -> str:
+    """Count the batches in each state, and the behavior runs that follow if there are any."""
+    counted = summarize_batches(found)
+    return f"{counted}; behavior: {summarize_batches(behavior)}" if behavior else counted
+
+
+def render_inbox_page(
+    inbox: Location, found: Sequence[InboxBatch], behavior: Sequence[InboxBatch] = ()
+) -> str:
     """Render the page: what needs somebody first, and the newest of each kind first."""
-    lines = [f"# {escape_markdown(str(inbox))}", "", f"{summarize_groups(found)}.", ""]
+    lines = [f"# {escape_markdown(str(inbox))}", "", f"{summarize_look(found, behavior)}.", ""]
     if not found:
         lines += ["This inbox holds nothing that can be analyzed.", ""]
     for standing in _SECTION_ORDER:
-        lines += _render_section(standing, [b for b in found if b.standing is standing])
+        lines += _render_section(
+            standing, [b for b in (*found, *behavior) if b.standing is standing]
+        )
     return "\n".join(lines)
 
 
-def _render_section(standing: Standing, found: Sequence[MovieGroup]) -> Iterable[str]:
+def _render_section(standing: Standing, found: Sequence[InboxBatch]) -> Iterable[str]:
     """A table of the newest batches that stand alike."""
     if not found:
         return ()

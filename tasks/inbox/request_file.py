@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tasks.behavior.behavior_settings import BehaviorSettings
 from tasks.errors import BadInput
 from tasks.messages import find_field_problem
 from tasks.pose.settings import PoseSettings
@@ -37,6 +38,23 @@ class FolderRequest(BaseModel):
         description="Whether a movie waits until the file with its frames' times is there.",
     )
     settings: dict[str, Any] = {}
+    behavior: bool | dict[str, Any] | None = Field(
+        default=None,
+        description="Settings of the behavior run that follows each result; true for its defaults, "
+        "false for none.",
+    )
+    behavior_output: str | None = Field(
+        default=None,
+        description="Location below which behavior results are written; by default the folder "
+        "`behavior` of each result.",
+    )
+
+    @property
+    def behavior_settings(self) -> dict[str, Any] | None:
+        """Settings of the behavior run that follows; None if none follows."""
+        if isinstance(self.behavior, dict):
+            return self.behavior
+        return {} if self.behavior else None
 
     @classmethod
     def from_form(cls, model: str | None, output: str | None, settings: PoseSettings) -> Self:
@@ -47,9 +65,10 @@ class FolderRequest(BaseModel):
     def inherit_from(self, above: "FolderRequest") -> "FolderRequest":
         """This folder's request, completed by the one above; settings are merged one by one."""
         said = {k: v for k, v in self.model_dump().items() if v is not None}
-        return FolderRequest(
-            **(above.model_dump() | said | {"settings": above.settings | self.settings})
-        )
+        merged = {"settings": above.settings | self.settings}
+        if self.behavior not in (None, False) and above.behavior_settings is not None:
+            merged["behavior"] = above.behavior_settings | (self.behavior_settings or {})
+        return FolderRequest(**(above.model_dump() | said | merged))
 
 
 def parse_request(data: bytes, where: Location) -> FolderRequest:
@@ -70,12 +89,14 @@ def parse_request(data: bytes, where: Location) -> FolderRequest:
         raise BadInput(
             f"{where}: {_describe_error(error)}; a request has {', '.join(known)}"
         ) from error
-    _parse_settings(request.settings, where)
-    resolved = {
+    _check_settings(PoseSettings, request.settings, where, "settings")
+    resolved: dict[str, Any] = {
         name: _resolve_location(where, text)
-        for name in ("model", "output")
+        for name in ("model", "output", "behavior_output")
         if (text := getattr(request, name)) is not None
     }
+    if isinstance(request.behavior, dict):
+        resolved["behavior"] = _parse_behavior(request.behavior, where)
     return request.model_copy(update=resolved)
 
 
@@ -87,11 +108,41 @@ def _describe_error(error: ValidationError, *above: str) -> str:
     return f"{place}: {problem.text}" if place else problem.text
 
 
-def _parse_settings(values: dict[str, Any], where: Location) -> PoseSettings:
+def _check_settings(
+    model: type[BaseModel], values: dict[str, Any], where: Location, name: str
+) -> None:
     try:
-        return PoseSettings.model_validate(values)
+        model.model_validate(values)
     except ValidationError as error:
-        raise BadInput(f"{where}: {_describe_error(error, 'settings')}") from error
+        # A folder above may give what other settings need: `find_settings_problem` looks then.
+        if find_field_problem(error).path:
+            raise BadInput(f"{where}: {_describe_error(error, name)}") from error
+
+
+def _parse_behavior(values: dict[str, Any], where: Location) -> dict[str, Any]:
+    """Settings of the behavior flow; the location of its zones may be relative to the file."""
+    _check_settings(BehaviorSettings, values, where, "behavior")
+    if values.get("movies"):
+        raise BadInput(
+            f"{where}: behavior.movies: the inbox takes the movies of each result; leave it out"
+        )
+    zones = values.get("zones")
+    return values | ({"zones": _resolve_location(where, zones)} if zones else {})
+
+
+def find_settings_problem(request: FolderRequest) -> str:
+    """Describe why a request's settings cannot be used; empty if they can.
+
+    Each setting of a file is valid by itself, but may contradict others, or those that it inherits.
+    """
+    name = "settings"
+    try:
+        PoseSettings.model_validate(request.settings)
+        name = "behavior"
+        BehaviorSettings.model_validate(request.behavior_settings or {})
+    except ValidationError as error:
+        return _describe_error(error, name)
+    return ""
 
 
 def _resolve_location(file: Location, text: str) -> str:

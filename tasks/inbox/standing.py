@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from tasks.inbox.batches import MovieGroup, Standing
+from tasks.inbox.batches import MovieGroup
 from tasks.inbox.fingerprints import RecordSummary
+from tasks.inbox.inbox_batch import InboxBatch, Standing
 from tasks.inbox.request_file import REQUEST_FILE, parent_folder
 from tasks.messages import format_value
 from tasks.storage.location import Location
+
+Batch = TypeVar("Batch", bound=InboxBatch)
 
 
 @dataclass(frozen=True)
@@ -33,23 +37,36 @@ def assess_standing(batch: MovieGroup, findings: LookContext) -> MovieGroup:
     """Say whether a batch has a current result, is due, or must wait."""
     if batch.standing is Standing.REFUSED:
         return batch
+    known = find_result_standing(batch, findings.results)
     result = findings.results.get(batch.record_location)
+    return batch.with_standing(*(known or _assess_due(batch, findings, result)))
+
+
+def find_result_standing(
+    batch: InboxBatch, results: Mapping[str, RecordSummary]
+) -> tuple[Standing, str] | None:
+    """Say where a batch stands by the result that is there; None if none of this is there.
+
+    Args:
+        batch: The batch.
+        results: What run records say, by their locations.
+    """
+    result = results.get(batch.record_location)
     if result and not result.source:
-        return batch.with_standing(Standing.REFUSED, f"{batch.record_location}: {result.problem}")
+        return Standing.REFUSED, f"{batch.record_location}: {result.problem}"
     if result and result.source == batch.source and not _is_requested_again(batch, result):
         if not result.problem:
-            reason = (
-                f"{batch.record_location} was made from these movies, this model and these settings"
+            return Standing.CURRENT, (
+                f"{batch.record_location} was made from these inputs and these settings"
             )
-            return batch.with_standing(Standing.CURRENT, reason)
-        return batch.with_standing(Standing.FAILED, f"{result.problem}; {RETRY_HINT}")
-    return batch.with_standing(*_assess_due(batch, findings, result))
+        return Standing.FAILED, f"{result.problem}; {RETRY_HINT}"
+    return None
 
 
 RETRY_HINT = f"to try again, write its {REQUEST_FILE} again"
 
 
-def _is_requested_again(batch: MovieGroup, result: RecordSummary) -> bool:
+def _is_requested_again(batch: InboxBatch, result: RecordSummary) -> bool:
     """Return whether the request is newer than the result; the same second does not count."""
     asked = batch.asked and batch.asked.modified
     return bool(asked and result.written and asked > result.written)
@@ -115,9 +132,7 @@ FINAL_STATE_TYPES = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 """Types of states that a run ends in."""
 
 
-def apply_known_run(
-    batch: MovieGroup, run: InboxRun | None, busy: Mapping[str, InboxRun]
-) -> MovieGroup:
+def apply_known_run(batch: Batch, run: InboxRun | None, busy: Mapping[str, InboxRun]) -> Batch:
     """Say of a batch without a current result whether it has been started already.
 
     Args:

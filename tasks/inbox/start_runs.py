@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from httpx import HTTPError
@@ -22,7 +22,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from tasks.errors import BadInput, Retriable
-from tasks.inbox.batches import MovieGroup, Standing, summarize_groups
+from tasks.inbox.inbox_batch import InboxBatch, Standing, summarize_batches
 from tasks.inbox.standing import FINAL_STATE_TYPES, InboxRun, apply_known_run
 from tasks.messages import format_error
 from tasks.recovery.lost_runs import MAX_CRASH_AGE, state_age
@@ -33,6 +33,8 @@ from tasks.stages.stage import stage
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
+Batch = TypeVar("Batch", bound=InboxBatch)
+
 RUNS_PER_PAGE = 200
 """Flow runs that the server tells of at a time, at most."""
 
@@ -41,7 +43,7 @@ REFUSED_STATUS = 409
 
 
 @stage("Ask for runs", "ask for runs", retries=STORE_RETRIES)
-def find_started_runs(found: Sequence[MovieGroup], deployment: str) -> tuple[list[MovieGroup], str]:
+def find_started_runs(found: Sequence[Batch], deployment: str) -> tuple[list[Batch], str]:
     """Ask the Prefect server which batches have been started already."""
     open_ = [b for b in found if b.standing in {Standing.DUE, Standing.WAITING}]
     with _connect_to_server() as client:
@@ -49,7 +51,7 @@ def find_started_runs(found: Sequence[MovieGroup], deployment: str) -> tuple[lis
         due = any(b.standing is Standing.DUE and b.run_key not in runs for b in open_)
         busy = _runs_by_output(client, deployment) if due else {}
     told = [apply_known_run(batch, runs.get(batch.run_key), busy) for batch in found]
-    return told, summarize_groups(told)
+    return told, summarize_batches(told)
 
 
 @contextmanager
@@ -110,7 +112,7 @@ def _to_inbox_run(run: FlowRun) -> InboxRun:
 
 
 @stage("Start runs", "start runs", retries=STORE_RETRIES)
-def start_due_runs(found: Sequence[MovieGroup], deployment: str) -> tuple[list[MovieGroup], str]:
+def start_due_runs(found: Sequence[Batch], deployment: str) -> tuple[list[Batch], str]:
     """Start one flow run for every batch that is due; a batch that has one gets no other."""
     count_due = sum(batch.standing is Standing.DUE for batch in found)
     if not count_due:
@@ -129,23 +131,18 @@ def _deployment_id(client: "SyncPrefectClient", name: str) -> UUID:
         raise BadInput(f"there is no deployment {name}; run `make deploy`") from error
 
 
-def _start_if_due(client: "SyncPrefectClient", deployment: UUID, batch: MovieGroup) -> MovieGroup:
+def _start_if_due(client: "SyncPrefectClient", deployment: UUID, batch: Batch) -> Batch:
     """Start a batch' run if it is due."""
     if batch.standing is not Standing.DUE:
         return batch
-    movies = [str(movie.location) for movie in batch.movies]
     try:
         run = client.create_flow_run_from_deployment(
             deployment,
-            parameters={
-                "model": batch.model,
-                "movies": movies,
-                "output": batch.output,
-                "settings": batch.settings,
-            },
+            parameters=batch.parameters,
             idempotency_key=batch.run_key,
             tags=["inbox"],
-            name=format_request_name(movies, batch.model),  # as it calls itself when it begins
+            # As it calls itself when it begins.
+            name=format_request_name(batch.inputs, batch.instrument),
             work_queue_name=batch.queue,
         )
     except PrefectHTTPStatusError as error:

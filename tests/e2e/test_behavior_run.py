@@ -1,5 +1,6 @@
 """The flow `behavior` on the results of a pose run in a bucket: whole results, and made once."""
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -78,6 +79,29 @@ def record(client: Any, prefect_server: None) -> BehaviorRecord:
     assert state.is_completed(), state.message
     assert state.result() == f"s3://{BUCKET}/out/run.json"
     return BehaviorRecord.model_validate_json(read(client, "out/run.json"))
+
+
+def test_an_inbox_sees_in_the_record_what_it_was_made_from(
+    client: Any, record: BehaviorRecord
+) -> None:
+    from tasks.inbox.fingerprints import (
+        compute_behavior_digest,
+        compute_movies_digest,
+        parse_behavior_origin,
+    )
+    from tasks.storage.location import Location
+    from tasks.storage.lookup import LocationStore
+
+    place = f"s3://{BUCKET}/session 7/"
+    (info,) = [
+        one
+        for one in LocationStore().list(Location.parse(place))
+        if one.location.name == "annotations.parquet"
+    ]
+    table = compute_movies_digest([info])
+    zones = hashlib.sha256(ZONES.encode()).hexdigest()
+    expected = table, compute_behavior_digest(table, SETTINGS, zones), ""
+    assert parse_behavior_origin(record.to_json().encode()) == expected
 
 
 def test_each_animal_has_its_columns_and_states(client: Any, record: BehaviorRecord) -> None:

@@ -28,7 +28,8 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 import flows.inbox
 from tasks.inbox import fingerprints, start_runs
 from tasks.inbox import look as look_module
-from tasks.inbox.batches import MovieGroup, summarize_groups
+from tasks.inbox.batches import MovieGroup
+from tasks.inbox.inbox_batch import summarize_batches
 from tasks.inbox.look import parse_arrivals, parse_inbox
 from tasks.inbox.memory import MEMORY_FILE
 from tasks.inbox.request_file import FolderRequest
@@ -49,14 +50,14 @@ def deployment(prefect_server: None) -> str:
 
     async def create() -> None:
         async with get_client() as client:
-            flow_id = await client.create_flow_from_name("pose-estimation")
             await client.create_work_pool(_pool())
-            await client.create_deployment(
-                flow_id,
-                "pose-estimation",
-                enforce_parameter_schema=False,
-                work_pool_name="inbox-test",
-            )
+            for name in ("pose-estimation", "behavior"):
+                await client.create_deployment(
+                    await client.create_flow_from_name(name),
+                    name,
+                    enforce_parameter_schema=False,
+                    work_pool_name="inbox-test",
+                )
 
     def _pool() -> Any:
         from prefect.client.schemas.actions import WorkPoolCreate
@@ -100,7 +101,7 @@ def arrive(bucket: str, deployment: str, *keys: str) -> str:
 
 def start(found: Sequence[MovieGroup], deployment: str) -> str:
     known = value(start_runs.find_started_runs, found, deployment)
-    return summarize_groups(value(start_runs.start_due_runs, known, deployment))
+    return summarize_batches(value(start_runs.start_due_runs, known, deployment))
 
 
 def value(stage: Stage[..., Any], *arguments: Any) -> Any:
@@ -114,7 +115,7 @@ def runs(bucket: str) -> list[Any]:
         async with get_client() as client:
             tags = FlowRunFilterTags(all_=["inbox"])
             found = await client.read_flow_runs(flow_run_filter=FlowRunFilter(tags=tags))
-            return [run for run in found if bucket in run.parameters["model"]]
+            return [run for run in found if bucket in run.parameters["output"]]
 
     return sorted(asyncio.run(read()), key=lambda run: run.parameters["output"])
 
@@ -207,6 +208,43 @@ def shown(bucket: str) -> str:
             )
 
     return str(asyncio.run(read())[0].data)
+
+
+def test_complete_poses_go_on_to_behavior_once(bucket: str, deployment: str) -> None:
+    from tests.support.records import example_behavior_run
+
+    place = f"s3://{bucket}/inbox"
+    put(bucket, "inbox/request.yaml", f"{REQUEST}behavior: {{max_gap: 1}}\n".encode())
+    for expected in ("2 waiting", "2 started"):
+        assert flows.inbox.inbox(place, deployment=deployment, quiet=0) == expected
+    first, second = runs(bucket)
+    put(bucket, "results/day1/m1/annotations.parquet", b"table 1")
+    deliver(bucket, first)
+    deliver(bucket, second, failed=True)
+    told = "1 failed, 1 current; behavior: 1 started"
+    assert [flows.inbox.inbox(place, deployment=deployment, quiet=0) for _ in range(2)] == [
+        told
+    ] * 2
+    (follower,) = [run for run in runs(bucket) if "annotations" in run.parameters]
+    record = f"s3://{bucket}/results/day1/m1/run.json"
+    output = f"s3://{bucket}/results/day1/m1/behavior/"
+    settings = {"max_gap": 1}
+    assert follower.parameters == {
+        "annotations": [record],
+        "output": output,
+        "settings": settings,
+    }
+    assert follower.name == "m1 · behavior"
+    assert f"| [day1/m1 · behavior]({_ui(follower)}) | 1 |" in shown(bucket)
+    table = _input(f"s3://{bucket}/results/day1/m1/annotations.parquet")
+    made = example_behavior_run(table, output=output, settings=settings)
+    put(bucket, "results/day1/m1/behavior/run.json", made.to_json().encode())
+    end(follower, Completed())
+    told = "1 failed, 1 current; behavior: 1 current"
+    assert flows.inbox.inbox(place, deployment=deployment, quiet=0) == told
+    put(bucket, "results/day1/m1/annotations.parquet", b"another table")
+    told = "1 failed, 1 current; behavior: 1 started"
+    assert flows.inbox.inbox(place, deployment=deployment, quiet=0) == told
 
 
 def test_the_flow_of_an_arrival_does_the_same(bucket: str, deployment: str) -> None:

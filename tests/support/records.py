@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.behavior.behavior_record import BehaviorRecord
 from tasks.pose.model.description import Model
 from tasks.pose.movies.frame_ledger import FrameLedger
 from tasks.pose.results.run_record import (
@@ -132,3 +133,27 @@ def example_run(*movies: MovieRecord, **changes: Any) -> RunRecord:
         "flow_run": FlowRunRecord(id="1", name="brave-mouse", url=None),
     }
     return RunRecord.model_validate(values | changes)
+
+
+def example_behavior_run(table: dict[str, Any], **request: Any) -> BehaviorRecord:
+    """A behavior run of one table, whose input is given."""
+    record = {"number": 0, "name": "m1", "status": ResultStatus.COMPLETE, "input": table}
+    return BehaviorRecord.model_validate(
+        {
+            "status": ResultStatus.COMPLETE,
+            "product": "dlcflow 0",
+            "started": datetime(2026, 11, 20, 12, tzinfo=UTC),
+            "finished": datetime(2026, 11, 20, 12, 1, tzinfo=UTC),
+            "seconds": 60.0,
+            "request": {"annotations": ["s3://lab/out/run.json"], "output": "s3://lab/out/behavior"}
+            | {"settings": {}}
+            | request,
+            "tables": [record],
+            "definitions": {},
+            "outputs": {},
+            "stages": {},
+            "warnings": (),
+            "host": example_run().host,
+            "flow_run": None,
+        }
+    )

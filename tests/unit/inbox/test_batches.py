@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tasks.errors import BadInput
-from tasks.inbox.batches import InboxContents, MovieGroup, Standing, find_groups, summarize_groups
+from tasks.inbox.batches import InboxContents, MovieGroup, find_groups
 from tasks.inbox.fingerprints import RecordSummary
+from tasks.inbox.inbox_batch import Standing, summarize_batches
 from tasks.inbox.request_file import (
     FolderRequest,
     effective_request,
@@ -339,8 +340,8 @@ class TestRecall:
 def test_a_sentence_says_how_many_stand_where() -> None:
     batch = only(M1)
     waiting = batch.with_standing(Standing.WAITING, "")
-    assert summarize_groups([waiting, batch, waiting]) == "1 due, 2 waiting"
-    assert summarize_groups([]) == "no movies"
+    assert summarize_batches([waiting, batch, waiting]) == "1 due, 2 waiting"
+    assert summarize_batches([]) == "no movies"
 
 
 class TestRequests:
@@ -374,6 +375,36 @@ class TestRequests:
         assert parse_request(b"model:\nsettings:\n", where) == FolderRequest()
         assert parse_request(b"queue: urgent", where).queue == "urgent"
 
+    def test_may_go_on_to_behavior(self) -> None:
+        where = Location.parse("s3://lab/inbox/day1/request.yaml")
+        assert parse_request(b"behavior: true", where).behavior_settings == {}
+        assert parse_request(b"behavior: false", where).behavior_settings is None
+        request = parse_request(
+            b"behavior: {zones: zones.csv, min_stay: 1}\nbehavior_output: ../../b/\n", where
+        )
+        assert request.behavior == {"zones": "s3://lab/inbox/day1/zones.csv", "min_stay": 1}
+        assert request.behavior_output == "s3://lab/b/"
+
+    @pytest.mark.parametrize(
+        ("above", "below", "expected"),
+        [
+            (
+                {"min_rest": 1, "max_gap": 1},
+                {"min_rest": 2},
+                {"min_rest": 2, "max_gap": 1},
+            ),
+            ({"min_rest": 1}, True, {"min_rest": 1}),
+            ({"min_rest": 1}, None, {"min_rest": 1}),
+            ({"min_rest": 1}, False, None),
+            (False, {"min_rest": 1}, {"min_rest": 1}),
+            (True, None, {}),
+            (None, None, None),
+        ],
+    )
+    def test_inherit_settings_of_behavior(self, above: Any, below: Any, expected: Any) -> None:
+        requests = {"": FolderRequest(behavior=above), "in/": FolderRequest(behavior=below)}
+        assert effective_request(requests, "in/").behavior_settings == expected
+
     def test_hold_in_all_folders_below(self) -> None:
         assert folder_and_ancestors("a/b/") == ["", "a/", "a/b/"]
         assert folder_and_ancestors("/a/b/") == ["", "/", "/a/", "/a/b/"]
@@ -390,6 +421,11 @@ class TestRequests:
             ("output: s3:/x", "two slashes"),
             ("settings: {dot_size: 0}", "settings.dot_size"),
             ("settings: {dots: 1}", "settings.dots"),
+            ("behavior: {min_rest: -1}", "behavior.min_rest"),
+            ("behavior: {dots: 1}", "behavior.dots is not a known setting"),
+            ("behavior: yes please", "behavior"),
+            ("behavior: {labeled_movie: true, movies: [a.mp4]}", "takes the movies of each result"),
+            ("behavior_output: http://x", "scheme"),
             ("- a", "mapping"),
             ("a: !!python/name:os.system", "plain YAML"),
         ],

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.inbox.batches import Standing
+from tasks.inbox.inbox_batch import Standing
 from tasks.inbox.page import MAX_SECTION_ROWS, render_inbox_page
 from tests.unit.inbox.test_batches import INBOX, M1, info, only
 
