@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: help setup setup-tensorflow demo up drop down reset deploy worker test test-unit test-random test-tensorflow random-movies bench soak check format next-tools docs clean
+.PHONY: help setup setup-tensorflow demo up drop down reset deploy worker test test-unit test-random test-tensorflow random-movies bench soak check format next-tools models docs clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
@@ -94,6 +94,10 @@ format: setup ## format and fix what can be fixed by itself
 
 next-tools: setup ## run what scientists use next on results of ours, and write that into docs: TOOLS=…
 	UV=$(UV) $(PYTHON) -m tests.next_tools $(TOOLS)
+
+models: setup ## compare a model of every network with DeepLabCut, and write that into docs: NAMES=… ANEW=1
+	$(PYTHON) -m tests.models $(NAMES) $(if $(ANEW),--anew)
+	$(if $(wildcard $(TENSORFLOW_PYTHON)),$(if $(NAMES),,$(TENSORFLOW_PYTHON) -m tests.models $(if $(ANEW),--anew)))
 
 docs: setup ## write the tables of settings and environment variables into the docs
 	$(PYTHON) -m tests.docs

@@ -18,6 +18,7 @@ from tests.support.torch_models import (
     build_project,
     build_tracking_config,
     calibrate_model,
+    clear_peaks,
     shrink_network,
     to_plain_values,
 )
@@ -44,7 +45,7 @@ def make_conditional_model(kind: ModelKind, net_type: str, target: Path) -> None
     below = first.to_dict()
     model = calibrate_model(PoseModel.build(shrink_network(below["model"])))
     if not kind.multi_animal:
-        _clear_peaks(model, _build_inputs(FRAME))
+        clear_peaks(model, _build_inputs(FRAME))
     files: Files = {"config.yaml": format_yaml(project)}
     _add_shuffle(files, kind, BOTTOM_UP_SHUFFLE, below, model, target.with_name(BOTTOM_UP))
     second = PoseConfig.build(
@@ -59,7 +60,7 @@ def make_conditional_model(kind: ModelKind, net_type: str, target: Path) -> None
     size = above["model"]["backbone"]["img_size"]
     crops = _build_inputs((size[0], size[1]))
     _calibrate_conditional(conditional, crops, len(kind.parts))
-    _clear_peaks(conditional, crops, _points(len(crops), len(kind.parts)))
+    clear_peaks(conditional, crops, _points(len(crops), len(kind.parts)))
     _add_shuffle(
         files, kind, CONDITIONAL_SHUFFLE, above, conditional, target.with_name(CONDITIONAL)
     )
@@ -107,25 +108,6 @@ def _calibrate_conditional(model: Any, inputs: Any, parts: int) -> None:
     with torch.no_grad():
         model(inputs, cond_kpts=_points(len(inputs), parts))
     model.eval()
-
-
-def _clear_peaks(model: Any, inputs: Any, points: Any = None) -> None:
-    """Scale the last layers, so that there are few and clear maxima, of high scores."""
-    import torch
-
-    options = {} if points is None else {"cond_kpts": points}
-    with torch.no_grad():
-        outputs = model(inputs, **options)["bodypart"]
-        head = model.heads["bodypart"]
-        if "heatmap" not in outputs:
-            for name in ("x", "y"):
-                getattr(head, f"cls_{name}").weight.mul_(3 / float(outputs[name].std()))
-            return
-        heatmap, scale = outputs["heatmap"], 8 / float(outputs["heatmap"].std())
-        kinds = (torch.nn.ConvTranspose2d, torch.nn.Conv2d)
-        last: Any = [part for part in head.heatmap_head.modules() if isinstance(part, kinds)][-1]
-        last.bias.sub_(float(torch.quantile(heatmap.flatten(), 0.99))).mul_(scale)
-        last.weight.mul_(scale)
 
 
 def _add_shuffle(

@@ -35,12 +35,14 @@ SNAPSHOT = "snapshot-30"
 SCORER = "DLC_mobnet_35_mouseOct30shuffle1_30"
 
 
-def write_tensorflow_zip(target: Path, batch_size: int) -> Path:
+def write_tensorflow_zip(
+    target: Path, batch_size: int, net_type: str = "mobilenet_v2_0.35"
+) -> Path:
     """Write a model archive as DeepLabCut 2 lays it out."""
     project = target.with_suffix("")
     train = project / MODEL / "train"
     pose = {
-        "net_type": "mobilenet_v2_0.35",
+        "net_type": net_type,
         "dataset_type": "imgaug",
         "num_joints": len(PARTS),
         "all_joints": [[index] for index in range(len(PARTS))],

@@ -6,6 +6,7 @@ is all that a comparison with DeepLabCut needs. The same model is made every tim
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -31,6 +32,7 @@ class ModelKind:
         identity: Whether it tells individuals apart.
         detector: For a top-down model, its detector's network.
         conditional: For a conditional top-down model, its network.
+        network: DeepLabCut's name of a network to build in full; None for a small ResNet.
         multi_animal: Whether the project is one of several animals.
         settings: Changes of inference_cfg.yaml.
     """
@@ -41,6 +43,7 @@ class ModelKind:
     identity: bool = False
     detector: str | None = None
     conditional: str | None = None
+    network: str | None = None
     multi_animal: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -115,15 +118,19 @@ def make_model(kind: ModelKind, target: Path) -> None:
         project,
         "pytorch_config.yaml",
         top_down=kind.detector is not None,
-        net_type="resnet_50",
+        net_type=(kind.network or "resnet_50").removeprefix("top_down_"),
         detector_type=kind.detector,
     ).to_dict()
-    model = shrink_network(config["model"])
+    if kind.network:
+        network = _build_whole_network(config)
+    else:
+        network = calibrate_model(PoseModel.build(shrink_network(config["model"])))
     folder = "dlc-models-pytorch/iteration-0/smallNov1-trainset95shuffle1"
-    weights = {"snapshot-007.pt": calibrate_model(PoseModel.build(model)).state_dict()}
+    weights = {"snapshot-007.pt": network.state_dict()}
     if kind.detector:
         detector = calibrate_model(DETECTORS.build(dict(config["detector"]["model"])))
-        _lower_empty_scores(detector)
+        if kind.detector == "ssdlite":
+            _lower_empty_scores(detector)
         weights["snapshot-detector-003.pt"] = detector.state_dict()
         # Its threads lose frames in which nothing is found.
         config["inference"]["multithreading"]["enabled"] = False
@@ -144,11 +151,31 @@ def make_model(kind: ModelKind, target: Path) -> None:
     write_zip(target, files)
 
 
-def calibrate_model(model: Any) -> Any:
+def _build_whole_network(config: dict[str, Any]) -> Any:
+    """The network that a configuration names, with few and clear maxima."""
+    from deeplabcut.pose_estimation_pytorch.models import PoseModel
+
+    inputs = _build_inputs([2, 1, 0, 1, 2, 0])
+    crop = config["data"]["inference"].get("top_down_crop")
+    if config.get("detector") and crop:
+        inputs = _resize(inputs, (crop["height"], crop["width"]))
+    plain = copy.deepcopy(to_plain_values(config["model"]))
+    model = calibrate_model(PoseModel.build(plain, pretrained_backbone=False), inputs)
+    clear_peaks(model, inputs)
+    return model
+
+
+def _resize(inputs: Any, size: tuple[int, int]) -> Any:
+    import torch
+
+    return torch.nn.functional.interpolate(inputs, size)
+
+
+def calibrate_model(model: Any, inputs: Any = None) -> Any:
     """Batch normalization with the statistics of blobs, without which nothing depends on them."""
     import torch
 
-    inputs = _build_inputs([2, 1, 0, 1, 2, 0])
+    inputs = _build_inputs([2, 1, 0, 1, 2, 0]) if inputs is None else inputs
     model.eval()
     norms = [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm2d)]
     for norm in norms:
@@ -158,6 +185,26 @@ def calibrate_model(model: Any) -> Any:
         model(inputs)
     model.eval()
     return model
+
+
+def clear_peaks(model: Any, inputs: Any, points: Any = None) -> None:
+    """Scale the last layers, so that there are few and clear maxima, of high scores."""
+    import torch
+
+    options = {} if points is None else {"cond_kpts": points}
+    with torch.no_grad():
+        outputs = model(inputs, **options)["bodypart"]
+        head = model.heads["bodypart"]
+        if "heatmap" not in outputs:
+            for name in ("x", "y"):
+                getattr(head, f"cls_{name}").weight.mul_(3 / float(outputs[name].std()))
+            return
+        heatmap, scale = outputs["heatmap"], 8 / float(outputs["heatmap"].std())
+        kinds = (torch.nn.ConvTranspose2d, torch.nn.Conv2d, torch.nn.Linear)
+        layers = getattr(head, "heatmap_head", head).modules()
+        last: Any = [part for part in layers if isinstance(part, kinds)][-1]
+        last.bias.sub_(float(torch.quantile(heatmap.flatten(), 0.99))).mul_(scale)
+        last.weight.mul_(scale)
 
 
 def _build_inputs(animals: list[int]) -> Any:
