@@ -95,9 +95,10 @@ format: setup ## format and fix what can be fixed by itself
 next-tools: setup ## run what scientists use next on results of ours, and write that into docs: TOOLS=…
 	UV=$(UV) $(PYTHON) -m tests.next_tools $(TOOLS)
 
+# Each environment takes the names of its engine. What differs there does not keep the other from running.
 models: setup ## compare a model of every network with DeepLabCut, and write that into docs: NAMES=… ANEW=1
-	$(PYTHON) -m tests.models $(NAMES) $(if $(ANEW),--anew)
-	$(if $(wildcard $(TENSORFLOW_PYTHON)),$(if $(NAMES),,$(TENSORFLOW_PYTHON) -m tests.models $(if $(ANEW),--anew)))
+	status=0; for python in $(PYTHON) $(wildcard $(TENSORFLOW_PYTHON)); do \
+		$$python -m tests.models $(NAMES) $(if $(ANEW),--anew) || status=1; done; exit $$status
 
 docs: setup ## write the tables of settings and environment variables into the docs
 	$(PYTHON) -m tests.docs

@@ -3,8 +3,9 @@
 Usage: python -m tests.models [NAME …] [--engine pytorch|tensorflow] [--anew]
 
 Without names, all models that have no outcome yet are compared (with --anew: all), the smallest
-networks first. Outcomes are kept in results.json beside this file, one by one, so that what was
-broken off goes on. Weights are drawn at random; none are downloaded.
+networks first. Only those of one engine are: of TensorFlow where it is installed, else of PyTorch.
+Outcomes are kept in results.json beside this file, one by one, so that what was broken off goes
+on. Weights are drawn at random; none are downloaded.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from tests.models.catalog import CASES, PYTORCH, TENSORFLOW, ModelCase
 from tests.models.page import (
     DOCS_FILE,
     Outcomes,
-    insert_table,
+    insert_tables,
     load_outcomes,
     read_outcome,
     save_outcomes,
@@ -33,7 +34,8 @@ _TIMEOUT_S = 1800
 def main(arguments: list[str]) -> int:
     """Compare models and write what came out; returns how many are neither same nor refused."""
     parser = argparse.ArgumentParser(prog="python -m tests.models")
-    parser.add_argument("names", nargs="*", choices=[[], *(case.name for case in CASES)])
+    names = [case.name for case in CASES]
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *names])
     parser.add_argument("--engine", choices=[PYTORCH, TENSORFLOW], default=_installed_engine())
     parser.add_argument("--anew", action="store_true")
     chosen = parser.parse_args(arguments)
@@ -42,7 +44,7 @@ def main(arguments: list[str]) -> int:
     for case in _choose_cases(chosen, outcomes):
         outcomes[case.name] = compare_model(case)
         save_outcomes(outcomes)
-        DOCS_FILE.write_text(insert_table(DOCS_FILE.read_text(encoding="utf-8")), encoding="utf-8")
+        DOCS_FILE.write_text(insert_tables(DOCS_FILE.read_text(encoding="utf-8")), encoding="utf-8")
         bad += outcomes[case.name]["outcome"] not in ("same", "refused")
         print(f"{case.name}: {outcomes[case.name]}", flush=True)
     return bad
@@ -55,7 +57,7 @@ def _installed_engine() -> str:
 def _choose_cases(chosen: argparse.Namespace, outcomes: Outcomes) -> list[ModelCase]:
     cases = [case for case in CASES if case.engine == chosen.engine]
     if chosen.names:
-        return [case for case in CASES if case.name in chosen.names]
+        return [case for case in cases if case.name in chosen.names]
     open_cases = [case for case in cases if chosen.anew or case.name not in outcomes]
     return sorted(open_cases, key=lambda case: case.size)
 

@@ -48,6 +48,11 @@ class ModelCase:
     several: bool = True
 
     @property
+    def is_simcc(self) -> bool:
+        """Whether likelihoods are a softmax of hundreds of times an output."""
+        return "rtmpose" in self.network
+
+    @property
     def size(self) -> int:
         """Its place in the order of networks by size, roughly."""
         sizes = [
@@ -89,16 +94,16 @@ CASES = (
     *(ModelCase(name, PYTORCH, "bottom-up", name) for name in _BOTTOM_UP),
     *(ModelCase(name, PYTORCH, "top-down", name, SMALLEST_DETECTOR) for name in _TOP_DOWN),
     *(
-        ModelCase(f"rtmpose_s, {name}", PYTORCH, "other detectors", "rtmpose_s", name)
+        ModelCase(f"rtmpose_s+{name}", PYTORCH, "other detectors", "rtmpose_s", name)
         for name in _OTHER_DETECTORS
     ),
     *(ModelCase(name, PYTORCH, "conditional top-down", name) for name in _CONDITIONAL),
     *(
-        ModelCase(f"{name} (TensorFlow)", TENSORFLOW, _ONE, name, several=False)
+        ModelCase(f"tensorflow/{name}", TENSORFLOW, _ONE, name, several=False)
         for name in ("resnet_50", "resnet_101", "resnet_152", "mobilenet_v2_1.0", "efficientnet-b0")
     ),
     *(
-        ModelCase(f"{name}, several animals (TensorFlow)", TENSORFLOW, _MANY, name)
+        ModelCase(f"tensorflow/animals/{name}", TENSORFLOW, _MANY, name)
         for name in ("resnet_50", "mobilenet_v2_0.35", "efficientnet-b0", "dlcrnet_ms5")
     ),
 )

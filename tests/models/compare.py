@@ -155,8 +155,7 @@ def _run_both(
     outcome.points = sum(points for points, _, _ in found)
     outcome.pixels = max(pixels for _, pixels, _ in found)
     outcome.likelihood = max(likelihood for _, _, likelihood in found)
-    is_simcc = "rtmpose" in case.network
-    limit = SIMCC_LIKELIHOOD_TOLERANCE if is_simcc else SAME_LIKELIHOOD
+    limit = SIMCC_LIKELIHOOD_TOLERANCE if case.is_simcc else SAME_LIKELIHOOD
     same = outcome.pixels <= SAME_PIXELS and outcome.likelihood <= limit
     outcome.outcome = "same" if same and outcome.points else "differs"
     if not outcome.points:
@@ -186,7 +185,8 @@ def _run_theirs(
                 )
         except Exception as error:
             traceback.print_exc()
-            raise NoTracksError(f"analyze_videos: {type(error).__name__}: {error}") from error
+            message = f"analyze_videos: {type(error).__name__}: {error}"
+            raise NoTracksError(message[:300]) from error
         tables = sorted(results.glob("*.h5"), key=lambda path: len(path.name))
         if not tables:
             raise NoTracksError("analyze_videos gives no table")

@@ -12,7 +12,7 @@ from tests.support.paths import ROOT
 DOCS_FILE = ROOT / "docs" / "models.md"
 RESULTS_FILE = Path(__file__).with_name("results.json")
 Outcomes = dict[str, dict[str, Any]]
-_BLOCK = re.compile(r"(<!-- models: [^>]*-->\n)(.*?)(<!-- end of models -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- (models|summary): [^>]*-->\n)(.*?)(<!-- end of \2 -->)", re.DOTALL)
 _SMALLEST_PIXELS, _SMALLEST_LIKELIHOOD = 1e-4, 1e-6
 
 
@@ -33,15 +33,45 @@ def read_outcome(path: Path) -> dict[str, object]:
     return dict(found)
 
 
-def insert_table(text: str) -> str:
-    """The page with the tables of all models, and of what is refused."""
-    made = f"{render_tables(load_outcomes())}\n{render_refusals()}"
-    return _BLOCK.sub(lambda match: f"{match[1]}\n{made}\n{match[3]}", text)
+def insert_tables(text: str) -> str:
+    """The page with its summary, the tables of all models, and what is refused."""
+    outcomes = load_outcomes()
+    made = {
+        "summary": f"{render_summary(outcomes)}\n",
+        "models": f"{render_tables(outcomes)}\n{render_refusals()}",
+    }
+    return _BLOCK.sub(lambda match: f"{match[1]}\n{made[match[2]]}\n{match[4]}", text)
+
+
+def render_summary(outcomes: Outcomes) -> str:
+    """Render which models work, and how exactly, in two sentences."""
+    known = {case: outcomes[case.name] for case in CASES if case.name in outcomes}
+    same = {case: one for case, one in known.items() if one["outcome"] == "same"}
+    others = [f"{case.name} {one['outcome']}" for case, one in known.items() if case not in same]
+    if not same:
+        return f"{len(known)} of {len(CASES)} models have been compared."
+    versions = " and ".join(sorted({one["deeplabcut"] for one in same.values()}))
+    rest = f" ({', '.join(others)})" if others else ""
+    first = (
+        f"Of {len(CASES)} models, which are every network and detector that DeepLabCut {versions} "
+        f"can build with PyTorch and the kinds of its TensorFlow engine, {len(known)} have been "
+        f"compared, and {len(same)} have the poses of `analyze_videos`{rest}."
+    )
+    pixels = max(one["pixels"] for one in same.values())
+    likelihoods = [
+        max((one["likelihood"] for case, one in same.items() if case.is_simcc is simcc), default=0)
+        for simcc in (False, True)
+    ]
+    return (
+        f"{first} The largest difference of any point in any frame was {_format_number(pixels)} "
+        f"pixels, and {_format_number(likelihoods[0])} of likelihood "
+        f"({_format_number(likelihoods[1])} in RTMPose networks, where rounding moves it more)."
+    )
 
 
 def render_tables(outcomes: Outcomes) -> str:
     """Render all models as Markdown, family by family."""
-    parts = [_render_sum(outcomes)]
+    parts = []
     for family in dict.fromkeys(case.family for case in CASES):
         rows = [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
         rows += [_render_row(case, outcomes) for case in CASES if case.family == family]
@@ -60,21 +90,6 @@ _COLUMNS = (
     *("model", "builds", "inspected", "runs", "poses", "animals", "tracked"),
     *("points", "pixels", "likelihood", "speed"),
 )
-
-
-def _render_sum(outcomes: Outcomes) -> str:
-    known = [outcomes[case.name] for case in CASES if case.name in outcomes]
-    same = [one for one in known if one["outcome"] == "same"]
-    if not same:
-        return f"{len(known)} of {len(CASES)} models have been compared."
-    pixels = max(one["pixels"] for one in same)
-    likelihood = max(one["likelihood"] for one in same)
-    versions = ", ".join(sorted({one["deeplabcut"] for one in same}))
-    return (
-        f"{len(known)} of {len(CASES)} models have been compared with DeepLabCut {versions}. "
-        f"{len(same)} have the same poses; the largest differences are {_format_number(pixels)} "
-        f"pixels and {_format_number(likelihood)} of likelihood."
-    )
 
 
 def _render_row(case: ModelCase, outcomes: Outcomes) -> str:

@@ -9,13 +9,13 @@ import pytest
 
 from tests.models.catalog import CASES, PYTORCH
 from tests.models.compare import compare_tables
-from tests.models.page import DOCS_FILE, insert_table, load_outcomes, render_tables
+from tests.models.page import DOCS_FILE, insert_tables, load_outcomes, render_tables
 
 TEXT = DOCS_FILE.read_text(encoding="utf-8")
 
 
 def test_the_page_is_what_the_outcomes_render() -> None:
-    assert insert_table(TEXT) == TEXT, "run `make models`"
+    assert insert_tables(TEXT) == TEXT, "run `make models`"
     assert set(load_outcomes()) <= {case.name for case in CASES}
 
 
@@ -30,7 +30,6 @@ def test_every_network_that_deeplabcut_lists_is_in_it() -> None:
     detectors = {path.stem for path in (configs / "detectors").glob("*.yaml")}
     others -= detectors | {path.stem for path in (configs / "base").glob("*.yaml")}
     known = backbones | others | {f"top_down_{name}" for name in backbones}
-    assert len(known) == 34
     assert {case.network for case in CASES if case.engine == PYTORCH} == known
     assert {case.detector for case in CASES if case.detector} == detectors
     assert [case.name for case in CASES if f"| {case.name} |" not in TEXT] == []
