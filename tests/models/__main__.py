@@ -9,14 +9,11 @@ on. Weights are drawn at random; none are downloaded.
 """
 
 import argparse
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from tasks.pose.model.tensorflow_config import is_tensorflow_installed
-from tasks.processes.environment import OFFLINE_ENVIRONMENT, count_usable_cpus, thread_limits
 from tests.models.catalog import CASES, PYTORCH, TENSORFLOW, ModelCase
 from tests.models.page import (
     DOCS_FILE,
@@ -26,9 +23,7 @@ from tests.models.page import (
     read_outcome,
     save_outcomes,
 )
-from tests.support.paths import ROOT
-
-_TIMEOUT_S = 1800
+from tests.support.templates import run_copy
 
 
 def main(arguments: list[str]) -> int:
@@ -57,34 +52,20 @@ def _installed_engine() -> str:
 def _choose_cases(chosen: argparse.Namespace, outcomes: Outcomes) -> list[ModelCase]:
     cases = [case for case in CASES if case.engine == chosen.engine]
     if chosen.names:
-        return [case for case in cases if case.name in chosen.names]
-    open_cases = [case for case in cases if chosen.anew or case.name not in outcomes]
-    return sorted(open_cases, key=lambda case: case.size)
+        return [case for name in chosen.names for case in cases if case.name == name]
+    untried = [case for case in cases if chosen.anew or case.name not in outcomes]
+    return sorted(untried, key=lambda case: case.size)
 
 
 def compare_model(case: ModelCase) -> dict[str, object]:
-    """Compare one model in a new process."""
+    """Compare one model in a new process, which has loaded DeepLabCut and nothing else."""
     with tempfile.TemporaryDirectory(prefix="dlcflow-models-") as folder:
-        log = Path(folder) / "log"
-        command = [sys.executable, "-m", "tests.models.compare", case.name, folder]
-        environment = {**os.environ, **OFFLINE_ENVIRONMENT, **thread_limits(count_usable_cpus())}
-        try:
-            with log.open("w") as file:
-                status = subprocess.run(
-                    command,
-                    cwd=ROOT,
-                    env=environment,
-                    stdout=file,
-                    stderr=file,
-                    timeout=_TIMEOUT_S,
-                    check=False,
-                ).returncode
-        except subprocess.TimeoutExpired:
-            return {"outcome": "fails", "message": f"takes longer than {_TIMEOUT_S} seconds"}
-        if status:
-            lines = log.read_text(errors="replace").strip().splitlines()
+        ended = run_copy("tests.models.compare", case.name, folder)
+        if ended.returncode:
+            lines = ended.stderr.strip().splitlines()
             print("\n".join(lines[-40:]), file=sys.stderr, flush=True)
-            return {"outcome": "fails", "message": lines[-1][:300] if lines else f"status {status}"}
+            message = lines[-1][:300] if lines else f"status {ended.returncode}"
+            return {"outcome": "fails", "message": message}
         return read_outcome(Path(folder) / "outcome.json")
 
 

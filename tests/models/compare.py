@@ -2,8 +2,8 @@
 
 Usage: python -m tests.models.compare NAME FOLDER
 
-Writes FOLDER/outcome.json. In a process of its own, since networks need much memory. Frames come
-in batches of four, the last of which is not full; both movies go through the same process.
+Writes FOLDER/outcome.json. Each model has a new process, since networks need much memory. Frames
+come in batches of four, the last of which is not full; both movies go through the same process.
 """
 
 from __future__ import annotations
@@ -218,12 +218,12 @@ def _measure_inference() -> Iterator[list[float]]:
 def _run_ours(
     place: Path, movies: dict[str, Path], outcome: Outcome
 ) -> dict[str, tuple[pd.DataFrame, float]]:
-    """Our own poses; the short movie a second time, when the network is ready."""
+    """Our own poses, and what they take when the network has had both movies before."""
     from tasks.pose.estimate import estimate_movie
     from tasks.pose.tables.pose_table import read_poses
 
     found = {}
-    for name in ("short", "long", "short"):
+    for name in ("short", "long", "short", "long"):
         target = place / f"{name}.h5"
         started = time.process_time()
         done = estimate_movie(
