@@ -12,6 +12,7 @@ from tasks.command_line.arguments import (
     SuggestingParser,
     add_settings_arguments,
     add_verbose_argument,
+    collect_group,
     collect_settings,
 )
 from tasks.command_line.exit_status import (
@@ -184,6 +185,7 @@ def _add_inspect_arguments(inspect: argparse.ArgumentParser) -> None:
         help="decode every frame, to count those that really decode; it takes as long as playing "
         "the movie as fast as the machine can",
     )
+    movie.add_argument("--times", **to_argparse_option(PoseSettings.model_fields["times"]))
     sheet = movie.add_mutually_exclusive_group()
     sheet.add_argument(
         "--sheet",
@@ -201,12 +203,19 @@ def _inspect(options: argparse.Namespace, signals: EndSignals) -> int:
 
 
 def _inspect_movies(options: argparse.Namespace) -> int:
+    from pydantic import ValidationError  # noqa: PLC0415
+
     from tasks.command_line.inspect_movies import SheetChoice, report_movies  # noqa: PLC0415
 
+    try:
+        given = {"times": collect_group(options.times or [])}
+        times = PoseSettings.model_validate(given).times
+    except ValidationError as error:
+        return _report_bad_settings(error)
     sheets = SheetChoice(options.sheet, is_wanted=not options.no_sheet)
     status = 0
     for part, shown, problems in report_movies(
-        options.movies, decodes=options.decode, sheets=sheets, as_object=options.json
+        options.movies, times, decodes=options.decode, sheets=sheets, as_object=options.json
     ):
         sys.stdout.write(shown)
         sys.stdout.flush()

@@ -77,5 +77,10 @@ def collect_settings(
     if given.get("displayed_body_parts") == ["all"]:
         given["displayed_body_parts"] = "all"
     for group in {"quality", "times"} & given.keys():
-        given[group] = dict(text.partition("=")[::2] for text in given[group])
+        given[group] = collect_group(given[group])
     return given
+
+
+def collect_group(words: Sequence[str]) -> dict[str, str]:
+    """Collect the values of a group of settings, each given as ``NAME=VALUE``."""
+    return dict(text.partition("=")[::2] for text in words)

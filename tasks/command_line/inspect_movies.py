@@ -13,16 +13,22 @@ from tasks.command_line.inspect_model import REFUSED, UNKNOWN, USABLE
 from tasks.command_line.movie_outline import fetch_outline
 from tasks.errors import BadInput, PoseError, Retriable
 from tasks.messages import format_value
-from tasks.pose.movie_inspection.look_into import MovieToInspect, look_into_movie
+from tasks.pose.movie_inspection.look_into import (
+    MovieToInspect,
+    TimesToInspect,
+    look_into_movie,
+)
 from tasks.pose.movie_inspection.movie_facts import MovieFacts
 from tasks.pose.movie_inspection.movie_page import as_json, as_text
 from tasks.pose.movie_inspection.needed_parts import find_needed_parts
 from tasks.pose.movie_inspection.sample_pictures import PICTURES
 from tasks.pose.movies.reader import RECORDING_SUFFIX
+from tasks.pose.times_settings import TimesSettings
 from tasks.processes.stage_process import StageProcess
 from tasks.processes.watchdog import Patience
 from tasks.run.estimator import child_environment
 from tasks.run.find_movies import FoundMovies, find_entry_movies
+from tasks.run.find_times import find_times_files
 from tasks.run.movie_order import (
     check_one_format,
     describe_order,
@@ -149,7 +155,7 @@ def find_movies(texts: Sequence[str]) -> MoviesToReport:
 
 
 def look_into_movies(
-    movies: MoviesToReport, *, decodes: bool, sheets: SheetChoice
+    movies: MoviesToReport, times: TimesSettings, *, decodes: bool, sheets: SheetChoice
 ) -> Iterator[MovieReport]:
     """Look into movies one after the other.
 
@@ -157,6 +163,7 @@ def look_into_movies(
 
     Args:
         movies: The movies.
+        times: Which files have the times of their frames.
         decodes: Whether to decode every frame.
         sheets: Where contact sheets go.
 
@@ -170,7 +177,7 @@ def look_into_movies(
         _start_process(Path(scratch)) as process,
     ):
         for info, sheet in zip(movies.infos, places, strict=True):
-            yield _look_into(movies.store, info, sheet, decodes, process, Path(scratch))
+            yield _look_into(movies.store, info, times, sheet, decodes, process, Path(scratch))
 
 
 @contextmanager
@@ -186,6 +193,7 @@ def _start_process(scratch: Path) -> Iterator[StageProcess]:
 def _look_into(
     store: ObjectStore,
     info: ObjectInfo,
+    times: TimesSettings,
     sheet: Path | None,
     decodes: bool,
     process: StageProcess,
@@ -199,12 +207,13 @@ def _look_into(
     try:
         with (
             convert_os_errors(),
+            _fetch_times(store, info, times, scratch) as clock,
             _fetch_movie(store, info, scratch, None if decodes else find_parts) as path,
             _show_progress(name) as progress,
         ):
             facts = process.call(
                 look_into_movie,
-                MovieToInspect(path, name, str(location), info.size),
+                MovieToInspect(path, name, str(location), info.size, clock),
                 decodes,
                 sheet,
                 on_progress=progress,
@@ -217,6 +226,26 @@ def _look_into(
     if location.suffix.lower() != RECORDING_SUFFIX and (time := read_recording_time(store, info)):
         facts = facts.model_copy(update={"recorded": time.start})
     return MovieReport(name, facts, USABLE if facts.usable else REFUSED)
+
+
+@contextmanager
+def _fetch_times(
+    store: ObjectStore, movie: ObjectInfo, settings: TimesSettings, scratch: Path
+) -> Iterator[TimesToInspect | None]:
+    """A movie's times file as a local file; a remote one is not kept."""
+    (info,) = find_times_files(store, [movie], settings)
+    if info is None:
+        yield None
+        return
+    local = store.local_path(info)
+    path = local or scratch / f"times{info.location.suffix.lower()}"
+    try:
+        if local is None:
+            store.download(info, path)
+        yield TimesToInspect(path, info.location.name, str(info.location), settings)
+    finally:
+        if local is None:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -260,12 +289,18 @@ def _show_progress(name: str) -> Iterator[Callable[[int], None] | None]:
 
 
 def report_movies(
-    texts: Sequence[str], *, decodes: bool, sheets: SheetChoice, as_object: bool
+    texts: Sequence[str],
+    times: TimesSettings,
+    *,
+    decodes: bool,
+    sheets: SheetChoice,
+    as_object: bool,
 ) -> Iterator[tuple[int, str, list[str]]]:
     """Yield the report of ``python -m flows inspect --movie``, part by part.
 
     Args:
         texts: Locations of movies.
+        times: Which files have the times of their frames.
         decodes: Whether to decode every frame.
         sheets: Where contact sheets go.
         as_object: Whether to render JSON, for programs; that comes as one part.
@@ -276,7 +311,7 @@ def report_movies(
     try:
         movies = find_movies(texts)
         reports = []
-        for report in look_into_movies(movies, decodes=decodes, sheets=sheets):
+        for report in look_into_movies(movies, times, decodes=decodes, sheets=sheets):
             reports.append(report)
             if not as_object:
                 space = "\n" if len(reports) > 1 else ""

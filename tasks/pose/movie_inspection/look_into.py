@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tasks.errors import BadInput
+from tasks.pose.clock.experiment_clock import ExperimentClock, UnusedTimes
+from tasks.pose.clock.read_clock import read_clock
 from tasks.pose.movie_inspection.movie_facts import FrameGap, MovieFacts
 from tasks.pose.movies.frame_ledger import (
     FrameLedger,
@@ -22,6 +24,7 @@ from tasks.pose.movies.reader import is_recording, open_movie, probe_movie
 from tasks.pose.movies.start_times import compute_duration
 from tasks.pose.movies.timing import Timing
 from tasks.pose.settings import QualityThresholds
+from tasks.pose.times_settings import TimesSettings
 
 GAP_STEPS = 1.5
 """Median steps from one frame to the next above which there is a gap."""
@@ -34,6 +37,23 @@ MAX_GAPS = 10
 
 
 @dataclass(frozen=True)
+class TimesToInspect:
+    """A file with the times of a movie's frames.
+
+    Attributes:
+        path: A local file.
+        name: What to call it in messages.
+        location: Where it comes from.
+        settings: What the user says of it.
+    """
+
+    path: Path
+    name: str
+    location: str
+    settings: TimesSettings
+
+
+@dataclass(frozen=True)
 class MovieToInspect:
     """A movie that is looked into.
 
@@ -42,12 +62,14 @@ class MovieToInspect:
         name: What to call it in messages.
         location: Where it comes from.
         size: Bytes of the object.
+        times: Its times file; None where it has none.
     """
 
     path: Path
     name: str
     location: str
     size: int
+    times: TimesToInspect | None = None
 
 
 def look_into_movie(
@@ -73,6 +95,7 @@ def look_into_movie(
     try:
         info = probe_movie(movie.path, movie.name)
         timing, errors = _read_timing(movie.path, decodes, progress)
+        clock = _read_clock(movie.times, timing, info.declared_frames)
     except BadInput as error:
         return MovieFacts(usable=False, problems=(str(error),), **known)
     if not len(timing.seconds):
@@ -86,7 +109,7 @@ def look_into_movie(
     ledger = create_ledger(info.declared_frames, timing)
     return MovieFacts(
         usable=True,
-        warnings=tuple(_list_warnings(info, timing, ledger, errors)),
+        warnings=tuple(_list_warnings(info, timing, ledger, errors, clock)),
         verdict=_judge_frames(ledger),
         container=_name_container(movie.path),
         codec=info.codec,
@@ -102,6 +125,8 @@ def look_into_movie(
         dropped_frames=ledger.dropped_frame_count,
         dropped_ranges=ledger.dropped,
         recorded=_read_recorded(timing),
+        times_file=movie.times and movie.times.location,
+        times=clock.record if isinstance(clock, ExperimentClock) else None,
         **_describe_times(timing),
         **known,
     )
@@ -119,8 +144,21 @@ def _read_timing(
     return reader.compute_timing(), tuple(reader.errors)
 
 
+def _read_clock(
+    times: TimesToInspect | None, timing: Timing, declared: int | None
+) -> ExperimentClock | UnusedTimes | None:
+    """Read a movie's times file as a run would; one without a frame needs none."""
+    if times is None or not len(timing.seconds):
+        return None
+    return read_clock(times.path, times.name, times.settings, timing, declared)
+
+
 def _list_warnings(
-    info: MovieInfo, timing: Timing, ledger: FrameLedger, errors: tuple[str, ...]
+    info: MovieInfo,
+    timing: Timing,
+    ledger: FrameLedger,
+    errors: tuple[str, ...],
+    clock: ExperimentClock | UnusedTimes | None,
 ) -> list[str]:
     """List the warnings that a run would give, in its order."""
     return [
@@ -130,6 +168,8 @@ def _list_warnings(
         *decode_warnings(errors),
         *lost_frame_warnings(info.declared_frames, timing),
         *timing.warnings,
+        *(clock.warnings if isinstance(clock, ExperimentClock) else ()),
+        *([clock.warning] if isinstance(clock, UnusedTimes) else ()),
     ]
 
 

@@ -5,6 +5,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.pose.clock.experiment_clock import TimesRecord
+
 
 class FrameGap(BaseModel):
     """A stretch of a movie without a frame."""
@@ -77,6 +79,14 @@ class MovieFacts(BaseModel):
         default=(), description="The longest times without a frame, in order of time."
     )
     gap_count: int = Field(default=0, description="How many there are, these included.")
+    times_file: str | None = Field(
+        default=None, description="Location of the file with its frames' times, where there is one."
+    )
+    times: TimesRecord | None = Field(
+        default=None,
+        description="Source of these times and how they fit its frames; null where they cannot be "
+        "used.",
+    )
     recorded: datetime | None = Field(
         default=None, description="When it was recorded, as the file has it."
     )

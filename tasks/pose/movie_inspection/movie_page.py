@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator, Sequence
 
+from tasks.messages import format_value
+from tasks.pose.clock.experiment_clock import TimesRecord
 from tasks.pose.movie_inspection.movie_facts import FrameGap, MovieFacts
 from tasks.pose.movies.timing import format_frame_ranges
 
@@ -55,6 +57,8 @@ def describe_facts(facts: MovieFacts) -> Iterator[tuple[str, str]]:
     yield "pictures", f"{facts.width}×{facts.height} pixels{turned}, {codec}, {facts.pixel_format}"
     yield from _describe_frames(facts)
     yield from _describe_times(facts)
+    if facts.times_file:
+        yield from _describe_times_file(facts.times_file.rpartition("/")[2], facts.times)
     if facts.recorded:
         yield (
             "recorded",
@@ -95,6 +99,23 @@ def _describe_times(facts: MovieFacts) -> Iterator[tuple[str, str]]:
     if facts.gap_count:
         yield "gaps", _describe_gaps(facts.gaps, facts.gap_count)
     yield "length", _format_length(facts.seconds or 0.0)
+
+
+def _describe_times_file(name: str, times: TimesRecord | None) -> Iterator[tuple[str, str]]:
+    """Describe where times on the experiment's clock are from, and which frames have none."""
+    if times is None:
+        yield "times file", f"{format_value(name)}, which cannot be used"
+        return
+    column = f", {format_value(times.column)}" if times.column else ""
+    yield "times file", f"{format_value(name)}: {times.count:,} times ({times.form}{column})"
+    rate = f", {times.frame_rate:.4g} frames/s" if times.frame_rate else ""
+    unit = f"in {times.unit} (known by {times.unit_known_by})"
+    yield "clock", f"{unit} since {format_value(times.origin)}{rate}"
+    yield "matched by", times.matched_by
+    if times.frames_without_time:
+        yield "no time", f"frames {format_frame_ranges(times.frames_without_time)}"
+    if times.times_without_frame:
+        yield "no frame", f"times {format_frame_ranges(times.times_without_frame)}"
 
 
 def _describe_gaps(gaps: Sequence[FrameGap], count: int) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,63 @@ def test_programs_get_one_object(folder: Path, capsys: pytest.CaptureFixture[str
     (facts,) = found["movies"]
     assert (facts["location"], facts["frames"], facts["decoded"]) == (movie, 3, True)
     assert list(Path.cwd().iterdir()) == []
+
+
+def inspect_times(
+    movie: Path, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, dict[str, Any]]:
+    status = main(["inspect", "--movie", str(movie), "--json", "--no-sheet", *words])
+    (facts,) = json.loads(capsys.readouterr().out)["movies"]
+    return status, facts
+
+
+def test_a_times_file_is_found_and_matched_as_in_a_run(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    movie = folder / "in" / "GX020001.MP4"
+    times = movie.with_name("GX020001_times.csv")
+    times.write_text("Time (ms),n\n1000,a\n1033,b\n1067,c\n")
+    status, facts = inspect_times(movie, capsys)
+    assert (status, facts["times_file"]) == (0, str(times))
+    found = facts["times"]
+    assert (found["unit"], found["unit_known_by"]) == ("ms", "the file")
+    assert (found["origin"], found["count"]) == ("the times file's own zero", 3)
+    assert (found["first"], found["frames_without_time"]) == (1.0, [[3, 3]])
+    (warning,) = facts["warnings"]
+    assert "has 3 times for 4 frames; frames without a time: 3;" in warning
+    assert main(["inspect", "--movie", str(movie), "--no-sheet"]) == 0
+    rows = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "times file  GX020001_times.csv: 3 times (text, Time (ms))" in rows
+    assert "no time     frames 3" in rows
+
+
+def test_a_times_file_is_named_as_for_a_run(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    movie = folder / "in" / "GX010001.MP4"
+    movie.with_name("cam_GX010001.txt").write_text("7 0.5\n8 0.6\n9 0.7\n")
+    named = ("--times", "file=cam_{stem}.txt", "column=2")
+    status, facts = inspect_times(movie, capsys, *named, "unit=s")
+    assert (status, facts["times"]["first"], facts["times"]["unit"]) == (0, 0.5, "s")
+    assert inspect_times(movie, capsys)[1]["times_file"] is None
+    status, facts = inspect_times(movie, capsys, "--times", "file={stem}.npy")
+    assert (status, facts["usable"]) == (2, False)
+    assert "expected GX010001.npy beside" in facts["problems"][0]
+    assert main(["inspect", "--movie", str(movie), "--times", "colunm=2"]) == 2
+    assert "--times (colunm): there is no such setting" in capsys.readouterr().err
+
+
+def test_a_times_file_that_cannot_be_used_is_warned_of_and_refused_where_it_is_named(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    movie = folder / "in" / "GX010001.MP4"
+    movie.with_name("GX010001_times.csv").write_text("t\n3\n2\n1\n")
+    status, facts = inspect_times(movie, capsys)
+    assert (status, facts["usable"], facts["times"]) == (0, True, None)
+    assert facts["warnings"][0].startswith("its times file is not used: GX010001_times.csv: ")
+    status, facts = inspect_times(movie, capsys, "--times", "file={stem}_times.csv")
+    assert (status, facts["usable"]) == (2, False)
+    assert facts["problems"][0].startswith("times: GX010001_times.csv: ")
 
 
 @pytest.mark.parametrize("words", [["nowhere/"], ["GX010001.MP4", "nothing.mp4"], ["../here/"]])
