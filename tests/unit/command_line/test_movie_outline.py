@@ -15,6 +15,7 @@ from tasks.pose.movie_inspection.movie_facts import MovieFacts
 from tasks.pose.movie_inspection.needed_parts import find_needed_parts
 from tasks.pose.movie_inspection.sample_pictures import PICTURES, read_sample_pictures
 from tasks.pose.movies.reader import open_movie
+from tasks.pose.times_settings import TimesSettings
 from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
@@ -39,7 +40,7 @@ def inspect(store: LocalStore, path: Path) -> MovieFacts:
     info = store.stat(Location.parse(str(path)))
     movies = MoviesToReport(store, (info,), "as given", ())
     sheets = SheetChoice(is_wanted=False)
-    (report,) = look_into_movies(movies, decodes=False, sheets=sheets)
+    (report,) = look_into_movies(movies, TimesSettings(), decodes=False, sheets=sheets)
     return report.facts
 
 
