@@ -19,7 +19,7 @@ MAX_RESTARTS = 3
 @flow(name="recovery", flow_run_name="crashed runs", persist_result=False)
 @end_with_message
 def recovery(restarts: NonNegativeInt = MAX_RESTARTS) -> tuple[int, str]:
-    """Start crashed runs of pose-estimation again.
+    """Start crashed runs of pose-estimation, behavior and neural again.
 
     Args:
         restarts: How many times a run is started again, at most; 0 for never.

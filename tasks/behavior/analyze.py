@@ -41,6 +41,10 @@ TABLE_STEM, BOUTS_FILE, SUMMARY_FILE, ZONES_FILE = (
     "locomotion.json",
     "zones.csv",
 )
+RESULT_FILE_BEGINNINGS = (f"{TABLE_STEM}.", BOUTS_FILE, SUMMARY_FILE, ZONES_FILE, "labeled-")
+"""What names of a table's results begin with, the labeled movies' among them; but for figures."""
+
+FIGURE_ENDINGS = (".svg", ".png")
 """Published names; the table's ends in its format."""
 
 

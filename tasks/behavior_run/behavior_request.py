@@ -6,8 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from tasks.behavior.annotations_file import TABLE_SUFFIXES
 from tasks.behavior.behavior_record import BEHAVIOR_KIND, BehaviorRequestRecord
 from tasks.behavior.behavior_settings import MAX_ZONES_BYTES, BehaviorSettings
@@ -15,6 +13,7 @@ from tasks.behavior.zones import parse_zones
 from tasks.errors import BadInput
 from tasks.messages import format_list, format_value
 from tasks.pose.results.file_names import RUN_RECORD_FILE
+from tasks.pose.results.record_kind import RecordPart
 from tasks.pose.results.run_record import MAX_RECORD_BYTES
 from tasks.run.request import make_folder_names
 from tasks.stages.retries import STORE_RETRIES
@@ -27,29 +26,23 @@ from tasks.storage.store_errors import NoSuchObject
 _ANNOTATION_NAMES = ("annotations.parquet", "annotations.csv")
 
 
-class _Loose(BaseModel):
-    """Part of a record of any version: what else it says does not matter."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class _Object(_Loose):
+class _Object(RecordPart):
     location: str
     sha256: str | None = None
 
 
-class _PoseMovie(_Loose):
+class _PoseMovie(RecordPart):
     number: int
     status: str
     input: _Object
 
 
-class _PoseModel(_Loose):
+class _PoseModel(RecordPart):
     individuals: tuple[str, ...]
     multi_animal: bool
 
 
-class _PoseRecord(_Loose):
+class _PoseRecord(RecordPart):
     model: _PoseModel
     movies: tuple[_PoseMovie, ...]
     outputs: dict[str, _Object]

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
 import tasks
+from tasks.behavior.analyze import FIGURE_ENDINGS, RESULT_FILE_BEGINNINGS
 from tasks.behavior.behavior_record import BehaviorRecord, TableRecord
 from tasks.behavior.behavior_report import render_behavior_report
 from tasks.behavior.behavior_summary import DEFINITIONS
@@ -18,6 +20,7 @@ from tasks.behavior_run.behavior_request import BehaviorRequest, TableSource
 from tasks.behavior_run.behavior_stages import AnalyzedTable
 from tasks.errors import MoviesFailed
 from tasks.messages import as_markdown_code, escape_markdown
+from tasks.output.leftovers import abort_uploads_of_analysis
 from tasks.output.links import sign_link
 from tasks.output.lock import check_lock
 from tasks.output.publish import (
@@ -51,10 +54,19 @@ def withdraw_behavior_record(
     """Take an earlier run's record away: what lies beside it is about to change."""
     check_lock()
     data = set_record_aside(request.store, request.output, scratch)
+    abort_uploads_of_analysis(request.store, request.output, partial(_is_result, request))
     earlier = None
     with suppress(ValidationError):
         earlier = BehaviorRecord.model_validate_json(data) if data else None
     return earlier, f"no {RUN_RECORD_FILE} at {request.output} until this run is finished"
+
+
+def _is_result(request: BehaviorRequest, parts: list[str]) -> bool:
+    """Return whether a path below the output location is that of a result of a table."""
+    match parts:
+        case [folder, name] if folder in {table.name for table in request.tables}:
+            return name.startswith(RESULT_FILE_BEGINNINGS) or name.endswith(FIGURE_ENDINGS)
+    return False
 
 
 def collect_tables(request: BehaviorRequest, states: Sequence[Any]) -> list[AnalyzedTable]:

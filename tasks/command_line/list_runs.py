@@ -1,8 +1,10 @@
 """The runs whose results lie below a location: ``python -m flows list``."""
 
 import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import partial
 
 from pydantic import ValidationError
@@ -10,11 +12,22 @@ from pydantic import ValidationError
 from tasks.errors import BadInput
 from tasks.messages import format_value
 from tasks.pose.results.file_names import RUN_RECORD_FILE
+from tasks.pose.results.record_kind import POSE_KIND, RecordPart, read_record_kind
 from tasks.pose.results.run_record import MAX_RECORD_BYTES, RunRecord
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
 
-_HEADINGS = ("finished (UTC)", "status", "model", "movies", "pass", "look", "fail", "results")
+_HEADINGS = (
+    "finished (UTC)",
+    "status",
+    "kind",
+    "model",
+    "movies",
+    "pass",
+    "look",
+    "fail",
+    "results",
+)
 _READS_AT_ONCE = 8
 
 
@@ -26,14 +39,16 @@ class ListedRun:
         output: Location of its results.
         finished: When it ended, UTC, in ISO 8601.
         status: Complete, partial, or failed; unreadable if its record is not of this version.
-        model: File name of the model.
-        movies: Names of its movies.
-        verdicts: Number of movies by verdict: pass, look, or fail; and failed, without poses.
+        kind: Pose, behavior, or neural; another, or empty, if its record is unreadable.
+        model: File name of the model; empty for runs that use none.
+        movies: Names of its movies; of behavior runs of their tables, of neural ones of cell sets.
+        verdicts: Number of those by verdict: pass, look, or fail; and failed, without results.
     """
 
     output: str
     finished: str
     status: str
+    kind: str
     model: str
     movies: tuple[str, ...]
     verdicts: dict[str, int]
@@ -71,10 +86,13 @@ def list_runs(text: str) -> list[ListedRun]:
 
 def _read_run(store: LocationStore, location: Location) -> ListedRun:
     output = str(location).removesuffix(RUN_RECORD_FILE)
+    data = store.read(location, MAX_RECORD_BYTES)
+    if (kind := read_record_kind(data)) != POSE_KIND:
+        return _list_analysis(data, kind, output)
     try:
-        record = RunRecord.model_validate_json(store.read(location, MAX_RECORD_BYTES))
+        record = RunRecord.model_validate_json(data)
     except ValidationError:
-        return ListedRun(output, "", "unreadable", "", (), {})
+        return _list_unreadable(output)
     verdicts: dict[str, int] = {}
     for movie in record.movies:
         verdict = movie.quality.verdict.value if movie.quality else "failed"
@@ -83,10 +101,57 @@ def _read_run(store: LocationStore, location: Location) -> ListedRun:
         output=output,
         finished=record.finished.isoformat(timespec="seconds"),
         status=record.status.value,
+        kind=POSE_KIND,
         model=record.request.model.rpartition("/")[2],
         movies=tuple(movie.name for movie in record.movies),
         verdicts=verdicts,
     )
+
+
+def _list_unreadable(output: str, kind: str = "") -> ListedRun:
+    return ListedRun(output, "", "unreadable", kind, "", (), {})
+
+
+def _list_analysis(data: bytes, kind: str, output: str) -> ListedRun:
+    """A run that analyzed poses, from a record of any version that says as much."""
+    try:
+        record = _AnalysisRecord.model_validate_json(data)
+    except ValidationError:
+        return _list_unreadable(output, kind)
+    cells = tuple(text.rpartition("/")[2] for text in record.request.cell_sets)
+    verdicts = [table.verdict or "failed" for table in record.tables]
+    if record.facts.verdict:
+        verdicts = [record.facts.verdict] * len(cells)
+    return ListedRun(
+        output=output,
+        finished=record.finished.isoformat(timespec="seconds"),
+        status=record.status,
+        kind=kind,
+        model="",
+        movies=cells or tuple(table.name for table in record.tables),
+        verdicts=dict(Counter(verdicts)),
+    )
+
+
+class _AnalyzedTable(RecordPart):
+    name: str
+    verdict: str | None = None
+
+
+class _AnalysisRequest(RecordPart):
+    cell_sets: tuple[str, ...] = ()
+
+
+class _AnalysisFacts(RecordPart):
+    verdict: str | None = None
+
+
+class _AnalysisRecord(RecordPart):
+    status: str
+    finished: datetime
+    request: _AnalysisRequest
+    tables: tuple[_AnalyzedTable, ...] = ()
+    facts: _AnalysisFacts = _AnalysisFacts()
 
 
 def format_runs(runs: list[ListedRun]) -> str:
@@ -102,8 +167,9 @@ def _table_row(run: ListedRun) -> tuple[str, ...]:
     counts = (len(run.movies), run.verdicts.get("pass", 0), run.verdicts.get("look", 0), failed)
     return (
         run.finished[: len("2026-01-01T00:00")].replace("T", " "),
-        run.status,
-        format_value(run.model),
+        format_value(run.status),
+        format_value(run.kind) if run.kind else "",
+        format_value(run.model) if run.model else "",
         *map(str, counts),
         run.output if run.output.isprintable() else ascii(run.output),
     )

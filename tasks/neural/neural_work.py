@@ -11,6 +11,17 @@ from tasks.neural.cell_recordings import CellSeries
 from tasks.neural.neural_settings import NeuralSettings
 from tasks.pose.tables.quality import Verdict
 
+RESULT_FILES = frozenset(
+    {
+        *("mapped_states.parquet", "mapped_states_ideas.parquet", "states.csv"),
+        *("trace_population_data.csv", "event_population_data.csv", "average_correlations.csv"),
+        *("correlation_statistic_comparison.csv", "pairwise_correlation_heatmaps.h5"),
+        *("spatial_analysis_pairwise_correlations.zip", "neural.json"),
+        *("time-in-states.svg", "traces.png", "scores.svg", "correlations.png"),
+    }
+)
+"""Names of all files that an analysis can make."""
+
 
 @dataclass(frozen=True)
 class NeuralResult:

@@ -18,9 +18,10 @@ from tasks.neural.neural_record import (
     NeuralRecord,
     render_neural_report,
 )
-from tasks.neural.neural_work import NeuralResult
+from tasks.neural.neural_work import RESULT_FILES, NeuralResult
 from tasks.neural_run.neural_request import NeuralRequest
 from tasks.output.hidden_folder import download_if_present
+from tasks.output.leftovers import abort_uploads_of_analysis
 from tasks.output.lock import check_lock
 from tasks.output.publish import (
     publish_file,
@@ -58,6 +59,9 @@ def withdraw_neural_record(
     """Take an earlier run's record away: what lies beside it is about to change."""
     check_lock()
     data = set_record_aside(request.store, request.output, scratch)
+    abort_uploads_of_analysis(
+        request.store, request.output, lambda parts: parts[:-1] == [] and parts[-1] in RESULT_FILES
+    )
     earlier = None
     with suppress(ValidationError):
         earlier = NeuralRecord.model_validate_json(data) if data else None

@@ -1,6 +1,6 @@
 """Find and remove what earlier runs left at the output location."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -15,13 +15,15 @@ from tasks.output.hidden_folder import (
     remove_empty_folders,
     remove_objects,
 )
-from tasks.output.lock import LOCK_FOLDER
+from tasks.output.lock import LOCK_FOLDER, has_output_lock
 from tasks.pose.results.file_names import (
     LABELED_DATA_FOLDER,
     LABELED_MOVIE_FILE,
     POSES_FOLDER,
     PREVIEW_FILES,
+    REPORT_FILE,
     RUN_FILES,
+    RUN_RECORD_FILE,
 )
 from tasks.pose.results.run_record import (
     OutputFile,
@@ -31,6 +33,7 @@ from tasks.run_data import (
     ResolvedRequest,
 )
 from tasks.storage.location import Location
+from tasks.storage.store import ObjectStore
 
 
 def find_outdated_files(
@@ -70,11 +73,39 @@ def _output_locations(outputs: dict[str, OutputFile]) -> list[str]:
 
 
 def abort_unfinished_uploads(request: ResolvedRequest, age: timedelta) -> None:
-    """Free what a run that was killed has left; who may write might not be allowed to look."""
-    output = request.output
+    """Free what a run that was killed has left."""
+    _abort_uploads(request.store, request.output, partial(is_own_output, request), age)
+
+
+def abort_uploads_of_analysis(
+    store: ObjectStore, output: Location, is_result: Callable[[list[str]], bool]
+) -> None:
+    """Free what a killed run that analyzes poses has left; one run at a time writes there.
+
+    Args:
+        store: Where the output location is.
+        output: The output location, which this run has locked.
+        is_result: Whether a path below it, in parts, is one that only such runs write to.
+    """
+
+    def is_own(location: Location) -> bool:
+        match _split_below(output, location):
+            case [name] if name in {RUN_RECORD_FILE, REPORT_FILE}:
+                return True
+            case [folder, *names] if folder == HIDDEN_FOLDER:
+                return names[0] != LOCK_FOLDER.rstrip("/")
+            case parts:
+                return is_result(parts)
+
+    _abort_uploads(store, output, is_own, timedelta() if has_output_lock() else MIN_ABANDONED_AGE)
+
+
+def _abort_uploads(
+    store: ObjectStore, output: Location, chosen: Callable[[Location], bool], age: timedelta
+) -> None:
+    """Abort uploads that began that long ago; who may write might not be allowed to look."""
     try:
-        chosen = partial(is_own_output, request)
-        found = request.store.abort_unfinished_uploads(output, chosen, age)
+        found = store.abort_unfinished_uploads(output, chosen, age)
     except PoseError as error:
         get_run_logger().warning("Unfinished uploads below %s stay: %s", output, error)
         return
@@ -88,8 +119,7 @@ def is_own_output(request: ResolvedRequest, location: Location) -> bool:
     Below it may lie anything: movies that somebody is just uploading, the output locations of other
     requests, their scratch folders. Claims are those of runs that wait, too.
     """
-    below = f"{str(request.output).rstrip('/')}/"
-    match str(location).removeprefix(below).split("/") if str(location).startswith(below) else []:
+    match _split_below(request.output, location):
         case [name]:
             return name in RUN_FILES
         case [folder, *names] if folder == HIDDEN_FOLDER:
@@ -105,6 +135,13 @@ def is_own_output(request: ResolvedRequest, location: Location) -> bool:
                 or (name.startswith(stems[folder]) and name.endswith(_EXPORT_ENDINGS))
             )
     return False
+
+
+def _split_below(output: Location, location: Location) -> list[str]:
+    """The parts of a location's path below an output location; none if it is not below it."""
+    below = f"{str(output).rstrip('/')}/"
+    text = str(location)
+    return text.removeprefix(below).split("/") if text.startswith(below) else []
 
 
 _EXPORT_ENDINGS = (".h5", "_meta.pickle", ".movement.nc", ".nwb")

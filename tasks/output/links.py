@@ -1,11 +1,13 @@
 """Web addresses that open a run's results in a browser, for a limited time."""
 
+import re
 from collections.abc import Iterator
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from tasks.errors import BadInput
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_RECORD_FILE
+from tasks.pose.results.record_kind import POSE_KIND, RecordPart, read_record_kind
 from tasks.pose.results.run_page import ResultLinks
 from tasks.pose.results.run_record import MAX_RECORD_BYTES, RunRecord
 from tasks.storage.location import Location
@@ -15,6 +17,9 @@ from tasks.storage.store_errors import NoSuchObject
 
 LINKED_FILES = ("report.html", LABELED_MOVIE_FILE)
 """What people open in a browser: the run's report, and each movie's labeled movie."""
+
+_STATE_MOVIE = re.compile(r"labeled-\d+\.mp4")
+"""The labeled movies of behavior runs, by movie number."""
 
 _SECONDS_PER_HOUR = 3600
 
@@ -38,13 +43,17 @@ def create_links(store: ObjectStore, record: RunRecord, hours: int) -> ResultLin
     return ResultLinks({text: link for text, link in found.items() if link}, hours)
 
 
-def _linked_outputs(record: RunRecord) -> Iterator[tuple[str, str]]:
-    """Name and location of the report, and of each movie's labeled movie."""
+def _linked_outputs(record: "RunRecord | _AnalysisRecord") -> Iterator[tuple[str, str]]:
+    """Name and location of the report, and of each labeled movie."""
     for folder, outputs in (
         ("", record.outputs),
         *((f"{m.name}/", m.outputs) for m in record.movies),
     ):
-        yield from ((f"{folder}{n}", outputs[n].location) for n in LINKED_FILES if n in outputs)
+        yield from (
+            (f"{folder}{name}", output.location)
+            for name, output in outputs.items()
+            if name in LINKED_FILES or _STATE_MOVIE.fullmatch(name)
+        )
 
 
 def sign_link(store: ObjectStore, location: Location, hours: int) -> str | None:
@@ -60,7 +69,8 @@ def find_addresses(text: str, hours: int) -> list[tuple[str, str]]:
         hours: How long addresses work.
 
     Returns:
-        Name and address of the report and of each labeled movie, or of the object.
+        Name and address of the report and of each labeled movie, or of the object; of runs on
+        behavior or neural activity, too.
 
     Raises:
         BadInput: There is no such object, or no run has ended there.
@@ -84,11 +94,30 @@ def _has_object(store: ObjectStore, location: Location) -> bool:
     return True
 
 
-def _read_record(store: ObjectStore, location: Location) -> RunRecord:
+class _Output(RecordPart):
+    location: str
+
+
+class _AnalyzedTable(RecordPart):
+    name: str
+    outputs: dict[str, _Output] = Field(default={})
+
+
+class _AnalysisRecord(RecordPart):
+    """What is opened of a run on behavior or neural activity."""
+
+    outputs: dict[str, _Output]
+    movies: tuple[_AnalyzedTable, ...] = Field(default=(), alias="tables")
+
+
+def _read_record(store: ObjectStore, location: Location) -> RunRecord | _AnalysisRecord:
     """The record of the run whose results are at a location."""
     where = location if location.name == RUN_RECORD_FILE else location.child(RUN_RECORD_FILE)
     try:
-        return RunRecord.model_validate_json(store.read(where, MAX_RECORD_BYTES))
+        data = store.read(where, MAX_RECORD_BYTES)
+        if read_record_kind(data) != POSE_KIND:
+            return _AnalysisRecord.model_validate_json(data)
+        return RunRecord.model_validate_json(data)
     except NoSuchObject as error:
         raise BadInput(
             f"there is no {RUN_RECORD_FILE} at {location}; give the output location of a finished "

@@ -28,8 +28,8 @@ from prefect.types._datetime import now
 
 from tasks import PREFECT_TAG
 
-FLOW_NAME = "pose-estimation"
-"""Crashed runs of this flow are started again; lost ones of all with our tag are found."""
+RESTARTED_FLOWS = ("pose-estimation", "behavior", "neural")
+"""Crashed runs of these flows are started again; lost ones of all with our tag are found."""
 
 NO_HEARTBEAT_MESSAGE = "No heartbeat"
 """How the state's message begins where the server missed a run's heartbeats (automations.yaml)."""
@@ -71,9 +71,8 @@ there."""
 
 def find_crashed_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """Runs of ours that crashed lately and can be started again."""
-    found = _read_runs(
-        client, [StateType.CRASHED], FlowFilter(name=FlowFilterName(any_=[FLOW_NAME]))
-    )
+    flows = FlowFilter(name=FlowFilterName(any_=list(RESTARTED_FLOWS)))
+    found = _read_runs(client, [StateType.CRASHED], flows)
     return [run for run in found if run.deployment_id and state_age(run) < MAX_CRASH_AGE]
 
 

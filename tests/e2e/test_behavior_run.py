@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasks.behavior.analyze import FIGURE_ENDINGS, RESULT_FILE_BEGINNINGS
 from tasks.behavior.behavior_record import BehaviorRecord
 from tasks.behavior.behavior_settings import BehaviorSettings
 from tasks.errors import MoviesFailed
@@ -122,6 +123,7 @@ def test_the_record_lists_what_was_published(client: Any, record: BehaviorRecord
     for name, output in table.outputs.items():
         assert len(read(client, f"out/session 7/{name}")) == output.size
         assert output.size < 1_000_000
+        assert name.startswith(RESULT_FILE_BEGINNINGS) or name.endswith(FIGURE_ENDINGS)
     assert "speed backward" in record.definitions
     assert (
         json.loads(read(client, "out/session 7/locomotion.json"))["animals"][1]["all"]["frames"]
@@ -145,7 +147,14 @@ def test_the_labeled_movie_has_every_frame(
 
 
 def test_the_same_request_again_makes_nothing(client: Any, record: BehaviorRecord) -> None:
+    own, foreign = "out/session 7/labeled-0.mp4", "out/session 7/raw.mp4"
+    for key in (own, foreign):  # as a killed run, and somebody's upload, leave them
+        client.create_multipart_upload(Bucket=BUCKET, Key=key)
     assert run("session 7/").is_completed()
+    listed = client.list_multipart_uploads(Bucket=BUCKET, Prefix="out/")
+    (left,) = listed["Uploads"]
+    assert left["Key"] == foreign
+    client.abort_multipart_upload(Bucket=BUCKET, Key=foreign, UploadId=left["UploadId"])
     again = BehaviorRecord.model_validate_json(read(client, "out/run.json"))
     assert again.tables[0].reused
     assert again.tables[0].outputs == record.tables[0].outputs

@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks.neural.neural_record import NeuralRecord
 from tasks.neural.neural_settings import NeuralSettings
+from tasks.neural.neural_work import RESULT_FILES
 from tests.support.paths import SHARED_FOLDER, needs_shared_data
 
 DATA = SHARED_FOLDER / "next-steps"
@@ -34,6 +35,7 @@ def test_a_run_and_the_same_run_again(tmp_path: Path, prefect_server: None) -> N
     assert state.is_completed(), state.message
     first = read(output)
     assert first.facts["cells"] == 20
+    assert first.outputs.keys() <= {*RESULT_FILES, "report.html"}
     for name, made in first.outputs.items():
         assert (output / name).stat().st_size == made.size
     page = (output / "report.html").read_text()

@@ -158,7 +158,10 @@ def test_a_crash_starts_a_look(client: SyncPrefectClient, run: FlowRun) -> None:
 
 @pytest.mark.parametrize(
     ("flow", "starts"),
-    [("pose-estimation", True), ("one-movie", False), ("inbox", False), ("recovery", False)],
+    [
+        *((flow, True) for flow in ("pose-estimation", "behavior", "neural")),
+        *((flow, False) for flow in ("one-movie", "inbox", "recovery")),
+    ],
 )
 def test_looks_are_for_crashes_of_requests_and_not_of_looks(
     client: SyncPrefectClient, flow: str, starts: bool

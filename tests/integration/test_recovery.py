@@ -81,6 +81,14 @@ def test_a_crashed_run_is_started_again_and_says_why(
     assert recover_run(client, run, RESTARTS) is None
 
 
+@pytest.mark.parametrize("flow", ["behavior", "neural"])
+def test_runs_that_follow_poses_are_started_again(client: SyncPrefectClient, flow: str) -> None:
+    run = client.create_flow_run_from_deployment(deploy_stub(client, flow=flow))
+    set_states(client, run, Pending(), Running(), Crashed(message="Out of memory."))
+    recover_runs(RESTARTS)
+    assert now_is(client, run)[0] == "AwaitingRetry"
+
+
 def test_many_looks_at_once_start_it_once(client: SyncPrefectClient, run: FlowRun) -> None:
     set_states(client, run, Crashed())
     with ThreadPoolExecutor(8) as pool:

@@ -1,5 +1,6 @@
 """Signed links open results in a browser, for a while, and nothing else."""
 
+import json
 import time
 import urllib.error
 import urllib.request
@@ -92,6 +93,32 @@ def test_the_command_makes_new_ones(
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [name for name, _ in lines] == ["report.html", "mouse1/labeled.mp4"]
     assert opened(lines[1][1])[0] == b"out/mouse1/labeled.mp4"
+
+
+def test_the_command_opens_a_behavior_run(
+    bucket: Bucket, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = f"s3://{bucket.name}/out/behavior"
+    bucket.put("out/behavior/day 1/labeled-0.mp4", b"movie")
+    record = {
+        "kind": "behavior",
+        "outputs": {"report.html": {"location": f"{place}/report.html"}},
+        "tables": [
+            {"name": "failed"},
+            {
+                "name": "day 1",
+                "outputs": {
+                    name: {"location": f"{place}/day 1/{name}"}
+                    for name in ("bouts.csv", "labeled-0.mp4")
+                },
+            },
+        ],
+    }
+    bucket.put("out/behavior/run.json", json.dumps(record).encode())
+    assert main(["open", place]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [name for name, _ in lines] == ["report.html", "day 1/labeled-0.mp4"]
+    assert opened(lines[1][1])[0] == b"movie"
 
 
 def test_the_command_opens_any_one_object(
