@@ -44,6 +44,13 @@ DEPLOYMENT_NAMES = (
 """Names of all deployments that any version made. A copy made in the UI has the tag, but a name of
 its own: it is its maker's."""
 
+SERVICE_QUEUE = "service"
+"""The queue of light runs. A separate worker takes them: they never wait for estimation."""
+
+ANALYSIS_QUEUE = "analysis"
+"""The queue of runs that analyze poses, for minutes and without a GPU. A separate worker takes
+them: they never wait for estimation, and no light run waits for them."""
+
 LIGHT_RUN_VARIABLES = {
     "kubernetes": {
         "gpus": 0,
@@ -57,8 +64,21 @@ LIGHT_RUN_VARIABLES = {
 """Job variables of light runs, by the type of their work pool: there a run takes what it asks for,
 and one that asks for a GPU waits until one is free."""
 
-SERVICE_QUEUE = "service"
-"""The queue of light runs. A separate worker takes them: they never wait for estimation."""
+ANALYSIS_RUN_VARIABLES = {
+    "kubernetes": {
+        "gpus": 0,
+        "cpu_request": "2",
+        "memory_request": "2Gi",
+        "memory_limit": "8Gi",
+        "finished_job_ttl": 300,
+    }
+}
+"""Job variables of runs that analyze poses; their scratch holds movies, as that of estimation."""
+
+_VARIABLES_BY_QUEUE: dict[str, dict[str, dict[str, Any]]] = {
+    SERVICE_QUEUE: LIGHT_RUN_VARIABLES,
+    ANALYSIS_QUEUE: ANALYSIS_RUN_VARIABLES,
+}
 
 DeploymentEntry = dict[str, Any]
 """A deployment as the file has it."""
@@ -87,7 +107,7 @@ def reconcile_deployments(client: "SyncPrefectClient", inbox: str | None) -> Non
     }
     file = _read_deployments_file()
     for entry in file["deployments"]:
-        _set_light_run_variables(client, entry)
+        _set_job_variables(client, entry)
     wanted = [
         e for e in file["deployments"] if values[INBOX.name] or INBOX.name not in json.dumps(e)
     ]
@@ -126,12 +146,12 @@ def _read_deployments_file() -> dict[str, Any]:
     return file
 
 
-def _set_light_run_variables(client: "SyncPrefectClient", entry: DeploymentEntry) -> None:
-    """Give a light run's deployment the job variables of its kind of work pool."""
+def _set_job_variables(client: "SyncPrefectClient", entry: DeploymentEntry) -> None:
+    """Give a deployment whose runs need no GPU the job variables of its kind of work pool."""
     pool = entry["work_pool"]
-    if pool["work_queue_name"] == SERVICE_QUEUE:
-        light = LIGHT_RUN_VARIABLES.get(client.read_work_pool(pool["name"]).type)
-        pool |= {"job_variables": light} if light else {}
+    if by_type := _VARIABLES_BY_QUEUE.get(pool["work_queue_name"]):
+        wanted = by_type.get(client.read_work_pool(pool["name"]).type)
+        pool |= {"job_variables": wanted} if wanted else {}
 
 
 def _normalize_inbox(inbox: str | None, found: "DeploymentResponse | None") -> str:

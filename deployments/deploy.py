@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from deployments import automations, definitions
-from deployments.definitions import SERVICE_QUEUE
+from deployments.definitions import ANALYSIS_QUEUE, SERVICE_QUEUE
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tasks.environment_variables import read_inbox, read_notification_block
 
@@ -36,7 +36,12 @@ MOVIES_QUEUE = "movies"
 """The queue of the movies of spread requests, whose own runs wait for them: a separate worker
 takes them, or those that wait could take all places."""
 
-QUEUE_PRIORITIES = {SERVICE_QUEUE: 1, "urgent": 2, MOVIES_QUEUE: 3, "default": 4, "bulk": 5}
+QUEUE_PRIORITIES = {
+    name: priority
+    for priority, name in enumerate(
+        (SERVICE_QUEUE, ANALYSIS_QUEUE, "urgent", MOVIES_QUEUE, "default", "bulk"), start=1
+    )
+}
 """Priorities: what lies in a queue of a lower number is started first."""
 
 

@@ -1,9 +1,11 @@
 """``make worker``: run on this machine what the server that ``PREFECT_API_URL`` names hands out.
 
-Three of Prefect's workers: one for the queue ``service``, so that looks at the inbox, arrivals and
-recovery start at once while hours of estimation are under way; one for the queue ``movies``, so
-that a request which is spread over workers never waits for places that requests like it have taken;
-and one for all other queues. The last two have a limit of runs at a time. A worker that ends by
+Four of Prefect's workers: one for the queue ``service``, so that looks at the inbox, arrivals and
+recovery start at once while hours of estimation are under way; one for the queue ``analysis``, so
+that runs on behavior and neural activity, which need no GPU, wait for no estimation either; one for
+the queue ``movies``, so that a request which is spread over workers never waits for places that
+requests like it have taken; and one for all other queues. Each has a limit of runs at a time, the
+last two the same one, which ``--runs`` sets. A worker that ends by
 itself is started again. The first SIGTERM or SIGINT lets them finish the runs that they have; a
 second one ends those runs too.
 """
@@ -23,7 +25,7 @@ from pathlib import Path
 from types import FrameType
 from uuid import uuid4
 
-from deployments.definitions import SERVICE_QUEUE
+from deployments.definitions import ANALYSIS_QUEUE, SERVICE_QUEUE
 from deployments.deploy import MOVIES_QUEUE, POOL_NAME, QUEUE_PRIORITIES, server_url
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tasks.processes.process_table import read_process_stat
@@ -35,6 +37,9 @@ RUNS_AT_ONCE = 3
 
 LIGHT_RUNS_AT_ONCE = 4
 """Light runs at a time, beside the others."""
+
+ANALYSES_AT_ONCE = 2
+"""Runs on behavior or neural activity at a time, beside the others."""
 
 HEARTBEAT_SECONDS = 30
 """Between two signs of life that a run gives; Prefect takes no less."""
@@ -227,9 +232,11 @@ def create_workers(runs: int, environment: Mapping[str, str]) -> list[WorkerProc
         runs: Estimations at a time, those of spread requests' movies apart.
         environment: What they and their runs get.
     """
-    others = [name for name in QUEUE_PRIORITIES if name not in (SERVICE_QUEUE, MOVIES_QUEUE)]
+    apart = (SERVICE_QUEUE, ANALYSIS_QUEUE, MOVIES_QUEUE)
+    others = [name for name in QUEUE_PRIORITIES if name not in apart]
     return [
         _create_worker("service", [SERVICE_QUEUE], LIGHT_RUNS_AT_ONCE, environment),
+        _create_worker("analysis", [ANALYSIS_QUEUE], ANALYSES_AT_ONCE, environment),
         _create_worker("movies", [MOVIES_QUEUE], runs, environment),
         _create_worker("runs", others, runs, environment),
     ]

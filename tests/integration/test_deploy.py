@@ -18,8 +18,9 @@ from tests.support.waiting import wait_for
 INBOX = "s3://lab/inbox/"
 
 LIGHT = {"inbox", "pose-estimation-on-arrival", "recovery"}
+ANALYSES = {"behavior", "neural"}
 INBOX_ONLY = {"inbox", "pose-estimation-on-arrival"}
-NAMES = {"pose-estimation", "one-movie", "behavior", "neural", *LIGHT}
+NAMES = {"pose-estimation", "one-movie", *ANALYSES, *LIGHT}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,7 @@ def test_there_is_a_pool_with_queues_by_urgency(client: SyncPrefectClient) -> No
     by_priority = sorted(queues, key=lambda queue: queue.priority or 0)
     assert [queue.name for queue in by_priority] == [
         "service",
+        "analysis",
         "urgent",
         "movies",
         "default",
@@ -70,6 +72,7 @@ def test_there_are_deployments_of_this_version(client: SyncPrefectClient) -> Non
     assert {
         name for name, d in ours.items() if d.work_queue_name == definitions.SERVICE_QUEUE
     } == LIGHT
+    assert {ours[name].work_queue_name for name in ANALYSES} == {definitions.ANALYSIS_QUEUE}
     assert ours["pose-estimation"].work_queue_name == "default"
     assert [d.job_variables for d in ours.values()] == [{}] * len(NAMES)
     assert ours["inbox"].parameters == {"inbox": INBOX}
@@ -113,14 +116,13 @@ def cluster(client: SyncPrefectClient) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("cluster")
-def test_light_runs_in_a_cluster_ask_for_no_gpu(client: SyncPrefectClient) -> None:
+def test_light_runs_and_analyses_in_a_cluster_ask_for_no_gpu(client: SyncPrefectClient) -> None:
     from prefect.client.schemas.actions import DeploymentUpdate
 
     ours = deployments(client)
-    wanted = {
-        name: definitions.LIGHT_RUN_VARIABLES["kubernetes"] if name in LIGHT else {}
-        for name in NAMES
-    }
+    wanted: dict[str, Any] = {name: {} for name in NAMES}
+    wanted |= dict.fromkeys(LIGHT, definitions.LIGHT_RUN_VARIABLES["kubernetes"])
+    wanted |= dict.fromkeys(ANALYSES, definitions.ANALYSIS_RUN_VARIABLES["kubernetes"])
     assert {name: one.job_variables for name, one in ours.items()} == wanted
     before = everything(client)
     assert deploy.main([]) == 0

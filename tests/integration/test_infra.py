@@ -14,7 +14,7 @@ import yaml
 
 import tasks
 from deployments import worker
-from deployments.definitions import LIGHT_RUN_VARIABLES
+from deployments.definitions import ANALYSIS_RUN_VARIABLES, LIGHT_RUN_VARIABLES
 from deployments.deploy import QUEUE_PRIORITIES
 from tasks.environment_variables import INBOX
 from tests.support.paths import ROOT
@@ -92,14 +92,17 @@ def test_a_container_gets_the_gpus_and_the_shared_slots() -> None:
     assert docker.DeviceRequest(**request)["Capabilities"] == [["gpu"]]
 
 
-@pytest.mark.parametrize("kind", LIGHT_RUN_VARIABLES)
-def test_light_runs_ask_for_what_their_pool_can_give(kind: str) -> None:
-    variables = template(kind)["variables"]
-    jsonschema.validate(LIGHT_RUN_VARIABLES[kind], variables | {"additionalProperties": False})
+@pytest.mark.parametrize("asked", [LIGHT_RUN_VARIABLES, ANALYSIS_RUN_VARIABLES])
+def test_runs_without_a_gpu_ask_for_what_their_pool_can_give(asked: dict[str, Any]) -> None:
+    for kind, values in asked.items():
+        variables = template(kind)["variables"]
+        jsonschema.validate(values, variables | {"additionalProperties": False})
 
 
 @pytest.mark.parametrize(
-    "asked", [{"gpus": 1}, LIGHT_RUN_VARIABLES["kubernetes"]], ids=["pose", "light"]
+    "asked",
+    [{"gpus": 1}, LIGHT_RUN_VARIABLES["kubernetes"], ANALYSIS_RUN_VARIABLES["kubernetes"]],
+    ids=["pose", "light", "analysis"],
 )
 def test_kubernetes_would_take_the_job(asked: dict[str, Any]) -> None:
     worker = pytest.importorskip("prefect_kubernetes.worker", reason="it is not here")

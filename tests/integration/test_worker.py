@@ -112,7 +112,7 @@ def test_a_killed_run_is_started_again(
     assert any("1 of at most 3 times" in (state.message or "") for state in told)
 
 
-def test_service_runs_wait_for_nobody_and_the_end_waits_for_all(
+def test_service_runs_and_analyses_wait_for_nobody_and_the_end_waits_for_all(
     client: SyncPrefectClient,
     machine: Machine,
     marks: Path,
@@ -121,8 +121,11 @@ def test_service_runs_wait_for_nobody_and_the_end_waits_for_all(
     busy = start(client, marks, LONG)
     process(marks)
     waits = start(client, tmp_path_factory.mktemp("waits"), 0.0)
-    light = start(client, tmp_path_factory.mktemp("light"), 0.0, "service")
-    wait_for(lambda: is_in(client, light, "Completed"))
+    quick = [
+        start(client, tmp_path_factory.mktemp(queue), 0.0, queue)
+        for queue in ("service", "analysis")
+    ]
+    wait_for(lambda: all(is_in(client, run, "Completed") for run in quick))
     assert not any(is_in(client, waits, state) for state in ("Running", "Completed"))
     machine.process.terminate()
     wait_for(lambda: "waiting for those under way" in machine.log.read_text())
