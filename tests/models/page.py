@@ -88,7 +88,7 @@ def render_refusals() -> str:
 
 _COLUMNS = (
     *("model", "builds", "inspected", "runs", "poses", "animals", "tracked"),
-    *("points", "pixels", "likelihood", "speed"),
+    *("points, places", "pixels", "likelihood", "speed"),
 )
 
 
@@ -103,7 +103,7 @@ def _render_row(case: ModelCase, outcomes: Outcomes) -> str:
     cells += [str(animals or ""), _yes(found.get("tracked")) if runs else ""]
     if runs:
         cells += [
-            str(found["points"]),
+            f"{found['points']}, {found['places']}",
             _format_difference(found["pixels"], _SMALLEST_PIXELS),
             _format_difference(found["likelihood"], _SMALLEST_LIKELIHOOD),
             _format_speed(found),

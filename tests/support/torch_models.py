@@ -199,12 +199,33 @@ def clear_peaks(model: Any, inputs: Any, points: Any = None) -> None:
             for name in ("x", "y"):
                 getattr(head, f"cls_{name}").weight.mul_(3 / float(outputs[name].std()))
             return
+        if "offset" in outputs:
+            _spread_offsets(head, outputs)
+            return
         heatmap, scale = outputs["heatmap"], 8 / float(outputs["heatmap"].std())
         kinds = (torch.nn.ConvTranspose2d, torch.nn.Conv2d, torch.nn.Linear)
         layers = getattr(head, "heatmap_head", head).modules()
         last: Any = [part for part in layers if isinstance(part, kinds)][-1]
         last.bias.sub_(float(torch.quantile(heatmap.flatten(), 0.99))).mul_(scale)
         last.weight.mul_(scale)
+
+
+def _spread_offsets(head: Any, outputs: Any) -> None:
+    """Give DEKR's body parts places of their own around an animal's center, and scores below 1."""
+    import torch
+
+    convolutions = [part for part in head.modules() if isinstance(part, torch.nn.Conv2d)]
+    offsets = 6 / float(outputs["offset"].std())
+    for layer in convolutions:
+        if layer.out_channels == 2:  # x and y of one body part
+            layer.weight.mul_(offsets)
+            layer.bias.mul_(offsets)
+    heatmap = outputs["heatmap"]
+    (last,) = [part for part in convolutions if part.out_channels == heatmap.shape[1]]
+    middle = float(heatmap.median())
+    scale = 0.9 / (float(heatmap.max()) - middle)
+    last.bias.sub_(middle).mul_(scale)
+    last.weight.mul_(scale)
 
 
 def _build_inputs(animals: list[int]) -> Any:
