@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.models.catalog import CASES, PYTORCH
-from tests.models.compare import compare_tables
+from tests.models.compare import compare_tables, count_places
 from tests.models.page import DOCS_FILE, insert_tables, load_outcomes, render_tables
 
 TEXT = DOCS_FILE.read_text(encoding="utf-8")
@@ -40,6 +40,8 @@ def test_what_was_not_run_and_what_fails_stands_there() -> None:
     text = render_tables({CASES[0].name: failed})
     assert "fails: a \\| b &lt;c>" in text
     assert text.count("not run") == len(CASES) - 1
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.replace("\\|", "").count("|") for line in rows}) == 1
 
 
 class TestComparison:
@@ -57,6 +59,11 @@ class TestComparison:
         ours = self.VALUES.copy()
         ours[1, :3] = nothing
         assert compare_tables(pd.DataFrame(ours), self.TABLE) == (6, np.inf, np.inf)
+
+    def test_points_that_stand_still_are_one_place(self) -> None:
+        still = np.tile([3.0, 4.0, 0.5, np.nan, np.nan, np.nan], (5, 1))
+        assert count_places(pd.DataFrame(still)) == 1
+        assert count_places(self.TABLE) == 6
 
     def test_rows_without_an_animal_may_lack_at_the_end(self) -> None:
         ours = self.VALUES.copy()
