@@ -103,7 +103,7 @@ def _render_row(case: ModelCase, outcomes: Outcomes) -> str:
     cells += [str(animals or ""), _yes(found.get("tracked")) if runs else ""]
     if runs:
         cells += [
-            f"{found['points']}, {found['places']}",
+            _format_points(found),
             _format_difference(found["pixels"], _SMALLEST_PIXELS),
             _format_difference(found["likelihood"], _SMALLEST_LIKELIHOOD),
             _format_speed(found),
@@ -115,6 +115,10 @@ def _render_row(case: ModelCase, outcomes: Outcomes) -> str:
 
 def _yes(value: object) -> str:
     return "yes" if value else "no"
+
+
+def _format_points(found: dict[str, Any]) -> str:
+    return ", ".join(str(found[key]) for key in ("points", "places") if found.get(key))
 
 
 def _format_difference(value: Any, smallest: float) -> str:
