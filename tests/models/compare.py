@@ -161,7 +161,7 @@ def _run_both(
     limit = SIMCC_LIKELIHOOD_TOLERANCE if case.is_simcc else SAME_LIKELIHOOD
     same = outcome.pixels <= SAME_PIXELS and outcome.likelihood <= limit
     outcome.outcome = "same" if same else "differs"
-    if outcome.places < len(LONG):
+    if 2 * outcome.places < outcome.points or not outcome.points:
         outcome.outcome = "fails"
         outcome.message = f"DeepLabCut finds points in {outcome.places} places: too few to compare"
 

@@ -151,6 +151,9 @@ def make_model(kind: ModelKind, target: Path) -> None:
     write_zip(target, files)
 
 
+_HIGHEST_PEAK = 6.0
+
+
 def _build_whole_network(config: dict[str, Any]) -> Any:
     """The network that a configuration names, with few and clear maxima."""
     from deeplabcut.pose_estimation_pytorch.models import PoseModel
@@ -161,7 +164,7 @@ def _build_whole_network(config: dict[str, Any]) -> Any:
         inputs = _resize(inputs, (crop["height"], crop["width"]))
     plain = copy.deepcopy(to_plain_values(config["model"]))
     model = calibrate_model(PoseModel.build(plain, pretrained_backbone=False), inputs)
-    clear_peaks(model, inputs)
+    clear_peaks(model, inputs, highest=_HIGHEST_PEAK)
     return model
 
 
@@ -187,8 +190,15 @@ def calibrate_model(model: Any, inputs: Any = None) -> Any:
     return model
 
 
-def clear_peaks(model: Any, inputs: Any, points: Any = None) -> None:
-    """Scale the last layers, so that there are few and clear maxima, of high scores."""
+def clear_peaks(model: Any, inputs: Any, points: Any = None, highest: float = np.inf) -> None:
+    """Scale the last layers, so that there are few and clear maxima, of high scores.
+
+    Args:
+        model: The network.
+        inputs: Pictures, of shape (pictures, 3, rows, columns).
+        points: Conditions of a conditional network.
+        highest: Limit of a heat map's values; a sigmoid does not tell those above 17 apart.
+    """
     import torch
 
     options = {} if points is None else {"cond_kpts": points}
@@ -206,7 +216,9 @@ def clear_peaks(model: Any, inputs: Any, points: Any = None) -> None:
         kinds = (torch.nn.ConvTranspose2d, torch.nn.Conv2d, torch.nn.Linear)
         layers = getattr(head, "heatmap_head", head).modules()
         last: Any = [part for part in layers if isinstance(part, kinds)][-1]
-        last.bias.sub_(float(torch.quantile(heatmap.flatten(), 0.99))).mul_(scale)
+        middle = float(torch.quantile(heatmap.flatten(), 0.99))
+        scale = min(scale, highest / (float(heatmap.max()) - middle))
+        last.bias.sub_(middle).mul_(scale)
         last.weight.mul_(scale)
 
 
