@@ -226,7 +226,7 @@ def _spread_offsets(head: Any, outputs: Any) -> None:
     """Give DEKR's body parts places of their own around an animal's center, and scores below 1."""
     import torch
 
-    convolutions = [part for part in head.modules() if isinstance(part, torch.nn.Conv2d)]
+    convolutions: list[Any] = [part for part in head.modules() if isinstance(part, torch.nn.Conv2d)]
     offsets = 6 / float(outputs["offset"].std())
     for layer in convolutions:
         if layer.out_channels == 2:  # x and y of one body part
