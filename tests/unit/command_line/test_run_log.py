@@ -39,6 +39,8 @@ def test_the_file_has_every_line(
     is_verbose: bool,
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    # Where another test has loaded Prefect, this one would send its lines to a server.
+    monkeypatch.setattr(logging.getLogger("prefect.task_runs"), "handlers", [])
     log = logging.getLogger("prefect.task_runs.test")
     log.setLevel(logging.INFO)
     with log_run(is_verbose=is_verbose) as file:
