@@ -124,7 +124,7 @@ def parse_behavior_origin(data: bytes) -> ResultOrigin:
         inputs = [table["input"] for table in record["tables"]]
         tables = compute_digest(sorted((one["location"], *_etag_and_size(one)) for one in inputs))
         settings = BehaviorSettings.model_validate(record["request"]["settings"])
-        source = compute_behavior_digest(tables, settings, record["zones_sha256"] or "")
+        source = compute_behavior_digest(tables, settings, record.get("zones_sha256") or "")
         return tables, source, _describe_problem(record, "tables")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "", "", UNREADABLE_RECORD
