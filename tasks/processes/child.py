@@ -113,13 +113,19 @@ def _end_with_parent(parent: int, fd: int) -> None:
     if os.fork():
         return
     os.close(fd)  # the pipe to the parent is the child's alone
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends after the others, whoever is signaled
+    # It ends after the other: in a list of processes the two look alike.
+    signal.signal(signal.SIGTERM, lambda *_: _pass_sigterm_on(child))
     while os.getppid() == child:
         stat = read_process_stat(child)
         if stat is None or stat.parent != parent:
             kill_process_group(child)
         time.sleep(1)
     os._exit(0)
+
+
+def _pass_sigterm_on(child: int) -> None:
+    if os.getppid() == child:
+        os.kill(child, signal.SIGTERM)
 
 
 def load_ahead(loaders: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """A command ends with a child that SIGTERM has ended; other runs try its work again."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -44,6 +45,17 @@ def test_one_that_sigterm_ends_ends_the_command_once(process: StageProcess) -> N
         while not seen:
             time.sleep(0.02)
         time.sleep(3 * POLL_INTERVAL_S)
+    assert seen == [signal.SIGTERM]
+
+
+def test_sigterm_to_the_process_that_watches_one_ends_both(process: StageProcess) -> None:
+    """The two have the same command, and the child may be idle."""
+    with count_signals() as seen, end_with_children(lambda: False):
+        child = process.call(in_child.pid)
+        (watching,) = map(int, Path(f"/proc/{child}/task/{child}/children").read_text().split())
+        os.kill(watching, signal.SIGTERM)
+        while not seen or Path(f"/proc/{watching}").exists():
+            time.sleep(0.02)
     assert seen == [signal.SIGTERM]
 
 
