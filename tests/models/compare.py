@@ -40,7 +40,7 @@ class Outcome:
     """Outcome of one comparison.
 
     Attributes:
-        outcome: ``same``, ``differs``, ``refused`` or ``fails``.
+        outcome: ``same``, ``differs``, ``undecided``, ``refused`` or ``fails``.
         message: The reason, where it is not ``same``.
         deeplabcut: DeepLabCut's version.
         animals: For how many animals it was made.
@@ -162,7 +162,7 @@ def _run_both(
     same = outcome.pixels <= SAME_PIXELS and outcome.likelihood <= limit
     outcome.outcome = "same" if same else "differs"
     if 2 * outcome.places < outcome.points or not outcome.points:
-        outcome.outcome = "fails"
+        outcome.outcome = "undecided"
         outcome.message = f"DeepLabCut finds points in {outcome.places} places: too few to compare"
 
 
