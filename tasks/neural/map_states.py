@@ -48,7 +48,7 @@ class AnnotationRows:
 
 @dataclass(frozen=True)
 class MappedStates:
-    """What each sample is.
+    """State of each sample.
 
     Attributes:
         states: The state of each sample, None where it is unknown.

@@ -47,7 +47,7 @@ PARITY_DEFINITIONS: Mapping[str, str] = {
 
 
 class NeuralRequestRecord(FrozenRecord):
-    """What was asked for."""
+    """The request."""
 
     cell_sets: tuple[str, ...]
     annotations: str

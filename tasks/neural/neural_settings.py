@@ -12,7 +12,7 @@ _Name = Annotated[str, Field(min_length=1)]
 
 
 class Clock(StrEnum):
-    """What tells where a sample lies among the annotations."""
+    """Clock that places a sample among the annotations."""
 
     AUTO = "auto"
     ROWS = "rows"
@@ -22,14 +22,14 @@ class Clock(StrEnum):
 
 
 class MappingMethod(StrEnum):
-    """Which of the annotations in a sample is its state."""
+    """Choice of a sample's state among the annotations in it."""
 
     MAJORITY = "majority"
     NEAREST = "nearest"
 
 
 class ComparisonMethod(StrEnum):
-    """What each state is compared with."""
+    """Reference that each state is compared with."""
 
     PAIRWISE = "pairwise"
     BASELINE = "state vs baseline"
@@ -38,7 +38,7 @@ class ComparisonMethod(StrEnum):
 
 
 class TraceScaling(StrEnum):
-    """How traces are scaled before their means are taken."""
+    """Scaling of traces before their means are taken."""
 
     NONE = "none"
     STANDARDIZE = "standardize"
@@ -56,14 +56,14 @@ class CellStatistic(StrEnum):
 
 
 class FlagRule(StrEnum):
-    """What makes a cell count as modulated."""
+    """Rule by which a cell counts as modulated."""
 
     Q_VALUE = "q"
     P_VALUE = "p"
 
 
 class NeuralSettings(BaseModel):
-    """What a request on neural activity can choose."""
+    """Settings of a request on neural activity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""How much each cell's activity differs between states, and whether by more than chance."""
+"""Differences of each cell's activity between states, and tests of them against chance."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -283,7 +283,7 @@ def explain_too_short(
     period: float,
     settings: NeuralSettings,
 ) -> str:
-    """Why a comparison rests on too little; empty where it does not."""
+    """Explain why a comparison has too little data; return an empty string if it has enough."""
     for mask, what in ((first, "the state"), (second, "what it is compared with")):
         seconds = float(mask.sum()) * period
         if seconds < settings.min_seconds:

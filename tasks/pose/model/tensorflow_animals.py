@@ -24,7 +24,7 @@ _MAX_ANIMALS = 1000
 
 
 def is_multi_animal_network(pose: dict[str, Any]) -> bool:
-    """Whether DeepLabCut takes a pose_cfg.yaml for one of several animals."""
+    """Return whether DeepLabCut reads a pose_cfg.yaml as one of several animals."""
     return "multi-animal" in str(pose.get("dataset_type") or "")
 
 
@@ -172,7 +172,7 @@ def _read_graph(pose: dict[str, Any]) -> list[list[int]]:
 
 
 def _read_best_pairs(given: Any, count: int) -> list[int]:
-    """Which pairs are used to assemble animals, by their places in the graph."""
+    """Read the pairs that assemble animals, by their places in the graph."""
     numbers = given if isinstance(given, list) else []
     fits = all(_is_whole(number) and 0 <= number < count for number in numbers)
     if not numbers or not fits or len(set(numbers)) < len(numbers):

@@ -1,4 +1,4 @@
-"""What a TensorFlow graph's outputs become: one animal's poses, or assembled animals.
+"""Poses from a TensorFlow graph's outputs: of one animal, or of assembled animals.
 
 Both build DeepLabCut's own graph. For a single animal the poses come out of it; for several it
 gives peaks of each body part, which DeepLabCut's assembler puts together in each frame.

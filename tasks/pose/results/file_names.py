@@ -102,7 +102,7 @@ def name_pose_files(stem: str, folder: str, scorer: str, track_method: str) -> P
 
 
 def _cut(text: str, size: int) -> str:
-    """As much of a text as fits some bytes."""
+    """Cut a text to some bytes."""
     return text.encode()[: max(1, size)].decode(errors="ignore")
 
 

@@ -116,7 +116,7 @@ def build_track_table(
 
 
 class MovieAnimals(Protocol):
-    """What was found in a movie's frames, as far as joining tracklets needs it.
+    """Findings in a movie's frames that joining tracklets needs.
 
     Attributes:
         arena: Poses of the arena's body parts, shape (frames, parts, 3); None where it has none.
