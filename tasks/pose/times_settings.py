@@ -41,8 +41,8 @@ class TimesSettings(BaseModel):
         min_length=1,
         max_length=200,
         title="Times file",
-        description="File in each movie's folder with a time for each frame: `auto` takes one with "
-        "a usual name if there is one, `none` takes none; else its name, in which {stem} and "
+        description="File in each movie's folder with a time for each frame: auto takes one with "
+        "a usual name if there is one, none takes none; else its name, in which {stem} and "
         "{name} stand for the movie's.",
         json_schema_extra={"pattern": r"^[^/\\]+$"},
     )
@@ -55,13 +55,13 @@ class TimesSettings(BaseModel):
     unit: TimeUnit = Field(
         default=TimeUnit.AUTO,
         title="Times: unit",
-        description="What times count; `auto` goes by the file, else by the movie's frame rate.",
+        description="What times count; auto goes by the file, else by the movie's frame rate.",
     )
     kind: TimesKind = Field(
         default=TimesKind.AUTO,
         title="Times: kind",
-        description="What the file holds: `times`; `edges`, a time and a state for each change of "
-        "a TTL line; `signal`, a line's samples. A line's rising edges are the times.",
+        description="What the file holds: times; edges, a time and a state for each change of "
+        "a TTL line; signal, a line's samples. A line's rising edges are the times.",
     )
     rate: float | None = Field(
         default=None,
