@@ -137,7 +137,7 @@ def _format_setting(value: Any) -> str:
         case list():
             return ", ".join(map(str, value))
         case dict():
-            return " ".join(f"{key} {part}" for key, part in value.items())
+            return " ".join(f"{key} {_format_setting(part)}" for key, part in value.items())
     return str(value)
 
 
