@@ -12,6 +12,7 @@ from tasks.pose.results.run_record import MovieRecord, ResultStatus, RunRecord
 from tests.support.commands import run_command
 from tests.support.movie_files import cut_movie
 from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.support.results_by_content import results_by_content
 from tests.support.small_disk import mount_small_disk
 from tests.support.stage_faults import (
     ESTIMATION_MODULE,
@@ -56,9 +57,7 @@ def test_what_is_lost_once_is_made_again(ran: tuple[RunRecord, SignalInjector], 
     assert len(injector.struck[f"{name}.mp4"]) == 1
     found, plain = movie(record, name), movie(record, "plain")
     assert (found.status, found.error) == (ResultStatus.COMPLETE, None)
-    assert {k: v.sha256 for k, v in found.outputs.items()} == {
-        k: v.sha256 for k, v in plain.outputs.items()
-    }
+    assert results_by_content(found, Path) == results_by_content(plain, Path)
 
 
 def test_what_dies_each_time_is_a_failed_movie_that_says_what_to_do(

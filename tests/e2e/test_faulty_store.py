@@ -5,11 +5,9 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from tasks.pose.results.run_record import MovieRecord, OutputFile, ResultStatus, RunRecord
-from tasks.pose.tables.pose_table import H5_KEY
+from tasks.pose.results.run_record import MovieRecord, ResultStatus, RunRecord
 from tests.integration.storage.faults import (
     AnswerItself,
     CutBody,
@@ -23,6 +21,7 @@ from tests.integration.storage.faults import (
 )
 from tests.support.movie_files import cut_movie
 from tests.support.paths import DEMO_MODEL, DEMO_MOVIE
+from tests.support.results_by_content import results_by_content
 from tests.support.stores import StoreSettings, create_s3_client
 
 BUCKET = "faulty-store"
@@ -105,32 +104,6 @@ def movie(record: RunRecord, name: str) -> MovieRecord:
     return found
 
 
-def contents(movie: MovieRecord, store: Any, folder: Path) -> dict[str, Any]:
-    """Results by their names after the movie's; pose files, which have the movie's name in them,
-    by their tables and other attributes, all others by their digests."""
-    found: dict[str, Any] = {}
-    for name, output in movie.outputs.items():
-        where, _, file = name.rpartition("/")
-        key = f"{where}/{file.removeprefix(movie.name)}"
-        found[key] = output.sha256
-        if name.endswith(".h5"):
-            found[key] = read_pose_file(store, output, movie, folder / "poses.h5")
-    assert len(found) == len(movie.outputs)
-    return found
-
-
-def read_pose_file(store: Any, output: OutputFile, movie: MovieRecord, path: Path) -> Any:
-    store.download_file(BUCKET, output.location.removeprefix(f"s3://{BUCKET}/"), str(path))
-    table: Any = pd.read_hdf(path, H5_KEY)
-    with pd.HDFStore(path, "r") as file:
-        attributes = file.get_storer(H5_KEY).attrs  # type: ignore[operator]
-        known = {name: getattr(attributes, name) for name in attributes._v_attrnamesuser}
-    assert known.pop("movie_name") == f"{movie.name}.mp4"
-    assert movie.frames is not None
-    assert len(table) == movie.frames.poses
-    return table.to_numpy().tobytes(), list(table.columns), {n: str(v) for n, v in known.items()}
-
-
 @pytest.mark.parametrize("name", PASSING)
 def test_what_passes_costs_no_result(
     record: RunRecord, store: Any, tmp_path: Path, name: str
@@ -138,7 +111,14 @@ def test_what_passes_costs_no_result(
     found, plain = movie(record, name), movie(record, PLAIN)
     assert (found.status, found.error) == (ResultStatus.COMPLETE, None)
     assert found.frames == plain.frames
-    assert contents(found, store, tmp_path) == contents(plain, store, tmp_path)
+
+    def fetch(location: str) -> Path:
+        store.download_file(
+            BUCKET, location.removeprefix(f"s3://{BUCKET}/"), str(tmp_path / "poses.h5")
+        )
+        return tmp_path / "poses.h5"
+
+    assert results_by_content(found, fetch) == results_by_content(plain, fetch)
 
 
 @pytest.mark.parametrize("name", LASTING)
