@@ -35,7 +35,7 @@ config = made.to_dict()
 torch.manual_seed(1)
 network = PoseModel.build(copy.deepcopy(config["model"]), pretrained_backbone=False)
 model = calibrate_model(network)
-frames = np.stack([draw_blobs(4 * index, 2) for index in range(10)])
+frames = np.stack([draw_blobs(4 * index, 2) for index in range(14)])
 pictures = torch.from_numpy(frames[:4] / 255).float().sub(0.45).div(0.22).permute(0, 3, 1, 2)
 with torch.no_grad():  # few and clear peaks
     heatmap = model(pictures)["bodypart"]["heatmap"]

@@ -199,29 +199,34 @@ def serve_copies(fd: int, modules: Sequence[str]) -> None:
         data, fds, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, _MOST_FDS)
         if not data:
             return
-        pid = _fork_orphan()
+        request = json.loads(data)
+        pid = _fork_orphan(leads_session=request["leads_session"])
         if not pid:
             requests.close()
-            os._exit(_run_program(json.loads(data), fds))
+            os._exit(_run_program(request, fds))
         for one in fds:
             os.close(one)
         requests.send(str(pid).encode())
 
 
-def _fork_orphan() -> int:
-    """Fork a process whose parent is gone; returns its number, and 0 in itself."""
+def _fork_orphan(*, leads_session: bool) -> int:
+    """Fork a process whose parent is gone; returns its number, and 0 in itself.
+
+    Its number is known only once it leads its session: before that, nobody could kill its group.
+    """
     read, write = os.pipe()
     between = os.fork()
     if not between:
         middle = os.getpid()
-        pid = os.fork()
-        if pid:
-            os.write(write, str(pid).encode())
+        if os.fork():
             os._exit(0)
         os.close(read)
-        os.close(write)
         while os.getppid() == middle:
             time.sleep(0.001)
+        if leads_session:
+            os.setsid()
+        os.write(write, str(os.getpid()).encode())
+        os.close(write)
         return 0
     os.waitpid(between, 0)
     os.close(write)
@@ -231,8 +236,6 @@ def _fork_orphan() -> int:
 
 def _run_program(request: dict[str, Any], fds: Sequence[int]) -> int:
     """Run a module as ``python -m`` does; returns the exit status."""
-    if request["leads_session"]:
-        os.setsid()
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FREE_FDS) for fd in fds]
     for fd in fds:
         os.close(fd)
