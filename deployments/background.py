@@ -62,7 +62,7 @@ class ServiceParts:
             name: What to call it.
             words: Its command.
             url: Where it is served.
-            is_ready: Tells whether it is ready; by default, whether `url` answers.
+            is_ready: Returns whether it is ready; by default, whether `url` answers.
             environment: What this part gets in addition.
 
         Returns:

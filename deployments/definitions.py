@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 DEPLOYMENTS_FILE = ROOT / "deployments" / "prefect.yaml"
 
 AUTOMATION_PREFIX = "dlcflow: "
-"""How names of our automations begin."""
+"""Prefix of the names of our automations."""
 
 DEPLOYMENT_NAMES = (
     "pose-estimation",

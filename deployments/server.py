@@ -36,7 +36,7 @@ SERVER_SETTINGS = PREFECT_SETTINGS | {
     # Advertisements for Prefect's paid service.
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
 }
-"""What Prefect's settings are here where nobody has set them."""
+"""Prefect's settings here, unless somebody has set them."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,7 +89,7 @@ def create_application() -> "FastAPI":
 
 
 _SQLITE_WAIT_MS = 5_000
-"""How long a statement waits for another connection's, instead of Prefect's minute.
+"""Milliseconds that a statement waits for another connection's, instead of Prefect's minute.
 
 Now and then a request of Prefect's holds SQLite while it waits for a second connection,
 which waits for it in turn until it gives up: all runs stand still for as long. A request

@@ -55,7 +55,7 @@ STORE_FOLDER, DATABASE_FOLDER = "store", "database"
 """Folders in that folder."""
 
 UI_PORT, STORE_PORT, RECEIVER_PORT, DATABASE_PORT = 4200, 4201, 4202, 4203
-"""Where things are served, on loopback; the next free port where one is taken."""
+"""Ports on loopback; the next free one if one is taken."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,8 +84,11 @@ def start_service(folder: Path) -> int:
     Parts that run are left alone, above all the store, which is in use. Parts that have ended are
     started again where they were served before, since the others know them by that address.
     """
-    state = {name: part for name, part in read_state(folder).items() if is_running(part)}
-    environment, store = _build_environment(folder, read_state(folder) if state else {})
+    known = read_state(folder)
+    state = {name: part for name, part in known.items() if is_running(part)}
+    if not state:
+        known = {}  # nothing relies on the old addresses
+    environment, store = _build_environment(folder, known)
     if state and (clash := _find_clash(folder, environment)):
         print_line(f"error: {clash}")
         return 1
@@ -93,7 +96,7 @@ def start_service(folder: Path) -> int:
     parts = ServiceParts(folder, environment, state)
     was_running = set(state)
     try:
-        _start_all_parts(parts, store)
+        _start_all_parts(parts, store, known)
     except (RuntimeError, KeyboardInterrupt) as error:
         _stop_parts(folder, keep=was_running)
         print_line(f"error: {error or 'interrupted'}; the logs are in {folder}/")
@@ -225,8 +228,9 @@ def _choose_address(known: Mapping[str, Mapping[str, Any]], name: str, port: int
     return str(before) if before else f"http://127.0.0.1:{find_free_port(port)}"
 
 
-def _start_all_parts(parts: ServiceParts, store: str | None) -> None:
-    known = read_state(parts.folder) if parts.started else {}
+def _start_all_parts(
+    parts: ServiceParts, store: str | None, known: Mapping[str, Mapping[str, Any]]
+) -> None:
     python = (sys.executable, "-m")
     listen = [*python, "deployments.receiver"]
     if store:

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from tasks.command_line.arguments import (
     PrintVersions,
     SuggestingParser,
@@ -25,7 +27,7 @@ from tasks.command_line.exit_status import (
 from tasks.command_line.prefect_environment import prepare_environment
 from tasks.messages import find_field_problem
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, REPORT_FILE
-from tasks.pose.settings import MAX_LINK_HOURS, PoseSettings
+from tasks.pose.settings import DEFAULT_LINK_HOURS, MAX_LINK_HOURS, PoseSettings
 from tasks.pose.settings_help import to_argparse_option
 
 
@@ -138,14 +140,13 @@ def _add_open_arguments(opened: argparse.ArgumentParser) -> None:
     opened.add_argument(
         "location", metavar="LOCATION", help="a run's output location, or one of its files"
     )
-    hours = PoseSettings.model_fields["link_hours"].default
     opened.add_argument(
         "--hours",
         type=int,
-        default=hours,
+        default=DEFAULT_LINK_HOURS,
         choices=range(1, MAX_LINK_HOURS + 1),
         metavar="HOURS",
-        help=f"how long they work, 1 to {MAX_LINK_HOURS} (default: {hours})",
+        help=f"how long they work, 1 to {MAX_LINK_HOURS} (default: {DEFAULT_LINK_HOURS})",
     )
     opened.set_defaults(command=_print_links)
 
@@ -298,43 +299,48 @@ def _add_neural_arguments(neural: argparse.ArgumentParser) -> None:
 
 
 def _run_neural(options: argparse.Namespace, signals: EndSignals) -> int:
-    from pydantic import ValidationError  # noqa: PLC0415
-
     from tasks.neural.neural_settings import NeuralSettings  # noqa: PLC0415
 
-    try:
-        settings = NeuralSettings.model_validate(collect_settings(options, NeuralSettings))
-    except ValidationError as error:
-        return _report_bad_settings(error)
-    prepare_environment()
-
-    def run() -> int:
-        from tasks.processes.fast_imports import pause_garbage_collection  # noqa: PLC0415
-
-        with pause_garbage_collection():
-            from flows.neural import neural  # noqa: PLC0415
-            from tasks.neural_run.neural_request import resolve_neural  # noqa: PLC0415
+    def load_flow(settings: Any) -> tuple[Any, Any, tuple[Any, ...]]:
+        from flows.neural import neural  # noqa: PLC0415
+        from tasks.neural_run.neural_request import resolve_neural  # noqa: PLC0415
 
         places = (options.cell_sets, options.annotations, options.output, options.event_sets)
-        output = resolve_neural(*places, settings).output
-        return _run_to_outcome(
-            lambda: neural(*places, settings, return_state=True),
-            output,
-            signals,
-            is_verbose=options.verbose,
-            delivered={"report": REPORT_FILE},
-        )
+        return neural, resolve_neural, (*places, settings)
 
-    return _run_to_exit_status(nullcontext(), run, signals)
+    return _run_analysis(NeuralSettings, load_flow, options, signals)
 
 
 def _run_behavior(options: argparse.Namespace, signals: EndSignals) -> int:
-    from pydantic import ValidationError  # noqa: PLC0415
-
     from tasks.behavior.behavior_settings import BehaviorSettings  # noqa: PLC0415
 
+    def load_flow(settings: Any) -> tuple[Any, Any, tuple[Any, ...]]:
+        from flows.behavior import behavior  # noqa: PLC0415
+        from tasks.behavior_run.behavior_request import resolve_behavior  # noqa: PLC0415
+
+        return behavior, resolve_behavior, (options.annotations, options.output, settings)
+
+    return _run_analysis(BehaviorSettings, load_flow, options, signals)
+
+
+def _run_analysis(
+    model: type[BaseModel],
+    load_flow: Callable[[Any], tuple[Any, Any, tuple[Any, ...]]],
+    options: argparse.Namespace,
+    signals: EndSignals,
+) -> int:
+    """Run a flow that follows pose estimation, which needs no network.
+
+    Args:
+        model: Its settings.
+        load_flow: Imports it; gives the flow, what resolves its request, and both's arguments.
+        options: The command line.
+        signals: Signals that end the run.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415
+
     try:
-        settings = BehaviorSettings.model_validate(collect_settings(options, BehaviorSettings))
+        settings = model.model_validate(collect_settings(options, model))
     except ValidationError as error:
         return _report_bad_settings(error)
     prepare_environment()
@@ -343,14 +349,10 @@ def _run_behavior(options: argparse.Namespace, signals: EndSignals) -> int:
         from tasks.processes.fast_imports import pause_garbage_collection  # noqa: PLC0415
 
         with pause_garbage_collection():
-            from flows.behavior import behavior  # noqa: PLC0415
-            from tasks.behavior_run.behavior_request import resolve_behavior  # noqa: PLC0415
-
-        request = (options.annotations, options.output, settings)
-        output = resolve_behavior(*request).output
+            flow, resolve, request = load_flow(settings)
         return _run_to_outcome(
-            lambda: behavior(*request, return_state=True),
-            output,
+            lambda: flow(*request, return_state=True),
+            resolve(*request).output,
             signals,
             is_verbose=options.verbose,
             delivered={"report": REPORT_FILE},

@@ -2,5 +2,8 @@
 
 __version__ = "0.1.0"
 
+PRODUCT = f"dlcflow {__version__}"
+"""Name and version, for records and files."""
+
 PREFECT_TAG = "dlcflow"
-"""What our deployments and their runs are tagged with."""
+"""Tag of our deployments and their runs."""

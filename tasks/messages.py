@@ -15,7 +15,7 @@ MAX_VALUE_LENGTH = 100
 """Characters of a value that a message quotes."""
 
 _MAX_LISTED_ITEMS = 5
-"""How many of a list's items a message names."""
+"""Number of a list's items that a message names."""
 
 
 def format_value(value: object) -> str:

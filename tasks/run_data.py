@@ -72,10 +72,10 @@ class FetchedInput:
 
 
 INPUT_FOLDER = "input"
-"""Where a fetched movie lies in its scratch folder, apart from results of the same name."""
+"""Folder of the fetched movie in its scratch folder, apart from results of the same name."""
 
 EXPORTS_FOLDER = "exports"
-"""Where files for other programs lie in a movie's scratch folder until they are published."""
+"""Folder of files for other programs in a movie's scratch folder, until they are published."""
 
 
 @dataclass(frozen=True)

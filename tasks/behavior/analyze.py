@@ -42,7 +42,7 @@ TABLE_STEM, BOUTS_FILE, SUMMARY_FILE, ZONES_FILE = (
     "zones.csv",
 )
 RESULT_FILE_BEGINNINGS = (f"{TABLE_STEM}.", BOUTS_FILE, SUMMARY_FILE, ZONES_FILE, "labeled-")
-"""What names of a table's results begin with, the labeled movies' among them; but for figures."""
+"""Prefixes of the names of a table's results, labeled movies included, figures not."""
 
 FIGURE_ENDINGS = (".svg", ".png")
 """Published names; the table's ends in its format."""

@@ -13,7 +13,7 @@ from tasks.messages import format_error, format_list, format_value
 from tasks.pose.settings import AnnotationsFormat
 
 TABLE_SUFFIXES = (".parquet", ".csv")
-"""What an annotations table's name may end in, in lower case."""
+"""Endings of annotations tables' names, in lower case."""
 
 ROWS_PER_CHUNK = 32_768
 """Rows in memory at a time while a table is written."""

@@ -13,13 +13,14 @@ from tasks.pose.results.run_record import (
     HostRecord,
     InputObject,
     OutputFile,
+    PublishedRecord,
     ResultStatus,
     StageTime,
 )
 from tasks.pose.tables.quality import Verdict
 
 BEHAVIOR_KIND = "behavior"
-"""What a record's `kind` says, so that nobody takes it for a pose run's."""
+"""The record's `kind`, which tells it from a pose run's."""
 
 
 class BehaviorRequestRecord(FrozenRecord):
@@ -67,7 +68,7 @@ class TableRecord(FrozenRecord):
     warnings: tuple[str, ...] = ()
 
 
-class BehaviorRecord(FrozenRecord):
+class BehaviorRecord(PublishedRecord):
     """The whole of a behavior run's `run.json`."""
 
     schema_version: Literal[1] = 1
@@ -86,7 +87,3 @@ class BehaviorRecord(FrozenRecord):
     warnings: tuple[str, ...]
     host: HostRecord
     flow_run: FlowRunRecord | None
-
-    def to_json(self) -> str:
-        """Render as the text of `run.json`."""
-        return self.model_dump_json(indent=2)

@@ -18,7 +18,7 @@ MAX_SECONDS = 86_400
 """Upper bounds of settings, so that a slip of the keyboard is refused in the form."""
 
 
-class TimeUnit(StrEnum):
+class TimeColumnUnit(StrEnum):
     """Unit of the time column."""
 
     SECONDS = "s"
@@ -181,8 +181,8 @@ class BehaviorSettings(BaseModel):
         title="Time column",
         description="The column with each frame's time.",
     )
-    time_unit: TimeUnit = Field(
-        default=TimeUnit.SECONDS, title="Time unit", description="Unit of the time column."
+    time_unit: TimeColumnUnit = Field(
+        default=TimeColumnUnit.SECONDS, title="Time unit", description="Unit of the time column."
     )
     x_column: _Name = Field(
         default=AVERAGE_X,

@@ -32,7 +32,7 @@ DEFINITIONS: Mapping[str, str] = {
     "bouts": "runs of one state within a segment",
     "score": "share of known time in the zone ÷ (its area ÷ area of the union of all zones)",
 }
-"""What the numbers of a summary are; docs/behavior.md says it at length."""
+"""Definitions of a summary's numbers; docs/behavior.md has them at length."""
 
 
 class StateSummary(BaseModel):

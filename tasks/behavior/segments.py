@@ -155,4 +155,4 @@ def fill_in_time(
 
 
 _ROUNDING = 1 + 1e-9
-"""What makes up for the rounding of times where a gap is exactly as long as allowed."""
+"""Tolerance for rounded times, for gaps exactly as long as allowed."""

@@ -202,4 +202,4 @@ class _BoutChain:
 
 
 _ROUNDING = 1 - 1e-9
-"""What makes up for the rounding of durations where a bout is exactly as long as asked."""
+"""Tolerance for rounded durations, for bouts exactly as long as asked."""

@@ -210,7 +210,7 @@ def _find_run_table(store: ObjectStore, where: Location) -> tuple[ObjectInfo, Po
     name = next((n for n in _ANNOTATION_NAMES if n in record.outputs), None)
     if name is None:
         raise BadInput(
-            f"annotations: {where} tells of no annotations table, since no movie was delivered"
+            f"annotations: {where} names no annotations table, since no movie was delivered"
         )
     places = (_folder_of(where).child(name), Location.parse(record.outputs[name].location))
     for place in places:
@@ -306,8 +306,8 @@ def _find_movies(
         )
         if not named:
             raise BadInput(
-                f"labeled_movie: no pose run tells which movies {table.info.location} was made of; "
-                "give movies"
+                f"labeled_movie: no pose run names the movies that {table.info.location} was made "
+                "of; give movies"
             )
         infos = {number: _find_movie(store, text) for number, text in named.items()}
         found.append(replace(table, movies=infos))

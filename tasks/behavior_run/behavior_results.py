@@ -11,7 +11,6 @@ from typing import Any
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
-import tasks
 from tasks.behavior.analyze import FIGURE_ENDINGS, RESULT_FILE_BEGINNINGS
 from tasks.behavior.behavior_record import BehaviorRecord, TableRecord
 from tasks.behavior.behavior_report import render_behavior_report
@@ -26,25 +25,19 @@ from tasks.output.lock import check_lock
 from tasks.output.publish import (
     MAX_LOGGED_WARNINGS,
     publish_file,
-    remove_record_aside,
+    publish_run_json,
     set_record_aside,
 )
-from tasks.output.record import classify_error, describe_flow_run, to_stage_time
-from tasks.pose.results.file_names import RUN_RECORD_FILE
-from tasks.pose.results.run_record import (
-    InputObject,
-    ResultStatus,
-    describe_host,
-    utc_now,
-)
-from tasks.stages.artifacts import artifact_key, show_artifact
+from tasks.output.record import classify_error, describe_run, to_input_record
+from tasks.pose.results.file_names import REPORT_FILE, RUN_RECORD_FILE
+from tasks.pose.results.run_record import ResultStatus, compute_run_status
+from tasks.pose.settings import DEFAULT_LINK_HOURS
+from tasks.stages.artifacts import show_run_page
 from tasks.stages.retries import STORE_RETRIES
 from tasks.stages.stage import stage, to_pose_error
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore
-
-REPORT_FILE = "report.html"
 
 
 @stage("Withdraw old record", "withdraw old record", retries=STORE_RETRIES)
@@ -81,19 +74,13 @@ def collect_tables(request: BehaviorRequest, states: Sequence[Any]) -> list[Anal
 
 
 def _build_failed_record(source: TableSource, error: BaseException) -> TableRecord:
-    told, info = to_pose_error(error), source.info
+    told = to_pose_error(error)
     return TableRecord.model_validate(
         {
             "number": source.number,
             "name": source.name,
             "status": ResultStatus.FAILED,
-            "input": InputObject(
-                location=str(info.location),
-                size=info.size,
-                etag=info.etag,
-                version=info.version,
-                sha256=info.sha256,
-            ),
+            "input": to_input_record(source.info),
             "error": str(told),
             "failed_stage": told.stage,
             "error_kind": classify_error(told),
@@ -111,28 +98,20 @@ def publish_behavior_record(
     scratch: Path,
 ) -> tuple[BehaviorRecord, str]:
     """Publish the report and, last of all, the run record: the mark that all is there."""
-    store, output, finished = request.store, request.output, utc_now()
+    store, output = request.store, request.output
     records = tuple(table.record for table in tables)
-    failed = sum(one.status is ResultStatus.FAILED for one in records)
-    status = ResultStatus.PARTIAL if failed else ResultStatus.COMPLETE
     record = BehaviorRecord(
-        status=ResultStatus.FAILED if failed == len(records) else status,
-        product=f"dlcflow {tasks.__version__}",
-        started=started,
-        finished=finished,
-        seconds=round((finished - started).total_seconds(), 3),
+        status=compute_run_status(records),
+        **describe_run(started, seconds),
         request=request.given,
         tables=records,
         zones_sha256=None if request.zones is None else hashlib.sha256(request.zones).hexdigest(),
         definitions=dict(DEFINITIONS),
         outputs={},
-        stages={name: to_stage_time(s, 0) for name, s in seconds.items()},
         warnings=(
             *request.warnings,
             *(f"{one.name}: {warning}" for one in records for warning in one.warnings),
         ),
-        host=describe_host(),
-        flow_run=describe_flow_run(),
     )
     report = scratch / REPORT_FILE
     previews = {table.record.name: list(table.previews) for table in tables}
@@ -142,11 +121,8 @@ def publish_behavior_record(
     _remove_outdated(store, earlier, record, output)
     for warning in record.warnings[:MAX_LOGGED_WARNINGS]:
         get_run_logger().warning("%s", warning)
-    final = scratch / RUN_RECORD_FILE
-    final.write_text(record.to_json(), encoding="utf-8")
-    publish_file(store, final, output.child(RUN_RECORD_FILE))
-    remove_record_aside(store, output)
-    return record, f"{record.status.value}: {output.child(RUN_RECORD_FILE)}"
+    where = publish_run_json(record, store, output, scratch)
+    return record, f"{record.status.value}: {where}"
 
 
 def _remove_outdated(
@@ -176,26 +152,20 @@ def _remove_outdated(
 @stage("Show results", "show results")
 def show_behavior(record: BehaviorRecord, request: BehaviorRequest) -> tuple[None, str]:
     """Show the run's page in Prefect's UI: its tables, and links that open results."""
-    try:
-        page = _render_page(record, request)
-    except Exception as error:  # noqa: BLE001 - all is delivered; a page must not undo that
-        get_run_logger().warning("The run's page cannot be shown: %s", to_pose_error(error))
-        return None, "no page could be made"
-    output = str(request.output)
-    show_artifact(artifact_key("behavior", output), page, f"{record.status.value}: {output}")
-    return None, "shown"
-
-
-LINK_HOURS = 72
-"""How long the page's links work."""
+    return None, show_run_page(
+        "behavior",
+        str(request.output),
+        record.status.value,
+        lambda: (_render_page(record, request), "shown"),
+    )
 
 
 def _render_page(record: BehaviorRecord, request: BehaviorRequest) -> str:
     output = request.output
-    link = sign_link(request.store, output.child(REPORT_FILE), LINK_HOURS)
+    link = sign_link(request.store, output.child(REPORT_FILE), DEFAULT_LINK_HOURS)
     lines = [f"## {record.status.value.capitalize()}: behavior of {len(record.tables)} tables", ""]
     if link:
-        lines += [f"**[Open the report]({link})** (for {LINK_HOURS} hours)", ""]
+        lines += [f"**[Open the report]({link})** (for {DEFAULT_LINK_HOURS} hours)", ""]
     lines += [
         f"- results: {as_markdown_code(str(output))}",
         f"- run record: {as_markdown_code(str(output.child(RUN_RECORD_FILE)))}",

@@ -248,5 +248,5 @@ def build_table_record(
 def _maker_warnings(table: TableSource, fetched: FetchedInput) -> Sequence[str]:
     run = table.pose_run
     if run and run.sha256 and run.sha256 != fetched.input.sha256:
-        return [f"the table is not the one that {run.location} tells of: it was changed since"]
+        return [f"the table is not the one that {run.location} names: it was changed since"]
     return []

@@ -1,16 +1,15 @@
 """The child processes of a behavior run."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.behavior.load_libraries import load_for_behavior
 from tasks.processes.environment import count_usable_cpus
-from tasks.processes.pool import RunProcesses, StagePool
+from tasks.processes.pool import RunProcesses
 from tasks.processes.stage_process import StageProcess
 from tasks.run.estimator import child_environment
-from tasks.stages.progress import cancel_work_at_exit
+from tasks.run.workers import hold_processes
 
 MAX_TABLES_AT_ONCE = 4
 
@@ -31,10 +30,6 @@ def start_behavior_processes(scratch: Path) -> Iterator[RunProcesses]:
         for index in range(max(1, min(MAX_TABLES_AT_ONCE, count_usable_cpus() // 2)))
     ]
     unused = StageProcess("estimation", scratch / "estimation.log", environment)
-    workers = RunProcesses(unused, StagePool(children), threading.Lock())
-    try:
-        with cancel_work_at_exit(workers.ended):
-            workers.finishers.start()
-            yield workers
-    finally:
-        workers.end()
+    with hold_processes(unused, children) as workers:
+        workers.finishers.start()
+        yield workers

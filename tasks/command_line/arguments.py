@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel
 
-from tasks import __version__
+from tasks import PRODUCT
 from tasks.pose.settings import PoseSettings
 from tasks.pose.settings_help import list_number_groups, to_argparse_option
 
@@ -47,7 +47,7 @@ class PrintVersions(argparse.Action):
             f"{name} {metadata.version(package)}"
             for name, package in (("DeepLabCut", "deeplabcut"), ("Prefect", "prefect"))
         )
-        sys.stdout.write(f"dlcflow {__version__} ({others})\n")
+        sys.stdout.write(f"{PRODUCT} ({others})\n")
         parser.exit()
 
 

@@ -16,7 +16,7 @@ COMPLETE, FAILED, BAD_INPUT = 0, 1, 2
 """Exit statuses of commands that come to their end."""
 
 _SIGNAL_STATUS = 128
-"""What shells add to the number of the signal that has ended a command."""
+"""Offset that shells add to the number of the signal that ended a command."""
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C; ``kill``, ``timeout`` and batch systems; a terminal that is closed."""

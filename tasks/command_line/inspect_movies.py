@@ -41,7 +41,7 @@ from tasks.storage.store import ObjectInfo, ObjectStore
 from tasks.storage.store_errors import CHANGED_MESSAGE, convert_os_errors
 
 SHEET_SUFFIXES = (".png", ".svg")
-"""What the name of a contact sheet's file may end in."""
+"""Endings of contact sheets' file names."""
 
 _MIN_FRAME_BYTES = 1_000
 """Bytes that a frame takes at least, for how long a movie may keep the decoder silent."""

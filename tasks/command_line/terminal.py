@@ -103,8 +103,7 @@ def print_outcome(
     lines = [f"{'error: ' if error is not None else ''}{state.message}"]
     is_delivered = error is None or isinstance(error, MoviesFailed)
     if is_delivered:
-        folder = str(output.child(RUN_RECORD_FILE)).removesuffix(RUN_RECORD_FILE)
-        lines += [f"{name:14}  {folder}{path}" for name, path in delivered.items()]
+        lines += [f"{name:14}  {output.child(path)}" for name, path in delivered.items()]
     if log:
         lines += [f"{'log':14}  {log}"]
     sys.stderr.writelines(f"{line}\n" for line in lines)

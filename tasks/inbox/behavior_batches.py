@@ -109,5 +109,5 @@ def _assess_batch(batch: BehaviorBatch, results: Mapping[str, RecordSummary]) ->
 
 
 def table_locations(group: MovieGroup) -> list[str]:
-    """Where a pose run's annotations table may lie."""
+    """Return the possible locations of a pose run's annotations table."""
     return [f"{group.output}annotations.{kind.value}" for kind in AnnotationsFormat]

@@ -1,4 +1,4 @@
-"""What one run does for an inbox, and where that stands."""
+"""Batches of an inbox: the work of one run each, and its state."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -26,7 +26,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class InboxBatch(ABC):
-    """What one run does for an inbox.
+    """The work of one run for an inbox.
 
     Attributes:
         name: What to call it: the folder below the inbox, or the movie.
@@ -62,7 +62,7 @@ class InboxBatch(ABC):
     @property
     @abstractmethod
     def instrument(self) -> str:
-        """What its run applies to them, as the run's name names it: the model, or ``behavior``."""
+        """Name of what its run applies, as in the run's name: the model, or ``behavior``."""
 
     @property
     @abstractmethod

@@ -24,7 +24,7 @@ CLOCK_WORTH: Mapping[Clock, str] = {
     Clock.ELAPSED: "both recordings are taken to begin together: as good as that is true",
     Clock.ROWS: "the table has a row for each sample, and times play no part",
 }
-"""What each clock is worth, for the record."""
+"""Worth of each clock, for the record."""
 
 
 @dataclass(frozen=True)

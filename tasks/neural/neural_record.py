@@ -15,6 +15,7 @@ from tasks.pose.results.run_record import (
     HostRecord,
     InputObject,
     OutputFile,
+    PublishedRecord,
     ResultStatus,
     StageTime,
 )
@@ -36,7 +37,7 @@ DEFINITIONS: Mapping[str, str] = {
     "share of pairs above chance": "pairs whose |r| is reached by at most 5 % of 200 circular "
     "shifts of the cells against each other",
 }
-"""What the numbers are; docs/neural.md says it at length."""
+"""Definitions of the numbers; docs/neural.md has them at length."""
 
 PARITY_DEFINITIONS: Mapping[str, str] = {
     "modulation score": "as the IDEAS tool: (a − b) ÷ (a + b) of means above the trace's minimum",
@@ -56,7 +57,7 @@ class NeuralRequestRecord(FrozenRecord):
     settings: NeuralSettings
 
 
-class NeuralRecord(FrozenRecord):
+class NeuralRecord(PublishedRecord):
     """The whole of the `run.json` of a run on neural activity."""
 
     schema_version: Literal[1] = 1
@@ -77,10 +78,6 @@ class NeuralRecord(FrozenRecord):
     warnings: tuple[str, ...]
     host: HostRecord
     flow_run: FlowRunRecord | None
-
-    def to_json(self) -> str:
-        """Render as the text of `run.json`."""
-        return self.model_dump_json(indent=2)
 
 
 def render_neural_report(record: NeuralRecord, pictures: Sequence[Path]) -> str:

@@ -25,7 +25,7 @@ RESULT_FILES = frozenset(
 
 @dataclass(frozen=True)
 class NeuralResult:
-    """What was made of a recording.
+    """Results of a recording.
 
     Attributes:
         files: The files, by published name.
@@ -44,7 +44,7 @@ class NeuralResult:
 
 @dataclass
 class NeuralWork:
-    """What the steps share."""
+    """Data that the steps share."""
 
     folder: Path
     settings: NeuralSettings

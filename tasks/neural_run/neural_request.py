@@ -150,7 +150,7 @@ def _find_behavior_table(store: ObjectStore, where: Location) -> ObjectInfo:
     tables = [one for one in record.get("tables", ()) if one.get("outputs")]
     if len(tables) != 1:
         raise BadInput(
-            f"annotations: {where} tells of {len(tables)} tables; give the location of one of them"
+            f"annotations: {where} names {len(tables)} tables; give the location of one of them"
         )
     name = next((n for n in tables[0]["outputs"] if n.startswith("behavior.")), "")
     folder = Location(where.bucket, where.key.rpartition("/")[0] + "/")

@@ -8,7 +8,6 @@ from typing import Any
 from prefect.logging import get_run_logger
 from pydantic import ValidationError
 
-import tasks
 from tasks.messages import as_markdown_code, escape_markdown
 from tasks.neural import analyze_neural as analysis
 from tasks.neural.analyze_neural import analyze_neural
@@ -26,27 +25,26 @@ from tasks.output.lock import check_lock
 from tasks.output.publish import (
     publish_file,
     publish_files,
-    remove_record_aside,
+    publish_run_json,
     set_record_aside,
 )
-from tasks.output.record import describe_flow_run, to_stage_time
+from tasks.output.record import describe_run
 from tasks.output.reuse import is_intact
 from tasks.pose.cache_keys import compute_code_digest, compute_digest
-from tasks.pose.results.file_names import RUN_RECORD_FILE
-from tasks.pose.results.run_record import OutputFile, ResultStatus, describe_host, utc_now
+from tasks.pose.results.file_names import REPORT_FILE, RUN_RECORD_FILE
+from tasks.pose.results.run_record import OutputFile, ResultStatus
 from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
 from tasks.run.fetch import fetch_input
 from tasks.run_data import FetchedInput
-from tasks.stages.artifacts import artifact_key, show_artifact
+from tasks.stages.artifacts import show_run_page
 from tasks.stages.progress import Progress
 from tasks.stages.retries import PROCESS_RETRIES, STORE_RETRIES
-from tasks.stages.stage import stage, to_pose_error
+from tasks.stages.stage import stage
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 
-REPORT_FILE = "report.html"
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "scipy", "matplotlib", "isx", "h5py")
 _SETTINGS_WITHOUT_EFFECT = {"timing_references"}
 _MIN_SAMPLE_BYTES = 4
@@ -163,14 +161,11 @@ def publish_neural_record(
     scratch: Path,
 ) -> tuple[NeuralRecord, str]:
     """Publish the report and, last of all, the run record: the mark that all is there."""
-    store, output, finished = request.store, request.output, utc_now()
+    store, output = request.store, request.output
     parity = request.given.settings.parity
     record = NeuralRecord(
         status=ResultStatus.COMPLETE,
-        product=f"dlcflow {tasks.__version__}",
-        started=started,
-        finished=finished,
-        seconds=round((finished - started).total_seconds(), 3),
+        **describe_run(started, seconds),
         request=request.given,
         inputs=tuple(one.input for one in fetched),
         key=key,
@@ -178,10 +173,7 @@ def publish_neural_record(
         facts=result.facts,
         definitions=dict(DEFINITIONS) | (dict(PARITY_DEFINITIONS) if parity else {}),
         outputs=outputs,
-        stages={name: to_stage_time(s, 0) for name, s in seconds.items()},
         warnings=(*request.warnings, *result.warnings),
-        host=describe_host(),
-        flow_run=describe_flow_run(),
     )
     pictures = [path for path in result.files.values() if path.suffix in {".svg", ".png"}]
     report = scratch / REPORT_FILE
@@ -194,23 +186,16 @@ def publish_neural_record(
         store.remove(output.child(name))
     for warning in record.warnings:
         get_run_logger().warning("%s", warning)
-    final = scratch / RUN_RECORD_FILE
-    final.write_text(record.to_json(), encoding="utf-8")
-    publish_file(store, final, output.child(RUN_RECORD_FILE))
-    remove_record_aside(store, output)
-    return record, f"{record.status.value}: {output.child(RUN_RECORD_FILE)}"
+    where = publish_run_json(record, store, output, scratch)
+    return record, f"{record.status.value}: {where}"
 
 
 @stage("Show results", "show results")
 def show_neural(record: NeuralRecord, output: Location) -> tuple[None, str]:
     """Show the run's page in Prefect's UI."""
-    try:
-        page = _render_page(record, output)
-    except Exception as error:  # noqa: BLE001 - all is delivered; a page must not undo that
-        get_run_logger().warning("The run's page cannot be shown: %s", to_pose_error(error))
-        return None, "no page could be made"
-    show_artifact(artifact_key("neural", str(output)), page, f"complete: {output}")
-    return None, "shown"
+    return None, show_run_page(
+        "neural", str(output), "complete", lambda: (_render_page(record, output), "shown")
+    )
 
 
 def _render_page(record: NeuralRecord, output: Location) -> str:

@@ -145,11 +145,11 @@ def _split_below(output: Location, location: Location) -> list[str]:
 
 
 _EXPORT_ENDINGS = (".h5", "_meta.pickle", ".movement.nc", ".nwb")
-"""What names of a movie's poses, which begin with its stem, end in."""
+"""Endings of the names of a movie's pose files, which begin with its stem."""
 
 
 MIN_ABANDONED_AGE = timedelta(hours=6)
-"""How long ago an upload must have begun to be aborted where another run may still be at it."""
+"""Age at which an upload is aborted that another run may still be making."""
 
 
 def remove_checkpoints(request: ResolvedRequest, movies: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pydantic import Field, ValidationError
 
 from tasks.errors import BadInput
-from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_RECORD_FILE
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE, REPORT_FILE, RUN_RECORD_FILE
 from tasks.pose.results.record_kind import POSE_KIND, RecordPart, read_record_kind
 from tasks.pose.results.run_page import ResultLinks
 from tasks.pose.results.run_record import MAX_RECORD_BYTES, RunRecord
@@ -15,8 +15,8 @@ from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectStore
 from tasks.storage.store_errors import NoSuchObject
 
-LINKED_FILES = ("report.html", LABELED_MOVIE_FILE)
-"""What people open in a browser: the run's report, and each movie's labeled movie."""
+LINKED_FILES = (REPORT_FILE, LABELED_MOVIE_FILE)
+"""Files that people open in a browser: the run's report, and each movie's labeled movie."""
 
 _STATE_MOVIE = re.compile(r"labeled-\d+\.mp4")
 """The labeled movies of behavior runs, by movie number."""
@@ -104,7 +104,7 @@ class _AnalyzedTable(RecordPart):
 
 
 class _AnalysisRecord(RecordPart):
-    """What is opened of a run on behavior or neural activity."""
+    """Return the files to open of a run on behavior or neural activity."""
 
     outputs: dict[str, _Output]
     movies: tuple[_AnalyzedTable, ...] = Field(default=(), alias="tables")

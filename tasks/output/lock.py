@@ -24,7 +24,7 @@ from tasks.storage.store import ObjectStore
 from tasks.storage.store_errors import NotSupported
 
 LOCK_FOLDER = "lock/"
-"""Where claims lie below the hidden folder."""
+"""Folder of claims below the hidden folder."""
 
 
 class LockLost(PoseError):  # noqa: N818 - as the other errors that users see
@@ -205,7 +205,7 @@ def hold_output_lock() -> Iterator[OutputLock]:
 
 
 _process_locks: list[OutputLock] = []
-"""Who holds, or wants, a lock in this process."""
+"""Holder or waiter for a lock in this process."""
 
 
 def release_locks() -> None:

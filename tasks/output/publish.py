@@ -25,21 +25,28 @@ from tasks.pose.child_functions import write_annotations
 from tasks.pose.exports.write_exports import MovieExports
 from tasks.pose.results.file_names import (
     LABELED_MOVIE_FILE,
+    REPORT_FILE,
     RUN_RECORD_FILE,
     path_below_output,
 )
 from tasks.pose.results.output_metadata import LabeledMovieMetadata, render_output_metadata
 from tasks.pose.results.report import MoviePictures, render_report
 from tasks.pose.results.run_page import render_run_page
-from tasks.pose.results.run_record import MAX_RECORD_BYTES, MovieRecord, OutputFile, RunRecord
+from tasks.pose.results.run_record import (
+    MAX_RECORD_BYTES,
+    MovieRecord,
+    OutputFile,
+    PublishedRecord,
+    RunRecord,
+)
 from tasks.pose.settings import CropCoordinates
 from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
 from tasks.run_data import AnalyzedMovie, CheckedMovie, ResolvedRequest, RunDetails
-from tasks.stages.artifacts import artifact_key, show_artifact
+from tasks.stages.artifacts import show_run_page
 from tasks.stages.progress import Progress
 from tasks.stages.retries import STORE_RETRIES
-from tasks.stages.stage import stage, to_pose_error
+from tasks.stages.stage import stage
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore
@@ -277,7 +284,7 @@ def publish_record(
         published = publish_file(store, metadata, output.child(metadata.name))
         outputs = outputs | {metadata.name: published}
     record = build_run_record(facts, movies, outputs, seconds, earlier)
-    report = scratch / "report.html"
+    report = scratch / REPORT_FILE
     report.write_text(render_report(record, _collect_pictures(delivered)), encoding="utf-8")
     outputs = outputs | {report.name: publish_file(store, report, output.child(report.name))}
     record = record.model_copy(update={"outputs": outputs})
@@ -286,12 +293,24 @@ def publish_record(
         store.remove(location)
     for warning in record.warnings[:MAX_LOGGED_WARNINGS]:
         get_run_logger().warning("%s", warning)
+    where = publish_run_json(record, store, output, scratch)
+    remove_checkpoints(facts.request, [movie.source.name for movie in delivered])
+    return record, f"{record.status.value}: {where}"
+
+
+def publish_run_json(
+    record: PublishedRecord, store: ObjectStore, output: Location, scratch: Path
+) -> str:
+    """Publish `run.json`, last of all: the mark that all is there.
+
+    Returns:
+        Its location.
+    """
     final = scratch / RUN_RECORD_FILE
     final.write_text(record.to_json(), encoding="utf-8")
-    publish_file(store, final, output.child(RUN_RECORD_FILE))
+    published = publish_file(store, final, output.child(RUN_RECORD_FILE))
     remove_record_aside(store, output)
-    remove_checkpoints(facts.request, [movie.source.name for movie in delivered])
-    return record, f"{record.status.value}: {output.child(RUN_RECORD_FILE)}"
+    return published.location
 
 
 @stage("Show results", "show results")
@@ -300,14 +319,13 @@ def show_results(
 ) -> tuple[None, str]:
     """Show the run's page in Prefect's UI: its movies, small pictures, links that open results."""
     output = str(request.output)
-    try:
+
+    def render() -> tuple[str, str]:
         links = create_links(request.store, record, record.request.settings.link_hours)
         page = render_run_page(record, output, _collect_pictures(delivered), links)
-    except Exception as error:  # noqa: BLE001 - all is delivered; a page must not undo that
-        get_run_logger().warning("The run's page could not be created: %s", to_pose_error(error))
-        return None, "no page could be made"
-    show_artifact(artifact_key("results", output), page, f"{record.status.value}: {output}")
-    return None, f"{len(links.by_location)} links"
+        return page, f"{len(links.by_location)} links"
+
+    return None, show_run_page("results", output, record.status.value, render)
 
 
 MAX_LOGGED_WARNINGS = 20

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from prefect.context import FlowRunContext
@@ -235,6 +236,25 @@ def build_movie_records(
     return tuple(sorted(records, key=lambda record: record.number))
 
 
+def describe_run(started: datetime, seconds: StageSeconds) -> dict[str, Any]:
+    """Describe a run that ends now: fields that the record of any kind of run has.
+
+    Args:
+        started: When it began.
+        seconds: Time that each of its stages took.
+    """
+    finished = utc_now()
+    return {
+        "product": tasks.PRODUCT,
+        "started": started,
+        "finished": finished,
+        "seconds": round((finished - started).total_seconds(), 3),
+        "stages": {name: to_stage_time(s, 0) for name, s in seconds.items()},
+        "host": describe_host(),
+        "flow_run": describe_flow_run(),
+    }
+
+
 def build_run_record(
     facts: RunDetails,
     movies: tuple[MovieRecord, ...],
@@ -251,15 +271,12 @@ def build_run_record(
         seconds: Time that each stage of the run took.
         earlier: The record that was at this output location.
     """
-    request, loaded, model, finished = facts.request, facts.loaded, facts.ready.model, utc_now()
+    request, loaded, model = facts.request, facts.loaded, facts.ready.model
     repairs = loaded.repairs if loaded else ()
     model = model.model_copy(update={"repairs": (*model.repairs, *repairs)})
     return RunRecord(
         status=compute_run_status(movies),
-        product=f"dlcflow {tasks.__version__}",
-        started=facts.started,
-        finished=finished,
-        seconds=round((finished - facts.started).total_seconds(), 3),
+        **describe_run(facts.started, seconds),
         request=request.given,
         movies_resolved=tuple(str(movie.info.location) for movie in request.movies),
         movie_order=request.order,
@@ -270,7 +287,6 @@ def build_run_record(
         else None,
         movies=movies,
         outputs=outputs,
-        stages={name: to_stage_time(s, 0) for name, s in seconds.items()},
         warnings=(
             *request.warnings,
             *model.warnings,
@@ -278,8 +294,6 @@ def build_run_record(
             *_order_warnings(movies),
             *_leftover_warnings(movies, earlier),
         ),
-        host=describe_host(),
-        flow_run=describe_flow_run(),
     )
 
 

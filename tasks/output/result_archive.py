@@ -24,7 +24,7 @@ _DAMAGE_ERRORS = (
     NotImplementedError,
     RuntimeError,
 )
-"""What zipfile raises where bytes of an archive have changed, whichever they are."""
+"""Errors that zipfile raises for changed bytes of an archive, whichever they are."""
 
 
 def write_archive(told: T, kind: TypeAdapter[T], files: Iterable[Path], target: Path) -> None:

@@ -54,7 +54,7 @@ _APPEARANCE_FIELDS = frozenset(
     {"name", "sha256", "size", "skeleton", "skeleton_color", "alpha", "snapshots"}
 )
 _REMARK_FIELDS = frozenset({"shuffles", "detectors", "repairs", "warnings"})
-"""What is known of a model and does not touch its poses."""
+"""Facts about a model that do not affect its poses."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Libraries that child processes load before their first call.
 
-The functions below run in the children. Nothing is loaded with this module, so that whoever starts
-a child does not wait for its libraries.
+The functions below run in the children. Nothing is loaded with this module: to start
+a child is not to wait for its libraries.
 """
 
 

@@ -303,7 +303,7 @@ def _skip_known_frames(
 ) -> Iterator[LazyImage]:
     """A movie's frames, without those whose poses are known, but for those that come again.
 
-    That the others are passed over is told: it may take minutes, in which no pose is found.
+    Skipped frames are reported, too: they may take minutes, in which no pose is found.
     """
     for index, shot in enumerate(shots):
         if index == past.frames:

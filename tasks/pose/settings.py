@@ -14,6 +14,7 @@ _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
 MAX_REFINE_FRAMES = 1000
 
+DEFAULT_LINK_HOURS = 72
 MAX_LINK_HOURS = 168
 """Hours: a signature of AWS' version 4 lasts a week at the most."""
 
@@ -256,7 +257,7 @@ class PoseSettings(BaseModel):
         "the movie.",
     )
     link_hours: int = Field(
-        default=72,
+        default=DEFAULT_LINK_HOURS,
         ge=0,
         le=MAX_LINK_HOURS,
         title="Lifetime of links in hours",

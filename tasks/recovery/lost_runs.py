@@ -32,16 +32,16 @@ RESTARTED_FLOWS = ("pose-estimation", "behavior", "neural")
 """Crashed runs of these flows are started again; lost ones of all with our tag are found."""
 
 NO_HEARTBEAT_MESSAGE = "No heartbeat"
-"""How the state's message begins where the server missed a run's heartbeats (automations.yaml)."""
+"""Start of the state's message if the server missed a run's heartbeats (automations.yaml)."""
 
 HEARTBEAT_WAIT = timedelta(seconds=45)
 """A run that lives, but was not heard for a while, gives a sign each 30 seconds."""
 
 CRASH_SETTLING_TIME = timedelta(seconds=20)
-"""When all has been said about a crash whose worker is not there to say more."""
+"""Time after which a crash without a worker is fully reported."""
 
 RELEASE_TIMEOUT = timedelta(minutes=5)
-"""When a worker that reported a crash has let go of the run, though its event was lost."""
+"""Time after which a worker that reported a crash has released the run without an event."""
 
 LOST_AFTER = timedelta(minutes=2)
 """A run without a sign of life for this long, whose worker is gone too, is lost."""
@@ -59,7 +59,7 @@ RUNS_PER_PAGE = 200
 _HEARTBEAT_EVENT = "prefect.flow-run.heartbeat"
 
 _EXECUTED_EVENT = "prefect.worker.executed-flow-run"
-"""What a worker says last of a run, when it has let go of it."""
+"""A worker's last event about a run, which it has then released."""
 
 _WORKER_NAME_LABEL, _WORKER_TYPE_LABEL = "prefect.worker.name", "prefect.worker.type"
 """The labels of a run that say which worker took it, and of what type that is."""

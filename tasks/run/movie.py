@@ -266,7 +266,7 @@ def export_poses(
         model=ready.model,
         project=ready.project,
         batch_size=found.batch_size,
-        product=f"dlcflow {tasks.__version__}",
+        product=tasks.PRODUCT,
     )
     folder = raw.parent / EXPORTS_FOLDER
     with (

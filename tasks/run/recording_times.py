@@ -23,7 +23,7 @@ MAX_MOVIES = 1_000
 _PARALLEL_READS = 8
 
 _BLOCK_BYTES = 8192
-"""Bytes that are read at a time; what tells the time is 100 bytes long."""
+"""Bytes that are read at a time; the time is in 100 of them."""
 
 _MAX_BOXES = 32
 """Boxes of a file that are looked at on the way to its header."""

@@ -60,7 +60,7 @@ def _remove_folder(folder: Path) -> None:
 _MAX_REMOVAL_TRIES = 20
 
 SCRATCH_PREFIX = "dlcflow-run-"
-"""How names of runs' scratch folders begin."""
+"""Prefix of the names of runs' scratch folders."""
 
 _LOCK_FILE = ".held"
 """File in a scratch folder that its run has locked; the kernel frees it when the run ends."""

@@ -19,7 +19,7 @@ LABELED_BYTES_PER_PIXEL = 0.06
 """Bytes of a labeled movie for each pixel of each frame: 0.01 at rest, 0.055 in noise."""
 
 KEPT_SIZE_RATIO = 0.05
-"""What stays of each movie until the run's end, poses and previews, against its original."""
+"""Share of a movie's size that its poses and previews take until the run's end."""
 
 POSES_BYTES_PER_FRAME = 1_500
 """Bytes of a frame's poses, filtered poses and annotations, for some twenty body parts."""

@@ -36,6 +36,20 @@ def start_run_processes(scratch: Path) -> Iterator[RunProcesses]:
         )
         for index in range(max(1, min(MAX_FINISHERS, count_usable_cpus() // 4)))
     ]
+    with hold_processes(estimator, finishers) as workers:
+        yield workers
+
+
+@contextmanager
+def hold_processes(
+    estimator: StageProcess, finishers: list[StageProcess]
+) -> Iterator[RunProcesses]:
+    """Hold child processes of a run, and end them whatever happens.
+
+    Args:
+        estimator: The one that runs the network.
+        finishers: Those that do everything else.
+    """
     workers = RunProcesses(estimator, StagePool(finishers), threading.Lock())
     try:
         with cancel_work_at_exit(workers.ended):

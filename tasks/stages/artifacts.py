@@ -2,10 +2,13 @@
 
 import hashlib
 import re
+from collections.abc import Callable
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
+
+from tasks.stages.stage import to_pose_error
 
 
 def artifact_key(kind: str, what: str) -> str:
@@ -40,3 +43,26 @@ def _summarize_error(error: Exception) -> str:
     """An error without what it quotes: the server answers with the page, and its signed links."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     return f"{type(error).__name__} {status}" if status else type(error).__name__
+
+
+def show_run_page(
+    kind: str, output: str, status: str, render: Callable[[], tuple[str, str]]
+) -> str:
+    """Show the page of a run's results. Everything is delivered by then: a failure is only logged.
+
+    Args:
+        kind: Kind of the page, for its key.
+        output: Location of the results.
+        status: The run's status.
+        render: Makes the page, and the sentence that is returned.
+
+    Returns:
+        What became of it.
+    """
+    try:
+        page, sentence = render()
+    except Exception as error:  # noqa: BLE001 - a page must not undo what is delivered
+        get_run_logger().warning("The run's page could not be created: %s", to_pose_error(error))
+        return "no page could be made"
+    show_artifact(artifact_key(kind, output), page, f"{status}: {output}")
+    return sentence

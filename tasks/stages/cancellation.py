@@ -24,7 +24,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 """By how much two machines' clocks may differ; what was noted earlier is of an earlier end."""
 
 _PREFECT_MESSAGES = ("Flow run was cancelled", "Flow run cancelled by worker")
-"""How Prefect's own messages begin; those of others are left as they are."""
+"""Prefixes of Prefect's own messages; those of others are left as they are."""
 
 
 def record_who_cancelled(client: SyncPrefectClient, run: UUID) -> str | None:

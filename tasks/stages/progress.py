@@ -41,7 +41,7 @@ class ProgressUpdate:
 
 
 progress_listeners: list[Callable[[ProgressUpdate], None]] = []
-"""Who else wants to know; the command line shows a bar."""
+"""Further listeners; the command line shows a bar."""
 
 
 _run_ended: ContextVar[threading.Event | None] = ContextVar("ended", default=None)

@@ -73,7 +73,7 @@ def create_file(path: Path, data: bytes) -> bool:
 
 
 _NO_HARD_LINK_ERRNOS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-"""How file systems say that a file can have only one name there."""
+"""Errors of file systems in which a file can have only one name."""
 
 
 def _temporary_path(path: Path) -> Path:

@@ -140,7 +140,7 @@ def format_location(text: str) -> str:
 
 
 _REDACTED = "***"
-"""What stands in a text in the place of a secret."""
+"""Replacement of a secret in a text."""
 
 
 def _check_text(text: str) -> None:

@@ -22,7 +22,7 @@ MIN_PART_BYTES, MAX_PART_BYTES = 16 << 20, 64 << 20
 """Bytes of a part, but for the last one."""
 
 MAX_PARTS = 10_000
-"""What S3 takes of one object; larger ones have larger parts."""
+"""Limits of S3 on one object; larger ones have larger parts."""
 
 _PART_SIZE_STEP = 1 << 20
 _CHUNK_BYTES = 256 << 10

@@ -49,7 +49,7 @@ from tasks.storage.s3_client import (
 _T = TypeVar("_T")
 _MIB = 1 << 20
 _MAX_PART_FETCHES = 5
-"""How often a part whose body breaks off is asked for in all."""
+"""Number of requests in all for a part whose body breaks off."""
 
 _BROKEN_BODY_ERRORS = (
     ConnectionClosedError,

@@ -59,7 +59,7 @@ def make_conditional_model(kind: ModelKind, net_type: str, target: Path) -> None
     conditional = PoseModel.build(copy.deepcopy(above["model"]))
     size = above["model"]["backbone"]["img_size"]
     crops = _build_inputs((size[0], size[1]))
-    _calibrate_conditional(conditional, crops, len(kind.parts))
+    calibrate_model(conditional, crops, cond_kpts=_points(len(crops), len(kind.parts)))
     clear_peaks(conditional, crops, _points(len(crops), len(kind.parts)))
     _add_shuffle(
         files, kind, CONDITIONAL_SHUFFLE, above, conditional, target.with_name(CONDITIONAL)
@@ -95,19 +95,6 @@ def _points(count: int, parts: int) -> Any:
     points = np.ones((count, 1, parts, 3))
     points[..., :2] = 20 + 8 * np.arange(parts)[:, None]
     return points
-
-
-def _calibrate_conditional(model: Any, inputs: Any, parts: int) -> None:
-    import torch
-
-    model.eval()
-    norms = [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = None
-        norm.train()
-    with torch.no_grad():
-        model(inputs, cond_kpts=_points(len(inputs), parts))
-    model.eval()
 
 
 def _add_shuffle(

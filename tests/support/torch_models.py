@@ -174,7 +174,7 @@ def _resize(inputs: Any, size: tuple[int, int]) -> Any:
     return torch.nn.functional.interpolate(inputs, size)
 
 
-def calibrate_model(model: Any, inputs: Any = None) -> Any:
+def calibrate_model(model: Any, inputs: Any = None, **conditions: Any) -> Any:
     """Batch normalization with the statistics of blobs, without which nothing depends on them."""
     import torch
 
@@ -185,7 +185,7 @@ def calibrate_model(model: Any, inputs: Any = None) -> Any:
         norm.momentum = None
         norm.train()
     with torch.no_grad():
-        model(inputs)
+        model(inputs, **conditions)
     model.eval()
     return model
 

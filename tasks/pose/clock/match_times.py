@@ -10,7 +10,7 @@ from tasks.pose.clock.listed_times import ListedTimes
 _Indices = NDArray[np.int64]
 
 _MAX_SHIFT = 500
-"""Frames by which a movie and its times file may begin apart, where gaps tell that."""
+"""Frames by which a movie and its times file may begin apart, if gaps show it."""
 
 _MIN_MATCHED_SHARE = 0.98
 """Share of frames whose steps must be those of the times."""
@@ -48,7 +48,7 @@ class TimesMatch:
 
     Attributes:
         indices: Its number among the times, -1 where it has none, shape (frames,).
-        evidence: What tells that.
+        evidence: The evidence for it.
         is_certain: Whether that is more than the order of both.
     """
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from tasks.pose.times_settings import AUTOMATIC_TIMES, NO_TIMES
 
 _TIMES_SUFFIXES = (".json", ".csv", ".txt", ".npy", ".tsv")
-"""What a times file's name may end in."""
+"""Endings of times files' names."""
 
 _AUTOMATIC_ENDINGS = (
     "_timestamps", "_times", ".timestamps", ".times", "-timestamps", "_frametimes"
 )  # fmt: skip
-"""What is between a movie's name and a times file's suffix, the likeliest first."""
+"""Text between a movie's name and a times file's suffix, the likeliest first."""
 
 
 RENAMED_ENDING = "_VIDEO"

@@ -30,7 +30,7 @@ class MovieFacts:
         project: The DeepLabCut project that ran.
         batch_size: Frames that went to the network at a time.
         product: This program and its version.
-        clock: Its frames' times on the experiment's clock; None where no times file tells them.
+        clock: Its frames' times on the experiment's clock; None without a times file.
     """
 
     name: str

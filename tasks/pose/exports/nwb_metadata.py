@@ -121,7 +121,7 @@ def check_metadata(
     Args:
         metadata: What the lab says.
         file_names: The request's movies.
-        recorded: Whether the movies themselves tell when they were recorded.
+        recorded: Whether the movies themselves state when they were recorded.
         source: Where the metadata are from, for messages.
 
     Raises:

@@ -14,7 +14,7 @@ from tasks.pose.untrusted.yaml_loader import MAX_CONFIG_BYTES, decode_text, load
 from tasks.pose.untrusted.zip_reader import CheckedZip, ZipMember
 
 SINGLE_ANIMAL_NAME = "individual_1"
-"""What DeepLabCut calls the one individual of a single-animal project."""
+"""DeepLabCut's name for the one individual of a single-animal project."""
 
 _PROJECT_KEYS = frozenset(
     [
@@ -25,7 +25,7 @@ _PROJECT_KEYS = frozenset(
         *("snapshotindex", "detector_snapshotindex", "detector_batch_size"),
     ]
 )
-"""What is read of config.yaml; the rest may be broken."""
+"""Keys that are read from config.yaml; the rest may be broken."""
 
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 

@@ -44,7 +44,7 @@ from tasks.pose.model.tensorflow_config import (
 )
 
 TRACK_METHODS = ("ellipse", "box", "skeleton")
-"""What DeepLabCut can follow animals by; its template says ``ellipse``."""
+"""DeepLabCut's tracking methods; its template says ``ellipse``."""
 
 _MIN_ELLIPSE_PARTS = 3
 """Body parts that an ellipse needs; with fewer DeepLabCut finds no track, and fails."""

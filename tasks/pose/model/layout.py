@@ -24,7 +24,7 @@ TENSORFLOW_FILE = re.compile(
 """One of the files of a TensorFlow snapshot."""
 
 ONLY_SHARD_SUFFIX = ".data-00000-of-00001"
-"""How the weights of a TensorFlow snapshot end; DeepLabCut never writes more than one file."""
+"""Ending of a TensorFlow snapshot's weights; DeepLabCut never writes more than one file."""
 
 _ANY_SNAPSHOT = re.compile(r"snapshot.*\.(pt|index|meta|data-[0-9]{5}-of-[0-9]{5})")
 

@@ -19,7 +19,7 @@ _ENGINE_FOLDERS = {"pytorch": "dlc-models-pytorch", "tensorflow": "dlc-models"}
 
 
 CONDITIONS_FOLDER = "dlc-models-conditions"
-"""Where a project has the bottom-up model whose poses a conditional top-down model starts from."""
+"""Folder of the bottom-up model whose poses a conditional top-down model starts from."""
 
 
 def relative_model_folder(facts: ModelFacts) -> str:

@@ -18,7 +18,7 @@ _PEAK_DEFAULTS: dict[str, Any] = {
     "sigma": 1,
     "locref_smooth": False,
 }
-"""How peaks are found, as DeepLabCut writes it into every test/pose_cfg.yaml."""
+"""Peak detection settings, as DeepLabCut writes them into every test/pose_cfg.yaml."""
 
 _MAX_ANIMALS = 1000
 

@@ -18,7 +18,7 @@ from tasks.pose.movies.timing import Timing
 from tasks.pose.previews.axes import to_plain_label
 
 SHEET_SUFFIXES = (".png", ".svg")
-"""What a sheet's file name may end in."""
+"""Endings of sheets' file names."""
 
 _COLUMNS = 4
 

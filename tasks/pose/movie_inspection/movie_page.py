@@ -21,7 +21,7 @@ CODEC_NAMES = {
     "ffv1": "FFV1",
     "huffyuv": "HuffYUV",
 }
-"""What people call FFmpeg's codecs; others keep FFmpeg's name."""
+"""Usual names of FFmpeg's codecs; others keep FFmpeg's name."""
 
 _VERDICTS = {
     "pass": "pass",

@@ -96,7 +96,7 @@ def find_lost_ranges(declared: int | None, timing: Timing) -> tuple[tuple[int, i
         timing: The times of those that decode.
 
     Returns:
-        First and last of each run; none where nothing is lost, or where times do not tell.
+        First and last of each run; none if nothing is lost, or if times do not show it.
     """
     certain = timing.recording is None and not timing.warnings
     dropped = [number for first, last in timing.dropped for number in range(first, last + 1)]

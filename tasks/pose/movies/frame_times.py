@@ -19,7 +19,7 @@ def compute_times(
         timing: When frames were shown.
         start: When the movie's first frame was, since the first movie's first frame.
         clock: When they were taken on the experiment's clock, NaN where that is not known, in
-            seconds, shape (frames,); None where no times file tells that.
+            seconds, shape (frames,); None without a times file.
 
     Returns:
         Seconds since the first movie's first frame, shape (frames,); NaN for frames that a times

@@ -12,7 +12,7 @@ _MAX_BOXES = 1_000_000
 """Boxes that are looked at on one level: a file of fragments has one or two for each of them."""
 
 _UNIT = (1 << 16, 1 << 16, 1 << 30)
-"""What 1 is in the columns of a matrix: two have 16 binary digits after the point, one has 30."""
+"""The value 1 in a matrix's columns: two have 16 binary digits after the point, one has 30."""
 
 _Matrix = tuple[int, ...]
 

@@ -47,7 +47,7 @@ _CONTAINERS = (
 )
 
 _BOXES = {b"ftyp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"uuid"}
-"""What a damaged MP4 begins with, after a size that may look like a start code."""
+"""First bytes of a damaged MP4, after a size that may look like a start code."""
 
 _BYTES_LOOKED_AT = 2**22
 

@@ -29,7 +29,7 @@ RECORDING_SUFFIX = ".isxb"
 """Movies of Inscopix' nVision recorder."""
 
 MOVIE_SUFFIXES = (".mp4", ".avi", RECORDING_SUFFIX)
-"""What a movie's name may end in, in lower case."""
+"""Endings of movies' names, in lower case."""
 
 
 class MovieReader(Protocol):

@@ -72,7 +72,7 @@ def compute_starts(
 def _step_by_clock(before: Timing, moments: Sequence[float | None]) -> Fraction | None:
     """Seconds from one movie's first frame to the next one's, by their times files.
 
-    A file that begins at its own zero tells nothing of other movies.
+    A file that begins at its own zero has no relation to other movies.
     """
     match moments:
         case float(first), float(second) if second > first:

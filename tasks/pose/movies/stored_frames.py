@@ -13,7 +13,7 @@ _LARGEST_PLACEHOLDER = 19
 """Bytes of a frame of MPEG-4 that may say no more than "as before", as FFmpeg has it."""
 
 _PICTURE_START = b"\0\0\1\xb6"
-"""What a picture of MPEG-4 begins with; its type follows (ISO/IEC 14496-2, 6.2.5)."""
+"""First bytes of an MPEG-4 picture; its type follows (ISO/IEC 14496-2, 6.2.5)."""
 
 _B_PICTURE = 0b10
 """The type of a picture of MPEG-4 that refers to a later one."""

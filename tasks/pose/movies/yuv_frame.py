@@ -21,13 +21,13 @@ _PAINTABLE_FORMATS = {
 """Formats that can be drawn on, and whether their name says that they use all 256 values."""
 
 _LUMA_WEIGHTS = {1: (0.2126, 0.0722), 2: (0.299, 0.114), 5: (0.299, 0.114), 6: (0.299, 0.114)}
-"""How much of red and blue is in brightness, by FFmpeg's number for the color space.
+"""Shares of red and blue in brightness, by FFmpeg's number for the color space.
 
 2 is "unspecified", which OpenCV, and so DeepLabCut, takes for 6 whatever the size is.
 """
 
 _COLOR_SPACE_TAGS = {1: 1, 2: 6, 5: 5, 6: 6}
-"""What to call each in the labeled movie."""
+"""Tags of each in the labeled movie."""
 
 _FULL_RANGE = 2
 

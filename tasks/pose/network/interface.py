@@ -13,7 +13,7 @@ from tasks.pose.network.precision_check import Arithmetic
 from tasks.pose.settings import Precision
 
 FramePrediction = dict[str, NDArray[Any]]
-"""What DeepLabCut's postprocessor gives for one frame, by its names."""
+"""Output of DeepLabCut's postprocessor for one frame, by its names."""
 
 
 @dataclass(frozen=True)

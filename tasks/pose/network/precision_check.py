@@ -18,7 +18,7 @@ MOST_POINTS_PERCENT = 99.9
 
 
 NumberType = Literal["float32", "tfloat32", "float16", "bfloat16"]
-"""What a network computes with, by PyTorch's names.
+"""Number formats of a network, by PyTorch's names.
 
 ``tfloat32`` is float32 that is rounded to 10 binary digits on its way into a product.
 """

@@ -39,7 +39,7 @@ RUN_FOLDERS = frozenset({POSES_FOLDER, LABELED_DATA_FOLDER})
 """Folders of a run that are no movie's."""
 
 _TRACKER_SUFFIXES = {"ellipse": "_el", "box": "_bx", "skeleton": "_sk"}
-"""What DeepLabCut adds to the names of files of tracked animals (``TRACK_METHODS``)."""
+"""Suffixes of DeepLabCut's files of tracked animals (``TRACK_METHODS``)."""
 
 _MAX_NAME_BYTES = 255
 """Bytes of a file's name on usual file systems."""

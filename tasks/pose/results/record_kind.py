@@ -1,4 +1,4 @@
-"""What can be read of a run record of any kind and version."""
+"""Facts that any run record holds, whatever its kind and version."""
 
 import json
 from typing import Any

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.messages import as_markdown_code, escape_markdown
-from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_RECORD_FILE
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE, REPORT_FILE, RUN_RECORD_FILE
 from tasks.pose.results.report import MoviePictures, sort_by_urgency
 from tasks.pose.results.run_record import MovieRecord, RunRecord
 
@@ -70,7 +70,7 @@ def _format_title(record: RunRecord) -> str:
 
 
 def _format_locations(record: RunRecord, output: str, links: ResultLinks) -> list[str]:
-    report = record.outputs.get("report.html")
+    report = record.outputs.get(REPORT_FILE)
     opened = links.by_location.get(report.location) if report else None
     lines = [f"**[Open the report]({opened})**", ""] if opened else []
     folder = output.rstrip("/")

@@ -3,10 +3,11 @@
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import metadata
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -196,7 +197,15 @@ class FlowRunRecord(FrozenRecord):
     url: str | None
 
 
-class RunRecord(FrozenRecord):
+class PublishedRecord(FrozenRecord):
+    """A run record that is published as `run.json`."""
+
+    def to_json(self) -> str:
+        """Render as the text of `run.json`."""
+        return self.model_dump_json(indent=2)
+
+
+class RunRecord(PublishedRecord):
     """The whole of `run.json`."""
 
     schema_version: Literal[1] = 1
@@ -220,15 +229,16 @@ class RunRecord(FrozenRecord):
     host: HostRecord
     flow_run: FlowRunRecord | None
 
-    def to_json(self) -> str:
-        """Render as the text of `run.json`."""
-        return self.model_dump_json(indent=2)
+
+class _HasStatus(Protocol):
+    @property
+    def status(self) -> ResultStatus: ...
 
 
-def compute_run_status(movies: tuple[MovieRecord, ...]) -> ResultStatus:
-    """Judge a run by its movies: complete, partial or failed."""
-    failed = sum(movie.status is ResultStatus.FAILED for movie in movies)
-    if failed == len(movies):
+def compute_run_status(parts: Sequence[_HasStatus]) -> ResultStatus:
+    """Judge a run by its movies, or its tables: complete, partial or failed."""
+    failed = sum(part.status is ResultStatus.FAILED for part in parts)
+    if failed == len(parts):
         return ResultStatus.FAILED
     return ResultStatus.PARTIAL if failed else ResultStatus.COMPLETE
 

@@ -35,7 +35,7 @@ class MoviePoses:
         timing: When its frames were shown.
         offset: The crop's left and top edge in pixels; (0, 0) without a crop.
         clock: Its frames' times on the experiment's clock, NaN where they have none, in seconds,
-            shape (frames,); None where no times file tells them.
+            shape (frames,); None without a times file.
     """
 
     number: int

@@ -13,7 +13,7 @@ from tasks.pose.tables.pose_table import read_poses, write_poses
 _Mask = NDArray[np.bool_]
 
 NOT_FOUND = -1
-"""What DeepLabCut's top-down models give for x, y and likelihood where they find no animal."""
+"""Value of x, y and likelihood in DeepLabCut's top-down models where they find no animal."""
 
 _ROWS_AT_ONCE = 16_384
 """Windows that are sorted at a time: those of a long movie take more memory than its table."""

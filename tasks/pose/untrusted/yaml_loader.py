@@ -41,7 +41,7 @@ _PARSER_ERRORS = (
     TypeError,
     OverflowError,
 )
-"""What PyYAML raises for text that is no YAML, and for a value that its tag does not fit."""
+"""Errors that PyYAML raises for text that is not YAML, and for values that do not fit their tag."""
 
 
 class _TooManyValues(Exception):  # noqa: N818 - its text ends a sentence

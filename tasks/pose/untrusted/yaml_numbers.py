@@ -34,7 +34,7 @@ NUMBER_FORMS: Resolvers = {sign: [(_FLOAT_TAG, _FLOAT), (INTEGER_TAG, _INTEGER)]
 
 
 def replace_numbers(resolvers: Resolvers) -> Resolvers:
-    """Return a table of PyYAML's with the numbers of YAML 1.2 in place of its own."""
+    """Return a table of PyYAML's with the numbers of YAML 1.2 instead."""
     numbers = {_FLOAT_TAG, INTEGER_TAG}
     others = {
         sign: [rule for rule in rules if rule[0] not in numbers]

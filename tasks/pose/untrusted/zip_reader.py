@@ -62,7 +62,7 @@ _DAMAGE_ERRORS = (
     ValueError,
     OverflowError,
 )
-"""What Python raises for a member that cannot be unpacked."""
+"""Errors that Python raises for a member that cannot be unpacked."""
 
 
 @dataclass(frozen=True)

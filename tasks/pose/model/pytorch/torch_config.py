@@ -24,7 +24,7 @@ _TRAINING_KEYS = {
     "data": ("gen_sampling", "train", "loader", "conditions"),
     "runner": ("optimizer", "scheduler", "eval_interval", "key_metric", "key_metric_asc"),
 }
-"""What no inference reads, by section: whatever stands there, a model runs without it."""
+"""Keys that no inference reads, by section: a model runs without them."""
 
 _TRAINING_SECTIONS: tuple[tuple[str, ...], ...] = (
     ("train_settings",),

@@ -14,7 +14,7 @@ _HEAD_LABELS = {
     "unique_bodypart": "unique body parts",
     "identity": "individuals",
 }
-"""What each head of a DeepLabCut network finds."""
+"""Findings of each head of a DeepLabCut network."""
 
 _OUTPUTS_PER_NAME = {
     "HeatmapHead": {"heatmap_head": (1, 0), "locref_head": (2, 0)},

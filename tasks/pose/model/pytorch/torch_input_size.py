@@ -15,7 +15,7 @@ _LARGEST_MARGIN = 1024
 """Pixels around an animal; DeepLabCut's own is 25."""
 
 _MAX_CROP_RATIO = 16
-"""How many times as long as wide a crop may be: the frame is padded to its shape."""
+"""Largest ratio of a crop's sides: the frame is padded to its shape."""
 
 _SIZE_KEYS = {
     "resize": ("height", "width"),

@@ -15,7 +15,7 @@ from tasks.pose.network.pytorch.kept_state import has_hooks, leaves_tensors
 from tasks.pose.network.pytorch.reduced_precision import BFLOAT16, ReducedPrecision
 
 HeadOutputs = dict[str, dict[str, NDArray[Any]]]
-"""What the predictor of each head gives, by its names; the first axis is that of the pictures."""
+"""Output of each head's predictor, by its names; the first axis is that of the pictures."""
 
 
 class DeviceNetwork:

@@ -26,13 +26,13 @@ from tasks.pose.network.pytorch.onednn import (
 NetworkOutputs = dict[str, dict[str, Any]]
 
 TOLERANCE = 3e-5
-"""How far outputs may be from the network's own, as a share of the largest; rounding is near 1e-6.
+"""Largest distance from the network's own outputs, as a share of the largest; rounding is 1e-6.
 
 The smallest among large ones are sums of large numbers, and no more exact than these.
 """
 
 SIMCC_LIKELIHOOD_TOLERANCE = 0.01
-"""How far a SimCC network's likelihoods may be from its own.
+"""Largest distance of a SimCC network's likelihoods from its own.
 
 SimCC networks (RTMPose) are compared by this in place of `TOLERANCE`: DeepLabCut takes the softmax
 of 850 to 900 times an output (``decode_beta`` times ``sigma``). Rounding, a millionth of an output,

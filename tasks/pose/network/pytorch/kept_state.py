@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks")
-"""Where a PyTorch module has the functions that are called before and after its ``forward``."""
+"""Attributes of a PyTorch module with the functions called around its ``forward``."""
 
 
 def has_hooks(model: Any) -> bool:

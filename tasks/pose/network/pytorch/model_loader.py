@@ -20,7 +20,7 @@ _DETECTOR_BACKBONES = {
     "torchvision.models.detection.faster_rcnn": ("resnet50", "mobilenet_v3_large"),
     "torchvision.models.detection.ssdlite": ("mobilenet_v3_large",),
 }
-"""Where torchvision builds a detector's backbone, for which it fetches weights by default."""
+"""Functions by which torchvision builds a detector's backbone; by default they fetch weights."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from tasks.pose.network.pytorch.device import DeviceFeed
 
 Batch = NDArray[np.uint8]
 PictureContext = dict[str, Any]
-"""What DeepLabCut must know of a picture to go back from what the network saw to the frame."""
+"""Facts by which DeepLabCut maps the network's picture back to the frame."""
 
 _AUGMENTATION_STEP = "AugmentImage"
 _PADDING_STEP = "PadIfNeeded"

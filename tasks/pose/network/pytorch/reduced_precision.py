@@ -29,7 +29,7 @@ _COMPARED_FRAMES_ON_CPU = 4
 """The same: a large network takes a second for each."""
 
 _COMPARED_AT_ONCE = 4
-"""How many of them at a time: full precision takes up to twice the memory."""
+"""Number of frames at a time: full precision takes up to twice the memory."""
 
 _MIN_TF32_CAPABILITY = 8
 """The first generation of NVIDIA's GPUs (compute capability) that has TF32."""
@@ -38,7 +38,7 @@ BFLOAT16: Final = "bfloat16"
 """Numbers of half precision on a CPU."""
 
 _BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
-"""What Linux calls a processor's instructions for them; without, they are slower than float32."""
+"""Linux' names of the processor's instructions for them; without, float32 is faster."""
 
 _CPU_WITHOUT_BFLOAT16 = (
     "precision: half has no effect on this processor, which has no instructions for bfloat16 "
