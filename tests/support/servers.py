@@ -1,11 +1,8 @@
 """Real servers for tests, as processes of their own: PostgreSQL, and Prefect's as we start it."""
 
 import base64
-import getpass
 import json
 import os
-import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +20,13 @@ from typing import Any, TypeVar
 import pytest
 from _pytest.outcomes import Skipped
 
+from deployments.database import (
+    DatabaseUnavailableError,
+    connection_url,
+    prepare_database,
+    ready_command,
+    serve_command,
+)
 from tests.support.paths import ROOT
 from tests.support.stores import find_free_port
 from tests.support.waiting import wait_for
@@ -33,18 +37,18 @@ T = TypeVar("T")
 @contextmanager
 def run_postgresql() -> Iterator[str]:
     """Start a database that keeps nothing, or skip; yields its address for Prefect."""
-    programs = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
-    if programs is None:
-        pytest.skip("PostgreSQL is not here: this needs the package postgresql")
-    # It refuses to run as root. Its folder is not below pytest's, which are for their owner only.
-    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
-    folder = Path(tempfile.mkdtemp(prefix="dlcflow-postgresql-"))
-    os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-    try:
-        with _run_database(programs, folder, user) as port:
-            yield f"postgresql+asyncpg://{user}@127.0.0.1:{port}/postgres"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="dlcflow-postgresql-") as name:
+        folder, port = Path(name), find_free_port()
+        try:
+            prepare_database(folder)
+        except DatabaseUnavailableError as error:
+            pytest.skip(str(error))
+        # What a test leaves need not outlive a crash of the machine.
+        serve = [*serve_command(folder, port), "-c", "fsync=off"]
+        with run_process(serve, folder / "log", cwd=ROOT, end=signal.SIGINT):
+            ready = ready_command(folder, port)
+            wait_for(lambda: subprocess.run(ready, check=False).returncode == 0)
+            yield connection_url(folder, port)
 
 
 def start_database(stack: ExitStack) -> str | None:
@@ -57,19 +61,6 @@ def start_database(stack: ExitStack) -> str | None:
         return stack.enter_context(run_postgresql())
     except Skipped:
         return None
-
-
-@contextmanager
-def _run_database(programs: Path, folder: Path, user: str) -> Iterator[int]:
-    place, port = str(folder / "data"), find_free_port()
-    new = [str(programs / "initdb"), "-D", place, "-U", user, "--auth=trust", "-E", "UTF8"]
-    subprocess.run([*new, "--no-sync"], user=user, cwd="/", check=True, stdout=subprocess.DEVNULL)
-    serve = [str(programs / "postgres"), "-D", place, "-p", str(port), "-k", str(folder)]
-    serve += ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]
-    ready = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-    with run_process(serve, folder / "log", user=user, cwd="/", end=signal.SIGINT):
-        wait_for(lambda: subprocess.run(ready, check=False).returncode == 0)
-        yield port
 
 
 @dataclass(frozen=True)
@@ -144,7 +135,6 @@ def run_process(
     log: Path,
     *,
     env: Mapping[str, str] | None = None,
-    user: str | None = None,
     cwd: str | Path = ROOT,
     end: signal.Signals = signal.SIGTERM,
 ) -> Iterator["subprocess.Popen[bytes]"]:
@@ -154,7 +144,6 @@ def run_process(
         words: The command.
         log: What it says.
         env: Its environment, instead of this process' own.
-        user: Who runs it, where root does not.
         cwd: Where it runs.
         end: How it is asked to end.
     """
@@ -164,7 +153,6 @@ def run_process(
             stdout=output,
             stderr=output,
             env=env,
-            user=user,
             cwd=cwd,
             start_new_session=True,
         )
