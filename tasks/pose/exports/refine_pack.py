@@ -92,7 +92,9 @@ def write_refine_pack(
     written = [*names.values(), MACHINE_LABELS_FILE, MACHINE_LABELS_TABLE]
     place = f"{LABELED_DATA_FOLDER}/{facts.name}"
     frames = (
-        RefineFrame(f.index, f"{place}/{names[f.index]}", f.points, pictures[f.index])
+        RefineFrame(
+            f.index, f"{place}/{names[f.index]}", tuple(map(str, f.points)), pictures[f.index]
+        )
         for f in chosen
     )
     return {f"{place}/{name}": folder / name for name in written}, tuple(frames)

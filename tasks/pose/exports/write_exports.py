@@ -14,6 +14,7 @@ from tasks.pose.exports.refine_pack import RefineFrame, write_refine_pack
 from tasks.pose.exports.video_metadata import write_video_metadata
 from tasks.pose.settings import PoseSettings
 from tasks.pose.tables.frames_to_correct import choose_frames_to_correct
+from tasks.pose.tables.keypoints import Keypoints
 from tasks.pose.tables.pose_table import read_poses
 
 
@@ -110,7 +111,7 @@ def _write_refine_pack(
         return {}, ()
     left, right, top, bottom = facts.edges
     chosen = choose_frames_to_correct(
-        read_poses(sources.poses),
+        Keypoints(read_poses(sources.poses)),
         settings.refine_frames,
         settings.p_cutoff,
         (right - left, bottom - top),

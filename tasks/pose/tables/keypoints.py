@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -37,15 +37,45 @@ class Keypoints:
     def __init__(self, poses: pd.DataFrame) -> None:
         columns = poses.columns
         _check_coords(columns)
-        self.parts = tuple(map(str, columns.get_level_values("bodyparts")[::3]))
-        self.individuals = (
+        parts = tuple(map(str, columns.get_level_values("bodyparts")[::3]))
+        individuals = (
             tuple(map(str, columns.get_level_values("individuals")[::3]))
             if "individuals" in columns.names
-            else ("",) * len(self.parts)
+            else ("",) * len(parts)
         )
-        values = poses.to_numpy(copy=True).reshape(len(poses), len(self.parts), 3)
+        values = poses.to_numpy(copy=True).reshape(len(poses), len(parts), 3)
+        self._assign(individuals, parts, values)
+
+    @classmethod
+    def from_values(
+        cls, individuals: tuple[str, ...], parts: tuple[str, ...], values: np.ndarray
+    ) -> Self:
+        """Name the columns of an array of poses.
+
+        Args:
+            individuals: The individual of each keypoint; empty names for a single animal.
+            parts: The body part of each keypoint.
+            values: x, y, and likelihood, (frames, keypoints, 3); it is not copied.
+        """
+        keypoints = cls.__new__(cls)
+        keypoints._assign(individuals, parts, values)
+        return keypoints
+
+    def _assign(
+        self, individuals: tuple[str, ...], parts: tuple[str, ...], values: np.ndarray
+    ) -> None:
+        self.individuals, self.parts = individuals, parts
+        self._values = values
         self.xy = values[..., :2]
         self.likelihood = values[..., 2]
+
+    def __len__(self) -> int:
+        """The number of frames."""
+        return len(self._values)
+
+    def select_frames(self, frames: slice) -> Self:
+        """The keypoints of some frames; nothing is copied."""
+        return self.from_values(self.individuals, self.parts, self._values[frames])
 
     @property
     def keypoint_names(self) -> list[str]:

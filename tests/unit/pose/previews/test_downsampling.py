@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.pose.previews.downsampling import (
     compute_envelope,
+    compute_value_ranges,
     find_first_points_in_cells,
     find_lone_points,
 )
@@ -39,6 +40,10 @@ def test_an_envelope_is_what_each_span_holds(samples: list[Any], spans: int) -> 
     expected = [summary(of_span) for of_span in np.split(values, starts[1:])]
     np.testing.assert_array_equal(found, expected)
     assert len(thin.time) <= spans + 1
+    ranges = compute_value_ranges(time, np.stack([values, -values]), spans)
+    assert ranges.starts.tolist() == starts.tolist()
+    np.testing.assert_array_equal(ranges.lowest, [thin.lowest, -thin.highest])
+    np.testing.assert_array_equal(ranges.highest, [thin.highest, -thin.lowest])
 
 
 def test_an_envelope_keeps_spikes_and_gaps() -> None:

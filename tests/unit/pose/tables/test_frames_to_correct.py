@@ -1,11 +1,17 @@
 """The frames that a person should correct first."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from tasks.pose.settings import QualityThresholds
-from tasks.pose.tables.frames_to_correct import FrameToCorrect, choose_frames_to_correct
+from tasks.pose.tables import frames_to_correct
+from tasks.pose.tables.frames_to_correct import (
+    FrameRatings,
+    FrameToCorrect,
+    PointToCorrect,
+    choose_frames_to_correct,
+)
+from tasks.pose.tables.keypoints import Keypoints
 from tests.support.pose_tables import SINGLE_ANIMAL, TWO_ANIMALS, build_pose_table
 
 FRAMES = 200
@@ -20,8 +26,8 @@ def still_poses(frames: int = FRAMES) -> np.ndarray:
 
 
 def choose(values: np.ndarray, count: int, rate: float = 10) -> tuple[FrameToCorrect, ...]:
-    table = build_pose_table(values, SINGLE_ANIMAL)
-    return choose_frames_to_correct(table, count, 0.6, SIZE, rate, QualityThresholds())
+    keypoints = Keypoints(build_pose_table(values, SINGLE_ANIMAL))
+    return choose_frames_to_correct(keypoints, count, 0.6, SIZE, rate, QualityThresholds())
 
 
 def indices(chosen: tuple[FrameToCorrect, ...]) -> list[int]:
@@ -37,10 +43,28 @@ def test_each_reason_of_the_verdict_makes_a_frame_bad() -> None:
     values[150, 0] = np.nan
     chosen = choose(values, 4)
     assert indices(chosen) == [20, 60, 100, 150]
-    assert chosen[0].points == ("nose 0.10 (low)",)
-    assert chosen[1].points == ("ear 0.95 (jump)",)
-    assert chosen[2].points == ("tail 0.95 (jump, outside)",)
-    assert chosen[3].points == ("nose (missing)",)
+    assert [tuple(map(str, frame.points)) for frame in chosen] == [
+        ("nose 0.10 (low)",),
+        ("ear 0.95 (jump)",),
+        ("tail 0.95 (jump, outside)",),
+        ("nose (missing)",),
+    ]
+    assert chosen[0].points == (PointToCorrect(0, "nose", 0.1, ("low",)),)
+    assert chosen[3].points == (PointToCorrect(0, "nose", None, ("missing",)),)
+
+
+def test_a_rating_has_the_worst_first_however_many_frames_are_rated_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    values = np.random.default_rng(5).random((FRAMES, 3, 3)) * (140, 90, 1)
+    keypoints = Keypoints(build_pose_table(values, SINGLE_ANIMAL))
+    found = []
+    for at_once in (FRAMES, 7, 1):
+        monkeypatch.setattr(frames_to_correct, "_FRAMES_AT_ONCE", at_once)
+        found.append(FrameRatings(keypoints, 0.6, SIZE, QualityThresholds()).choose(9, 10))
+    assert found[0] == found[1] == found[2]
+    assert indices(found[0]) != sorted(indices(found[0]))
+    assert sum(len(frame.points) for frame in found[0][:3]) == 9
 
 
 def test_frames_are_spread_over_the_movie() -> None:
@@ -70,18 +94,21 @@ def test_an_animal_that_a_top_down_model_does_not_find_is_missing() -> None:
     values = np.full((FRAMES, 7, 3), 0.9)
     values[..., :2] = 30
     values[40, 3:6] = -1
-    table = build_pose_table(values, TWO_ANIMALS)
-    (frame,) = choose_frames_to_correct(table, 1, 0.6, SIZE, 10, QualityThresholds())
-    assert frame == FrameToCorrect(
-        40, ("two nose (missing)", "two ear (missing)", "two tail (missing)")
-    )
+    keypoints = Keypoints(build_pose_table(values, TWO_ANIMALS))
+    (frame,) = choose_frames_to_correct(keypoints, 1, 0.6, SIZE, 10, QualityThresholds())
+    assert frame.index == 40
+    assert list(map(str, frame.points)) == [
+        "two nose (missing)",
+        "two ear (missing)",
+        "two tail (missing)",
+    ]
 
 
 def test_what_is_chosen_does_not_depend_on_the_type_of_numbers() -> None:
     values = np.random.default_rng(3).random((FRAMES, 3, 3)) * (120, 90, 1)
     tables = [build_pose_table(values.astype(kind), SINGLE_ANIMAL) for kind in ("f4", "f8")]
     one, other = (
-        choose_frames_to_correct(table, 9, 0.6, SIZE, 10, QualityThresholds()) for table in tables
+        choose_frames_to_correct(Keypoints(table), 9, 0.6, SIZE, 10, QualityThresholds())
+        for table in tables
     )
     assert indices(one) == indices(other)
-    assert isinstance(tables[0], pd.DataFrame)
