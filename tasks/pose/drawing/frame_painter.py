@@ -93,7 +93,7 @@ class FramePainter:
         self._style = style
         self._keypoints = Keypoints(poses)
         # In place, so that float32 poses are shifted as float32 (as DeepLabCut does).
-        self._keypoints.xy += np.asarray(offset, dtype=self._keypoints.xy.dtype)
+        self._keypoints.values[..., :2] += np.asarray(offset, self._keypoints.values.dtype)
         self._displayed = self._keypoints.indices_of_parts(style.displayed_body_parts)
         self._edges = np.array(style.compute_edges(self._keypoints), np.intp).reshape(-1, 2)
         indices, count = choose_color_indices(self._keypoints, style.color_by)

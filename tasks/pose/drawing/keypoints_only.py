@@ -51,7 +51,7 @@ class KeypointCanvas:
         self._style = style
         self._xy = keypoints.xy.astype(np.float64)
         self._xy[:, hidden] = np.nan
-        extent = _compute_extent(self._xy)
+        extent = compute_extent(self._xy)
         # A point at the cutoff itself is drawn here, as DeepLabCut draws it here.
         self._xy[keypoints.likelihood < style.p_cutoff] = np.nan
         self._edges = np.array(style.compute_edges(keypoints), dtype=int).reshape(-1, 2)
@@ -134,7 +134,7 @@ class KeypointCanvas:
         self._trail.set_color(colors * max(style.trail_points - 1, 1))
 
 
-def _compute_extent(xy: np.ndarray) -> tuple[int, int]:
+def compute_extent(xy: np.ndarray) -> tuple[int, int]:
     """Width and height in whole pixels that hold all positions."""
     finite = np.where(np.isfinite(xy), xy, 0).reshape(-1, 2)
     largest = finite.max(axis=0, initial=0).clip(_MIN_SIDE_PIXELS, _MAX_SIDE_PIXELS)

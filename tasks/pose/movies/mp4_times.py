@@ -5,7 +5,7 @@ Neither frames nor FFmpeg are needed: of a movie in a bucket, only the tables ar
 
 import io
 import struct
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def _expand(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.repeat(pairs[:, 1], pairs[:, 0])
 
 
-def _read_pairs(file: BinaryIO, box: Box, kind: np.dtype[np.signedinteger]) -> NDArray[np.int64]:
+def _read_pairs(file: BinaryIO, box: Box, kind: np.dtype[Any]) -> NDArray[np.int64]:
     """Counts and values of a table of runs, (runs, 2)."""
     content = _read_content(file, box)
     (runs,) = struct.unpack_from(">I", content, 4)

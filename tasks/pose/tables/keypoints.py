@@ -30,21 +30,19 @@ class Keypoints:
     Attributes:
         parts: The body part of each keypoint.
         individuals: The individual of each keypoint; empty names for a single animal.
-        xy: Position of each keypoint in each frame, (frames, keypoints, 2), in pixels.
-        likelihood: (frames, keypoints), 0 to 1.
+        values: x, y, and likelihood of each keypoint in each frame, (frames, keypoints, 3).
     """
 
     def __init__(self, poses: pd.DataFrame) -> None:
         columns = poses.columns
         _check_coords(columns)
-        parts = tuple(map(str, columns.get_level_values("bodyparts")[::3]))
-        individuals = (
+        self.parts = tuple(map(str, columns.get_level_values("bodyparts")[::3]))
+        self.individuals = (
             tuple(map(str, columns.get_level_values("individuals")[::3]))
             if "individuals" in columns.names
-            else ("",) * len(parts)
+            else ("",) * len(self.parts)
         )
-        values = poses.to_numpy(copy=True).reshape(len(poses), len(parts), 3)
-        self._assign(individuals, parts, values)
+        self.values = poses.to_numpy(copy=True).reshape(len(poses), len(self.parts), 3)
 
     @classmethod
     def from_values(
@@ -58,24 +56,28 @@ class Keypoints:
             values: x, y, and likelihood, (frames, keypoints, 3); it is not copied.
         """
         keypoints = cls.__new__(cls)
-        keypoints._assign(individuals, parts, values)
+        keypoints.individuals, keypoints.parts, keypoints.values = individuals, parts, values
         return keypoints
 
-    def _assign(
-        self, individuals: tuple[str, ...], parts: tuple[str, ...], values: np.ndarray
-    ) -> None:
-        self.individuals, self.parts = individuals, parts
-        self._values = values
-        self.xy = values[..., :2]
-        self.likelihood = values[..., 2]
+    @property
+    def xy(self) -> np.ndarray:
+        """Position of each keypoint in each frame, (frames, keypoints, 2), in pixels."""
+        xy: np.ndarray = self.values[..., :2]
+        return xy
+
+    @property
+    def likelihood(self) -> np.ndarray:
+        """Likelihood of each keypoint in each frame, (frames, keypoints), 0 to 1."""
+        likelihood: np.ndarray = self.values[..., 2]
+        return likelihood
 
     def __len__(self) -> int:
         """The number of frames."""
-        return len(self._values)
+        return len(self.values)
 
     def select_frames(self, frames: slice) -> Self:
         """The keypoints of some frames; nothing is copied."""
-        return self.from_values(self.individuals, self.parts, self._values[frames])
+        return self.from_values(self.individuals, self.parts, self.values[frames])
 
     @property
     def keypoint_names(self) -> list[str]:

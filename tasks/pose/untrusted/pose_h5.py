@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput
-from tasks.messages import format_value
+from tasks.messages import format_error, format_value
 from tasks.pose.tables.keypoints import COORDS, Keypoints
 from tasks.pose.tables.pose_table import H5_KEY
 
@@ -57,8 +57,7 @@ def read_untrusted_poses(path: Path) -> PoseFile:
         with h5py.File(path, "r") as file:
             return _read_file(file, path.name)
     except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise _refuse(path.name, f"a file that cannot be read as one ({reason})") from error
+        raise _refuse(path.name, f"a file that cannot be read ({format_error(error)})") from error
 
 
 def _read_file(file: h5py.File, name: str) -> PoseFile:
@@ -117,7 +116,9 @@ def _iterate_labels(pickled: Any, name: str) -> Iterator[tuple[str, ...]]:
     try:
         found = _PlainUnpickler(io.BytesIO(pickled)).load()
     except Exception as error:
-        raise _refuse(name, f"names of columns that cannot be read ({error})") from error
+        raise _refuse(
+            name, f"names of columns that cannot be read ({format_error(error)})"
+        ) from error
     for label in found if isinstance(found, list) else ():
         if not (
             isinstance(label, tuple)

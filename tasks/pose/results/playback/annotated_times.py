@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput
+from tasks.messages import format_error
 from tasks.pose.movies.mp4_times import MAX_FRAMES
 
 TIME_COLUMN = "Time since start (s)"
@@ -58,7 +59,7 @@ def read_annotated_times(file: BinaryIO, movie: int, *, is_csv: bool) -> Annotat
     except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise BadInput(
             f"expected annotations of a run, found a table that cannot be read as such "
-            f"({error}); run the movies again"
+            f"({format_error(error)}); run the movies again"
         ) from error
 
     def join(name: str) -> NDArray[Any]:
@@ -116,8 +117,8 @@ def _read_csv(file: BinaryIO, movie: int) -> Iterator[Any]:
     from pyarrow import csv  # noqa: PLC0415
 
     file.seek(0)
-    header = next(iter(io.TextIOWrapper(io.BytesIO(file.read(_MAX_HEADER_BYTES)), "utf-8", "ignore")))
-    names = header.rstrip("\r\n").split(",")
+    header = file.read(_MAX_HEADER_BYTES).partition(b"\n")[0]
+    names = header.decode(errors="ignore").strip().split(",")
     file.seek(0)
     wanted = [*_COLUMNS, *({CLOCK_COLUMN} & set(names))]
     rows = 0

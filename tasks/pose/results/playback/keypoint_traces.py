@@ -91,7 +91,7 @@ class KeypointTraces:
     @property
     def frames(self) -> int:
         """The number of frames."""
-        return self.values.shape[2]
+        return len(self.clock.numbers)
 
     @property
     def byte_count(self) -> int:
@@ -112,7 +112,9 @@ class KeypointTraces:
         return Keypoints.from_values(self.individuals, self.parts, values)
 
 
-def build_traces(keypoints: Keypoints, offset: tuple[int, int], clock: FrameClock) -> KeypointTraces:
+def build_traces(
+    keypoints: Keypoints, offset: tuple[int, int], clock: FrameClock
+) -> KeypointTraces:
     """Compute the traces of a movie.
 
     Speed is the distance from the frame before in pixels, divided by the seconds since then by true
@@ -126,18 +128,21 @@ def build_traces(keypoints: Keypoints, offset: tuple[int, int], clock: FrameCloc
     steps = _measure_steps(clock.seconds)
     traces = np.empty((len(QUANTITIES), len(keypoints.parts), len(keypoints)), np.float32)
     for index in range(len(keypoints.parts)):
-        xy = keypoints.xy[:, index].astype(np.float64)
-        likelihood = keypoints.likelihood[:, index].astype(np.float64)
-        missing = find_missing_points(np.column_stack([xy, likelihood]))
-        x, y = (np.where(missing, np.nan, xy[:, axis] + offset[axis]) for axis in (0, 1))
-        speed = np.full(len(x), np.nan)
-        speed[1:] = np.hypot(np.diff(x), np.diff(y)) / steps[1:]
-        traces[:, index] = x, y, np.where(missing, np.nan, likelihood), speed
+        # Each as an array without gaps: what follows goes over them many times.
+        columns = *keypoints.xy[:, index].T, keypoints.likelihood[:, index]
+        x, y, likelihood = (np.array(column, np.float64) for column in columns)
+        missing = find_missing_points(np.stack([x, y, likelihood]).T)
+        x += offset[0]
+        y += offset[1]
+        x[missing] = y[missing] = likelihood[missing] = np.nan
+        traces[: len(COORDS), index] = x, y, likelihood
+        traces[-1, index] = np.nan
+        traces[-1, index, 1:] = np.hypot(np.diff(x), np.diff(y)) / steps[1:]
     return KeypointTraces(keypoints.individuals, keypoints.parts, clock, traces)
 
 
 def _measure_steps(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds since the frame before; NaN in the first frame, after a gap, and where time stands."""
+    """Seconds since the frame before; NaN in the first frame, after gaps, and where time stands."""
     steps = np.diff(seconds, prepend=np.nan)
     with np.errstate(invalid="ignore"):
         forward = steps > 0

@@ -46,7 +46,9 @@ def load_traces(
     frames = len(file.keypoints)
     if not frames:
         raise BadInput(f"{poses.name}: expected poses of at least one frame, found none")
-    return build_traces(file.keypoints, _find_offset(file, movie), _find_clock(movie, frames, read_times))
+    return build_traces(
+        file.keypoints, _find_offset(file, movie), _find_clock(movie, frames, read_times)
+    )
 
 
 def find_crop_offset(movie: MovieRecord) -> tuple[int, int]:

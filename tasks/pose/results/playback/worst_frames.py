@@ -25,9 +25,7 @@ def list_worst_frames(
     """
     offset = find_crop_offset(movie)
     size = movie.crop[2:] if movie.crop else (movie.width or 0, movie.height or 0)
-    ratings = FrameRatings(
-        traces.to_keypoints(offset), settings.p_cutoff, size, settings.quality
-    )
+    ratings = FrameRatings(traces.to_keypoints(offset), settings.p_cutoff, size, settings.quality)
     reported = find_reported_frames(movie, traces.frames)
     chosen = ratings.choose(LISTED_FRAMES, movie.frame_rate or 1.0, reported)
     return tuple(frame for frame in chosen if frame.points or frame.index in reported)

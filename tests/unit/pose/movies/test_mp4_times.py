@@ -17,7 +17,7 @@ STAMPS = [0, 33, 66, 200, 233, 1000, 1001, 1500]
 
 def read_decoded_times(path: Path) -> list[float]:
     with av.open(str(path)) as container:
-        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
+        return [frame.time or 0.0 for frame in container.decode(video=0)]
 
 
 def read_times(path: Path) -> Any:
