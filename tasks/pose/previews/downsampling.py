@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from tasks.pose.tables.value_ranges import number_spans
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def compute_envelope(time: np.ndarray, values: np.ndarray, spans: int) -> Envelo
         spans: How many spans the whole time is cut into; times that are too close for that,
             such as one moment or a subnormal number apart, are one span.
     """
-    span = _number_spans(time, spans)
+    span = number_spans(time, spans)
     starts = np.flatnonzero(np.diff(span, prepend=-1))
     counts = np.diff(starts, append=len(values))
     if len(starts) * counts.max() > _MAX_PADDING_FACTOR * len(values):
@@ -42,47 +43,6 @@ def compute_envelope(time: np.ndarray, values: np.ndarray, spans: int) -> Envelo
     else:
         lowest, median, highest = _summarize_even_spans(values, starts, counts)
     return Envelope(time[starts], lowest, median, highest)
-
-
-def _number_spans(time: np.ndarray, spans: int) -> np.ndarray:
-    """The span that each sample lies in, counted from 0; (samples,)."""
-    duration = float(time[-1] - time[0])
-    spans_per_second = spans / duration if duration else math.inf
-    if math.isinf(spans_per_second):
-        spans_per_second = 0
-    number: np.ndarray = ((time - time[0]) * spans_per_second).astype(int)
-    return number
-
-
-@dataclass(frozen=True)
-class ValueRanges:
-    """Lowest and highest of many values in each of many equal spans of time.
-
-    Attributes:
-        starts: (spans,), index of the first sample in each span.
-        lowest: (..., spans), NaN where all of a span is missing.
-        highest: (..., spans)
-    """
-
-    starts: np.ndarray
-    lowest: np.ndarray
-    highest: np.ndarray
-
-
-def compute_value_ranges(time: np.ndarray, values: np.ndarray, spans: int) -> ValueRanges:
-    """Lowest and highest value of each span that has any sample, of all values at once.
-
-    Without the median it needs no sorting: this serves a person who zooms.
-
-    Args:
-        time: (samples,), never decreasing.
-        values: (..., samples), NaN where missing.
-        spans: As for `compute_envelope`.
-    """
-    starts = np.flatnonzero(np.diff(_number_spans(time, spans), prepend=-1))
-    lowest: np.ndarray = np.fmin.reduceat(values, starts, axis=-1)
-    highest: np.ndarray = np.fmax.reduceat(values, starts, axis=-1)
-    return ValueRanges(starts, lowest, highest)
 
 
 _MAX_PADDING_FACTOR = 3

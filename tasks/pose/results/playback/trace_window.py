@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.pose.previews.downsampling import compute_value_ranges
 from tasks.pose.results.playback.keypoint_traces import QUANTITIES, KeypointTraces
+from tasks.pose.tables.value_ranges import compute_value_ranges
 
 _FRAMES_PER_SPAN = 2
 """Frames for each span up to which every frame is sent: a span takes two values as well."""

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tasks.pose.previews.downsampling import (
     compute_envelope,
-    compute_value_ranges,
     find_first_points_in_cells,
     find_lone_points,
 )
+from tasks.pose.tables.value_ranges import compute_value_ranges
 
 NAN = float("nan")
 samples = st.lists(
