@@ -116,6 +116,7 @@ def _as_times(
     counted = None if numbers is None else numbers.astype(np.int64)
     if values.dtype.kind == "M":
         seconds = values.astype("datetime64[ns]").astype(np.int64) / 1e9
+        seconds[np.isnat(values)] = np.nan
         return ListedTimes(seconds, "NPY", column, TimeUnit.SECONDS, EPOCH_ORIGIN, counted)
     return ListedTimes(values.astype(np.float64), "NPY", column, numbers=counted)
 

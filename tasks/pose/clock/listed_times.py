@@ -20,7 +20,7 @@ class ListedTimes:
     """Times of a file.
 
     Attributes:
-        values: The times, shape (times,), in `unit`.
+        values: The times, shape (times,), in `unit`; NaN for a frame that the file has none for.
         form: What kind of file it is.
         column: What of the file they are; None where there is nothing else in it.
         unit: What they count; None where the file does not say.
@@ -43,21 +43,22 @@ class UnusableTimesError(ValueError):
 
 
 def check_times(values: NDArray[np.float64]) -> None:
-    """Refuse times that are none, or that do not rise.
+    """Refuse times that do not rise; one that is missing (NaN) is that of a frame without a time.
 
     Raises:
         UnusableTimesError: With the first row that is wrong, counted from 1.
     """
-    if not len(values):
+    known = np.flatnonzero(~np.isnan(values))
+    if not len(known):
         raise UnusableTimesError("expected one time for each frame, found none")
-    bad = np.flatnonzero(~np.isfinite(values))
+    bad = np.flatnonzero(np.isinf(values))
     if len(bad):
         raise UnusableTimesError(
             f"time {bad[0] + 1} of {len(values)} is no number; correct that row"
         )
-    falls = np.flatnonzero(np.diff(values) < 0)
+    falls = np.flatnonzero(np.diff(values[known]) < 0)
     if len(falls):
         raise UnusableTimesError(
-            f"expected times that rise, but time {falls[0] + 2} of {len(values)} is before the one "
-            "above it; name the right column in times.column, or correct that row"
+            f"expected times that rise, but time {known[falls[0] + 1] + 1} of {len(values)} is "
+            "before the one above it; name the right column in times.column, or correct that row"
         )

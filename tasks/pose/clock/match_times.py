@@ -75,7 +75,7 @@ def match_times(times: ListedTimes, layout: FrameLayout) -> TimesMatch:
             )
             if _has_most(match, count):
                 return match
-    if match := _match_by_gaps(times.values, layout):
+    if not np.isnan(times.values).any() and (match := _match_by_gaps(times.values, layout)):
         return match
     indices = np.arange(layout.frames)
     return TimesMatch(

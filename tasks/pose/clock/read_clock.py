@@ -118,6 +118,7 @@ def _build_clock(
     warnings = (
         *_count_warnings(name, record, match, len(found)),
         *_rate_warnings(name, record, timing),
+        *_equal_times_warnings(name, found),
         *_movie_warnings(name, times),
     )
     return ExperimentClock(found, record, warnings)
@@ -161,7 +162,8 @@ def _choose_unit(
         return settings.unit, "the setting times.unit"
     if times.unit is not None:
         return times.unit, "the file"
-    step = float(np.median(np.diff(times.values))) if len(times.values) > 1 else 0.0
+    known = times.values[~np.isnan(times.values)]
+    step = float(np.median(np.diff(known))) if len(known) > 1 else 0.0
     period = 1 / float(timing.frame_rate)
     fitting = [
         unit
@@ -186,7 +188,7 @@ def _seconds_per_unit(unit: TimeUnit, settings: TimesSettings) -> float:
 
 def _name_origin(times: ListedTimes, seconds: NDArray[np.float64]) -> str:
     low, high = _EPOCH_SECONDS
-    if times.origin == FILE_ORIGIN and low < seconds[0] < high:
+    if times.origin == FILE_ORIGIN and low < np.nanmin(seconds) < high:
         return f"{EPOCH_ORIGIN}, by their size"
     return times.origin
 
@@ -223,6 +225,20 @@ def _rate_warnings(name: str, record: TimesRecord, timing: Timing) -> tuple[str,
     warning = (
         f"its times file {format_value(name)} gives {rate:g} frames/s, its container {own:g}: "
         "check that it is this movie's file, and its unit"
+    )
+    return (warning,)
+
+
+def _equal_times_warnings(name: str, found: NDArray[np.float64]) -> tuple[str, ...]:
+    """Say where frames have the time of the frame before."""
+    known = np.flatnonzero(np.isfinite(found))
+    equal = known[1:][np.diff(found[known]) == 0]
+    if not len(equal):
+        return ()
+    ranges = format_frame_ranges(group_into_ranges(equal))
+    warning = (
+        f"its times file {format_value(name)} gives {len(equal)} of {len(found)} frames the time "
+        f"of the frame before: {ranges}"
     )
     return (warning,)
 

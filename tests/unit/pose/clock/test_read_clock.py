@@ -57,6 +57,7 @@ PULSES = np.zeros(30_000 // 30 * (FRAMES + 1), np.int16)
 for _pulse in range(FRAMES):
     PULSES[500 + _pulse * 1000 : 700 + _pulse * 1000] = 3000 + _pulse
 
+MICROSECONDS = [tick // 10 - 250_000 for tick in TICKS]
 WITH_COMMAS = [str(value).replace(".", ",") for value in column(5)]
 TIMECODES = "# timecode format v2\n" + rows(column(5, 1e3))
 ANALOG: dict[str, Any] = {"kind": "signal", "rate": 30_000}
@@ -112,6 +113,54 @@ KINDS: dict[str, tuple[str, Any, dict[str, Any], float]] = {
     ),
     "a column by its name": ("t.csv", rows(column(0), column(5), header="a,B"), {"column": "b"}, 5),
     "tabs, and a byte order mark": ("t.tsv", "\ufeff" + rows(NUMBERS, column(5), sign="\t"), {}, 5),
+    "dates of Python's log, which have decimal commas": (
+        "t.txt", rows([f"2024-10-23 14:30:52,{tick // 10:06d}" for tick in TICKS]), {}, EPOCH,
+    ),
+    "decimal commas alone": ("t.txt", rows([f"5,{tick:06d}" for tick in MICROSECONDS]), {}, 5),
+    "dates with slashes": (
+        "t.csv", rows([f"2024/10/23 14:30:52.{tick:07d}" for tick in TICKS]), {}, EPOCH,
+    ),
+    "dates without signs": (
+        "t.csv", rows([f"20241023T143052.{tick:07d}Z" for tick in TICKS]), {}, EPOCH,
+    ),
+    "the time of American dates": (
+        "t.csv", rows([f"10/23/2024 02:30:52.{tick:07d} PM" for tick in TICKS]), {}, 52_252.25,
+    ),
+    "the time of European dates": (
+        "t.txt", rows([f"23.10.2024 14:30:52.{tick:07d}" for tick in TICKS]), {}, 52_252.25,
+    ),
+    "quoted, with separators in names and remarks": (
+        "t.csv",
+        rows(
+            NUMBERS, ['"a, ""b"""'] * FRAMES, [f'"{v}"' for v in WITH_COMMAS],
+            header='"Frame, no.",Remark,"Time, (s)"',
+        ),
+        {}, 5,
+    ),
+    "a title above the names": (
+        "t.csv",
+        "Camera: 12\nFrames,6\n\n" + rows(NUMBERS, column(5), header="frame,time (s)"), {}, 5,
+    ),
+    "units below the names": ("t.csv", rows(
+        NUMBERS, column(5, 1e3), header="frame,time\n[-],[ms]"), {}, 5),
+    "names of rows, as R writes them": (
+        "t.txt", rows(NUMBERS, column(5), header="elapsed", sign=" "), {}, 5,
+    ),
+    "a separator at the end": ("t.csv", rows(column(5), [""] * FRAMES, header="time"), {}, 5),
+    "Miniscope 3": (
+        "t.txt",
+        rows(
+            [1] * FRAMES, NUMBERS, column(5, 1e3), [1] * FRAMES,
+            header="camNum\tframeNum\tsysClock\tbuffer", sign="\t",
+        ),
+        {}, 5,
+    ),
+    "samples of a line in text": ("t.txt", rows(list(PULSES)), ANALOG, 500 / 30_000),
+    "samples of a line beside their times": (
+        "t.csv",
+        rows(list(np.arange(len(PULSES)) / 30_000 + 5), list(PULSES / 1e3), header="time,volt"),
+        {"kind": "signal"}, 5 + 500 / 30_000,
+    ),
     "NPY": ("t.npy", np.array(column(5)), {}, 5),
     "NPY, two rows": ("t.npy", np.array([NUMBERS, column(5)]), {}, 5),
     "NPY, two columns": ("t.npy", np.array([NUMBERS, column(5)]).T, {}, 5),
@@ -146,7 +195,10 @@ def test_each_frame_has_its_time(tmp_path: Path, kind: str) -> None:
         ("t.csv", "time\n", "a header alone"),
         ("t.csv", rows(column(0), column(5), header="a,b"), "name one in times.column"),
         ("t.csv", "time\n" + "1\n2\nx\n", "found x; correct it"),
-        ("t.csv", "time\n1\n2\n" + "nan\n", "time 3 of 3 is no number"),
+        ("t.csv", "time\n1\n2\n" + "inf\n", "time 3 of 3 is no number"),
+        ("t.csv", "time (s)\n1\nnan\n2\n1.5\n", "time 4 of 4 is before the one above it"),
+        ("t.csv", "time\nnan\nnan\n", "found none"),
+        ("t.txt", rows([f"00:{5 + i * PERIOD:06.3f}" for i in range(FRAMES)]), "found 00:05.1"),
         ("t.csv", "time (s)\n1\n2\n1.5\n", "time 3 of 3 is before the one above it"),
         ("t.csv", rows(column(0, step=7.0)), "in no unit"),
         ("t.csv", b"\0\1\2" * 50, "binary file"),
@@ -226,6 +278,23 @@ class TestCountsThatDiffer:
         assert found.record.times_without_frame == ((0, 2), (15, 16))
         assert "gaps at the same places" in found.record.matched_by
         assert found.warnings == ()
+
+    @pytest.mark.parametrize("missing", ["", "NaN"])
+    def test_a_frame_whose_time_is_missing_in_the_file_has_none(
+        self, tmp_path: Path, missing: str
+    ) -> None:
+        times = [*column(5)[:2], missing, *column(5)[3:]]
+        found = clock(tmp_path, "t.csv", rows(NUMBERS, times, header="frame,time"))
+        assert np.flatnonzero(np.isnan(found.seconds)).tolist() == [2]
+        assert found.record.frames_without_time == ((2, 2),)
+        (warning,) = found.warnings
+        assert "frames without a time: 2; matched by one time for each frame" in warning
+
+    def test_frames_of_one_time_are_named(self, tmp_path: Path) -> None:
+        times = column(5)
+        times[3] = times[2]
+        (warning,) = clock(tmp_path, "t.txt", rows(times)).warnings
+        assert "gives 1 of 6 frames the time of the frame before: 3" in warning
 
     def test_frame_numbers_show_which_frames_have_no_time(self, tmp_path: Path) -> None:
         numbers = [1, 2, 3, 5, 6]
