@@ -2,10 +2,10 @@
 
 ``make drop MOVIE=…`` puts a movie into its inbox. ``make reset`` removes everything that it keeps.
 
-A Prefect server with its UI, on PostgreSQL, a worker, the deployments, the receiver, and, unless
-boto3 is already set up for a store of your own, an embedded one with the demo's model and movie in
-it. Objects and the runs' history stay over ``make down``. ``make up`` again starts only what is not
-running.
+The page for scientists, a Prefect server with its UI, on PostgreSQL, a worker, the deployments, the
+receiver, and, unless boto3 is already set up for a store of your own, an embedded one with the
+demo's model and movie in it. Objects and the runs' history stay over ``make down``. ``make up``
+again starts only what is not running.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from typing import Any
 
 from deployments.background import (
     ROOT,
-    SETTINGS_FILE,
     STATE_FILE,
     ServiceParts,
     end_process,
@@ -43,18 +42,19 @@ from deployments.database import (
 )
 from deployments.demo.inputs import DEMO_BUCKET, STORE_CREDENTIALS
 from deployments.drop import MOVIES_VARIABLE, drop_movies, read_movies
+from deployments.service_outline import describe_service
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
-from tasks.environment_variables import INBOX, read_inbox
+from tasks.environment_variables import INBOX, WEB_INPUTS, WEB_RESULTS
 
 SERVICE_FOLDER = ROOT / ".cache" / "up"
 
-PARTS = ("store", "database", "server", "worker", "receiver")
+PARTS = ("store", "database", "server", "worker", "receiver", "page")
 """Names of the parts, each after those that it depends on."""
 
-STORE_FOLDER, DATABASE_FOLDER = "store", "database"
+STORE_FOLDER, DATABASE_FOLDER, PAGE_FOLDER = "store", "database", "page"
 """Folders in that folder."""
 
-UI_PORT, STORE_PORT, RECEIVER_PORT, DATABASE_PORT = 4200, 4201, 4202, 4203
+UI_PORT, STORE_PORT, RECEIVER_PORT, DATABASE_PORT, PAGE_PORT = 4200, 4201, 4202, 4203, 4204
 """Ports on loopback; the next free one if one is taken."""
 
 
@@ -102,7 +102,7 @@ def start_service(folder: Path) -> int:
         print_line(f"error: {error or 'interrupted'}; the logs are in {folder}/")
         return 1
     write_settings(parts)
-    print_line(_describe_service(parts, embedded=store is not None))
+    print_line(describe_service(parts, embedded=store is not None))
     return 0
 
 
@@ -212,6 +212,8 @@ def _build_environment(
         **STORE_CREDENTIALS,
         "AWS_ENDPOINT_URL": store,
         INBOX.name: f"s3://{DEMO_BUCKET}/inbox/",
+        WEB_RESULTS.name: f"s3://{DEMO_BUCKET}/results/",
+        WEB_INPUTS.name: f"s3://{DEMO_BUCKET}/models/ s3://{DEMO_BUCKET}/movies/",
     }, store
 
 
@@ -256,6 +258,10 @@ def _start_all_parts(
     parts.start("worker", (*python, "deployments.worker", "--grace", "8"))
     receiver = _choose_address(known, "receiver", RECEIVER_PORT)
     parts.start("receiver", [*listen, "--port", _parse_port(receiver)], receiver)
+    page = _choose_address(known, "page", PAGE_PORT)
+    show = [*python, "deployments.web", "--port", _parse_port(page)]
+    show += ["--cache", str(parts.folder / PAGE_FOLDER)]
+    parts.start("page", show, page, partial(is_answering, f"{page}/health"))
 
 
 def _start_database(parts: ServiceParts, known: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -288,37 +294,6 @@ def _start_database(parts: ServiceParts, known: Mapping[str, Mapping[str, Any]])
 
 def _parse_port(url: str) -> str:
     return url.rpartition(":")[2]
-
-
-def _describe_service(parts: ServiceParts, *, embedded: bool) -> str:
-    store, results = (
-        parts.environment.get("AWS_ENDPOINT_URL", ""),
-        f"s3://{DEMO_BUCKET}/results/first/",
-    )
-    real = f"AWS_ENDPOINT_URL=… AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… {INBOX}=s3://… make up"
-    lines = ["", f"Prefect's UI    {parts.environment['PREFECT_UI_URL']}"]
-    if embedded:
-        lines += [
-            "first run       Deployments → pose-estimation → Run → Quick run",
-            f"results         {results} (linked on the run's page, under Artifacts)",
-            f"object store    {store} (embedded; objects stay until `make reset`)",
-            f"a real store    {real}",
-        ]
-    lines += [
-        f"inbox           {_describe_inbox(read_inbox(parts.environment))}",
-        (
-            f"in a shell      source {parts.folder / SETTINGS_FILE}  # python -m flows … then uses "
-            "it too"
-        ),
-        f"logs            {parts.folder}/ (logs of runs: worker.log)",
-    ]
-    return "\n".join([*lines, ""])
-
-
-def _describe_inbox(location: str | None) -> str:
-    if location:
-        return f"{location} (make drop MOVIE=my-movie.mp4)"
-    return f"none, runs start from the form only ({INBOX}=s3://bucket/inbox/ make up)"
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class EnvironmentVariable:
 INBOX = EnvironmentVariable(
     "DLCFLOW_INBOX",
     "",
-    "`make deploy`, the receiver, `make up`",
+    "`make deploy`, the receiver, the page, `make up`",
     "Location that movies are dropped into. Not set, `make deploy` keeps the inbox that the server "
     "has; empty, it removes the two deployments that look there.",
 )
@@ -79,9 +79,64 @@ DEVICE_LOCKS = EnvironmentVariable(
 LINK_ENDPOINT = EnvironmentVariable(
     "DLCFLOW_LINK_ENDPOINT_URL",
     "",
-    "runs, `python -m flows open`",
+    "runs, `python -m flows open`, the page",
     "The store's address for people's browsers, where workers use another one. It goes into the "
     "links that open results; empty, they have boto3's address.",
+)
+WEB_RESULTS = EnvironmentVariable(
+    "DLCFLOW_WEB_RESULTS",
+    "",
+    "the page, `make up`",
+    "Locations whose runs the page shows, with spaces between them (`%20` within one); what lies "
+    "below them can be opened. Empty, it is the bucket of the inbox.",
+)
+WEB_INPUTS = EnvironmentVariable(
+    "DLCFLOW_WEB_INPUTS",
+    "",
+    "the page, `make up`",
+    "Locations of models and movies that can be chosen and played on the page, with spaces between "
+    "them (`%20` within one). Empty, it is the bucket of the inbox.",
+)
+WEB_PASSWORD = EnvironmentVariable(
+    "DLCFLOW_WEB_PASSWORD",
+    "",
+    "the page",
+    "Password that the page asks for, one for all, 8 characters or more. Empty, it asks for none, "
+    "and listens on loopback only.",
+)
+WEB_USER_HEADER = EnvironmentVariable(
+    "DLCFLOW_WEB_USER_HEADER",
+    "",
+    "the page",
+    "Header in which a proxy names the person that it let in, such as `X-Auth-Request-User`; "
+    "requests without it are refused.",
+)
+WEB_PROXIES = EnvironmentVariable(
+    "DLCFLOW_WEB_PROXIES",
+    "127.0.0.1 ::1",
+    "the page",
+    "Addresses and networks of the proxy whose header is believed, with spaces between them.",
+)
+WEB_URL = EnvironmentVariable(
+    "DLCFLOW_WEB_URL",
+    "",
+    "the page",
+    "Where people open the page, as in `https://poses.my-institute.org`. Requests for any other "
+    "name are refused, but for loopback's and plain IP addresses.",
+)
+WEB_READ_ONLY = EnvironmentVariable(
+    "DLCFLOW_WEB_READ_ONLY",
+    "",
+    "the page",
+    "`1`: results can be looked at and downloaded, and nothing can be started or uploaded.",
+)
+WEB_BYTES = EnvironmentVariable(
+    "DLCFLOW_WEB_BYTES",
+    "",
+    "the page",
+    "How files get to browsers: `store`, by signed links that the page makes on click, or `page`, "
+    "through the page, where browsers cannot reach the store. Empty, it is `store` where "
+    "`DLCFLOW_LINK_ENDPOINT_URL` is set, else `page`.",
 )
 
 ENVIRONMENT_VARIABLES = (
@@ -92,6 +147,14 @@ ENVIRONMENT_VARIABLES = (
     CHECKPOINT_INTERVAL,
     DEVICE_LOCKS,
     LINK_ENDPOINT,
+    WEB_RESULTS,
+    WEB_INPUTS,
+    WEB_PASSWORD,
+    WEB_USER_HEADER,
+    WEB_PROXIES,
+    WEB_URL,
+    WEB_READ_ONLY,
+    WEB_BYTES,
     VERSION,
 )
 """All of them; `docs/configuration.md` has a table that is made from this one."""
@@ -142,6 +205,52 @@ def read_device_lock_folder() -> Path:
 def read_link_endpoint() -> str | None:
     """Address of the store in links for browsers; None where it is boto3's."""
     return os.environ.get(LINK_ENDPOINT.name) or None
+
+
+def read_words(variable: EnvironmentVariable) -> tuple[str, ...]:
+    """The words that a variable lists; none where it is not set or empty."""
+    return tuple(os.environ.get(variable.name, "").split())
+
+
+def read_web_password() -> str | None:
+    """Password of the page; None where it asks for none."""
+    return os.environ.get(WEB_PASSWORD.name) or None
+
+
+def read_web_user_header() -> str | None:
+    """Header in which a proxy names the person that it let in; None without such a proxy."""
+    return os.environ.get(WEB_USER_HEADER.name, "").strip() or None
+
+
+def read_web_url() -> str | None:
+    """Where people open the page; None where it is not told."""
+    return os.environ.get(WEB_URL.name, "").strip() or None
+
+
+def read_web_read_only() -> bool:
+    """Return whether nothing may be started or uploaded from the page.
+
+    Raises:
+        BadInput: The variable holds neither a yes nor a no.
+    """
+    text = os.environ.get(WEB_READ_ONLY.name, "").strip().lower()
+    if text in {"1", "true", "yes"}:
+        return True
+    if text in {"", "0", "false", "no"}:
+        return False
+    raise BadInput(f"{WEB_READ_ONLY}: expected 1 or 0, found {text!r}; change it")
+
+
+def read_web_bytes() -> str:
+    """How files get to browsers: `store` or `page`.
+
+    Raises:
+        BadInput: The variable holds neither.
+    """
+    text = os.environ.get(WEB_BYTES.name, "").strip()
+    if text not in {"", "store", "page"}:
+        raise BadInput(f"{WEB_BYTES}: expected store or page, found {text!r}; change it")
+    return text or ("store" if read_link_endpoint() else "page")
 
 
 def _read_seconds(

@@ -34,6 +34,7 @@ settings.load_profile("ci")  # unless --hypothesis-profile names another
 _SHARED = {
     "lab_server": r"\blab_server\b",
     "service": r"\b(service: Service|deployed_service)\b",
+    "page": r"\bServedPage\b",
     "stores": r"\bfrom tests.integration.storage.conftest\b",
 }
 """What takes long to start and several files use, and how a file that does is known."""

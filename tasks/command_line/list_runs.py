@@ -1,19 +1,15 @@
 """The runs whose results lie below a location: ``python -m flows list``."""
 
 import json
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from functools import partial
-
-from pydantic import ValidationError
 
 from tasks.errors import BadInput
 from tasks.messages import format_value
+from tasks.output.run_summary import is_run_record, summarize_record
 from tasks.pose.results.file_names import RUN_RECORD_FILE
-from tasks.pose.results.record_kind import POSE_KIND, RecordPart, read_record_kind
-from tasks.pose.results.run_record import MAX_RECORD_BYTES, RunRecord
+from tasks.pose.results.run_record import MAX_RECORD_BYTES
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
 
@@ -69,11 +65,7 @@ def list_runs(text: str) -> list[ListedRun]:
     """
     location, store = Location.parse(text), LocationStore()
     prefix = location if location.is_prefix else Location.parse(f"{location}/")
-    records = [
-        info.location
-        for info in store.list(prefix)
-        if info.location.name == RUN_RECORD_FILE and "/.dlcflow/" not in str(info.location)
-    ]
+    records = [info.location for info in store.list(prefix) if is_run_record(info.location)]
     if not records:
         raise BadInput(
             f"there is no {RUN_RECORD_FILE} below {location}; give the output location of a run, "
@@ -85,73 +77,16 @@ def list_runs(text: str) -> list[ListedRun]:
 
 
 def _read_run(store: LocationStore, location: Location) -> ListedRun:
-    output = str(location).removesuffix(RUN_RECORD_FILE)
-    data = store.read(location, MAX_RECORD_BYTES)
-    if (kind := read_record_kind(data)) != POSE_KIND:
-        return _list_analysis(data, kind, output)
-    try:
-        record = RunRecord.model_validate_json(data)
-    except ValidationError:
-        return _list_unreadable(output)
-    verdicts: dict[str, int] = {}
-    for movie in record.movies:
-        verdict = movie.quality.verdict.value if movie.quality else "failed"
-        verdicts[verdict] = verdicts.get(verdict, 0) + 1
+    run = summarize_record(store.read(location, MAX_RECORD_BYTES))
     return ListedRun(
-        output=output,
-        finished=record.finished.isoformat(timespec="seconds"),
-        status=record.status.value,
-        kind=POSE_KIND,
-        model=record.request.model.rpartition("/")[2],
-        movies=tuple(movie.name for movie in record.movies),
-        verdicts=verdicts,
+        output=str(location).removesuffix(RUN_RECORD_FILE),
+        finished=run.finished,
+        status=run.status,
+        kind=run.kind,
+        model=run.model,
+        movies=tuple(movie.name for movie in run.movies),
+        verdicts=run.verdicts,
     )
-
-
-def _list_unreadable(output: str, kind: str = "") -> ListedRun:
-    return ListedRun(output, "", "unreadable", kind, "", (), {})
-
-
-def _list_analysis(data: bytes, kind: str, output: str) -> ListedRun:
-    """A run that analyzed poses, from a record of any version that says as much."""
-    try:
-        record = _AnalysisRecord.model_validate_json(data)
-    except ValidationError:
-        return _list_unreadable(output, kind)
-    cells = tuple(text.rpartition("/")[2] for text in record.request.cell_sets)
-    verdicts = [table.verdict or "failed" for table in record.tables]
-    if record.facts.verdict:
-        verdicts = [record.facts.verdict] * len(cells)
-    return ListedRun(
-        output=output,
-        finished=record.finished.isoformat(timespec="seconds"),
-        status=record.status,
-        kind=kind,
-        model="",
-        movies=cells or tuple(table.name for table in record.tables),
-        verdicts=dict(Counter(verdicts)),
-    )
-
-
-class _AnalyzedTable(RecordPart):
-    name: str
-    verdict: str | None = None
-
-
-class _AnalysisRequest(RecordPart):
-    cell_sets: tuple[str, ...] = ()
-
-
-class _AnalysisFacts(RecordPart):
-    verdict: str | None = None
-
-
-class _AnalysisRecord(RecordPart):
-    status: str
-    finished: datetime
-    request: _AnalysisRequest
-    tables: tuple[_AnalyzedTable, ...] = ()
-    facts: _AnalysisFacts = _AnalysisFacts()
 
 
 def format_runs(runs: list[ListedRun]) -> str:

@@ -11,12 +11,10 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from tasks.errors import PoseError
+from tasks.pose.results.file_names import HIDDEN_FOLDER
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore
 from tasks.storage.store_errors import NoSuchObject
-
-HIDDEN_FOLDER = ".dlcflow"
-"""The folder's name."""
 
 
 def hidden_location(output: Location, *names: str) -> Location:

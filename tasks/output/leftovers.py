@@ -10,13 +10,13 @@ from prefect.logging import get_run_logger
 from tasks.errors import PoseError
 from tasks.output.checkpoint_upload import CHECKPOINTS_FOLDER
 from tasks.output.hidden_folder import (
-    HIDDEN_FOLDER,
     hidden_location,
     remove_empty_folders,
     remove_objects,
 )
 from tasks.output.lock import LOCK_FOLDER, has_output_lock
 from tasks.pose.results.file_names import (
+    HIDDEN_FOLDER,
     LABELED_DATA_FOLDER,
     LABELED_MOVIE_FILE,
     POSES_FOLDER,

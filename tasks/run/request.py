@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from itertools import count
 
 from tasks.errors import BadInput
-from tasks.output.hidden_folder import HIDDEN_FOLDER
 from tasks.pose.exports.nwb_metadata import (
     MAX_METADATA_BYTES,
     NwbMetadata,
@@ -14,7 +13,12 @@ from tasks.pose.exports.nwb_metadata import (
     parse_metadata,
 )
 from tasks.pose.movies.reader import RECORDING_SUFFIX
-from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_FILES, RUN_FOLDERS
+from tasks.pose.results.file_names import (
+    HIDDEN_FOLDER,
+    LABELED_MOVIE_FILE,
+    RUN_FILES,
+    RUN_FOLDERS,
+)
 from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
 from tasks.run.find_model import find_model

@@ -111,9 +111,13 @@ class LocalStore(ObjectStore):
         return location.path.read_bytes()
 
     @convert_os_errors()
-    def read_part(self, location: Location, start: int, length: int) -> bytes:
+    def read_part(
+        self, location: Location, start: int, length: int, etag: str | None = None
+    ) -> bytes:
         """A part of a file."""
-        self.stat(location)  # refuses folders and pipes
+        found = self.stat(location)  # refuses folders and pipes
+        if etag and found.etag != etag:
+            raise Retriable(f"{location}: {CHANGED_MESSAGE}.")
         with location.path.open("rb") as file:
             file.seek(start)
             part = file.read(length)
@@ -176,7 +180,12 @@ class LocalStore(ObjectStore):
         """The digest of the file as it is now."""
         return compute_sha256(source.location.path)
 
-    def create_signed_link(self, location: Location, seconds: int) -> str | None:  # noqa: ARG002
+    def create_signed_link(
+        self,
+        location: Location,  # noqa: ARG002
+        seconds: int,  # noqa: ARG002
+        download_name: str | None = None,  # noqa: ARG002
+    ) -> str | None:
         """Nothing: browsers do not follow links from a web page to a local file."""
         return None
 

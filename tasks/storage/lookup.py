@@ -56,9 +56,11 @@ class LocationStore(ObjectStore):
         """The content of a small object."""
         return _store_for(location).read(location, limit)
 
-    def read_part(self, location: Location, start: int, length: int) -> bytes:
+    def read_part(
+        self, location: Location, start: int, length: int, etag: str | None = None
+    ) -> bytes:
         """A part of an object."""
-        return _store_for(location).read_part(location, start, length)
+        return _store_for(location).read_part(location, start, length, etag)
 
     def put(self, location: Location, data: bytes) -> None:
         """Write a small object."""
@@ -93,9 +95,11 @@ class LocationStore(ObjectStore):
         """An object's SHA-256, as far as it is known without fetching it."""
         return _store_for(source.location).known_sha256(source)
 
-    def create_signed_link(self, location: Location, seconds: int) -> str | None:
+    def create_signed_link(
+        self, location: Location, seconds: int, download_name: str | None = None
+    ) -> str | None:
         """A web address that opens an object for a limited time."""
-        return _store_for(location).create_signed_link(location, seconds)
+        return _store_for(location).create_signed_link(location, seconds, download_name)
 
 
 def _store_for(location: Location) -> ObjectStore:

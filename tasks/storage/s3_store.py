@@ -18,7 +18,13 @@ from tasks.errors import BadInput
 from tasks.storage.local_files import ProgressCallback, check_disk_space, open_replacement
 from tasks.storage.location import Location
 from tasks.storage.multipart import PartBody, UploadState, compute_sha256_of_parts, split_for_upload
-from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
+from tasks.storage.store import (
+    ObjectInfo,
+    ObjectStore,
+    check_part,
+    check_size,
+    format_attachment,
+)
 from tasks.storage.store_errors import StoreUnavailable, convert_os_errors
 
 if TYPE_CHECKING:
@@ -110,12 +116,17 @@ class S3Store(ObjectStore):
                 check_size(location, answer["ContentLength"], limit)
                 return body.read()
 
-    def read_part(self, location: Location, start: int, length: int) -> bytes:
+    def read_part(
+        self, location: Location, start: int, length: int, etag: str | None = None
+    ) -> bytes:
         """A part of an object."""
         _check_object(location)
-        part = f"bytes={start}-{start + length - 1}"
+        where: Any = {"Bucket": location.bucket, "Key": location.key}
+        where["Range"] = f"bytes={start}-{start + length - 1}"
+        if etag:
+            where["IfMatch"] = etag
         with convert_library_errors(location):
-            answer = get_client().get_object(Bucket=location.bucket, Key=location.key, Range=part)
+            answer = get_client().get_object(**where)
             with answer["Body"] as body:
                 check_range_answer(location, answer.get("ContentRange"))
                 data = body.read()
@@ -185,10 +196,14 @@ class S3Store(ObjectStore):
         """The digest that `upload` wrote, where the object was looked at."""
         return source.sha256
 
-    def create_signed_link(self, location: Location, seconds: int) -> str | None:
+    def create_signed_link(
+        self, location: Location, seconds: int, download_name: str | None = None
+    ) -> str | None:
         """An address with a signature; nothing is asked of the store."""
         _check_object(location)
         where = {"Bucket": location.bucket, "Key": location.key}
+        if download_name is not None:
+            where["ResponseContentDisposition"] = format_attachment(download_name)
         client = get_client(read_link_endpoint())
         with convert_library_errors(location):
             link = client.generate_presigned_url("get_object", Params=where, ExpiresIn=seconds)

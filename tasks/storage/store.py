@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote
 
 from tasks.errors import BadInput
 from tasks.storage.local_files import ProgressCallback
@@ -108,19 +109,23 @@ class ObjectStore(Protocol):
             BadInput: It is larger than ``limit`` bytes.
         """
 
-    def read_part(self, location: Location, start: int, length: int) -> bytes:
+    def read_part(
+        self, location: Location, start: int, length: int, etag: str | None = None
+    ) -> bytes:
         """A part of an object, in memory.
 
         Args:
             location: The object.
             start: The first byte, counted from 0.
             length: How many bytes, at least one.
+            etag: The version that is meant; None for whichever is there.
 
         Returns:
             Exactly ``length`` bytes.
 
         Raises:
             BadInput: The object ends before the part does.
+            Retriable: It is another version by now.
         """
 
     def put(self, location: Location, data: bytes) -> None:
@@ -177,12 +182,15 @@ class ObjectStore(Protocol):
             `upload` wrote; None where it wrote none.
         """
 
-    def create_signed_link(self, location: Location, seconds: int) -> str | None:
+    def create_signed_link(
+        self, location: Location, seconds: int, download_name: str | None = None
+    ) -> str | None:
         """A web address that opens an object to anyone who has it, for a limited time.
 
         Args:
             location: The object; whether there is one is not looked at.
             seconds: How long it works; credentials that end earlier end it too.
+            download_name: Name under which a browser saves it; None lets it show what it can.
 
         Returns:
             The address; None where there are no such addresses. It is a secret: never log it.
@@ -213,3 +221,9 @@ def check_part(location: Location, start: int, length: int, received: int) -> No
             f"{location}: expected {length:,} bytes from byte {start:,} on, found {received:,}; "
             "check that its upload finished.",
         )
+
+
+def format_attachment(name: str) -> str:
+    """The header by which a browser saves an answer under a name (RFC 6266)."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

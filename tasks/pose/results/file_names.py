@@ -32,6 +32,9 @@ RUN_FILES = frozenset(
 )
 """Names that a run publishes beside its movies' folders."""
 
+HIDDEN_FOLDER = ".dlcflow"
+"""The folder at an output location in which runs keep what later ones use."""
+
 LABELED_DATA_FOLDER = "labeled-data"
 """The folder with frames to correct, a folder for each movie, as in a DeepLabCut project."""
 

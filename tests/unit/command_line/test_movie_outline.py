@@ -31,9 +31,11 @@ class RemoteStore(LocalStore):
     def local_path(self, source: ObjectInfo) -> Path | None:
         return None
 
-    def read_part(self, location: Location, start: int, length: int) -> bytes:
+    def read_part(
+        self, location: Location, start: int, length: int, etag: str | None = None
+    ) -> bytes:
         self.fetched += length
-        return super().read_part(location, start, length)
+        return super().read_part(location, start, length, etag)
 
 
 def inspect(store: LocalStore, path: Path) -> MovieFacts:

@@ -20,7 +20,8 @@ from deployments.background import (
     write_settings,
 )
 from deployments.drop import read_movies
-from deployments.up import _describe_service, main
+from deployments.service_outline import describe_service
+from deployments.up import main
 from tasks.environment_variables import INBOX
 from tests.support.paths import DEMO_MOVIE
 
@@ -189,7 +190,7 @@ def test_up_says_where_the_inbox_and_the_logs_are(
     tmp_path: Path, inbox: str | None, told: str
 ) -> None:
     environment = {"PREFECT_UI_URL": "http://ui"} | ({INBOX.name: inbox} if inbox else {})
-    said = _describe_service(ServiceParts(tmp_path, environment), embedded=False)
+    said = describe_service(ServiceParts(tmp_path, environment), embedded=False)
     assert f"inbox           {told}" in said
     assert "worker.log" in said
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tasks.output.hidden_folder import (
-    HIDDEN_FOLDER,
     hidden_location,
     remove_empty_folders,
     remove_objects,
 )
+from tasks.pose.results.file_names import HIDDEN_FOLDER
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
 

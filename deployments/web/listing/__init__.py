@@ -1,0 +1,1 @@
+"""Which runs there are: a small database that is brought up to date from the object store."""
