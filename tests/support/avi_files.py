@@ -16,6 +16,19 @@ def read_packets(path: Path) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(video=0) if packet.size]
 
 
+def as_packed(picture: bytes) -> bytes:
+    """A first picture of MPEG-4 that says that later ones are packed."""
+    at = picture.index(b"\0\0\1\xb6")
+    return picture[:at] + b"\0\0\1\xb2DivX503b1393p" + picture[at:]
+
+
+def as_before(place: int) -> bytes:
+    """A picture of MPEG-4 at 30 frames/s that is not coded: the one before is shown again."""
+    bits = f"0101{place % 30:05b}10"
+    stuffed = bits + "0" + "1" * (-(len(bits) + 1) % 8)
+    return b"\0\0\1\xb6" + int(stuffed, 2).to_bytes(len(stuffed) // 8, "big")
+
+
 def write_avi(
     path: Path,
     like: Path,

@@ -1,30 +1,32 @@
 """The picture index of an AVI file: the size of each picture, and the empty places."""
 
 import os
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.pose.movies.avi_chunks import (
+    MAX_ROWS,
+    SMALLEST_PICTURE,
+    find_plain_index,
+    read_chunks,
+    read_data,
+    read_index,
+    read_list_kind,
+    read_plain_index,
+    read_segments,
+    read_streams,
+)
+
 _Sizes = NDArray[np.int64]
-
-SMALLEST_PICTURE = 2
-"""Bytes of the smallest chunk that holds a picture; x264vfw and DivX write one byte for none."""
-
-_MAX_PLACES = 10_000_000
-"""Places that are looked at, four days at 30 frames/s: a file that claims more is made to."""
 
 _MAX_USUAL_GAP = 3
 """Places from one picture to the next, as a rule, where a recorder drops two of three frames."""
-
-_MAX_DEPTH = 4
-"""Lists within lists; the file itself, a segment, its pictures, and a group of them."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,15 @@ class AviIndex:
         missing: Further places that the header declares and a file that broke off does not have.
         breaks_off: Whether the last chunk reaches beyond the end of the file.
         is_ended: Whether the recorder, or the program that copied the file, finished.
+        contradicts: Whether the file has an index that contradicts its chunks, so that they were
+            looked at one by one.
     """
 
     sizes: _Sizes
     missing: int = 0
     breaks_off: bool = False
     is_ended: bool = True
+    contradicts: bool = False
 
     @cached_property
     def pictures(self) -> _Sizes:
@@ -74,7 +79,9 @@ class AviIndex:
 
     @property
     def break_sentences(self) -> list[str]:
-        """Say where the file breaks off; nothing where it does not."""
+        """Say where the file breaks off, and whether its index is wrong; nothing otherwise."""
+        if self.contradicts:
+            return ["its index contradicts its frames, which were found without it"]
         if self.breaks_off:
             return ["the file breaks off within its last frame"]
         if not self.is_ended:
@@ -105,7 +112,8 @@ def read_avi_index(path: Path, stream: int, declared: int) -> AviIndex | None:
     """Read what an AVI file lists of a stream.
 
     The index counts, where the file is whole. A file that broke off has none, and its chunks are
-    looked at one by one; for how much is missing, its header is all there is.
+    looked at one by one; for how much is missing, its header is all there is. So they are where
+    the index contradicts them.
 
     Args:
         path: A file that FFmpeg has opened as an AVI.
@@ -116,126 +124,45 @@ def read_avi_index(path: Path, stream: int, declared: int) -> AviIndex | None:
         The index; None where nothing of the stream is found.
     """
     with path.open("rb") as file:
-        end = os.fstat(file.fileno()).st_size
-        segments = [c for c in _read_chunks(file, 0, end) if c.kind == b"RIFF"]
+        segments = read_segments(file)
         tag = b"%02d" % stream
-        sizes = _read_index(file, segments, stream, tag) if segments else None
-        if sizes is not None and len(sizes):
-            return AviIndex(sizes)
+        rows = read_index(file, segments, stream, tag) if segments else None
+        contradicts = rows is not None and rows.contradict(file, segments, tag)
+        if rows is not None and len(rows.sizes) and not contradicts:
+            return AviIndex(rows.sizes)
         breaks_off = False
         found: list[int] = []
         for segment in segments:
-            for chunk in islice(_read_data(file, segment, tag), _MAX_PLACES - len(found)):
+            for chunk in islice(read_data(file, segment, tag), MAX_ROWS - len(found)):
                 found.append(chunk.size)
                 breaks_off = not chunk.is_whole
     if not found:
         return None
     is_ended = segments[-1].is_whole
     missing = 0 if is_ended else max(0, declared - len(found))
-    return AviIndex(np.array(found, np.int64), missing, breaks_off, is_ended)
+    return AviIndex(np.array(found, np.int64), missing, breaks_off, is_ended, contradicts)
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    """A piece of a RIFF file: what it is, where its content begins, how long it says that it is."""
+def find_wrong_index(path: Path) -> int | None:
+    """Find an index that contradicts the pictures, by which FFmpeg would find only some of them.
 
-    kind: bytes
-    start: int
-    size: int
-    limit: int
+    Args:
+        path: A file, which may be no AVI.
 
-    @property
-    def is_whole(self) -> bool:
-        """Return whether it ends within its parent; a list without a size was not finished."""
-        enough = 4 if self.kind in {b"RIFF", b"LIST"} else 0
-        return self.size >= enough and self.start + self.size <= self.limit
-
-    @property
-    def end(self) -> int:
-        return self.start + self.size if self.is_whole else self.limit
-
-
-def _read_chunks(file: BinaryIO, start: int, limit: int) -> Iterator[_Chunk]:
-    while start + 8 <= limit:
-        kind, size = struct.unpack("<4sI", os.pread(file.fileno(), 8, start).ljust(8, b"\0"))
-        if not kind.strip(b"\0"):
-            return  # room that was reserved and never written to
-        chunk = _Chunk(kind, start + 8, size, limit)
-        yield chunk
-        start = chunk.end + (chunk.end & 1)
-
-
-def _kind_of_list(file: BinaryIO, chunk: _Chunk) -> bytes:
-    return os.pread(file.fileno(), 4, chunk.start) if chunk.kind in {b"RIFF", b"LIST"} else b""
-
-
-def _read_data(file: BinaryIO, chunk: _Chunk, tag: bytes, depth: int = 0) -> Iterator[_Chunk]:
-    """Every chunk of a stream in a segment, also those in groups of one place's streams."""
-    for inner in _read_chunks(file, chunk.start + 4, chunk.end):
-        if inner.kind[:2] == tag and inner.kind[2:] != b"pc":  # a change of palette
-            yield inner
-        elif depth < _MAX_DEPTH and _kind_of_list(file, inner) in {b"movi", b"rec "}:
-            yield from _read_data(file, inner, tag, depth + 1)
-
-
-def _read_index(file: BinaryIO, segments: list[_Chunk], stream: int, tag: bytes) -> _Sizes | None:
-    """The sizes in a file's index: that of large files, or the one of the first segment."""
-    parts = list(_read_chunks(file, segments[0].start + 4, segments[0].end))
-    header = next((part for part in parts if _kind_of_list(file, part) == b"hdrl"), None)
-    if header is not None and segments[-1].is_whole:
-        lists = _read_chunks(file, header.start + 4, header.end)
-        streams = [inner for inner in lists if _kind_of_list(file, inner) == b"strl"]
-        for inner in streams[stream : stream + 1]:
-            for chunk in _read_chunks(file, inner.start + 4, inner.end):
-                if chunk.kind == b"indx":
-                    return _read_large_index(file, chunk)
-    plain = next((part for part in parts if part.kind == b"idx1"), None)
-    if plain is None or not plain.is_whole or len(segments) > 1:
+    Returns:
+        Where it begins, after all pictures; None where there is none, or it is right.
+    """
+    if not path.is_file():
         return None
-    rows = np.frombuffer(_content(file, plain, 16), np.uint8).reshape(-1, 16)
-    number, what = rows[:, :2], rows[:, 2:4]
-    ours = (number == list(tag)).all(axis=1) & ~(what == list(b"pc")).all(axis=1)
-    return rows[ours, 12:].copy().view("<u4")[:, 0].astype(np.int64)
-
-
-def _read_large_index(file: BinaryIO, chunk: _Chunk) -> _Sizes | None:
-    """An index of indices (OpenDML): each entry is the place and the size of one."""
-    longs, _, kind, entries = _read_head_of_index(file, chunk)
-    if kind == 1:
-        return _read_part_of_index(file, chunk)
-    if kind != 0 or longs != 4:  # noqa: PLR2004 - as the format has it
-        return None
-    table = _content(file, chunk, 16, 24)[: 16 * entries]
-    sizes: list[_Sizes] = []
-    for place, _, _ in struct.iter_unpack("<QII", table):
-        part = _part_at(file, place)
-        found = None if part is None else _read_part_of_index(file, part)
-        if found is None or sum(map(len, sizes)) + len(found) > _MAX_PLACES:
+    with path.open("rb") as file:
+        segments = read_segments(file)
+        if len(segments) != 1 or read_list_kind(file, segments[0]) != b"AVI ":
             return None
-        sizes.append(found)
-    return np.concatenate(sizes) if sizes else None
-
-
-def _read_head_of_index(file: BinaryIO, chunk: _Chunk) -> tuple[int, ...]:
-    """Words of a row, a kind of kind, the kind, and the number of rows."""
-    return struct.unpack("<HBBI", os.pread(file.fileno(), 8, chunk.start).ljust(8, b"\0"))
-
-
-def _part_at(file: BinaryIO, place: int) -> _Chunk | None:
-    end = os.fstat(file.fileno()).st_size
-    return next(_read_chunks(file, place, end), None) if place < end else None
-
-
-def _read_part_of_index(file: BinaryIO, chunk: _Chunk) -> _Sizes | None:
-    longs, _, kind, entries = _read_head_of_index(file, chunk)
-    if kind != 1 or longs < 2 or not chunk.is_whole:  # noqa: PLR2004 - a place and a size
-        return None
-    rows = np.frombuffer(_content(file, chunk, 4 * longs, 24), "<u4").reshape(-1, longs)
-    return (rows[:entries, 1] & 0x7FFFFFFF).astype(np.int64)
-
-
-def _content(file: BinaryIO, chunk: _Chunk, row: int, begin: int = 0) -> bytes:
-    """A chunk's table without what is before it, and without the beginning of another row."""
-    size = min(max(0, chunk.end - chunk.start - begin) // row, _MAX_PLACES) * row
-    data = os.pread(file.fileno(), size, chunk.start + begin)
-    return data[: len(data) // row * row]
+        plain = find_plain_index(file, segments)
+        for number, stream in enumerate(read_streams(file, segments[0])):
+            head = next(read_chunks(file, stream.start + 4, stream.end), None)
+            if plain and head and os.pread(file.fileno(), 4, head.start) == b"vids":
+                rows = read_plain_index(file, segments, plain, b"%02d" % number)
+                wrong = rows.contradict(file, segments, b"%02d" % number)
+                return plain.start - 8 if wrong else None
+    return None

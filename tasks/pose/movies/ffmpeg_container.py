@@ -1,5 +1,6 @@
 """Open MP4 and AVI movies with FFmpeg, safely, and read what their containers say."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -7,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import BadInput
-from tasks.pose.movies.avi_index import AviIndex, read_avi_index
+from tasks.pose.movies.avi_index import AviIndex, find_wrong_index, read_avi_index
 from tasks.pose.movies.info import DAMAGED_MOVIE_REMEDY, MAX_FRAME_RATE, MAX_PIXELS
-from tasks.pose.movies.mp4_boxes import find_break, read_rotation
+from tasks.pose.movies.mp4_boxes import find_break, find_second_movie, read_rotation
 from tasks.pose.movies.other_formats import recognize_format
 from tasks.pose.movies.rgb_conversion import PictureGeometry, error_reason
 
@@ -34,11 +35,15 @@ def open_container(path: Path, name: str) -> Iterator[tuple[Any, Any]]:
     # torchvision turns PyAV's logging on. A decoder thread that logs then waits for the thread
     # that closes the decoder, which waits for it: the process would hang.
     av.logging.set_level(None)
+    _refuse_joined_movies(path, name)
     confined = {"protocol_whitelist": "file,subfile", "format_whitelist": "mov,avi"}
     broken, address = find_break(path), f"file:{path}"
     if broken is not None and broken.hides_the_rest:
         # FFmpeg refuses a file whose last fragment breaks off within its header, for all others.
         address = f"subfile,,start,0,end,{broken.start},,:{address}"
+    elif (place := find_wrong_index(path)) is not None:
+        # Of a file without an index, FFmpeg reads picture by picture.
+        address = f"subfile,,start,0,end,{place},,:{address}"
     try:
         container = av.open(address, options=confined, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
@@ -60,11 +65,28 @@ def open_container(path: Path, name: str) -> Iterator[tuple[Any, Any]]:
         yield container, stream
 
 
-def _select_video_stream(container: Any, name: str) -> Any:
+def _refuse_joined_movies(path: Path, name: str) -> None:
+    if (place := find_second_movie(path)) is None:
+        return
+    source, stem = shlex.quote(name), Path(name).stem
+    parts = (shlex.quote(f"{stem}-1.mp4"), shlex.quote(f"{stem}-2.mp4"))
+    raise BadInput(
+        f"{name}: expected one movie, found two whose files were joined, of which FFmpeg reads one "
+        f"or mixes both; part them: head -c {place} {source} > {parts[0]} and "
+        f"tail -c +{place + 1} {source} > {parts[1]}"
+    )
+
+
+def list_video_streams(container: Any) -> list[Any]:
+    """List a movie's video streams without cover pictures; the first is the one that is read."""
     from av.stream import Disposition  # noqa: PLC0415
 
     covers = Disposition.attached_pic
-    stream = next((s for s in container.streams.video if not s.disposition & covers), None)
+    return [stream for stream in container.streams.video if not stream.disposition & covers]
+
+
+def _select_video_stream(container: Any, name: str) -> Any:
+    stream = next(iter(list_video_streams(container)), None)
     if stream is None:
         raise BadInput(f"{name}: it holds no video (sound only?); {DAMAGED_MOVIE_REMEDY}")
     if stream.codec_context is None:
@@ -115,8 +137,13 @@ def candidate_frame_rates(stream: Any, name: str, index: AviIndex | None) -> tup
         steps = Fraction(int(index.pictures[-1] - index.pictures[0]), len(index.pictures) - 1)
         average = 1 / (steps * stream.time_base)
         claims = [average, Fraction(round(average)), 1 / (index.step * stream.time_base)]
-    sane = (Fraction(rate) for rate in claims if rate and 0 < rate <= MAX_FRAME_RATE)
-    rates = tuple(dict.fromkeys(sane))
+    claimed = [Fraction(rate) for rate in claims if rate and rate > 0]
+    rates = tuple(dict.fromkeys(rate for rate in claimed if rate <= MAX_FRAME_RATE))
+    if claimed and not rates:
+        raise BadInput(
+            f"{name}: it declares {float(claimed[0]):,g} frames/s, more than the "
+            f"{MAX_FRAME_RATE:,} allowed; convert it with the frame rate that it was recorded at"
+        )
     if not rates:
         raise BadInput(f"{name}: it declares no frame rate; {DAMAGED_MOVIE_REMEDY}")
     return rates

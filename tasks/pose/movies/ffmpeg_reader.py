@@ -16,13 +16,12 @@ from tasks.errors import BadInput
 from tasks.pose.movies.avi_index import AviIndex
 from tasks.pose.movies.ffmpeg_container import (
     candidate_frame_rates,
-    count_shown_frames,
     has_frame_times,
     open_container,
     read_geometry,
     read_index,
 )
-from tasks.pose.movies.info import DAMAGED_MOVIE_REMEDY, Image, MovieInfo
+from tasks.pose.movies.info import Image
 from tasks.pose.movies.mp4_boxes import find_break
 from tasks.pose.movies.rgb_conversion import (
     PictureGeometry,
@@ -39,27 +38,6 @@ from tasks.pose.movies.stored_frames import (
 )
 from tasks.pose.movies.timing import Timing, group_into_ranges, timing_from_stamps
 from tasks.pose.movies.yuv_frame import YuvFrame
-
-
-def probe_with_ffmpeg(path: Path, name: str) -> MovieInfo:
-    """Open a movie and decode its first frame; see `tasks.pose.movies.reader.probe_movie`."""
-    with open_container(path, name) as (container, stream):
-        geometry = read_geometry(path, stream)
-        frame = next(_decode_frames(container, stream, [], StoredFrames()), None)
-        if frame is None:
-            raise BadInput(f"{name}: no frame of it can be decoded; {DAMAGED_MOVIE_REMEDY}")
-        height, width = RgbConverter(name, geometry)(frame).shape[:2]
-        index = read_index(path, stream)
-        declared = index.declared_frames if index else count_shown_frames(stream)
-        return MovieInfo(
-            width=width,
-            height=height,
-            frame_rate=candidate_frame_rates(stream, name, index)[0],
-            declared_frames=declared or None,
-            codec=stream.codec_context.name,
-            pixel_format=str(stream.codec_context.pix_fmt),
-            warnings=_crop_warnings(geometry.uncropped_columns(frame), geometry.width),
-        )
 
 
 @dataclass
@@ -128,7 +106,7 @@ class FFmpegReader:
     ) -> Iterator[Any]:
         """Each decodable frame as FFmpeg gives it, with its time kept."""
         shape, index = None, self._begin(stream)
-        decoded = _decode_frames(container, stream, self.errors, self._stored)
+        decoded = decode_frames(container, stream, self.errors, self._stored)
         for frame in _restore_order(decoded, self.errors, self._dated):
             if frame.is_corrupt:
                 self.errors.append(f"frame {self.frame_count} is damaged")
@@ -166,10 +144,11 @@ class FFmpegReader:
         """
         with open_container(self.path, self.path.name) as (container, stream):
             index = self._begin(stream)
+            packets = _read_packets(container, stream, self.errors)
             if index is not None:
-                self._stored.add_listed(index)
+                self._stored.add_listed(index, packets)
             else:
-                for packet in _read_packets(container, stream, self.errors):
+                for packet in packets:
                     if packet and packet.size:
                         self._stored.add(packet, self._dated)
             self._stamps += sorted(self._stored.due)
@@ -238,22 +217,11 @@ def _sort_stamps(stamps: Sequence[int | None]) -> list[int | None]:
     return [None if stamp is None else next(known) for stamp in stamps]
 
 
-def _crop_warnings(columns: int, width: int) -> tuple[str, ...]:
-    if not columns:
-        return ()
-    warning = (
-        f"its pictures are to be cropped at the left, where FFmpeg leaves {columns} columns; "
-        f"OpenCV, and so DeepLabCut, squeezes them into the {width} columns that remain, and so do "
-        f"these results: a length across is {100 * columns / (width + columns):.1f} % short"
-    )
-    return (warning,)
-
-
 def _format_size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}×{shape[0]}"
 
 
-def _decode_frames(
+def decode_frames(
     container: Any, stream: Any, errors: list[str], stored: StoredFrames
 ) -> Iterator[Any]:
     """Decode frame by frame, stepping over what cannot be decoded.

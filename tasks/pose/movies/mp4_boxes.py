@@ -72,12 +72,14 @@ class Break:
         kind: What breaks off: the four characters of a box; none where not even they are there.
         start: Where that begins in the file.
         missing: Bytes that are not there; 0 where it does not say how many it has.
+        foreign: Bytes that are there, and are no part of an MP4.
     """
 
     path: Path
     kind: bytes
     start: int
     missing: int
+    foreign: int = 0
 
     @property
     def hides_the_rest(self) -> bool:
@@ -87,6 +89,8 @@ class Break:
     @property
     def sentence(self) -> str:
         """Say it."""
+        if self.foreign:
+            return f"its last {self.foreign:,} bytes are no part of an MP4, and cannot be read"
         where = {b"moof": " within the header of its last fragment", b"mdat": " within its frames"}
         lacks = f"; its last part lacks {self.missing:,} bytes" if self.missing else ""
         return f"the file breaks off{where.get(self.kind, '')}{lacks}"
@@ -121,8 +125,18 @@ _MAX_FRAMES_IN_FRAGMENT = 100_000
 """More than that is no number of frames, but damage."""
 
 
+_KNOWN_KINDS = {
+    b"ftyp", b"moov", b"mdat", b"moof", b"mfra", b"styp", b"sidx", b"ssix", b"prft", b"emsg",
+    b"free", b"skip", b"wide", b"uuid", b"udta", b"meta", b"pnot", b"pdin",
+}  # fmt: skip
+"""Kinds of a file's outermost boxes; more of them break off than programs write others there."""
+
+
 def find_break(path: Path) -> Break | None:
     """Find out whether an MP4 file breaks off, as recordings do that were not ended.
+
+    Programs append what is no MP4: positions, padding. No frame is missing then, but in a file of
+    fragments, where what was meant to follow cannot be told from that.
 
     Args:
         path: A file, which may be none.
@@ -134,15 +148,50 @@ def find_break(path: Path) -> Break | None:
         return None
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
-        last, is_mp4, after = None, False, 0
+        last, foreign, kinds, after = None, None, set[bytes](), 0
         for box in read_boxes(file, 0, end):
-            is_mp4 |= box.kind == b"moov"
+            kinds.add(box.kind)
             last, after = box, box.end
-        if last is None or not is_mp4:
+            foreign = (foreign or box) if box.kind not in _KNOWN_KINDS else None
+        if last is None or b"moov" not in kinds:
             return None
-        if after > end:
+        is_whole = b"mdat" in kinds and b"moof" not in kinds
+        if after > end and foreign is None:
             return Break(path, last.kind, last.place, after - end)
-        return Break(path, b"", after, 0) if 0 < end - after < 8 else None  # noqa: PLR2004
+        if after > end and foreign and not is_whole:
+            return Break(path, b"", foreign.place, 0, foreign=end - foreign.place)
+        if 0 < end - after < 8 and not is_whole:  # noqa: PLR2004 - a size and a kind
+            return Break(path, b"", after, 0)
+        return None
+
+
+def find_second_movie(path: Path) -> int | None:
+    """Find a movie that was appended to another one, byte by byte; FFmpeg mixes them, or reads one.
+
+    Args:
+        path: A file, which may be none.
+
+    Returns:
+        Where it begins; None where there is none.
+    """
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        movies, begin = 0, 0
+        for box in read_boxes(file, 0, os.fstat(file.fileno()).st_size):
+            if box.kind == b"ftyp":
+                begin = box.place
+            movies += box.kind == b"moov"
+            if movies > 1 and begin and box.kind == b"moov":
+                return begin
+    return None
+
+
+def is_without_header(path: Path) -> bool:
+    """Return whether a file begins as an MP4 and never says what is in it."""
+    with path.open("rb") as file:
+        kinds = {box.kind for box in read_boxes(file, 0, os.fstat(file.fileno()).st_size)}
+    return bool(kinds & {b"ftyp", b"mdat"}) and not kinds & {b"moov", b"moof"}
 
 
 def read_rotation(path: Path, track: int) -> int:

@@ -7,6 +7,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from tasks.pose.movies.mp4_boxes import is_without_header
+
 _START = rb"\A\x00*\x00\x00\x01"
 """A start code, which every part of a bare stream begins with, after any zeros."""
 
@@ -49,6 +51,12 @@ _CONTAINERS = (
 _BOXES = {b"ftyp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"uuid"}
 """First bytes of a damaged MP4, after a size that may look like a start code."""
 
+_NO_HEADER = (
+    "found an MP4 that lacks its header (moov), which most cameras and programs write when a "
+    "recording ends: it was not ended, or is only a part; copy it again, or have a repair program "
+    "such as untrunc rebuild it with the help of a sound recording of the same camera"
+)
+
 _BYTES_LOOKED_AT = 2**22
 
 
@@ -67,7 +75,7 @@ def recognize_format(path: Path, name: str) -> str | None:
     with path.open("rb") as file:
         data = file.read(_BYTES_LOOKED_AT)
     if data[4:8] in _BOXES:
-        return None
+        return _NO_HEADER if is_without_header(path) else None
     for stream in _STREAMS:
         if stream.begins.search(data):
             return _describe_stream(stream, path, name)

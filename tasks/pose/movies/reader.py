@@ -94,7 +94,7 @@ def probe_movie(path: Path, name: str | None = None) -> MovieInfo:
         from tasks.pose.movies.isxb.isxb_reader import probe_recording  # noqa: PLC0415 - one format at a time
 
         return probe_recording(path, name or path.name)
-    from tasks.pose.movies.ffmpeg_reader import probe_with_ffmpeg  # noqa: PLC0415
+    from tasks.pose.movies.ffmpeg_probe import probe_with_ffmpeg  # noqa: PLC0415
 
     return probe_with_ffmpeg(path, name or path.name)
 

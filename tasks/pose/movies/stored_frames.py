@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.pose.movies.avi_index import SMALLEST_PICTURE, AviIndex
+from tasks.pose.movies.avi_chunks import SMALLEST_PICTURE
+from tasks.pose.movies.avi_index import AviIndex
 
 _LARGEST_PLACEHOLDER = 19
 """Bytes of a frame of MPEG-4 that may say no more than "as before", as FFmpeg has it."""
@@ -102,12 +103,34 @@ class StoredFrames:
         )
         return (warning,)
 
-    def add_listed(self, index: AviIndex) -> None:
-        """Note what the index of an AVI lists, in place of reading it; places are times there."""
+    def add_listed(self, index: AviIndex, packets: Iterable[Any]) -> None:
+        """Note what the index of an AVI lists, in place of reading it; places are times there.
+
+        Args:
+            index: The index.
+            packets: What FFmpeg reads of the file; only the first pictures are looked at, and they
+                only where places between them are empty.
+        """
         pictures = index.pictures.tolist()
+        empty = np.setdiff1d(np.arange(len(index.sizes)), index.pictures)
+        if len(pictures) > 1 and pictures[1] - pictures[0] > 1:
+            ahead = self._measure_look_ahead(packets)
+            empty = empty[(empty <= pictures[0]) | (empty > pictures[0] + ahead)]
+            pictures[0] += ahead
         self.due += pictures[:-1] if index.breaks_off else pictures  # the last one is cut off
-        self.empty += np.setdiff1d(np.arange(len(index.sizes)), index.pictures).tolist()
+        self.empty += empty.tolist()
         self.last_decoding_time = len(index.sizes) - 1
+
+    def _measure_look_ahead(self, packets: Iterable[Any]) -> int:
+        """Read packets up to the second picture."""
+        read = StoredFrames()
+        for packet in packets:
+            if packet and packet.size:
+                read.add(packet, dated=False)
+            if len(read.due) > 1:
+                break
+        self.look_ahead = read.look_ahead
+        return self.look_ahead
 
     def find_repeats(self, stamps: Sequence[int | None], codec: str, errors: Sequence[str]) -> None:
         """Find the small frames of MPEG-4 that say "as before".

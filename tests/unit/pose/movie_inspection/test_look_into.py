@@ -7,7 +7,7 @@ import pytest
 
 from tasks.pose.movie_inspection.look_into import MovieToInspect, look_into_movie
 from tasks.pose.movie_inspection.movie_facts import FrameGap, MovieFacts
-from tests.support.avi_files import read_packets, write_avi
+from tests.support.avi_files import as_before, as_packed, read_packets, write_avi
 from tests.support.isxb_files import write_isxb
 from tests.support.movie_files import turn, write_movie
 
@@ -35,6 +35,17 @@ def write_dropped(path: Path) -> Path:
     return write_avi(path, like, [first, b"", b"", *others])
 
 
+def write_looked_ahead(path: Path) -> Path:
+    """As XviD writes it: nothing after the first picture, then two pictures in one place."""
+    options = {"bf": "1", "g": "100", "b_strategy": "0"}
+    like = write_movie(path.with_name("like.avi"), 13, codec="mpeg4", options=options)
+    first, *others = read_packets(like)
+    chunks = [as_packed(first), b""]
+    for place in range(0, 12, 2):
+        chunks += [others[place] + others[place + 1], as_before(place)]
+    return write_avi(path, like, chunks)
+
+
 def write_cut(path: Path) -> Path:
     whole = write_movie(path.with_name("whole.avi"), 20, codec="mjpeg", pixel_format="yuvj420p")
     path.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
@@ -47,6 +58,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "turned": ("m.mp4", write_turned),
     "AVI": ("m.avi", lambda path: write_movie(path, 12, codec="mpeg4")),
     "dropped frames": ("m.avi", write_dropped),
+    "looked ahead": ("m.avi", write_looked_ahead),
     "broken off": ("m.avi", write_cut),
     "recording": ("m.isxb", lambda path: write_isxb(path, 11, dropped=[3, 6, 7])),
 }

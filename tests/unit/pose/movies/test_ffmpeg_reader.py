@@ -1,6 +1,7 @@
 """Movies of every kind, sound and broken: frames, times, shape, and clear refusals."""
 
 import os
+import re
 import shutil
 import socket
 import struct
@@ -302,7 +303,10 @@ class TestKindsOfMovies:
                     image = draw_picture(index, stream.width, stream.height)
                     container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
                 container.mux(stream.encode(None))
-        assert probe_movie(movie).width == 64
+        info = probe_movie(movie)
+        assert info.width == 64
+        (warning,) = info.warnings
+        assert "holds 2 videos; the first one (64×48 pixels) is read" in warning
         assert len(read(movie)[0]) == 3
 
 
@@ -686,7 +690,43 @@ class TestBrokenMovies:
         write_movie(movie, 60)
         data = movie.read_bytes()
         movie.write_bytes(data[: data.index(b"moov") - 4])
-        assert "found a file that cannot be opened as one, or only a part of one" in refusal(movie)
+        assert "found an MP4 that lacks its header (moov), which most cameras" in refusal(movie)
+
+    @pytest.mark.parametrize("flags", ["", "faststart", "frag_keyframe+empty_moov"])
+    @pytest.mark.parametrize("others", ["", "frag_keyframe+empty_moov"])
+    def test_movies_whose_files_were_joined_are_to_be_parted(
+        self, movie: Path, flags: str, others: str
+    ) -> None:
+        """FFmpeg reads the first one alone, or fragments of both."""
+        parts = []
+        for options, frames in ((flags, 12), (others, 9)):
+            write_movie(movie, frames, container_options={"movflags": options} if options else {})
+            parts.append(movie.read_bytes())
+        movie.write_bytes(b"".join(parts))
+        command = re.search(r"part them: head -c (\d+) .* and tail -c \+(\d+) ", refusal(movie))
+        assert command
+        assert [int(command[1]), int(command[2]) - 1] == [len(parts[0])] * 2
+
+    @pytest.mark.parametrize(
+        "more", [b"\0\0\0", b"GPS: 52.5;13.4\n" * 20, bytes(3000), b"\xff" * 99]
+    )
+    def test_what_is_appended_to_a_movie_is_no_damage(self, movie: Path, more: bytes) -> None:
+        for flags in ({}, {"movflags": "faststart"}):
+            write_movie(movie, 12, container_options=flags)
+            movie.write_bytes(movie.read_bytes() + more)
+            frames, reader = read(movie)
+            assert order(frames) == list(range(12))
+            assert reader.errors == []
+
+    def test_what_stands_in_place_of_the_last_fragments_is_said(self, movie: Path) -> None:
+        flags = {"movflags": "frag_keyframe+empty_moov"}
+        options = {"g": "5", "sc_threshold": "0"}
+        write_movie(movie, 20, options=options, container_options=flags)
+        data = movie.read_bytes()
+        movie.write_bytes(data[: data.rindex(b"moof") - 4] + b"\xff" * 500)
+        frames, reader = read(movie)
+        assert order(frames) == list(range(15))
+        assert reader.errors[0].startswith("its last 500 bytes are no part of an MP4")
 
     @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
     def test_damage_in_the_middle_is_stepped_over_and_told(self, movie: Path, codec: str) -> None:
@@ -758,7 +798,7 @@ class TestBrokenMovies:
         errors: list[str] = []
         container = SimpleNamespace(demux=demux, format=SimpleNamespace(name="mp4"))
         stream = SimpleNamespace(decode=decode, container=container)
-        assert list(ffmpeg_reader._decode_frames(container, stream, errors, StoredFrames())) == [
+        assert list(ffmpeg_reader.decode_frames(container, stream, errors, StoredFrames())) == [
             shown,
             shown,
         ]
@@ -852,6 +892,13 @@ class TestWhatIsNoMovie:
         with pytest.raises(BadInput, match="no frame of it can be decoded"):
             probe_movie(movie)
         assert read(movie)[0] == []
+
+    def test_more_frames_a_second_than_there_can_be(self, tmp_path: Path) -> None:
+        path = write_movie(tmp_path / "m.avi", 4, codec="mjpeg", pixel_format="yuvj420p")
+        data = bytearray(path.read_bytes())
+        struct.pack_into("<II", data, data.index(b"strh") + 28, 1, 1_000_000)
+        path.write_bytes(data)
+        assert "declares 1e+06 frames/s, more than the 100,000 allowed" in refusal(path)
 
     def test_frames_larger_than_memory(self, movie: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(ffmpeg_container, "MAX_PIXELS", 96 * 64 - 1)

@@ -17,7 +17,7 @@ from tasks.pose.movies.frame_ledger import FrameLedger, create_ledger, lost_fram
 from tasks.pose.movies.mp4_boxes import find_break, read_boxes
 from tasks.pose.movies.reader import MovieReader, open_movie, probe_movie
 from tasks.pose.movies.start_times import compute_duration
-from tests.support.avi_files import read_packets, write_avi
+from tests.support.avi_files import as_before, as_packed, read_packets, write_avi
 from tests.support.movie_files import draw_picture, write_movie
 
 INTRA = ("mjpeg", "yuvj420p")
@@ -233,19 +233,6 @@ def in_stream_form(path: Path) -> list[bytes]:
         form = av.BitStreamFilterContext(f"{name}_mp4toannexb", stream)
         packets_in = (packet for packet in container.demux(stream) if packet.size)
         return [bytes(out) for packet in packets_in for out in form.filter(packet) if out.size]
-
-
-def as_packed(picture: bytes) -> bytes:
-    """A first picture of MPEG-4 that says that later ones are packed."""
-    at = picture.index(b"\0\0\1\xb6")
-    return picture[:at] + b"\0\0\1\xb2DivX503b1393p" + picture[at:]
-
-
-def as_before(place: int) -> bytes:
-    """A picture of MPEG-4 at 30 frames/s that is not coded: the one before is shown again."""
-    bits = f"0101{place % 30:05b}10"
-    stuffed = bits + "0" + "1" * (-(len(bits) + 1) % 8)
-    return b"\0\0\1\xb6" + int(stuffed, 2).to_bytes(len(stuffed) // 8, "big")
 
 
 class TestTimesOfAvi:

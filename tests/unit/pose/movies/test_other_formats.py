@@ -129,5 +129,10 @@ def test_another_container(tmp_path: Path, form: str, codec: str, name: str) -> 
 def test_an_mp4_that_breaks_off_is_called_one(tmp_path: Path, size: int) -> None:
     path = tmp_path / "m.mp4"
     path.write_bytes(size.to_bytes(4, "big") + b"ftypisom" + bytes(500))
-    assert "or only a part of one" in refusal(path)
+    assert "found an MP4 that lacks its header (moov)" in refusal(path)
+
+
+def test_an_mp4_with_a_header_that_is_damaged_has_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "m.mp4"
+    path.write_bytes(b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x20moov" + bytes(24))
     assert recognize_format(path, "m.mp4") is None
