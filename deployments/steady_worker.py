@@ -1,12 +1,9 @@
-"""Prefect's process worker, but for three things.
+"""Prefect's process worker, but for two things.
 
 ``python -m deployments.steady_worker worker start …`` is Prefect's own command otherwise.
 
-- At SIGTERM Prefect 3.8.8 kills the runs that the worker has, and says so to nobody (measured).
+- At SIGTERM Prefect kills the runs that the worker has, and says so to nobody (measured).
   Here they go on to their end, and then the worker ends.
-- A worker asks the server for runs and starts them. When the server is slow, its answer may hold a
-  run that the worker has started meanwhile. Prefect then raises an error that nothing catches,
-  since the run holds its place already (measured on a busy machine, among some twenty runs).
 - Of a cancelled run it says no more than "successfully". Here it says who cancelled it, and when.
 """
 
@@ -25,9 +22,6 @@ from prefect.workers.process import ProcessWorker, ProcessWorkerResult
 
 from tasks.stages.cancellation import record_who_cancelled
 
-_ALREADY_HELD_MESSAGE = "already holding"
-"""In the words of the error that a run raises which has its place."""
-
 _IDLE_POLLS = 2
 
 with warnings.catch_warnings():
@@ -35,7 +29,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
 
     class SteadyWorker(ProcessWorker):
-        """A process worker that passes over runs which it has, and lets them end before it does."""
+        """A process worker that lets its runs end before it does."""
 
         type = "process"
 
@@ -53,16 +47,11 @@ with warnings.catch_warnings():
             self.quiet_looks = self.quiet_looks or 0
 
         async def get_and_submit_flow_runs(self) -> list[FlowRun]:
-            """Look for runs and start them; those behind a held one wait for the next look."""
-            if self.quiet_looks is not None:
-                self._end_when_idle()
-                return []
-            try:
+            """Look for runs and start them, unless it is to end."""
+            if self.quiet_looks is None:
                 return await super().get_and_submit_flow_runs()
-            except RuntimeError as error:
-                if _ALREADY_HELD_MESSAGE not in str(error):
-                    raise
-                return []
+            self._end_when_idle()
+            return []
 
         async def run(self, flow_run: FlowRun, *args: Any, **options: Any) -> ProcessWorkerResult:
             """Carry out a run until all has been said about it."""

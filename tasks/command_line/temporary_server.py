@@ -1,6 +1,6 @@
 """The Prefect server of a run for which PREFECT_API_URL names none: it ends with its run.
 
-Prefect 3.8.8 stops it when the command comes to its end by itself. A command that a signal ends
+Prefect stops it when the command comes to its end by itself. A command that a signal ends
 leaves it behind, some 250 MB, with its database open.
 """
 

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import re
+from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,19 @@ def test_images_are_those_of_this_version() -> None:
     for file in ("prefect-server.yaml", "dlcflow.yaml"):
         text = (INFRA / "kubernetes" / file).read_text(encoding="utf-8")
         assert set(re.findall(r"\b\d+\.\d+\.\d+$", text, re.MULTILINE)) == {tasks.__version__}
+
+
+def test_prefect_has_one_version_everywhere() -> None:
+    pinned = re.search(r'"prefect==(\S+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert pinned is not None
+    assert version("prefect") == pinned[1]
+    named = {
+        ROOT / "deployments" / "prefect.yaml": r"^prefect-version: (\S+)$",
+        INFRA / "README.md": r"--from prefect==(\S+) --with",
+        INFRA / "kubernetes" / "prefect-worker.yaml": r"prefectTag: (\S+)-python3\.11-kubernetes",
+    }
+    for file, sign in named.items():
+        assert re.findall(sign, file.read_text(encoding="utf-8"), re.MULTILINE) == [pinned[1]]
 
 
 def test_the_image_is_made_of_what_is_there() -> None:
