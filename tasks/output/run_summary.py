@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,7 +22,8 @@ VERDICTS = (FAILED, "fail", "look", "pass")
 UNREADABLE = "unreadable"
 """Status of a run whose record cannot be read."""
 
-_PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".svg"})
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".svg"})
+"""How names of pictures end that a browser shows."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class RunSummary:
         kind: Pose, behavior, or neural; another, or empty, if its record is unreadable.
         model: File name of the model; empty for runs that use none.
         movies: Its movies; of behavior runs their tables, of neural ones their cell sets.
+        files: Sizes of the files that are the whole run's, by path below the output location.
+        folders: Names of folders below the output location that hold files of several movies.
     """
 
     finished: str
@@ -65,6 +68,8 @@ class RunSummary:
     kind: str
     model: str = ""
     movies: tuple[MovieSummary, ...] = ()
+    files: Mapping[str, int] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
 
     @property
     def verdicts(self) -> dict[str, int]:
@@ -81,6 +86,10 @@ def summarize_record(data: bytes) -> RunSummary:
         return _summarize_analysis(_AnalysisRecord.model_validate_json(data), kind)
     except ValidationError:
         return RunSummary("", UNREADABLE, "" if kind == POSE_KIND else kind)
+
+
+class _File(RecordPart):
+    size: int = 0
 
 
 class _Quality(RecordPart):
@@ -112,6 +121,7 @@ class _PoseRecord(RecordPart):
     finished: datetime
     request: _PoseRequest
     movies: tuple[_Movie, ...]
+    outputs: dict[str, _File] = Field(default={})
 
 
 class _AnalyzedTable(RecordPart):
@@ -140,7 +150,7 @@ class _AnalysisRecord(RecordPart):
     request: _AnalysisRequest
     tables: tuple[_AnalyzedTable, ...] = ()
     facts: _AnalysisFacts = Field(default=_AnalysisFacts())
-    outputs: dict[str, Any] = Field(default={})
+    outputs: dict[str, _File] = Field(default={})
 
 
 def _summarize_pose_run(record: _PoseRecord) -> RunSummary:
@@ -156,8 +166,16 @@ def _summarize_pose_run(record: _PoseRecord) -> RunSummary:
         )
         for movie in record.movies
     )
-    model = record.request.model.rpartition("/")[2]
-    return RunSummary(_format_time(record.finished), record.status, POSE_KIND, model, movies)
+    shared = {name for movie in record.movies for name in movie.outputs if "/" in name}
+    return RunSummary(
+        finished=_format_time(record.finished),
+        status=record.status,
+        kind=POSE_KIND,
+        model=record.request.model.rpartition("/")[2],
+        movies=movies,
+        files={name: file.size for name, file in record.outputs.items()},
+        folders=tuple(sorted({name.partition("/")[0] for name in shared})),
+    )
 
 
 def _summarize_analysis(record: _AnalysisRecord, kind: str) -> RunSummary:
@@ -182,7 +200,13 @@ def _summarize_analysis(record: _AnalysisRecord, kind: str) -> RunSummary:
         )
         for number, text in enumerate(record.request.cell_sets)
     )
-    return RunSummary(_format_time(record.finished), record.status, kind, movies=cells or tables)
+    return RunSummary(
+        finished=_format_time(record.finished),
+        status=record.status,
+        kind=kind,
+        movies=cells or tables,
+        files={name: file.size for name, file in record.outputs.items()},
+    )
 
 
 def _explain(part: _Movie | _AnalyzedTable, reasons: Sequence[str]) -> tuple[str, ...]:
@@ -196,7 +220,7 @@ def _choose_picture(outputs: Mapping[str, Any], folder: str) -> str:
     names = [
         name
         for name in outputs
-        if PurePosixPath(name).suffix in _PICTURE_SUFFIXES and "/" not in name
+        if PurePosixPath(name).suffix in PICTURE_SUFFIXES and "/" not in name
     ]
     name = next((name for name in names if "trajectory" in name), next(iter(names), ""))
     return f"{folder}/{name}" if folder and name else name

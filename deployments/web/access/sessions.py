@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+from functools import cached_property
 from weakref import WeakValueDictionary
 
 from fastapi import Request
@@ -34,13 +35,15 @@ class Sessions:
 
     def __init__(self, settings: WebSettings) -> None:
         self._password = (settings.password or "").encode()
-        key = hashlib.scrypt(
-            self._password, salt=b"dlcflow page session", n=2**14, r=8, p=1, dklen=32
-        )
-        self._signer = TimestampSigner(key, salt="session", digest_method=hashlib.sha256)
         self._is_secure = (settings.url or "").startswith("https:")
         self.turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.cookie = "__Host-dlcflow" if self._is_secure else "dlcflow"
+
+    @cached_property
+    def _signer(self) -> TimestampSigner:
+        salt = b"dlcflow page session"
+        key = hashlib.scrypt(self._password, salt=salt, n=2**14, r=8, p=1, dklen=32)
+        return TimestampSigner(key, salt="session", digest_method=hashlib.sha256)
 
     def is_password(self, text: str) -> bool:
         """Return whether a text is the password."""

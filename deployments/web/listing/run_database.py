@@ -13,13 +13,13 @@ from tasks.output.run_summary import VERDICTS, MovieSummary, RunSummary
 PAGE_LENGTH = 100
 """Rows of a page."""
 
-_FILE = "runs-1.sqlite"
+_FILE = "runs-2.sqlite"
 """Name of the database; its number changes with the tables."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
     output TEXT PRIMARY KEY, name TEXT, etag TEXT, finished TEXT, status TEXT, kind TEXT,
-    model TEXT, movies INTEGER, verdicts TEXT
+    model TEXT, movies INTEGER, verdicts TEXT, files TEXT, folders TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS newest ON runs (finished DESC, output);
 CREATE TABLE IF NOT EXISTS movies (
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS movies (
 ) WITHOUT ROWID;
 """
 
-_RUN_COLUMNS = "output, name, finished, status, kind, model, movies, verdicts"
+_RUN_COLUMNS = "output, name, finished, status, kind, model, movies, verdicts, files, folders"
 _MOVIE_COLUMNS = "number, name, verdict, reasons, frames, seconds, picture"
 
 
@@ -46,6 +46,8 @@ class IndexedRun:
         model: File name of its model; may be empty.
         movies: Number of its movies.
         verdicts: Number of them by verdict.
+        files: Sizes of the files that are the whole run's, by path below its results.
+        folders: Names of folders with files of several movies.
     """
 
     output: str
@@ -56,6 +58,8 @@ class IndexedRun:
     model: str
     movies: int
     verdicts: dict[str, int]
+    files: dict[str, int]
+    folders: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class RunDatabase:
         """Put a run in, in the place of what was known of it."""
         row = (output, name, etag, run.finished, run.status, run.kind, run.model)
         counts = (len(run.movies), json.dumps(run.verdicts))
+        files = (json.dumps(dict(run.files)), json.dumps(run.folders))
         movies = (
             (
                 output,
@@ -128,7 +133,9 @@ class RunDatabase:
         )
         with self._open() as database:
             database.execute("DELETE FROM movies WHERE output = ?", (output,))
-            database.execute("REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?)", (*row, *counts))
+            database.execute(
+                "REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)", (*row, *counts, *files)
+            )
             database.executemany("INSERT INTO movies VALUES (?,?,?,?,?,?,?,?,?)", movies)
 
     def remove_runs(self, outputs: Sequence[str]) -> None:
@@ -225,10 +232,10 @@ def _to_pattern(word: str) -> str:
     return f"%{word}%"
 
 
-def _to_run(row: tuple[str, str, str, str, str, str, int, str]) -> IndexedRun:
-    output, name, finished, status, kind, model, movies, verdicts = row
-    told = json.loads(verdicts)
-    return IndexedRun(output, name, finished, status, kind, model, movies, told)
+def _to_run(row: tuple[str, str, str, str, str, str, int, str, str, str]) -> IndexedRun:
+    *facts, verdicts, files, folders = row
+    told = (json.loads(verdicts), json.loads(files), tuple(json.loads(folders)))
+    return IndexedRun(*facts, *told)  # type: ignore[arg-type]
 
 
 def _to_movie(
