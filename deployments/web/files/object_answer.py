@@ -20,12 +20,15 @@ LINK_SECONDS = 120
 MEDIA_LINK_SECONDS = 6 * 3600
 """How long one for a player works, which asks again for each place that a person goes to."""
 
-STORED_CONTENT_POLICY = (
-    "sandbox allow-downloads allow-popups; default-src 'none'; img-src 'self' data:; "
-    "media-src 'self'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'"
+_STORED_POLICY = (
+    "default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-"""What a stored page may do: be looked at. It may be a stranger's, so nothing in it runs."""
+_STORED_PAGE_POLICY = f"sandbox allow-downloads allow-popups; {_STORED_POLICY}"
+"""What a stored page may do: be looked at. It may be a stranger's, so nothing in it runs.
+
+In a sandbox a movie that is opened by itself would be refused its own bytes.
+"""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -87,7 +90,9 @@ def _answer_with_bytes(
     headers = {
         "accept-ranges": "bytes",
         "content-type": kind,
-        "content-security-policy": STORED_CONTENT_POLICY,
+        "content-security-policy": (
+            _STORED_PAGE_POLICY if kind.startswith(_PAGE_TYPES) else _STORED_POLICY
+        ),
         # It is asked for again each time, which is answered without bytes if it has not changed.
         "cache-control": "private, no-cache",
     }

@@ -233,9 +233,19 @@ def _to_pattern(word: str) -> str:
 
 
 def _to_run(row: tuple[str, str, str, str, str, str, int, str, str, str]) -> IndexedRun:
-    *facts, verdicts, files, folders = row
-    told = (json.loads(verdicts), json.loads(files), tuple(json.loads(folders)))
-    return IndexedRun(*facts, *told)  # type: ignore[arg-type]
+    output, name, finished, status, kind, model, movies, verdicts, files, folders = row
+    return IndexedRun(
+        output=output,
+        name=name,
+        finished=finished,
+        status=status,
+        kind=kind,
+        model=model,
+        movies=movies,
+        verdicts=json.loads(verdicts),
+        files=json.loads(files),
+        folders=tuple(json.loads(folders)),
+    )
 
 
 def _to_movie(

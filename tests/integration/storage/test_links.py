@@ -13,6 +13,7 @@ from flows.__main__ import main
 from tasks.output.links import create_links
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
+from tasks.storage.store import format_attachment
 from tests.integration.storage.conftest import Bucket
 from tests.support.records import example_movie, example_output, example_run
 
@@ -31,6 +32,14 @@ def test_a_link_opens_the_object_as_what_it_is(bucket: Bucket, tmp_path: Path, k
     address = LocationStore().create_signed_link(location, 60)
     assert address is not None
     assert opened(address) == (b"<p>report</p>", "text/html; charset=utf-8")
+
+
+def test_a_link_may_have_the_object_saved_under_a_name(bucket: Bucket) -> None:
+    location = bucket.put("poses.h5")
+    address = LocationStore().create_signed_link(location, 60, 'pöse "1".h5')
+    assert address is not None
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        assert answer.headers["Content-Disposition"] == format_attachment('pöse "1".h5')
 
 
 def test_a_link_ends(bucket: Bucket) -> None:

@@ -214,6 +214,14 @@ def test_a_part_is_read(bucket: Bucket) -> None:
     assert STORE.read_part(location, 9, 1) == b"9"
 
 
+def test_a_part_is_of_the_version_that_is_meant(bucket: Bucket) -> None:
+    info = STORE.stat(bucket.put("a", b"0123456789"))
+    assert STORE.read_part(info.location, 3, 4, info.etag) == b"3456"
+    bucket.put("a", b"9876543210")
+    with pytest.raises(Retriable, match="changed while it was being read"):
+        STORE.read_part(info.location, 3, 4, info.etag)
+
+
 @pytest.mark.parametrize(("content", "start"), [(b"12345", 3), (b"12345", 5), (b"", 0)])
 def test_a_part_beyond_the_end_is_refused(bucket: Bucket, content: bytes, start: int) -> None:
     location = bucket.put("a", content)
