@@ -138,6 +138,13 @@ WEB_BYTES = EnvironmentVariable(
     "through the page, where browsers cannot reach the store. Empty, it is `store` where "
     "`DLCFLOW_LINK_ENDPOINT_URL` is set, else `page`.",
 )
+REQUEST_PAYER = EnvironmentVariable(
+    "DLCFLOW_REQUEST_PAYER",
+    "",
+    "all that use the store",
+    "`requester` where the lab pays for what it reads from a bucket whose owner asks for that "
+    "(requester pays); boto3 has no setting for it. Empty, such a bucket refuses.",
+)
 
 ENVIRONMENT_VARIABLES = (
     INBOX,
@@ -155,6 +162,7 @@ ENVIRONMENT_VARIABLES = (
     WEB_URL,
     WEB_READ_ONLY,
     WEB_BYTES,
+    REQUEST_PAYER,
     VERSION,
 )
 """All of them; `docs/configuration.md` has a table that is made from this one."""
@@ -251,6 +259,18 @@ def read_web_bytes() -> str:
     if text not in {"", "store", "page"}:
         raise BadInput(f"{WEB_BYTES}: expected store or page, found {text!r}; change it")
     return text or ("store" if read_link_endpoint() else "page")
+
+
+def read_request_payer() -> str | None:
+    """Who is charged for requests, as the store is told; None where nobody is named.
+
+    Raises:
+        BadInput: The variable holds another word.
+    """
+    text = os.environ.get(REQUEST_PAYER.name) or REQUEST_PAYER.default
+    if text not in {"", "requester"}:
+        raise BadInput(f"{REQUEST_PAYER}: expected 'requester' or nothing, found {text!r}")
+    return text or None
 
 
 def _read_seconds(

@@ -33,7 +33,7 @@ def create_links(store: ObjectStore, record: RunRecord, hours: int) -> ResultLin
         hours: How long they work; 0 makes none.
 
     Returns:
-        The addresses; none for results in folders.
+        The addresses; none for results in folders, nor where browsers would change them.
     """
     if not hours:
         return ResultLinks({})
@@ -57,7 +57,7 @@ def _linked_outputs(record: "RunRecord | _AnalysisRecord") -> Iterator[tuple[str
 
 
 def sign_link(store: ObjectStore, location: Location, hours: int) -> str | None:
-    """Sign an address for one object; None where the location is a local file."""
+    """Sign an address for one object; None where there is none, as for a local file."""
     return store.create_signed_link(location, hours * _SECONDS_PER_HOUR)
 
 
@@ -130,4 +130,11 @@ def _read_record(store: ObjectStore, location: Location) -> RunRecord | _Analysi
 
 
 def _create_address(store: ObjectStore, location: Location, hours: int) -> str:
-    return sign_link(store, location, hours) or location.path.as_uri()
+    if link := sign_link(store, location, hours):
+        return link
+    if location.is_local:
+        return location.path.as_uri()
+    raise BadInput(
+        f"{location}: expected a key that browsers can open, found one with '.' or '..' between "
+        "slashes, which they take for folders; fetch the object with the store's own tools"
+    )

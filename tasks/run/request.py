@@ -21,6 +21,7 @@ from tasks.pose.results.file_names import (
 )
 from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
+from tasks.run.check_readable import check_readable
 from tasks.run.find_model import find_model
 from tasks.run.find_movies import FoundMovies, find_entry_movies
 from tasks.run.find_times import find_times_files
@@ -68,6 +69,7 @@ def resolve_locations(
     named = [find_entry_movies(store, text) for text in movies]
     entries, warnings = _choose_movies(named, target)
     infos, changes = sort_by_recording(store, [info for entry in entries for info in entry.infos])
+    unreadable = check_readable(store, found, infos)
     store.check_writable(target)
     names = make_folder_names([info.location.stem for info in infos])
     for name in names:
@@ -82,7 +84,7 @@ def resolve_locations(
         model=found,
         movies=tuple(MovieSource(*source) for source in sources),
         output=target,
-        warnings=(*warnings, *changes, *unknown),
+        warnings=(*unreadable, *warnings, *changes, *unknown),
         store=store,
         order=describe_order(entries),
         nwb_metadata=metadata,

@@ -25,6 +25,7 @@ from typing import Protocol
 
 from tasks.errors import PoseError
 from tasks.storage.location import Location
+from tasks.storage.sign_of_life import SignOfLife, SignStore
 from tasks.storage.store import ObjectInfo
 from tasks.storage.store_errors import NoSuchObject, NotSupported, StoreUnavailable
 
@@ -46,14 +47,12 @@ _RELEASE_TIMEOUT = 5.0
 _MAX_CLAIM_BYTES = 1 << 16
 
 
-class ClaimStore(Protocol):
+class ClaimStore(SignStore, Protocol):
     """The part of `ObjectStore` that claims need."""
 
     def list(self, prefix: Location) -> Iterator[ObjectInfo]: ...  # noqa: D102
     def read(self, location: Location, limit: int) -> bytes: ...  # noqa: D102
-    def put(self, location: Location, data: bytes) -> None: ...  # noqa: D102
     def create(self, location: Location, data: bytes) -> bool: ...  # noqa: D102
-    def remove(self, location: Location) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,8 @@ class Claim:
         self._store, self._folder, self._holder = store, folder, holder
         self._has_ended, self._clock, self._pause = has_ended, clock, pause
         self._content = json.dumps(asdict(holder), indent=2).encode()
-        self._number, self._signs = 0, 0
+        self._number = 0
+        self._sign = SignOfLife(store, self._sign_location)
         self._unchanged_since: dict[_Fingerprint, float] = {}
         self._looked = clock()
         self._one_at_a_time = threading.RLock()
@@ -170,7 +170,7 @@ class Claim:
         """
         with self._one_at_a_time:
             if not self.lost:
-                self._write_sign()
+                self._sign.renew()
                 found = self._wait_for_decision()
                 if not self._is_mine(self._claim_location) or self._later_claims(found):
                     self._mark_lost(found)
@@ -183,7 +183,7 @@ class Claim:
             if self._number:
                 if self._is_mine(self._claim_location):
                     self._store.remove(self._claim_location)
-                self._store.remove(self._sign_location)
+                self._sign.remove()
         finally:
             if waited:
                 self._one_at_a_time.release()
@@ -251,6 +251,7 @@ class Claim:
     def _try_to_claim(self, number: int, gone: set[_Fingerprint]) -> bool:
         """Claim a number; give way to any holder that has not been found to be gone."""
         self._number = number
+        self._sign = SignOfLife(self._store, self._sign_location)
         if not self._create_claim():
             self._number = 0
             return False
@@ -259,7 +260,7 @@ class Claim:
             self._store.remove(self._claim_location)
             self._number = 0
             return False
-        self._write_sign()
+        self._sign.renew()
         self._remove_claims(others)
         return True
 
@@ -276,10 +277,6 @@ class Claim:
             f"{self._folder}: the store ignores the condition of a conditional write "
             "(If-None-Match: *); use a store that supports it",
         )
-
-    def _write_sign(self) -> None:
-        self._signs += 1
-        self._store.put(self._sign_location, str(self._signs).encode())
 
     def _remove_claims(self, found: Iterable[_ClaimObjects]) -> None:
         """Remove what others have left, claims first: what has none is in nobody's way."""
@@ -309,7 +306,7 @@ class Claim:
         others = [holder for holder in holders if holder.token != self._holder.token]
         self.successor = next(iter(others), None)
         with suppress(PoseError):
-            self._store.remove(self._sign_location)
+            self._sign.remove()
 
 
 def is_held_by(

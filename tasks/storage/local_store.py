@@ -24,7 +24,12 @@ from tasks.storage.local_files import (
 )
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo, ObjectStore, check_part, check_size
-from tasks.storage.store_errors import CHANGED_MESSAGE, NoSuchObject, convert_os_errors
+from tasks.storage.store_errors import (
+    CHANGED_MESSAGE,
+    NoSuchObject,
+    NotSupported,
+    convert_os_errors,
+)
 
 
 class LocalStore(ObjectStore):
@@ -125,10 +130,11 @@ class LocalStore(ObjectStore):
         return part
 
     @convert_os_errors()
-    def put(self, location: Location, data: bytes) -> None:
+    def put(self, location: Location, data: bytes) -> str | None:
         """Write a small file."""
         with open_replacement(location.path) as file:
             file.write(data)
+        return None
 
     @convert_os_errors()
     def create(self, location: Location, data: bytes) -> bool:
@@ -139,6 +145,14 @@ class LocalStore(ObjectStore):
     def remove(self, location: Location) -> None:
         """Remove a file."""
         location.path.unlink(missing_ok=True)
+
+    def remove_version(self, location: Location, version: str) -> None:
+        """Refuse: folders keep no versions.
+
+        Raises:
+            NotSupported: Always.
+        """
+        raise NotSupported(f"{location}: expected a version in a bucket, found {version} of a file")
 
     @convert_os_errors()
     def check_writable(self, prefix: Location) -> None:

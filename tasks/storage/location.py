@@ -112,13 +112,18 @@ class Location:
             InvalidLocation: A part is empty, absolute, or leads out of this location.
         """
         for part in parts:
-            if not part or part.startswith("/") or not {".", ".."}.isdisjoint(part.split("/")):
+            if not part or part.startswith("/") or has_dot_segment(part):
                 raise InvalidLocation(f"{self}: {part!r} is not a valid name below this location.")
             _check_printable(part)
         return Location(self.bucket, posixpath.join(self.key, *parts))
 
     def __str__(self) -> str:
         return self.key if self.is_local else f"s3://{self.bucket}/{self.key}"
+
+
+def has_dot_segment(key: str) -> bool:
+    """Return whether ``.`` or ``..`` stands between slashes: a folder where keys are paths."""
+    return not {".", ".."}.isdisjoint(key.split("/"))
 
 
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:

@@ -62,9 +62,9 @@ class LocationStore(ObjectStore):
         """A part of an object."""
         return _store_for(location).read_part(location, start, length, etag)
 
-    def put(self, location: Location, data: bytes) -> None:
+    def put(self, location: Location, data: bytes) -> str | None:
         """Write a small object."""
-        _store_for(location).put(location, data)
+        return _store_for(location).put(location, data)
 
     def create(self, location: Location, data: bytes) -> bool:
         """Write a small object if there is none."""
@@ -73,6 +73,10 @@ class LocationStore(ObjectStore):
     def remove(self, location: Location) -> None:
         """Remove an object."""
         _store_for(location).remove(location)
+
+    def remove_version(self, location: Location, version: str) -> None:
+        """Remove one version of an object for good."""
+        _store_for(location).remove_version(location, version)
 
     def check_writable(self, prefix: Location) -> None:
         """Try whether objects can be written below a prefix."""

@@ -4,6 +4,7 @@ Each request costs the store, so that parts are large; several are under way at 
 about the same time where the last ones are small.
 """
 
+import base64
 import errno
 import hashlib
 import os
@@ -180,6 +181,13 @@ class PartBody:
 
     def __len__(self) -> int:
         return self._part.stop - self._part.start
+
+    def encode_md5(self) -> str:
+        """Compute the MD5 as the header Content-MD5 has it, which takes reading the part once."""
+        digest = hashlib.md5(usedforsecurity=False)
+        for chunk in _read_chunks(self._file, self._part):
+            digest.update(chunk)
+        return base64.b64encode(digest.digest()).decode()
 
     def read(self, size: int | None = -1) -> bytes:
         """Up to so many bytes from where the last call ended."""

@@ -19,6 +19,7 @@ from botocore.exceptions import (
 )
 from urllib3.exceptions import HTTPError
 
+from tasks.environment_variables import read_request_payer
 from tasks.errors import BadInput
 from tasks.storage.location import Location, without_secrets
 from tasks.storage.store_errors import convert_os_errors, explain_error
@@ -70,11 +71,11 @@ def get_client(endpoint: str | None = None) -> "S3Client":
         endpoint: The store's address; by default the one that boto3 is set up for.
 
     Raises:
-        BadInput: boto3's settings are wrong, or there are no usable credentials.
+        BadInput: boto3's settings are wrong, or ours; or there are no usable credentials.
     """
     try:
         with _client_lock:
-            return _new_client(os.getpid(), _aws_variables(), endpoint)
+            return _new_client(os.getpid(), _aws_variables(), endpoint, read_request_payer())
     except ValueError as error:
         raise BadInput(
             f"The settings of the object store are wrong: {without_secrets(str(error))}. Expected "
@@ -97,7 +98,9 @@ def _new_session(
 
 
 @lru_cache(maxsize=4)
-def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | None) -> "S3Client":
+def _new_client(
+    pid: int, settings: frozenset[tuple[str, str]], endpoint: str | None, payer: str | None
+) -> "S3Client":
     core, session = _new_session(pid, settings)
     attempts = int(core.get_config_variable("max_attempts") or _DEFAULT_ATTEMPTS)
     config = Config(
@@ -114,10 +117,17 @@ def _new_client(pid: int, settings: frozenset[tuple[str, str]], endpoint: str | 
     client = session.client("s3", region_name=region, config=config, endpoint_url=endpoint)
     soon: Any = partial(_retry_delay, attempts)
     client.meta.events.register_first("needs-retry.s3", soon)
+    if payer:
+        client.meta.events.register("before-call.s3", partial(_name_payer, payer))
     signer: Any = _choose_signer
     for operation in ("PutObject", "UploadPart"):
         client.meta.events.register_first(f"choose-signer.s3.{operation}", signer)
     return client
+
+
+def _name_payer(payer: str, params: dict[str, Any], **_: object) -> None:
+    """Say who pays for a request, as the owner of a bucket may ask."""
+    params["headers"]["x-amz-request-payer"] = payer
 
 
 def _retry_delay(

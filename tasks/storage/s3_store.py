@@ -1,5 +1,7 @@
 """Objects in an S3 store: AWS, Ceph, MinIO and the like. The only module that imports boto3."""
 
+import base64
+import hashlib
 import os
 import re
 import secrets
@@ -16,7 +18,7 @@ from botocore.exceptions import (
 from tasks.environment_variables import read_link_endpoint
 from tasks.errors import BadInput
 from tasks.storage.local_files import ProgressCallback, check_disk_space, open_replacement
-from tasks.storage.location import Location
+from tasks.storage.location import Location, has_dot_segment
 from tasks.storage.multipart import PartBody, UploadState, compute_sha256_of_parts, split_for_upload
 from tasks.storage.store import (
     ObjectInfo,
@@ -133,19 +135,19 @@ class S3Store(ObjectStore):
         check_part(location, start, length, len(data))
         return data
 
-    def put(self, location: Location, data: bytes) -> None:
+    def put(self, location: Location, data: bytes) -> str | None:
         """Write a small object."""
         _check_object(location)
         with convert_library_errors(location):
-            get_client().put_object(Bucket=location.bucket, Key=location.key, Body=data)
+            answer = get_client().put_object(**_small_object(location, data))
+        return answer.get("VersionId")
 
     def create(self, location: Location, data: bytes) -> bool:
         """Write a small object on condition that there is none."""
         _check_object(location)
-        where: Any = {"Bucket": location.bucket, "Key": location.key}
         with convert_library_errors(location):
             try:
-                get_client().put_object(**where, Body=data, IfNoneMatch="*")
+                get_client().put_object(**_small_object(location, data), IfNoneMatch="*")
             except ClientError as error:
                 if http_status(error) in _ALREADY_EXISTS_STATUSES:
                     return False
@@ -157,6 +159,13 @@ class S3Store(ObjectStore):
         _check_object(location)
         with convert_library_errors(location):
             get_client().delete_object(Bucket=location.bucket, Key=location.key)
+
+    def remove_version(self, location: Location, version: str) -> None:
+        """Remove a version of an object."""
+        _check_object(location)
+        where: Any = {"Bucket": location.bucket, "Key": location.key, "VersionId": version}
+        with convert_library_errors(location):
+            get_client().delete_object(**where)
 
     def check_writable(self, prefix: Location) -> None:
         """Begin an upload and abandon it: no reader ever sees an object."""
@@ -201,6 +210,8 @@ class S3Store(ObjectStore):
     ) -> str | None:
         """An address with a signature; nothing is asked of the store."""
         _check_object(location)
+        if has_dot_segment(location.key):
+            return None
         where = {"Bucket": location.bucket, "Key": location.key}
         if download_name is not None:
             where["ResponseContentDisposition"] = format_attachment(download_name)
@@ -218,9 +229,13 @@ def _read_head(location: Location) -> "HeadObjectOutputTypeDef":
 
 
 def _find_error_reason(error: ClientError, location: Location) -> ClientError:
-    """The answer to HEAD has no body to say why; that to a listing of the same key has one."""
+    """The answer to HEAD has no body to say why; that to a like request of the same key has one."""
     try:
-        get_client().list_objects_v2(Bucket=location.bucket, Prefix=location.key, MaxKeys=1)
+        if http_status(error) == HTTPStatus.BAD_REQUEST:  # it is about the object, not the bucket
+            where: Any = {"Bucket": location.bucket, "Key": location.key}
+            get_client().get_object(**where, Range="bytes=0-0")["Body"].close()
+        else:
+            get_client().list_objects_v2(Bucket=location.bucket, Prefix=location.key, MaxKeys=1)
     except ClientError as reason:
         return reason if http_status(reason) == http_status(error) else error
     return error
@@ -240,6 +255,13 @@ def _list_objects(start: Location, **chosen: Any) -> Iterator[ObjectInfo]:
 
 def _listing_prefix(prefix: Location) -> str:
     return prefix.key if prefix.is_prefix else f"{prefix.key}/"
+
+
+def _small_object(location: Location, data: bytes) -> Any:
+    """The words of a request that writes an object; a bucket with retention wants the digest."""
+    digest = hashlib.md5(data, usedforsecurity=False).digest()
+    md5 = base64.b64encode(digest).decode()
+    return {"Bucket": location.bucket, "Key": location.key, "Body": data, "ContentMD5": md5}
 
 
 _ALREADY_EXISTS_STATUSES = {HTTPStatus.PRECONDITION_FAILED, HTTPStatus.CONFLICT}

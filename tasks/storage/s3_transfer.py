@@ -213,7 +213,8 @@ def send_file(
     with convert_library_errors(sent.location):
         try:
             if len(bodies) == 1:
-                get_client().put_object(**where, **extra | {"Body": bodies[0]})
+                content: Any = {"Body": bodies[0], "ContentMD5": bodies[0].encode_md5()}
+                get_client().put_object(**where, **extra | content)
             else:
                 _send_parts(sent, where, extra, bodies, transfer)
         except StopTransfer:
@@ -227,9 +228,10 @@ def _send_parts(
     """Send a file in parts; where that fails, nothing of it stays in the store."""
     upload = get_client().create_multipart_upload(**where, **extra)["UploadId"]
 
-    def send_part(number: int, body: Any) -> Any:
+    def send_part(number: int, body: PartBody) -> Any:
         named: Any = {"UploadId": upload, "PartNumber": number}
-        etag = get_client().upload_part(**where, **named, Body=body)["ETag"]
+        content: Any = {"Body": body, "ContentMD5": body.encode_md5()}
+        etag = get_client().upload_part(**where, **named, **content)["ETag"]
         return {"ETag": etag, "PartNumber": number}
 
     try:

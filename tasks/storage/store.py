@@ -128,8 +128,12 @@ class ObjectStore(Protocol):
             Retriable: It is another version by now.
         """
 
-    def put(self, location: Location, data: bytes) -> None:
-        """Write a small object, whatever is there; it appears only when it is whole."""
+    def put(self, location: Location, data: bytes) -> str | None:
+        """Write a small object, whatever is there; it appears only when it is whole.
+
+        Returns:
+            The version's id, in a bucket that keeps versions.
+        """
 
     def create(self, location: Location, data: bytes) -> bool:
         """Write a small object if there is none.
@@ -144,6 +148,13 @@ class ObjectStore(Protocol):
 
     def remove(self, location: Location) -> None:
         """Remove an object; one that is already absent is fine."""
+
+    def remove_version(self, location: Location, version: str) -> None:
+        """Remove one version of an object for good, in a bucket that keeps versions.
+
+        Raises:
+            BadInput: It must be kept, or these credentials may not remove versions.
+        """
 
     def check_writable(self, prefix: Location) -> None:
         """Try whether objects can be written below a prefix, leaving nothing there.
@@ -193,7 +204,9 @@ class ObjectStore(Protocol):
             download_name: Name under which a browser saves it; None lets it show what it can.
 
         Returns:
-            The address; None where there are no such addresses. It is a secret: never log it.
+            The address; None where there are no such addresses, or browsers would change them: in
+            a key they take ``.`` and ``..`` between slashes for folders. It is a secret: never log
+            it.
         """
 
 

@@ -5,6 +5,7 @@ Knows no client library.
 """
 
 import errno
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -36,6 +37,8 @@ _REFUSED = (
 )
 _KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile"
 _EXPIRED = "the credentials have expired; log in again or renew them"
+_RESTORE = "have it restored (aws s3api restore-object), wait until that is done, then run again"
+_COPY = "copy it to one that the store can read by itself (SSE-S3, SSE-KMS, or none)"
 _BUSY = "the store is overloaded or failing; try again later"
 _CUT = "the connection broke before everything had arrived; try again"
 _SLOW = "the store did not answer in time; try again, and check AWS_ENDPOINT_URL and the network"
@@ -44,6 +47,10 @@ _UNREACHABLE = (
     "machine may connect to it"
 )
 GARBLED_MESSAGE = "the received data differ from the sent data; try again"
+
+CUSTOMER_KEY_CODE = "EncryptedWithCustomerKey"
+_UNCLEAR_CODES = {"InvalidRequest", "InvalidArgument"}
+_CUSTOMER_KEY_MESSAGE = re.compile("server.side.encryption", re.IGNORECASE)
 
 # By HTTP status, error code of the store, or class of the client library's exception.
 ERROR_MEANINGS: Mapping[int | str, _ErrorMeaning] = {
@@ -82,6 +89,15 @@ ERROR_MEANINGS: Mapping[int | str, _ErrorMeaning] = {
     "SignatureDoesNotMatch": (
         BadInput,
         f"the secret key does not belong to the access key; {_KEYS}",
+    ),
+    "InvalidObjectState": (
+        BadInput,
+        f"the object is archived; {_RESTORE}",
+    ),
+    # Ours, for what stores call an invalid request.
+    CUSTOMER_KEY_CODE: (
+        BadInput,
+        f"the object is encrypted with a key that the store does not keep (SSE-C); {_COPY}",
     ),
     "ExpiredToken": (BadInput, _EXPIRED),
     "TokenRefreshRequired": (BadInput, _EXPIRED),
@@ -166,7 +182,7 @@ def explain_error(error: Exception, location: Location, secrets: Iterable[str] =
     make, words = entries[0]
     if _http_status(error):
         words = entries[-1][1]
-    if _error_body(error).get("Code") in _DECIDING_CODES:
+    if _error_code(error) in _DECIDING_CODES:
         make = entries[-1][0]
     detail = without_secrets(str(error), secrets)[:300]
     words = words.format(bucket=location.bucket, detail=detail)
@@ -177,9 +193,18 @@ def _lookup_keys(error: Exception) -> Iterator[int | str]:
     """Return the keys to look up, in the order of precedence."""
     if status := _http_status(error):
         yield status if status in ERROR_MEANINGS else status // 100 * 100
-        yield _error_body(error).get("Code", "")
+        yield _error_code(error)
     else:
         yield from (base.__name__ for base in type(error).__mro__)
+
+
+def _error_code(error: Exception) -> str:
+    """The code in a store's answer, or ours for what only the answer's text tells."""
+    body = _error_body(error)
+    unclear = body.get("Code") in _UNCLEAR_CODES
+    if unclear and _CUSTOMER_KEY_MESSAGE.search(body.get("Message", "")):
+        return CUSTOMER_KEY_CODE
+    return body.get("Code", "")
 
 
 def _error_body(error: Exception) -> dict[str, str]:

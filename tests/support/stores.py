@@ -33,6 +33,8 @@ _NO_USER_SETTINGS = {
 }
 _CEPH_SETTINGS = f"""\
 rgw_max_listing_results = {PAGE_SIZE}
+# So that a test may send a key of its own over HTTP.
+rgw_crypt_require_ssl = false
 
 [mon]
 # What it holds is in memory and a few megabytes of files: it need not refuse to start on a disk

@@ -69,6 +69,12 @@ def _format_title(record: RunRecord) -> str:
     return f"{record.status.value.capitalize()}: {movies} · {escape_markdown(record.model.name)}"
 
 
+_NO_LINKS = (
+    "There are no links: browsers take `.` and `..` between slashes for folders, and would ask for "
+    "other objects. Use an output location without them."
+)
+
+
 def _format_locations(record: RunRecord, output: str, links: ResultLinks) -> list[str]:
     report = record.outputs.get(REPORT_FILE)
     opened = links.by_location.get(report.location) if report else None
@@ -84,6 +90,11 @@ def _format_locations(record: RunRecord, output: str, links: ResultLinks) -> lis
             "",
             f"Links work for {links.hours} hours. New ones: "
             + as_markdown_code(f"python -m flows open {folder}/"),
+        ]
+    elif links.hours and "://" in folder:
+        lines += [
+            "",
+            _NO_LINKS,
         ]
     return lines
 

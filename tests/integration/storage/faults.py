@@ -5,9 +5,9 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ class ProxyRequest:
     method: str
     path: str
     number: int
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,10 @@ class FaultyProxy(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def choose_fault(self, method: str, path: str) -> Fault | None:
+    def choose_fault(self, method: str, path: str, headers: Mapping[str, str]) -> Fault | None:
         with self._lock:
-            request = ProxyRequest(method, path, sum(r.method == method for r in self.requests))
+            number = sum(r.method == method for r in self.requests)
+            request = ProxyRequest(method, path, number, headers)
             self.requests.append(request)
         return self.rule(request)
 
@@ -152,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def serve_request(self) -> None:
         sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        match fault := self.server.choose_fault(self.command, self.path):
+        match fault := self.server.choose_fault(self.command, self.path, dict(self.headers)):
             case AnswerItself():
                 self._send_answer(fault)
             case ResetConnection():

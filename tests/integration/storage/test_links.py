@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from flows.__main__ import main
-from tasks.output.links import create_links
+from tasks.errors import BadInput
+from tasks.output.links import create_links, find_addresses
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
 from tasks.storage.store import format_attachment
@@ -40,6 +41,14 @@ def test_a_link_may_have_the_object_saved_under_a_name(bucket: Bucket) -> None:
     assert address is not None
     with urllib.request.urlopen(address, timeout=30) as answer:
         assert answer.headers["Content-Disposition"] == format_attachment('pöse "1".h5')
+
+
+@pytest.mark.parametrize("key", ["out/./report.html", "../report.html", "out/.."])
+def test_no_link_is_made_that_a_browser_would_change(bucket: Bucket, key: str) -> None:
+    bucket.put(key)
+    assert LocationStore().create_signed_link(bucket.at(key), 60) is None
+    with pytest.raises(BadInput, match="which they take for folders; fetch the object with"):
+        find_addresses(f"s3://{bucket.name}/{key}", 1)
 
 
 def test_a_link_ends(bucket: Bucket) -> None:

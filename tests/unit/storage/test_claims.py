@@ -48,9 +48,10 @@ class MemoryStore:
         except KeyError:
             raise NoSuchObject(str(location)) from None
 
-    def put(self, location: Location, data: bytes) -> None:
+    def put(self, location: Location, data: bytes) -> str | None:
         with self._lock:
             self.objects[location.key] = data
+        return None
 
     def create(self, location: Location, data: bytes) -> bool:
         between, self.between = self.between, lambda: None
@@ -63,6 +64,9 @@ class MemoryStore:
     def remove(self, location: Location) -> None:
         with self._lock:
             self.objects.pop(location.key, None)
+
+    def remove_version(self, location: Location, version: str) -> None:
+        raise AssertionError("it keeps no versions")
 
 
 class Heedless(MemoryStore):
@@ -267,7 +271,7 @@ def test_a_holder_that_shows_life_at_the_last_moment_keeps_it(
     def wakes() -> None:
         # It sees that somebody is taking over, and waits for what becomes of it.
         store.between = lambda: None
-        suspended._write_sign()
+        suspended._sign.renew()
 
     def later() -> None:
         if time.now > 1100:

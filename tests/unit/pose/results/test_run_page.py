@@ -122,3 +122,13 @@ def test_the_first_warnings_are_told() -> None:
     page = render_run_page(run, OUT, {}, ResultLinks({}))
     assert "- warning 9" in page
     assert "- … and 5 more" in page
+
+
+def test_where_no_links_can_be_made_the_page_says_why() -> None:
+    page = render_run_page(
+        example_run(example_movie()), "s3://lab/../out/", {}, ResultLinks({}, 72)
+    )
+    assert "There are no links: browsers take `.` and `..` between slashes for folders" in page
+    for links in (ResultLinks({}), ResultLinks({}, 72)):
+        folder = "/data/out" if links.hours else OUT
+        assert "no links" not in render_run_page(example_run(example_movie()), folder, {}, links)
