@@ -11,6 +11,9 @@ from tasks.storage.store_errors import NotSupported
 PARALLEL_READS = 8
 """Objects that are tried at the same time."""
 
+UNREADABLE = "movies cannot be read"
+"""Words of the warning, by which it is known."""
+
 _MAX_NAMED = 5
 
 
@@ -42,7 +45,7 @@ def check_readable(
         return []
     named = "; ".join(str(problem).rstrip(".") for problem in problems[:_MAX_NAMED])
     more = f"; and {len(problems) - _MAX_NAMED} more" if len(problems) > _MAX_NAMED else ""
-    return [f"{len(problems)} of {len(movies)} movies cannot be read: {named}{more}"]
+    return [f"{len(problems)} of {len(movies)} {UNREADABLE}: {named}{more}"]
 
 
 def _find_problem(store: ObjectStore, info: ObjectInfo) -> BadInput | None:

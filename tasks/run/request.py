@@ -21,7 +21,7 @@ from tasks.pose.results.file_names import (
 )
 from tasks.pose.results.run_record import RequestRecord
 from tasks.pose.settings import PoseSettings
-from tasks.run.check_readable import check_readable
+from tasks.run.check_readable import UNREADABLE, check_readable
 from tasks.run.find_model import find_model
 from tasks.run.find_movies import FoundMovies, find_entry_movies
 from tasks.run.find_times import find_times_files
@@ -175,4 +175,5 @@ def resolve_request(
     """Find the request's objects; see `resolve_locations`."""
     request = resolve_locations(model, movies, output, settings)
     count = f"{len(request.movies)} movie{'s' if len(request.movies) != 1 else ''}"
-    return request, f"{count}, model {request.model.location.name}"
+    unreadable = [f"; {warning}" for warning in request.warnings if UNREADABLE in warning]
+    return request, f"{count}, model {request.model.location.name}{''.join(unreadable)}"
