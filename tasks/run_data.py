@@ -188,6 +188,7 @@ class AnalyzedMovie:
             self.found.timing,
             self.checked.crop_offset,
             clock.seconds if clock else None,
+            clock.record.clock_name if clock else "",
         )
 
     @property

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.pose.clock.listed_times import EPOCH_ORIGIN, GUESSED_EPOCH_ORIGIN
 from tasks.pose.movies.json_arrays import FloatArray
 
 
@@ -31,6 +32,11 @@ class TimesRecord(BaseModel):
         default=(),
         description="Times, counted from 0, that no frame has, as first and last of each run.",
     )
+
+    @property
+    def clock_name(self) -> str:
+        """What they count from, however that is known."""
+        return EPOCH_ORIGIN if self.origin == GUESSED_EPOCH_ORIGIN else self.origin
 
 
 @dataclass(frozen=True)

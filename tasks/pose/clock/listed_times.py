@@ -11,6 +11,8 @@ MAX_TIMES = 20_000_000
 """Times of a file that are read: a week at 30 frames/s."""
 
 EPOCH_ORIGIN = "1970-01-01 00:00 UTC"
+GUESSED_EPOCH_ORIGIN = f"{EPOCH_ORIGIN}, by their size"
+LOCAL_ORIGIN = "1970-01-01 00:00, local time"
 MIDNIGHT_ORIGIN = "midnight"
 FILE_ORIGIN = "the times file's own zero"
 

@@ -11,8 +11,8 @@ from tasks.messages import format_value
 from tasks.pose.clock.array_times import parse_json_times, read_npy_times
 from tasks.pose.clock.experiment_clock import ExperimentClock, TimesRecord, UnusedTimes
 from tasks.pose.clock.listed_times import (
-    EPOCH_ORIGIN,
     FILE_ORIGIN,
+    GUESSED_EPOCH_ORIGIN,
     ListedTimes,
     UnusableTimesError,
     check_times,
@@ -189,7 +189,7 @@ def _seconds_per_unit(unit: TimeUnit, settings: TimesSettings) -> float:
 def _name_origin(times: ListedTimes, seconds: NDArray[np.float64]) -> str:
     low, high = _EPOCH_SECONDS
     if times.origin == FILE_ORIGIN and low < np.nanmin(seconds) < high:
-        return f"{EPOCH_ORIGIN}, by their size"
+        return GUESSED_EPOCH_ORIGIN
     return times.origin
 
 

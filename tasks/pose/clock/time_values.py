@@ -4,9 +4,12 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tasks.pose.clock.listed_times import EPOCH_ORIGIN, FILE_ORIGIN, MIDNIGHT_ORIGIN
-
-LOCAL_ORIGIN = "1970-01-01 00:00, local time"
+from tasks.pose.clock.listed_times import (
+    EPOCH_ORIGIN,
+    FILE_ORIGIN,
+    LOCAL_ORIGIN,
+    MIDNIGHT_ORIGIN,
+)
 
 SECONDS_PER_DAY = 86_400
 

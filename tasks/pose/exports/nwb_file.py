@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.pose.clock.listed_times import EPOCH_ORIGIN
+from tasks.pose.clock import listed_times
 from tasks.pose.exports.full_frame_points import PointGroup, split_points
 from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.exports.nwb_metadata import NwbMetadata
@@ -81,17 +81,25 @@ def _find_start(facts: MovieFacts, metadata: NwbMetadata) -> tuple[datetime, flo
 def _find_first_time(facts: MovieFacts, start: datetime) -> float:
     """Seconds from the session's start to the first frame, by the experiment's clock.
 
-    A clock that counts from 1970 is compared with the session's start; where that is another day's,
-    and without a clock, the session starts with the movie. Any other clock is the session's.
+    A clock that counts from 1970 or from midnight is compared with the session's start; where that
+    is another day's, and without a clock, the session starts with the movie. Any other clock is
+    the session's.
     """
     clock = facts.complete_clock
     if clock is None:
         return 0.0
-    first = float(clock.seconds[0])
-    if clock.record.origin.startswith(EPOCH_ORIGIN):
-        first -= start.timestamp()
-        return first if 0 <= first < _SECONDS_PER_DAY else 0.0
-    return first
+    first, wall = float(clock.seconds[0]), start.replace(tzinfo=UTC).timestamp()
+    match clock.record.clock_name:
+        case listed_times.EPOCH_ORIGIN:
+            first -= start.timestamp()
+        case listed_times.LOCAL_ORIGIN:
+            first -= wall  # a clock on the wall, as the session's start has it
+        case listed_times.MIDNIGHT_ORIGIN:
+            first = (first - wall) % _SECONDS_PER_DAY
+            return first if first < _SECONDS_PER_DAY / 2 else 0.0
+        case _:
+            return first
+    return first if 0 <= first < _SECONDS_PER_DAY else 0.0
 
 
 _SECONDS_PER_DAY = 86_400

@@ -35,8 +35,21 @@ class MovieStart:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class ClockMoment:
+    """Time on the experiment's clock.
+
+    Attributes:
+        seconds: Seconds since what the clock counts from.
+        origin: What it counts from, in the words of the run record.
+    """
+
+    seconds: float
+    origin: str
+
+
 def compute_starts(
-    timings: Sequence[Timing], moments: Sequence[float | None] | None = None
+    timings: Sequence[Timing], moments: Sequence[ClockMoment | None] | None = None
 ) -> list[MovieStart]:
     """Say where each movie of a request begins.
 
@@ -49,8 +62,8 @@ def compute_starts(
 
     Args:
         timings: The movies' times, in the request's order.
-        moments: When each movie's first frame was taken, in seconds on the experiment's clock;
-            None where that is not known.
+        moments: When each movie's first frame was taken on the experiment's clock; None where
+            that is not known.
 
     Returns:
         As many starts. Seconds are exact, so that errors do not add up over hundreds of movies.
@@ -69,14 +82,17 @@ def compute_starts(
     return found
 
 
-def _step_by_clock(before: Timing, moments: Sequence[float | None]) -> Fraction | None:
+def _step_by_clock(before: Timing, moments: Sequence[ClockMoment | None]) -> Fraction | None:
     """Seconds from one movie's first frame to the next one's, by their times files.
 
-    A file that begins at its own zero has no relation to other movies.
+    A file that begins at its own zero has no relation to other movies, nor have clocks that count
+    from something else.
     """
     match moments:
-        case float(first), float(second) if second > first:
-            step = Fraction(second) - Fraction(first)
+        case ClockMoment() as first, ClockMoment() as second if (
+            first.origin == second.origin and second.seconds > first.seconds
+        ):
+            step = Fraction(second.seconds) - Fraction(first.seconds)
             # Half a movie: clocks and containers may disagree about its frame rate.
             return step if step >= compute_duration(before) / 2 else None
     return None

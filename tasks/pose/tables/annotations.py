@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.pose.movies.frame_times import compute_times, estimate_first_frame
-from tasks.pose.movies.start_times import MovieStart, compute_starts
+from tasks.pose.movies.start_times import ClockMoment, MovieStart, compute_starts
 from tasks.pose.movies.timing import Timing
 from tasks.pose.settings import AnnotationsFormat
 from tasks.pose.tables.keypoints import keypoint_name
@@ -36,6 +36,7 @@ class MoviePoses:
         offset: The crop's left and top edge in pixels; (0, 0) without a crop.
         clock: Its frames' times on the experiment's clock, NaN where they have none, in seconds,
             shape (frames,); None without a times file.
+        clock_origin: What that clock counts from.
     """
 
     number: int
@@ -43,11 +44,14 @@ class MoviePoses:
     timing: Timing
     offset: tuple[int, int]
     clock: NDArray[np.float64] | None = None
+    clock_origin: str = ""
 
     @property
-    def moment(self) -> float | None:
+    def moment(self) -> ClockMoment | None:
         """Time of its first frame on the experiment's clock; None if that is unknown."""
-        return None if self.clock is None else estimate_first_frame(self.clock, self.timing)
+        if self.clock is None:
+            return None
+        return ClockMoment(estimate_first_frame(self.clock, self.timing), self.clock_origin)
 
 
 def write_annotations(

@@ -9,6 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tasks.pose.clock.experiment_clock import ExperimentClock, TimesRecord
+from tasks.pose.clock.listed_times import (
+    EPOCH_ORIGIN,
+    FILE_ORIGIN,
+    GUESSED_EPOCH_ORIGIN,
+    LOCAL_ORIGIN,
+    MIDNIGHT_ORIGIN,
+)
 from tasks.pose.movies.timing import RecordingInfo, Timing
 from tasks.pose.tables.pose_table import read_poses
 from tests.support.exported_movies import SCORER, example_facts, export_example
@@ -104,6 +112,37 @@ def test_uneven_times_are_the_frames_own(tmp_path: Path, read: Any) -> None:
     for part in ("nose", "tail"):
         np.testing.assert_array_equal(poses[part].timestamps[:], seconds)
         assert poses[part].rate is None
+
+
+START = datetime.fromisoformat(LAB["session_start_time"])
+
+
+@pytest.mark.parametrize(
+    ("first", "origin", "since_start"),
+    [
+        (START.timestamp() + 12.5, EPOCH_ORIGIN, 12.5),
+        (START.timestamp() + 12.5, GUESSED_EPOCH_ORIGIN, 12.5),
+        (START.timestamp() - 3600, EPOCH_ORIGIN, 0),
+        (START.timestamp() + 86_400, EPOCH_ORIGIN, 0),
+        (START.replace(tzinfo=UTC).timestamp() + 12.5, LOCAL_ORIGIN, 12.5),
+        (15 * 3600 + 20 * 60 + 34 + 12.5, MIDNIGHT_ORIGIN, 12.5),
+        (15 * 3600 + 20 * 60 + 33, MIDNIGHT_ORIGIN, 0),
+        (3600, MIDNIGHT_ORIGIN, 3600 + 86_400 - (15 * 3600 + 20 * 60 + 34)),
+        (712.5, FILE_ORIGIN, 712.5),
+    ],
+)
+def test_times_of_the_experiment_s_clock_count_from_the_session_s_start(
+    tmp_path: Path, read: Any, first: float, origin: str, since_start: float
+) -> None:
+    steps = np.cumsum(np.random.default_rng(3).uniform(0.03, 0.04, 16))
+    steps -= steps[0]
+    record = TimesRecord(
+        form="text", column=None, unit="s", unit_known_by="the file", origin=origin, count=16,
+        matched_by="one time for each frame", first=first, last=first + steps[-1], frame_rate=30,
+    )  # fmt: skip
+    facts = example_facts(clock=ExperimentClock(first + steps, record))
+    poses = read(write(tmp_path, facts)).processing["behavior"]["PoseEstimation"]
+    np.testing.assert_allclose(poses["nose"].timestamps[:], steps + since_start, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("dropped", [0, 3])

@@ -5,7 +5,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tasks.pose.movies.start_times import MovieStart, StartSource, compute_duration, compute_starts
+from tasks.pose.movies.start_times import (
+    ClockMoment,
+    MovieStart,
+    StartSource,
+    compute_duration,
+    compute_starts,
+)
 from tasks.pose.movies.timing import RecordingInfo, Timing, constant_timing, timing_from_stamps
 
 SYSTEM = "GA-1-0"
@@ -48,6 +54,24 @@ def test_other_movies_follow_each_other() -> None:
         MovieStart(3, Fraction(3, 10), StartSource.PREVIOUS),
         MovieStart(5, Fraction(3, 10) + Fraction(2, 30), StartSource.PREVIOUS),
     ]
+
+
+@pytest.mark.parametrize(
+    ("moments", "start", "source"),
+    [
+        ([("midnight", 10), ("midnight", 17.5)], 7.5, StartSource.TIMES_FILE),
+        ([("midnight", 10), ("midnight", 5)], 1, StartSource.PREVIOUS),
+        ([("midnight", 10), ("1970", 1.7e9)], 1, StartSource.PREVIOUS),
+        ([("midnight", 10), None], 1, StartSource.PREVIOUS),
+    ],
+)
+def test_movies_go_on_by_their_times_files_where_these_have_one_clock(
+    moments: list[tuple[str, float] | None], start: float, source: StartSource
+) -> None:
+    movies = [constant_timing(10, Fraction(10)), constant_timing(2, Fraction(10))]
+    known = [one and ClockMoment(seconds=one[1], origin=one[0]) for one in moments]
+    found = compute_starts(movies, known)[1]
+    assert (float(found.seconds), found.clock) == (start, source)
 
 
 def test_a_movie_whose_last_frames_are_lost_keeps_its_length() -> None:
