@@ -1,10 +1,11 @@
-"""Prefect's process worker, but for two things.
+"""Prefect's process worker, but for three things.
 
 ``python -m deployments.steady_worker worker start …`` is Prefect's own command otherwise.
 
 - At SIGTERM Prefect kills the runs that the worker has, and says so to nobody (measured).
   Here they go on to their end, and then the worker ends.
 - Of a cancelled run it says no more than "successfully". Here it says who cancelled it, and when.
+- Its command for a run loads Prefect twice. Here runs have the command `deployments.run_engine`.
 """
 
 import os
@@ -18,11 +19,19 @@ from anyio import to_thread
 from prefect.cli import app
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.workers.process import ProcessWorker, ProcessWorkerResult
+from prefect.utilities.processutils import command_to_string
+from prefect.workers.process import (
+    ProcessJobConfiguration,
+    ProcessWorker,
+    ProcessWorkerResult,
+)
 
+from deployments import run_engine
 from tasks.stages.cancellation import record_who_cancelled
 
 _IDLE_POLLS = 2
+
+_ENGINE_COMMAND = command_to_string([sys.executable, "-m", run_engine.__name__])
 
 with warnings.catch_warnings():
     # That it takes the place of the class of this type is the purpose.
@@ -53,10 +62,19 @@ with warnings.catch_warnings():
             self._end_when_idle()
             return []
 
-        async def run(self, flow_run: FlowRun, *args: Any, **options: Any) -> ProcessWorkerResult:
+        async def run(
+            self,
+            flow_run: FlowRun,
+            configuration: ProcessJobConfiguration,
+            *args: Any,
+            **options: Any,
+        ) -> ProcessWorkerResult:
             """Carry out a run until all has been said about it."""
+            if not configuration._command_configured:  # noqa: SLF001 - whether it is somebody's
+                configuration.command = _ENGINE_COMMAND
+                configuration._command_configured = True  # noqa: SLF001
             try:
-                return await super().run(flow_run, *args, **options)
+                return await super().run(flow_run, configuration, *args, **options)
             finally:
                 await to_thread.run_sync(self._log_who_cancelled, flow_run.id)
 

@@ -5,9 +5,10 @@ recovery start at once while hours of estimation are under way; one for the queu
 that runs on behavior and neural activity, which need no GPU, wait for no estimation either; one for
 the queue ``movies``, so that a request which is spread over workers never waits for places that
 requests like it have taken; and one for all other queues. Each has a limit of runs at a time, the
-last two the same one, which ``--runs`` sets. A worker that ends by
-itself is started again. The first SIGTERM or SIGINT lets them finish the runs that they have; a
-second one ends those runs too.
+last two the same one, which ``--runs`` sets. A worker that ends by itself is started again. Beside
+them stand processes that have loaded Prefect, PyTorch and DeepLabCut, and that runs are forked
+from, so that a run begins at once. The first SIGTERM or SIGINT lets the workers finish the runs
+that they have; a second one ends those runs too.
 """
 
 import argparse
@@ -18,17 +19,22 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from uuid import uuid4
 
+from deployments import copied_engine
 from deployments.definitions import ANALYSIS_QUEUE, SERVICE_QUEUE
 from deployments.deploy import MOVIES_QUEUE, POOL_NAME, QUEUE_PRIORITIES, server_url
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
+from tasks.environment_variables import TEMPLATES
 from tasks.processes.process_table import read_process_stat
+from tasks.processes.template_keeper import TemplateChoice, TemplateKeeper
+from tasks.run.run_templates import list_stage_templates
+from tasks.run.scratch_folder import create_scratch_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -77,6 +83,11 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="SECONDS",
         help="seconds that runs may continue after the first signal (default: until they end)",
     )
+    parser.add_argument(
+        "--no-templates",
+        action="store_true",
+        help="keep no processes that have loaded Prefect and DeepLabCut: each run then loads them",
+    )
     options = parser.parse_args(arguments)
     if not os.environ.get("PREFECT_API_URL"):
         try:
@@ -85,10 +96,38 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stderr.write(f"error: {error}\n")
             return 1
     _adopt_orphans()
-    supervisor = Supervisor(create_workers(options.runs, _build_environment()), options.grace)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, supervisor.handle_signal)
-    return supervisor.run_until_ended()
+    environment = _build_environment()
+    with _keep_templates(environment, is_wanted=not options.no_templates) as templates:
+        workers = create_workers(options.runs, environment)
+        supervisor = Supervisor(workers, options.grace, templates)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, supervisor.handle_signal)
+        return supervisor.run_until_ended()
+
+
+@contextmanager
+def _keep_templates(
+    environment: dict[str, str], *, is_wanted: bool
+) -> Iterator[TemplateKeeper | None]:
+    """Keep processes that have loaded what runs need, and have the runs find them.
+
+    Args:
+        environment: What workers and runs get, to which the templates' folder is added.
+        is_wanted: False where each run is to load its libraries.
+
+    Yields:
+        The templates; None where there are none, or another process keeps them.
+    """
+    if not is_wanted or environment.get(TEMPLATES.name):
+        yield None
+        return
+    engine = TemplateChoice(copied_engine.__name__, copied_engine.load_flows, environment)
+    with (
+        create_scratch_folder() as folder,
+        TemplateKeeper(folder / "templates", [engine, *list_stage_templates()]) as keeper,
+    ):
+        environment[TEMPLATES.name] = str(keeper.folder)
+        yield keeper
 
 
 def _parse_positive(text: str) -> int:
@@ -164,12 +203,14 @@ class Supervisor:
     Attributes:
         workers: Those that it starts.
         grace: Seconds that runs may go on after the first signal.
+        templates: What runs are copied from; None where they load their libraries.
         signals: How many signals have come.
         until: When runs are ended, once a signal has come.
     """
 
     workers: Sequence[WorkerProcess]
     grace: float
+    templates: TemplateKeeper | None = None
     signals: int = 0
     until: float = field(default=float("inf"))
 
@@ -187,6 +228,8 @@ class Supervisor:
             self._reap_orphans()
             for worker in self.workers:
                 worker.restart_if_ended()
+            if self.templates:
+                self.templates.check()
         _print_line(
             "no more runs are started; waiting for those under way (repeat the signal to end them)"
         )
@@ -202,14 +245,14 @@ class Supervisor:
         """Let those go that have ended after their worker, which would have waited for them."""
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         with suppress(ChildProcessError):
-            while (
-                ended := os.waitid(os.P_ALL, 0, flags)
-            ) and ended.si_pid not in self._worker_pids:
+            while (ended := os.waitid(os.P_ALL, 0, flags)) and ended.si_pid not in self._kept_pids:
                 os.waitpid(ended.si_pid, 0)
 
     @property
-    def _worker_pids(self) -> set[int]:
-        return {worker.process.pid for worker in self.workers if worker.process}
+    def _kept_pids(self) -> set[int]:
+        """Numbers of the workers and templates, which this process waits for by itself."""
+        workers = {worker.process.pid for worker in self.workers if worker.process}
+        return workers | (self.templates.pids if self.templates else set())
 
     def _end_runs(self) -> int:
         """End the runs, whose workers tell the server and then end too; at last, kill what is left.
@@ -217,7 +260,7 @@ class Supervisor:
         A run that is told to end removes its scratch folder and ends its own children.
         """
         _print_line("ending the runs")
-        _send_signal(_find_descendants() - self._worker_pids, signal.SIGTERM)
+        _send_signal(_find_descendants() - self._kept_pids, signal.SIGTERM)
         until = time.monotonic() + CLEANUP_SECONDS
         while any(worker.is_alive for worker in self.workers) and time.monotonic() < until:
             time.sleep(CHECK_INTERVAL)

@@ -76,6 +76,13 @@ DEVICE_LOCKS = EnvironmentVariable(
     "Folder of the locks that let one estimation at a time use a GPU. All processes and containers "
     "that share a machine's GPUs must share it.",
 )
+TEMPLATES = EnvironmentVariable(
+    "DLCFLOW_TEMPLATES",
+    "",
+    "runs",
+    "Folder of the sockets of processes that have loaded PyTorch and DeepLabCut, from which runs "
+    "fork theirs. `make worker` sets it itself. Empty, each run loads its libraries.",
+)
 LINK_ENDPOINT = EnvironmentVariable(
     "DLCFLOW_LINK_ENDPOINT_URL",
     "",
@@ -153,6 +160,7 @@ ENVIRONMENT_VARIABLES = (
     PATIENCE,
     CHECKPOINT_INTERVAL,
     DEVICE_LOCKS,
+    TEMPLATES,
     LINK_ENDPOINT,
     WEB_RESULTS,
     WEB_INPUTS,
@@ -208,6 +216,12 @@ def read_checkpoint_interval() -> float:
 def read_device_lock_folder() -> Path:
     """Folder of the locks on a machine's devices."""
     return Path(os.environ.get(DEVICE_LOCKS.name) or DEVICE_LOCKS.default)
+
+
+def read_template_folder() -> Path | None:
+    """Folder of the templates' sockets; None where runs load their libraries."""
+    folder = os.environ.get(TEMPLATES.name)
+    return Path(folder) if folder else None
 
 
 def read_link_endpoint() -> str | None:

@@ -6,10 +6,8 @@ import importlib
 import inspect
 import os
 import pickle
-import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,8 +20,7 @@ from typing import Any
 from tasks.errors import PoseError
 from tasks.full_disk import describe_full_disk
 from tasks.processes.fast_imports import pause_garbage_collection
-from tasks.processes.kill_process import kill_process_group
-from tasks.processes.process_table import read_process_stat
+from tasks.processes.owner import end_with_owner
 
 PROGRESS_INTERVAL_S = 0.2
 """Seconds between two progress messages from a child."""
@@ -104,30 +101,6 @@ def _run_call(call: FunctionCall, connection: "Connection[Any, Any]") -> tuple[s
         progress.end()
 
 
-def _end_with_parent(parent: int, fd: int) -> None:
-    """Have this process' group ended when the parent is gone, whatever hangs in this process.
-
-    By a separate process: native code that hangs may not let this one's threads run.
-    """
-    child = os.getpid()
-    if os.fork():
-        return
-    os.close(fd)  # the pipe to the parent is the child's alone
-    # It ends after the other: in a list of processes the two look alike.
-    signal.signal(signal.SIGTERM, lambda *_: _pass_sigterm_on(child))
-    while os.getppid() == child:
-        stat = read_process_stat(child)
-        if stat is None or stat.parent != parent:
-            kill_process_group(child)
-        time.sleep(1)
-    os._exit(0)
-
-
-def _pass_sigterm_on(child: int) -> None:
-    if os.getppid() == child:
-        os.kill(child, signal.SIGTERM)
-
-
 def load_ahead(loaders: Sequence[str]) -> None:
     """Call functions that load libraries, without looking for garbage meanwhile.
 
@@ -140,8 +113,8 @@ def load_ahead(loaders: Sequence[str]) -> None:
             _resolve_function(FunctionCall(module, function, ()))()
 
 
-def _serve_calls(fd: int, parent: int, loaders: Sequence[str]) -> None:
-    _end_with_parent(parent, fd)
+def _serve_calls(fd: int, owner: int, start: str, loaders: Sequence[str]) -> None:
+    end_with_owner(owner, start, fd)
     load_ahead(loaders)
     connection: Connection[Any, Any] = Connection(fd)
     while True:
@@ -169,4 +142,4 @@ def _release_memory() -> None:
 
 
 if __name__ == "__main__":
-    _serve_calls(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    _serve_calls(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4:])

@@ -7,23 +7,24 @@ start another in its place.
 
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tasks.processes.copied_process import ChildProcess
+
 POLL_INTERVAL_S = 0.3
 """Seconds between two looks at the processes."""
 
-_watched: set["subprocess.Popen[bytes]"] = set()
+_watched: set[ChildProcess] = set()
 
 
-def watch_child(child: "subprocess.Popen[bytes]") -> None:
+def watch_child(child: ChildProcess) -> None:
     """Let a child's end by SIGTERM count."""
     _watched.add(child)
 
 
-def forget_child(child: "subprocess.Popen[bytes]") -> None:
+def forget_child(child: ChildProcess) -> None:
     """Let a child's end count no more, unless SIGTERM has ended it already."""
     if child.returncode != -signal.SIGTERM:
         _watched.discard(child)

@@ -1,8 +1,11 @@
 """Environment variables of child processes: threads, memory, and no network."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 
 SMALL_HEAP_ENVIRONMENT = {
     # With glibc's defaults a CPU run keeps growing, some MB for each frame: each thread's arena
@@ -45,3 +48,18 @@ def thread_limits(threads: int) -> dict[str, str]:
         "TF_NUM_INTEROP_THREADS": str(threads),
         "OMP_WAIT_POLICY": "PASSIVE",
     }
+
+
+def build_child_environment(added: Mapping[str, str]) -> dict[str, str]:
+    """Build the environment of a child that runs a module of ours.
+
+    Args:
+        added: Variables that are set beside those of this process.
+    """
+    # Unbuffered, so that what a child printed last is there when it is killed.
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **added}
+    paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+    if str(REPOSITORY_ROOT) not in paths:
+        paths.insert(0, str(REPOSITORY_ROOT))
+    environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment

@@ -21,13 +21,18 @@ from typing import Any, TypeVar
 from tasks.errors import PoseError, Retriable, StageFailed
 from tasks.processes import child
 from tasks.processes.child import FunctionCall
+from tasks.processes.copied_process import ChildProcess, CopiedProcess, start_copy
 from tasks.processes.ended_children import forget_child, watch_child
+from tasks.processes.environment import build_child_environment
 from tasks.processes.kill_process import kill_process_group
+from tasks.processes.owner import describe_owner
+from tasks.processes.template_address import find_template_socket
 from tasks.processes.watchdog import Patience, Watchdog
 
 R = TypeVar("R")
 
-REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
+_PIPE_NUMBER = 500
+"""Number of the pipe in a copy: the libraries of its template have opened none as high."""
 
 POLL_INTERVAL_S = 0.5
 """Seconds between two looks at whether a child is still there."""
@@ -58,11 +63,11 @@ class StageProcess:
         load: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
-        self._loaders = [f"{load.__module__}:{load.__qualname__}"] if load else []
+        self._loader = f"{load.__module__}:{load.__qualname__}" if load else None
         self._log = log
         self._env = dict(env)
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: ChildProcess | None = None
         self._connection: Connection[Any, Any] | None = None
         self._ended = False
 
@@ -172,16 +177,10 @@ class StageProcess:
 
     def _launch_child(self) -> None:
         ours, theirs = Pipe()
-        # Unbuffered, so that what a child printed last is there when it is killed.
-        env = os.environ | {"PYTHONUNBUFFERED": "1"} | self._env
-        env["PYTHONPATH"] = os.pathsep.join(
-            filter(None, (str(REPOSITORY_ROOT), env.get("PYTHONPATH")))
-        )
-        command = [sys.executable, "-m", child.__name__, str(theirs.fileno()), str(os.getpid())]
-        command += self._loaders
-        with self._log.open("ab") as log:
-            self._child = subprocess.Popen(
-                command,
+        env = build_child_environment(self._env)
+        with theirs, self._log.open("ab") as log:
+            self._child = self._copy_child(env, theirs.fileno(), log.fileno()) or subprocess.Popen(
+                [sys.executable, "-m", child.__name__, *self._words(theirs.fileno())],
                 env=env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -190,8 +189,22 @@ class StageProcess:
                 start_new_session=True,
             )
         watch_child(self._child)
-        theirs.close()
         self._connection = ours
+
+    def _copy_child(self, env: Mapping[str, str], pipe: int, log: int) -> CopiedProcess | None:
+        """Copy a process that has loaded the libraries, where the machine has one."""
+        if self._loader is None:
+            return None
+        template = find_template_socket(child.__name__, self._loader, env)
+        if template is None:
+            return None
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+            fds = {0: nothing.fileno(), 1: log, 2: log, _PIPE_NUMBER: pipe}
+            return start_copy(template, self._words(_PIPE_NUMBER), environment=env, fds=fds)
+
+    def _words(self, pipe: int) -> list[str]:
+        """Arguments of the child: the pipe's number there, who owns it, and what it loads."""
+        return [str(pipe), *describe_owner(), *filter(None, [self._loader])]
 
     def _describe_loss(self) -> PoseError:
         """Describe how the child ended."""
@@ -238,6 +251,8 @@ class StageProcess:
                 # What hangs in a driver ends when that lets it; nobody waits for it that long.
                 child.wait(EXIT_TIMEOUT_S)
             forget_child(child)
+            if isinstance(child, CopiedProcess):
+                child.close()
         if connection is not None:
             connection.close()
 

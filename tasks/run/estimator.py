@@ -70,4 +70,13 @@ def child_environment(scratch: Path, *, threads: int) -> dict[str, str]:
         Variables that are set beside those of this process.
     """
     folders = {"TMPDIR": str(scratch), "MPLCONFIGDIR": str(scratch)}
-    return SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | folders | thread_limits(threads)
+    return library_environment(threads) | folders
+
+
+def library_environment(threads: int) -> dict[str, str]:
+    """The part of a child's environment that libraries read when they are loaded.
+
+    Args:
+        threads: How many a numerical library may use.
+    """
+    return SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | thread_limits(threads)

@@ -11,8 +11,10 @@ import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
+from deployments import copied_engine
 from deployments.worker import create_workers as workers_of
 from deployments.worker import main
+from tasks.run.run_templates import list_stage_templates
 from tests.integration.lab import (
     connect_as_client,
     deploy_stub,
@@ -22,6 +24,8 @@ from tests.integration.lab import (
 )
 from tests.support.paths import ROOT
 from tests.support.waiting import wait_for, wait_for_exit
+
+WITH_TEMPLATES = "with templates"
 
 LONG = 300.0
 """Seconds that a run takes which is not to end by itself."""
@@ -41,17 +45,25 @@ def marks(tmp_path: Path) -> Path:
 
 
 class Machine:
-    """A machine with a worker that takes one run at a time."""
+    """A machine with a worker that takes one run at a time.
 
-    def __init__(self, lab_server: dict[str, str], folder: Path) -> None:
+    Args:
+        lab_server: The environment of the server's clients.
+        folder: Where it writes.
+        templates: Whether its runs are copies of processes that have loaded their libraries.
+    """
+
+    def __init__(self, lab_server: dict[str, str], folder: Path, *, templates: bool) -> None:
         self.log = folder / "worker.log"
+        self.folder = folder
+        choice = [] if templates else ["--no-templates"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 # As a shell's `&` starts it, which leaves SIGINT ignored.
                 ["/bin/sh", "-c", 'trap "" INT; exec "$0" "$@"', sys.executable, "-m",
-                 "deployments.worker", "--runs", "1"],
+                 "deployments.worker", "--runs", "1", *choice],
                 cwd=ROOT,
-                env=os.environ | lab_server,
+                env=os.environ | lab_server | {"TMPDIR": str(folder)},
                 stdout=log,
                 stderr=log,
             )  # fmt: skip
@@ -59,10 +71,19 @@ class Machine:
 
 @pytest.fixture
 def machine(
-    client: SyncPrefectClient, lab_server: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+    client: SyncPrefectClient,
+    lab_server: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Machine]:
-    machine = Machine(lab_server, tmp_path_factory.mktemp("machine"))
+    templates = getattr(request, "param", None) == WITH_TEMPLATES
+    machine = Machine(lab_server, tmp_path_factory.mktemp("machine"), templates=templates)
     try:
+        if templates:
+            sockets = "dlcflow-*/templates/*.sock"
+            wait_for(
+                lambda: len(list(machine.folder.glob(sockets))) == 1 + len(list_stage_templates())
+            )
         yield machine
     finally:
         if machine.process.poll() is None:
@@ -98,10 +119,17 @@ def process(marks: Path, number: int = 0) -> int:
     return int(wait_for(started)[number].read_text())
 
 
+def is_copy(pid: int) -> bool:
+    """Whether a run's process has the command of the template that it was copied from."""
+    return copied_engine.__name__ in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+@pytest.mark.parametrize("machine", ["", WITH_TEMPLATES], indirect=True)
 def test_a_killed_run_is_started_again(
-    client: SyncPrefectClient, machine: Machine, marks: Path
+    client: SyncPrefectClient, machine: Machine, marks: Path, request: pytest.FixtureRequest
 ) -> None:
     run = start(client, marks, LONG)
+    assert is_copy(process(marks)) == (WITH_TEMPLATES in request.node.name)
     os.kill(process(marks), signal.SIGKILL)
     end(marks)
     wait_for(lambda: is_in(client, run, "Completed"))
@@ -135,6 +163,7 @@ def test_service_runs_and_analyses_wait_for_nobody_and_the_end_waits_for_all(
     client.delete_flow_run(waits.id)
 
 
+@pytest.mark.parametrize("machine", ["", WITH_TEMPLATES], indirect=True)
 def test_a_second_signal_ends_the_runs_and_they_say_so(
     client: SyncPrefectClient, machine: Machine, marks: Path
 ) -> None:

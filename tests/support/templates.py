@@ -2,25 +2,21 @@
 
 DeepLabCut takes ten seconds of a processor to load, and each run starts a process that loads it.
 In tests such a process is a fork of a template, which has loaded the same modules in the same
-environment and has done nothing else; from there on the module runs as after ``python -m``. The
-start as users have it is tested in `tests/unit/processes`, and wherever a test starts the command
-line or a worker.
+environment and has done nothing else; from there on the module runs as after ``python -m``. Unlike
+copies of a worker's templates (`tasks.processes.template`) they are children of the test's process,
+as the command line's are. The start as users have it is tested in `tests/unit/processes`, and
+wherever a test starts the command line or a worker.
 """
 
 import atexit
 import ctypes
-import fcntl
 import json
 import os
-import runpy
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import traceback
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,12 +27,17 @@ from unittest.mock import patch
 from tasks.pose.child_libraries import load_for_estimation
 from tasks.processes import stage_process
 from tasks.processes.child import load_ahead
-from tasks.processes.environment import OFFLINE_ENVIRONMENT, SMALL_HEAP_ENVIRONMENT, thread_limits
+from tasks.processes.environment import (
+    OFFLINE_ENVIRONMENT,
+    REPOSITORY_ROOT,
+    SMALL_HEAP_ENVIRONMENT,
+    thread_limits,
+)
+from tasks.processes.template import CopyRequest, run_program
 
 _SET_CHILD_SUBREAPER = 36  # of prctl(2)
 _LONGEST_REQUEST = 1 << 18
 _MOST_FDS = 16
-_FREE_FDS = 512  # above all that a template has open
 
 _READ_WHEN_LOADED = (
     *("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"),
@@ -61,7 +62,7 @@ class Template:
             self._process = subprocess.Popen(
                 [*command, program, *modules],
                 env={**os.environ, **environment},
-                cwd=stage_process.REPOSITORY_ROOT,
+                cwd=REPOSITORY_ROOT,
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
             )
@@ -130,7 +131,7 @@ class CopiedProcess(subprocess.Popen[Any]):
             "words": [str(word) for word in words],
             "folder": str(cwd or Path.cwd()),
             "environment": environment,
-            "fds": list(fds),
+            "numbers": list(fds),
             "leads_session": given[-2],
         }
         template = _find_template(program, self._modules, environment)
@@ -144,10 +145,10 @@ class CopiedStage(CopiedProcess):
 
     def __new__(cls, args: Sequence[str], **options: Any) -> Any:
         """One that asks for none is started as ever."""
-        return super().__new__(cls) if args[5:] else subprocess.Popen(args, **options)
+        return super().__new__(cls) if args[6:] else subprocess.Popen(args, **options)
 
     def __init__(self, args: Sequence[str], **options: Any) -> None:
-        super().__init__(args, modules=args[5:], **options)
+        super().__init__(args, modules=args[6:], **options)
 
 
 NETWORK_ENVIRONMENT = SMALL_HEAP_ENVIRONMENT | OFFLINE_ENVIRONMENT | thread_limits(1)
@@ -168,7 +169,7 @@ def run_copy(program: str, *words: object) -> "subprocess.CompletedProcess[str]"
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        cwd=stage_process.REPOSITORY_ROOT,
+        cwd=REPOSITORY_ROOT,
         env=os.environ | NETWORK_ENVIRONMENT,
     ) as process:
         output, errors = process.communicate()
@@ -203,7 +204,8 @@ def serve_copies(fd: int, modules: Sequence[str]) -> None:
         pid = _fork_orphan(leads_session=request["leads_session"])
         if not pid:
             requests.close()
-            os._exit(_run_program(request, fds))
+            program = request.pop("program")
+            os._exit(run_program(program, CopyRequest(**request), fds))
         for one in fds:
             os.close(one)
         requests.send(str(pid).encode())
@@ -232,41 +234,6 @@ def _fork_orphan(*, leads_session: bool) -> int:
     os.close(write)
     with open(read, "rb") as numbers:  # noqa: PTH123
         return int(numbers.read())
-
-
-def _run_program(request: dict[str, Any], fds: Sequence[int]) -> int:
-    """Run a module as ``python -m`` does; returns the exit status."""
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FREE_FDS) for fd in fds]
-    for fd in fds:
-        os.close(fd)
-    for fd, number in zip(high, request["fds"], strict=True):
-        os.dup2(fd, number, inheritable=True)
-        os.close(fd)
-    os.chdir(request["folder"])
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    tempfile.tempdir = None
-    sys.argv[1:] = request["words"]
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*found in sys.modules", RuntimeWarning)
-            runpy.run_module(request["program"], run_name="__main__", alter_sys=True)
-    except SystemExit as ended:
-        return _exit_status(ended.code)
-    except BaseException:  # noqa: BLE001 - as Python does at its end
-        traceback.print_exc()
-        return 1
-    finally:
-        for handler in (sys.stdout, sys.stderr):
-            handler.flush()
-    return 0
-
-
-def _exit_status(code: Any) -> int:
-    if code is None or isinstance(code, int):
-        return code or 0
-    print(code, file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

@@ -134,6 +134,17 @@ def fill(path: Path) -> NoReturn:
             file.write(bytes(1 << 20))
 
 
+_memory: list[str] = []
+
+
+def remember(text: str) -> None:
+    _memory.append(text)
+
+
+def recall() -> str | None:
+    return _memory[-1] if _memory else None
+
+
 def load() -> None:
     """Load a library ahead of the first call."""
     importlib.import_module("sqlite3")

@@ -17,9 +17,9 @@ import pytest
 from tasks.environment_variables import PATIENCE
 from tasks.errors import BadInput, PoseError, Retriable, StageFailed
 from tasks.processes.bottleneck import EstimationProgress
-from tasks.processes.environment import count_usable_cpus, thread_limits
+from tasks.processes.environment import REPOSITORY_ROOT, count_usable_cpus, thread_limits
 from tasks.processes.pool import StagePool
-from tasks.processes.stage_process import REPOSITORY_ROOT, StageProcess
+from tasks.processes.stage_process import StageProcess
 from tasks.processes.watchdog import Patience
 from tests.support.waiting import wait_for
 from tests.unit.processes import in_child
