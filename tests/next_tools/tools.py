@@ -60,7 +60,8 @@ numpy.testing.assert_allclose(found, rows["nose x"])""",
         takes="`<movie>.movement.nc` of a run with `--movement`",
         traps="Its reader of DeepLabCut's files takes parts of the arena for an animal called "
         "`single`, and numbers frames by a rate that you give. `fps` is missing in ours where "
-        "times are uneven.",
+        "times are uneven. Its reader of NWB takes one animal; of several, name it: "
+        '`pose_estimation_key="PoseEstimation_<individual>"`.',
     ),
     NextTool(
         name="keypoint-MoSeq",
@@ -217,7 +218,8 @@ import pathlib
 assert pathlib.Path("converted.nwb").stat().st_size > 10_000""",
         takes="one H5, where your own conversion has more data; else `--nwb`",
         traps="It accepts even times that do not fit the movie: give it those of the annotations. "
-        "It does not know of a crop: use `--crop-coordinates frame`.",
+        "It does not know of a crop: use `--crop-coordinates frame`. Of several animals it takes "
+        "one, whose name it wants to know (`subject_name=`), else it fails with KeyError: 'ind1'.",
     ),
     NextTool(
         name="napari-deeplabcut",
