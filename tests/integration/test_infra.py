@@ -191,10 +191,15 @@ def test_compose_starts_our_worker_and_gives_it_time_to_end() -> None:
     assert float(grace) + worker.CLEANUP_SECONDS < 60 * int(minutes[1])
 
 
-def test_the_receiver_in_a_cluster_knows_the_inbox_and_is_asked_where_it_listens() -> None:
+@pytest.mark.parametrize("name", ["receiver", "page"])
+def test_what_is_served_in_a_cluster_knows_the_inbox_and_is_asked_where_it_listens(
+    name: str,
+) -> None:
     documents = yaml.safe_load_all((INFRA / "kubernetes" / "dlcflow.yaml").read_text("utf-8"))
     (pod,) = [
-        each["spec"]["template"]["spec"] for each in documents if each["kind"] == "Deployment"
+        each["spec"]["template"]["spec"]
+        for each in documents
+        if each["kind"] == "Deployment" and each["metadata"]["name"] == f"dlcflow-{name}"
     ]
     (container,) = pod["containers"]
     assert by_name(container["env"])[INBOX.name]["value"].startswith("s3://")
@@ -208,6 +213,8 @@ def test_in_a_cluster_links_of_notifications_and_of_run_records_begin_alike() ->
     server = by_name(read("kubernetes/prefect-server.yaml")["server"]["env"])
     started = by_name(read("kubernetes/prefect-worker.yaml")["worker"]["extraEnvVars"])
     assert started["PREFECT_UI_URL"] == server["PREFECT_UI_URL"]
+    ours = (INFRA / "kubernetes" / "dlcflow.yaml").read_text("utf-8")
+    assert f'PREFECT_UI_URL, value: "{server["PREFECT_UI_URL"]["value"]}"' in ours
 
 
 def test_workers_for_containers_take_each_queue_once_and_have_a_limit() -> None:
