@@ -25,6 +25,8 @@ UNREADABLE = "unreadable"
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".svg"})
 """How names of pictures end that a browser shows."""
 
+_MAX_REASONS, _MAX_REASON_LENGTH = 20, 500
+
 
 @dataclass(frozen=True)
 class MovieSummary:
@@ -211,8 +213,8 @@ def _summarize_analysis(record: _AnalysisRecord, kind: str) -> RunSummary:
 
 def _explain(part: _Movie | _AnalyzedTable, reasons: Sequence[str]) -> tuple[str, ...]:
     if part.error:
-        return (f"{part.failed_stage}: {part.error}" if part.failed_stage else part.error,)
-    return tuple(reasons)
+        reasons = (f"{part.failed_stage}: {part.error}" if part.failed_stage else part.error,)
+    return tuple(reason[:_MAX_REASON_LENGTH] for reason in reasons[:_MAX_REASONS])
 
 
 def _choose_picture(outputs: Mapping[str, Any], folder: str) -> str:

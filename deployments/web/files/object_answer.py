@@ -41,7 +41,7 @@ _TYPES = {
 _SHOWN_TYPES = ("image/", "video/", "audio/")
 _PAGE_TYPES = ("text/", "image/svg")
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def answer_with_object(

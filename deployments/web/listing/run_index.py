@@ -11,7 +11,7 @@ from typing import Any
 
 from deployments.web.listing.run_database import IndexedRun, RunDatabase
 from tasks.errors import PoseError
-from tasks.output.run_summary import is_run_record, summarize_record
+from tasks.output.run_summary import UNREADABLE, RunSummary, is_run_record, summarize_record
 from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.results.run_record import MAX_RECORD_BYTES
 from tasks.storage.location import Location
@@ -147,12 +147,18 @@ class RunIndex:
             self._save_record(info)
         except PoseError as error:  # it is read at the next look
             log.warning("%s", error)
+        except UnicodeError:
+            log.warning("left out, since its name is no Unicode: %r", str(info.location))
 
     def _save_record(self, info: ObjectInfo) -> None:
         run = summarize_record(self._store.read(info.location, MAX_RECORD_BYTES))
         output = _output_of(info)
         name = self._name_run(_folder_of(info.location))
-        self.database.save_run(output, name, info.etag or "", run)
+        try:
+            self.database.save_run(output, name, info.etag or "", run)
+        except (UnicodeError, OverflowError):  # text or numbers that no run writes
+            unreadable = RunSummary("", UNREADABLE, "")
+            self.database.save_run(output, name, info.etag or "", unreadable)
         self._change_state(has_news=True)
 
     def _change_state(self, *, has_news: bool = False, **changes: Any) -> None:

@@ -1,19 +1,29 @@
 """Results in a browser: the list of runs, a run's gallery, its report, and its files."""
 
 import io
+import json
 import urllib.parse
 import urllib.request
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
 
+from deployments.web.web_settings import to_address
+from tasks.storage.location import Location
 from tests.integration.web.conftest import BUCKET, ServedPage
 from tests.support.published_runs import STORE, on_day, publish_record
-from tests.support.records import example_movie, example_run
+from tests.support.records import (
+    example_behavior_run,
+    example_input,
+    example_movie,
+    example_output,
+    example_run,
+)
 from tests.support.waiting import wait_for
-from tests.support.web_page import find_accessibility_problems
+from tests.support.web_page import find_accessibility_problems, serve_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -124,3 +134,56 @@ def test_a_new_run_appears_by_itself_and_its_name_is_text(
     assert STORE.stat(
         served_page.settings.results[0].child(f"{HOSTILE} {tab.viewport_size}", "run.json")
     )
+
+
+def test_a_behavior_run_has_its_figures_and_files(served_page: ServedPage, tab: "Page") -> None:
+    output = Location(BUCKET, f"results/behavior-{tab.viewport_size}/")
+    run = json.loads(example_behavior_run(dict(example_input("s3://lab/a.parquet"))).to_json())
+    outputs = {name: dict(example_output(f"s3://lab/{name}")) for name in ("speed.svg", "m1.csv")}
+    run["tables"][0] |= {"verdict": "look", "reasons": ["too short"], "outputs": outputs}
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'><path d='M0 0L9 9'/></svg>"
+    STORE.put(output.child("m1", "speed.svg"), svg)
+    STORE.put(output.child("m1", "m1.csv"), b"a,b")
+    STORE.put(output.child("run.json"), json.dumps(run).encode())
+    tab.goto(f"{served_page.url}/runs/{to_address(output)}")
+    shown = tab.locator(".gallery li").inner_text().split()
+    assert shown == ["m1", "!", "look", "too", "short", "Download"]
+    tab.get_by_role("link", name="m1", exact=True).click()
+    tab.wait_for_url("**/tables/**")
+    wait_for(lambda: tab.evaluate(ALL_PICTURES))
+    assert tab.locator("figure").inner_text() == "speed"
+    assert find_accessibility_problems(tab) == []
+    with tab.expect_download() as download:
+        tab.get_by_role("link", name="m1.csv").click()
+    assert Path(download.value.path()).read_bytes() == b"a,b"
+
+
+def test_the_password_is_asked_for(served_page: ServedPage, tab: "Page", tmp_path: Path) -> None:
+    settings = replace(served_page.settings, password="a long enough one")
+    with serve_page(settings, tmp_path) as url:
+        tab.goto(f"{url}/runs/{RUN}?verdict=fail")
+        tab.wait_for_url("**/login?next=**")
+        assert find_accessibility_problems(tab) == []
+        tab.keyboard.type("a long enough one")
+        tab.keyboard.press("Enter")
+        tab.wait_for_url(f"**/runs/{RUN}?verdict=fail")
+        assert tab.locator(".gallery h3").all_inner_texts() == ["mouse3"]
+        tab.get_by_role("button", name="Log out").click()
+        tab.wait_for_url("**/login")
+        tab.goto(f"{url}/files/{RUN}run.json")
+        tab.wait_for_url("**/login?next=**")
+
+
+def test_files_come_from_the_store_itself_by_links(
+    served_page: ServedPage, tab: "Page", tmp_path: Path
+) -> None:
+    with serve_page(replace(served_page.settings, has_store_links=True), tmp_path) as url:
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(f"{url}/runs/{RUN}")
+        wait_for(lambda: tab.evaluate(ALL_PICTURES))
+        assert any("X-Amz-Signature" in one and "trajectory.png" in one for one in asked)
+        tab.get_by_text("Files of the whole run").click()
+        with tab.expect_download() as download:
+            tab.get_by_role("link", name="run.json").click()
+        assert download.value.suggested_filename == "run.json"

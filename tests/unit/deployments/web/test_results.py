@@ -1,6 +1,9 @@
 """Runs are listed, found, and paged; what is new or gone is noticed."""
 
+import json
+import os
 import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,9 +12,11 @@ from starlette.testclient import TestClient
 
 from deployments.web.listing.run_database import PAGE_LENGTH, RunChoice, RunDatabase
 from deployments.web.web_settings import parse_address, to_address
+from tasks.errors import Retriable
 from tasks.output.run_summary import MovieSummary, RunSummary
 from tasks.pose.results.run_record import RunRecord
 from tasks.pose.tables.quality import Verdict
+from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
 from tests.support.published_runs import on_day
 from tests.support.records import (
@@ -111,6 +116,42 @@ def test_strangers_names_are_text(open_page: OpenPage, results: Path) -> None:
     (results / HOSTILE / HOSTILE).mkdir()
     (results / HOSTILE / HOSTILE / "trajectory.png").write_bytes(b"x")
     assert page.get(ours[0].replace("&amp;", "&")).content == b"x"
+
+
+def test_records_that_nobody_would_write_are_unreadable(open_page: OpenPage, results: Path) -> None:
+    record = json.loads(example_run(example_movie("m1")).to_json())
+    record["movies"][0]["number"] = record["movies"][0]["frames"]["poses"] = 10**30
+    others = {"kind": "\ud800", "status": "complete"}
+    for name, told in (("a", record), ("b", others)):
+        (results / name).mkdir()
+        (results / name / "run.json").write_text(json.dumps(told))
+    write(results / "c", example_run(example_movie("m1")))
+    os.mkdir(f"{results}/".encode() + b"\xff")  # noqa: PTH102 - a name that is no text
+    shutil.copy(results / "c" / "run.json", results / "\udcff")
+    page = open_page()
+    assert sorted(shown_runs(page)) == ["a", "b", "c"]
+    assert page.get("/").text.count("unreadable") == 2
+    assert page.get(f"/runs/local{results}/a/").status_code == 200
+
+
+def test_what_was_known_stays_while_the_store_is_away(
+    three_runs: None, open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, results: Path
+) -> None:
+    page = open_page()
+    index = page.app.state.web.index  # type: ignore[attr-defined]
+
+    def fail(*_: object) -> None:
+        raise Retriable("the store does not answer")
+
+    with monkeypatch.context() as context:
+        context.setattr(LocalStore, "list", fail)
+        context.setattr(LocalStore, "stat", fail)
+        index.refresh()
+        assert shown_runs(page) == ["a", "c", "b/old"]
+        assert "the store does not answer" in page.get("/").text
+        assert page.get(f"/runs/local{results}/a/").status_code == 503
+    index.refresh()
+    assert "the store does not answer" not in page.get("/").text
 
 
 def test_a_page_in_want_of_settings_says_so(open_page: OpenPage, results: Path) -> None:
