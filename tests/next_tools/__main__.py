@@ -24,7 +24,7 @@ DOCS_FILE = ROOT / "docs" / "next-tools.md"
 OUTCOMES_FILE = Path(__file__).with_name("outcomes.json")
 _BLOCK = re.compile(r"(<!-- tools: [^>]*-->\n)(.*?)(<!-- end of tools -->)", re.DOTALL)
 _INSTALL_TIMEOUT_S, _RUN_TIMEOUT_S = 900, 600
-_UV = os.environ.get("UV", str(ROOT / ".tools" / "bin" / "uv"))
+_UV = Path(os.environ.get("UV", ROOT / ".tools" / "bin" / "uv")).absolute()
 
 
 def main(*names: str) -> int:
@@ -54,10 +54,12 @@ def try_tool(tool: NextTool, place: Path, results: Path) -> dict[str, str]:
     environment = place / re.sub(r"[^a-z0-9]+", "-", tool.name.lower())
     python = environment / "bin" / "python"
     try:
+        # Not in this checkout, whose pyproject.toml leaves out packages that a tool may need.
         if not python.exists():
-            _run([_UV, "venv", "--quiet", "--python", "3.11", environment], _INSTALL_TIMEOUT_S)
+            create = [_UV, "venv", "--quiet", "--python", "3.11", environment]
+            _run(create, _INSTALL_TIMEOUT_S, cwd=place)
         install = [_UV, "pip", "install", "--quiet", "--python", python, *tool.package.split()]
-        _run(install, _INSTALL_TIMEOUT_S)
+        _run(install, _INSTALL_TIMEOUT_S, cwd=place)
     except subprocess.SubprocessError as error:
         return {"version": "", "outcome": f"cannot be installed: {_last_line(error)}"}
     version = _run(
