@@ -18,6 +18,7 @@ from deployments.web.access import login
 from deployments.web.access.gate import HEALTH_PATH, Gate
 from deployments.web.access.sessions import Sessions
 from deployments.web.listing.run_index import RunIndex
+from deployments.web.movies.open_movie import OpenMovies
 from deployments.web.pages import STATIC_FOLDER, Web, render_page
 from deployments.web.web_settings import WebSettings
 from tasks.errors import BadInput, PoseError, Retriable
@@ -57,6 +58,7 @@ def create_application(settings: WebSettings, cache: Path) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=keep_index)
     app.state.web = Web(settings, store, index, navigation)
     app.state.sessions = Sessions(settings)
+    app.state.movies = OpenMovies(store, settings)
     app.add_middleware(
         Gate,
         settings=settings,

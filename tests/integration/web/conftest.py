@@ -4,7 +4,7 @@ Playwright runs an event loop in this thread as long as the browser is there, so
 this folder's tests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ import pytest
 
 from deployments.web.web_settings import WebSettings
 from tasks.storage.location import Location
+from tests.support.counted_movies import CountedMovie, publish_counted_run
 from tests.support.published_runs import on_day, publish_pose_run
 from tests.support.stores import StoreSettings
 from tests.support.web_page import open_browser, serve_page
@@ -73,6 +74,16 @@ def tab(request: pytest.FixtureRequest, browser: "Browser") -> "Iterator[Page]":
     )
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture(scope="package")
+def counted_movies(
+    served_page: ServedPage, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, CountedMovie]:
+    """Movies of a published run: one that browsers play, and one that they do not."""
+    places = (f"s3://{BUCKET}/results/counted/", f"s3://{BUCKET}/movies/")
+    made = publish_counted_run(*places, tmp_path_factory.mktemp("counted"))
+    return dict(zip(("playable", "unplayable"), made, strict=True))
 
 
 @pytest.fixture(autouse=True)

@@ -17,12 +17,14 @@ class PictureSpace:
 
     Attributes:
         shift: What is added to x and y.
-        size: Width and height of the picture in the same pixels; None where they are its own
-            number of columns and rows.
+        size: Columns and rows that the picture then has, where a player may stretch it; None
+            where they are those of the file, in which there may be more below.
+        scale: Pixels of the picture for each pixel of the frame, across and down.
     """
 
     shift: tuple[float, float]
     size: tuple[float, float] | None
+    scale: tuple[float, float] = (1.0, 1.0)
 
 
 def describe_original(width: int, height: int) -> PictureSpace:
@@ -41,7 +43,7 @@ def describe_labeled(
     """The relation of the labeled movie.
 
     Its frames are the movie's, with sides made even by repeating the last pixel. One of keypoints
-    only has the size that the poses themselves span.
+    only has the size that the poses themselves span, with sides made even by scaling.
 
     Args:
         traces: The movie's traces.
@@ -56,5 +58,6 @@ def describe_labeled(
     keypoints = traces.to_keypoints(offset)
     names = None if settings.displayed_body_parts == "all" else settings.displayed_body_parts
     shown = keypoints.indices_of_parts(names)
-    extent = compute_extent(keypoints.xy[:, shown].astype(np.float64))
-    return PictureSpace((-offset[0], -offset[1]), extent)
+    width, height = compute_extent(keypoints.xy[:, shown].astype(np.float64))
+    scale = (width // 2 * 2 / width, height // 2 * 2 / height)
+    return PictureSpace((-offset[0], -offset[1]), None, scale)

@@ -97,9 +97,10 @@ def test_worst_frames_are_those_of_the_verdict_and_of_the_report() -> None:
 
 def test_a_point_lies_in_a_movie_of_keypoints_only_as_it_is_drawn_there() -> None:
     values = still_poses(3)
-    values[1, 0, :2] = 200.7, 90.2
+    values[1, 0, :2] = 200.7, 89.2
     values[2, 1, :2] = 900, 900
     traces = make_traces(values, (5, 6))
     shown = PoseSettings(keypoints_only=True, displayed_body_parts=(PART_NAMES[0], PART_NAMES[2]))
-    assert describe_labeled(traces, shown, (5, 6)) == PictureSpace((-5, -6), (200, 90))
+    drawn = describe_labeled(traces, shown, (5, 6))
+    assert drawn == PictureSpace((-5, -6), None, (200 / 200, 88 / 89))
     assert describe_labeled(traces, PoseSettings(), (5, 6)) == PictureSpace((0.5, 0.5), None)
