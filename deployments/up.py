@@ -44,7 +44,7 @@ from deployments.demo.inputs import DEMO_BUCKET, STORE_CREDENTIALS
 from deployments.drop import MOVIES_VARIABLE, drop_movies, read_movies
 from deployments.service_outline import describe_service
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
-from tasks.environment_variables import INBOX, WEB_INPUTS, WEB_RESULTS
+from tasks.environment_variables import INBOX, WEB_INPUTS, WEB_RESULTS, WEB_URL
 
 SERVICE_FOLDER = ROOT / ".cache" / "up"
 
@@ -88,7 +88,8 @@ def start_service(folder: Path) -> int:
     state = {name: part for name, part in known.items() if is_running(part)}
     if not state:
         known = {}  # nothing relies on the old addresses
-    environment, store = _build_environment(folder, known)
+    page = _choose_address(known, "page", PAGE_PORT)
+    environment, store = _build_environment(folder, known, page)
     if state and (clash := _find_clash(folder, environment)):
         print_line(f"error: {clash}")
         return 1
@@ -96,7 +97,7 @@ def start_service(folder: Path) -> int:
     parts = ServiceParts(folder, environment, state)
     was_running = set(state)
     try:
-        _start_all_parts(parts, store, known)
+        _start_all_parts(parts, store, page, known)
     except (RuntimeError, KeyboardInterrupt) as error:
         _stop_parts(folder, keep=was_running)
         print_line(f"error: {error or 'interrupted'}; the logs are in {folder}/")
@@ -182,17 +183,19 @@ def reset_service(folder: Path, *, is_confirmed: bool) -> int:
 
 
 def _build_environment(
-    folder: Path, known: Mapping[str, Mapping[str, Any]]
+    folder: Path, known: Mapping[str, Mapping[str, Any]], page: str
 ) -> tuple[dict[str, str], str | None]:
     """Build the environment of every part, with the embedded store's address if there is one.
 
     Args:
         folder: Where the parts keep what they keep.
         known: Parts that were started before, by name, whose addresses are used again.
+        page: Where the page for scientists is served.
     """
     ui = _choose_address(known, "server", UI_PORT)
     environment = (
-        dict(os.environ)
+        {WEB_URL.name: page}
+        | os.environ
         | PREFECT_SETTINGS
         | {
             "PREFECT_HOME": str(folder / "prefect"),
@@ -231,7 +234,7 @@ def _choose_address(known: Mapping[str, Mapping[str, Any]], name: str, port: int
 
 
 def _start_all_parts(
-    parts: ServiceParts, store: str | None, known: Mapping[str, Mapping[str, Any]]
+    parts: ServiceParts, store: str | None, page: str, known: Mapping[str, Mapping[str, Any]]
 ) -> None:
     python = (sys.executable, "-m")
     listen = [*python, "deployments.receiver"]
@@ -258,7 +261,6 @@ def _start_all_parts(
     parts.start("worker", (*python, "deployments.worker", "--grace", "8"))
     receiver = _choose_address(known, "receiver", RECEIVER_PORT)
     parts.start("receiver", [*listen, "--port", _parse_port(receiver)], receiver)
-    page = _choose_address(known, "page", PAGE_PORT)
     show = [*python, "deployments.web", "--port", _parse_port(page)]
     show += ["--cache", str(parts.folder / PAGE_FOLDER)]
     parts.start("page", show, page, partial(is_answering, f"{page}/health"))

@@ -127,9 +127,9 @@ WEB_PROXIES = EnvironmentVariable(
 WEB_URL = EnvironmentVariable(
     "DLCFLOW_WEB_URL",
     "",
-    "the page",
+    "the page, runs",
     "Where people open the page, as in `https://poses.my-institute.org`. Requests for any other "
-    "name are refused, but for loopback's and plain IP addresses.",
+    "name are refused, but for loopback's and plain IP addresses. Runs link to it.",
 )
 WEB_READ_ONLY = EnvironmentVariable(
     "DLCFLOW_WEB_READ_ONLY",

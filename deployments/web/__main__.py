@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="folder that remembers which runs there are; by default a temporary one",
     )
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(message)s")
     try:
         settings = read_web_settings()
         check_access(options.host, settings)
@@ -86,7 +86,8 @@ def run_page(host: str, port: int, settings: WebSettings, cache: Path) -> None:
         create_application(settings, cache),
         host=host,
         port=port,
-        log_level="warning",
+        log_level="info",
+        access_log=False,
         # Who asks is whoever connects: the gate itself knows which proxies to believe.
         proxy_headers=False,
         server_header=False,

@@ -61,7 +61,7 @@ def report_listing(web: WebContext) -> JSONResponse:
     """How far the list of runs is, for pages that show it."""
     web.index.request_refresh()
     state = web.index.state
-    return JSONResponse({"version": state.version, "is_looking": state.is_looking})
+    return JSONResponse({"mark": state.mark, "is_looking": state.is_looking})
 
 
 @router.get("/runs/{address:path}", response_class=HTMLResponse)

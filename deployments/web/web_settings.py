@@ -4,7 +4,7 @@ import ipaddress
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tasks.environment_variables import (
     WEB_INPUTS,
@@ -20,13 +20,12 @@ from tasks.environment_variables import (
     read_words,
 )
 from tasks.errors import BadInput
-from tasks.storage.location import InvalidLocation, Location
+from tasks.storage.location import Location, parse_address, to_address
 from tasks.storage.store_errors import NoSuchObject
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+__all__ = ["WebSettings", "parse_address", "read_web_settings", "to_address"]
 
-_S3, _LOCAL = "s3", "local"
-"""How addresses on the page begin that stand for a location."""
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True)
@@ -113,31 +112,6 @@ def read_web_settings() -> WebSettings:
         is_read_only=read_web_read_only(),
         has_store_links=read_web_bytes() == "store",
     )
-
-
-def to_address(location: Location) -> str:
-    """The part of an address on the page that stands for a location: ``s3/bucket/key``."""
-    text = (
-        f"{_LOCAL}{location.key}"
-        if location.is_local
-        else f"{_S3}/{location.bucket}/{location.key}"
-    )
-    return quote(text, safe="/")
-
-
-def parse_address(text: str) -> Location:
-    """Read what `to_address` wrote, once the browser's percent signs are undone.
-
-    Raises:
-        InvalidLocation: It stands for no location.
-    """
-    kind, _, rest = text.partition("/")
-    match kind:
-        case "s3":
-            return Location.parse(f"s3://{rest}")
-        case "local":
-            return Location.parse(f"/{rest}")
-    raise InvalidLocation(f"{text}: this address stands for no location.")
 
 
 def _parse_folder(text: str) -> Location:

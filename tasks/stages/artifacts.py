@@ -8,7 +8,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
+from tasks.environment_variables import read_web_url
 from tasks.stages.stage import to_pose_error
+from tasks.storage.location import Location, to_address
 
 
 def artifact_key(kind: str, what: str) -> str:
@@ -48,7 +50,9 @@ def _summarize_error(error: Exception) -> str:
 def show_run_page(
     kind: str, output: str, status: str, render: Callable[[], tuple[str, str]]
 ) -> str:
-    """Show the page of a run's results. Everything is delivered by then: a failure is only logged.
+    """Show the page of a run's results, with a link to the page for scientists where there is one.
+
+    Everything is delivered by then: a failure is only logged.
 
     Args:
         kind: Kind of the page, for its key.
@@ -61,6 +65,9 @@ def show_run_page(
     """
     try:
         page, sentence = render()
+        if url := read_web_url():
+            folder = to_address(Location.parse(output)).rstrip("/")
+            page = f"**[Open the results]({url.rstrip('/')}/runs/{folder}/)**\n\n{page}"
     except Exception as error:  # noqa: BLE001 - a page must not undo what is delivered
         get_run_logger().warning("The run's page could not be created: %s", to_pose_error(error))
         return "no page could be made"

@@ -148,6 +148,38 @@ _REDACTED = "***"
 """Replacement of a secret in a text."""
 
 
+def to_address(location: Location) -> str:
+    """The part of an address on the page that stands for a location: ``s3/bucket/key``.
+
+    The page for scientists has it in the addresses of runs, movies, and files.
+    """
+    text = (
+        f"{_LOCAL}{location.key}"
+        if location.is_local
+        else f"{_S3}/{location.bucket}/{location.key}"
+    )
+    return quote(text, safe="/", errors="surrogateescape")
+
+
+def parse_address(text: str) -> Location:
+    """Read what `to_address` wrote, once the browser's percent signs are undone.
+
+    Raises:
+        InvalidLocation: It stands for no location.
+    """
+    kind, _, rest = text.partition("/")
+    match kind:
+        case "s3":
+            return Location.parse(f"s3://{rest}")
+        case "local":
+            return Location.parse(f"/{rest}")
+    raise InvalidLocation(f"{text}: this address stands for no location.")
+
+
+_S3, _LOCAL = "s3", "local"
+"""How addresses on the page begin that stand for a location."""
+
+
 def _check_text(text: str) -> None:
     """Refuse what no store can hold, and what only a slip of the keyboard makes."""
     if not text or text[0].isspace():

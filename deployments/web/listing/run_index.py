@@ -1,5 +1,6 @@
 """The runs below the configured locations, kept up to date in the background."""
 
+import hashlib
 import logging
 import threading
 import time
@@ -43,6 +44,12 @@ class IndexState:
     looked: float | None = None
     is_looking: bool = False
     problem: str = ""
+
+    @property
+    def mark(self) -> str:
+        """Text that changes whenever a page that shows the runs would look different."""
+        problem = hashlib.sha256(self.problem.encode(errors="replace")).hexdigest()[:8]
+        return f"{self.version}-{self.looked is not None}-{problem}"
 
 
 class RunIndex:

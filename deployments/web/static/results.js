@@ -11,7 +11,7 @@ async function refresh() {
     if (!document.hidden) {
         try {
             const state = await (await fetch("/api/listing")).json();
-            if (String(state.version) !== listing.dataset.version) await replaceRows();
+            if (state.mark !== listing.dataset.mark) await replaceRows();
             if (state.is_looking) pause = HURRY;
         } catch {
             // The page is out of reach: what is shown stays.
@@ -29,7 +29,8 @@ async function replaceRows() {
     if (focused) rows.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
     const news = page.getElementById("listing");
     listing.textContent = news.textContent;
-    listing.dataset.version = news.dataset.version;
+    listing.dataset.mark = news.dataset.mark;
+    document.getElementById("search").hidden = page.getElementById("search").hidden;
 }
 
 setTimeout(refresh, HURRY);

@@ -7,8 +7,9 @@ import httpx
 import pytest
 from prefect.exceptions import PrefectHTTPStatusError
 
+from tasks.environment_variables import WEB_URL
 from tasks.stages import artifacts
-from tasks.stages.artifacts import artifact_key, show_artifact
+from tasks.stages.artifacts import artifact_key, show_artifact, show_run_page
 
 
 def test_what_differs_has_a_page_of_its_own() -> None:
@@ -25,6 +26,25 @@ def test_what_differs_has_a_page_of_its_own() -> None:
     assert len(keys) == len(names)
     assert all(set(key) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for key in keys)
     assert artifact_key("results", "s3://lab/Session 7/").startswith("results-s3-lab-session-7-")
+
+
+def test_results_are_linked_on_the_page_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(artifacts, "show_artifact", lambda _, page, *__: shown.append(page))
+    for url, output in (
+        ("", "s3://lab/out/"),
+        ("https://poses.lab.org/", "s3://lab/a (b)/ü"),
+        ("http://127.0.0.1:4204", "/data/out/"),
+    ):
+        monkeypatch.setenv(WEB_URL.name, url)
+        assert show_run_page("results", output, "complete", lambda: ("## Page", "3 links"))
+    assert shown == [
+        "## Page",
+        "**[Open the results](https://poses.lab.org/runs/s3/lab/a%20%28b%29/%C3%BC/)**\n\n## Page",
+        "**[Open the results](http://127.0.0.1:4204/runs/local/data/out/)**\n\n## Page",
+    ]
 
 
 @pytest.mark.parametrize(
