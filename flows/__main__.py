@@ -19,6 +19,7 @@ from tasks.command_line.arguments import (
 )
 from tasks.command_line.exit_status import (
     BAD_INPUT,
+    COMPLETE,
     EndSignals,
     handle_end_signals,
     print_interruption,
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         with handle_end_signals() as signals:
             return int(options.command(options, signals))
     except KeyboardInterrupt:
-        return print_interruption(signals.first if signals else None)
+        return print_interruption(signals)
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -249,6 +250,13 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
         help="movies (.mp4, .avi, .isxb; one format), folders (ending in /), or patterns (*)",
     )
     run.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
+    run.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print what would be run, reused and refused, the room it takes and how long it will "
+        "take, and write nothing; exit status 2 where anything would be refused",
+    )
+    run.add_argument("--json", action="store_true", help="print one JSON object")
     add_verbose_argument(run)
     add_settings_arguments(run, PoseSettings)
     run.set_defaults(command=_run_request)
@@ -369,11 +377,34 @@ def _run_request(options: argparse.Namespace, signals: EndSignals) -> int:
     except ValidationError as error:
         return _report_bad_settings(error)
     prepare_environment()
+    if options.dry_run:
+        return _run_to_exit_status(nullcontext(), lambda: _run_dry(options, settings), signals)
     from tasks.run.estimator import preload_estimator  # noqa: PLC0415 - not for --help, or for a slip
 
     return _run_to_exit_status(
         preload_estimator(), lambda: _run_flow(options, settings, signals), signals
     )
+
+
+def _run_dry(options: argparse.Namespace, settings: PoseSettings) -> int:
+    from tasks.processes.fast_imports import pause_garbage_collection  # noqa: PLC0415
+
+    with pause_garbage_collection():
+        from tasks.command_line.dry_run import plan_request  # noqa: PLC0415
+        from tasks.command_line.dry_run_report import format_dry_run  # noqa: PLC0415
+
+    report = plan_request(
+        options.model,
+        options.movies,
+        options.output,
+        settings,
+        lambda text: print(f"… {text}", file=sys.stderr),
+    )
+    sys.stdout.write(report.to_json() if options.json else format_dry_run(report))
+    sys.stdout.flush()
+    problems = [*report.problems, *(movie.problem for movie in report.movies if movie.problem)]
+    sys.stderr.writelines(f"error: {problem}\n" for problem in problems)
+    return BAD_INPUT if report.refused else COMPLETE
 
 
 def _run_to_exit_status(

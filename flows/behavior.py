@@ -43,7 +43,7 @@ from tasks.stages.progress import check_running
 from tasks.stages.retries import STORE_RETRIES
 from tasks.stages.run_names import name_behavior_run
 from tasks.stages.stage import end_with_message, stage
-from tasks.stages.stage_times import time_stages
+from tasks.stages.stage_times import time_run, time_stages
 
 
 @flow(
@@ -73,7 +73,7 @@ def behavior(
         hold_output_lock() as writer,
         create_scratch_folder() as scratch,
         start_behavior_processes(scratch) as workers,
-        time_stages() as seconds,
+        time_run() as seconds,
     ):
         request = resolve_behavior_request(annotations, output, settings)
         request = lock_behavior_output(request, writer, workers)

@@ -27,7 +27,7 @@ from tasks.run.scratch_folder import create_scratch_folder
 from tasks.stages.retries import STORE_RETRIES
 from tasks.stages.run_names import name_neural_run
 from tasks.stages.stage import end_with_message, stage
-from tasks.stages.stage_times import time_stages
+from tasks.stages.stage_times import time_run
 
 
 @flow(name="neural", flow_run_name=name_neural_run, persist_result=False)
@@ -56,7 +56,7 @@ def neural(
         hold_output_lock() as writer,
         create_scratch_folder() as scratch,
         start_behavior_processes(scratch) as workers,
-        time_stages() as seconds,
+        time_run() as seconds,
     ):
         request = resolve_neural_request(cell_sets, annotations, output, event_sets, settings)
         fetched = [

@@ -25,7 +25,7 @@ from tasks.output.reuse import look_back, reuse_results
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, POSES_FILE, RAW_POSES_FILE
 from tasks.pose.results.run_record import utc_now
 from tasks.pose.settings import LocationText, PoseSettings
-from tasks.processes.pool import RunProcesses
+from tasks.processes.pool import MOVIES_AT_ONCE, RunProcesses
 from tasks.run.fetch import create_movie_folder, fetch_model, fetch_movie, fetch_times
 from tasks.run.model import check_model, load_model
 from tasks.run.movie import (
@@ -38,9 +38,11 @@ from tasks.run.movie import (
     label_movie,
     match_times,
 )
+from tasks.run.past_runs_file import remember_run
 from tasks.run.request import resolve_request
 from tasks.run.scratch_folder import create_scratch_folder
 from tasks.run.scratch_space import check_scratch_space
+from tasks.run.show_forecast import note_movie, show_forecast
 from tasks.run.workers import start_run_processes
 from tasks.run_data import (
     INPUT_FOLDER,
@@ -63,10 +65,7 @@ from tasks.stages.live_bars import show_live_bar, update_live_bars
 from tasks.stages.progress import check_running
 from tasks.stages.run_names import name_movie_run, name_request_run
 from tasks.stages.stage import end_with_message, stage
-from tasks.stages.stage_times import time_stages
-
-MOVIES_AT_ONCE = 3
-"""One is fetched and one is labeled and pushed while one is on the GPU."""
+from tasks.stages.stage_times import time_run, time_stages
 
 
 @flow(
@@ -99,7 +98,7 @@ def pose_estimation(
         create_scratch_folder() as scratch,
         start_run_processes(scratch) as workers,
         update_live_bars(),
-        time_stages() as seconds,
+        time_run() as seconds,
     ):
         request = resolve_request(model, movies, output, settings)
         spread = is_spread_request(request)
@@ -123,7 +122,8 @@ def pose_estimation(
                 analyze_movie.submit(movie, request, ready, kept, scratch, workers)
                 for movie in request.movies
             )
-            found = collect_outcomes(request, wait_for_all(movies_at_work, workers.end))
+            with show_forecast(request, ready, loaded.device if loaded else None):
+                found = collect_outcomes(request, wait_for_all(movies_at_work, workers.end))
         delivered, failed = split_by_success(found)
         loaded = loaded or next((movie.found.loaded for movie in delivered), None)
         annotations = publish_annotations(request, delivered, scratch, workers)
@@ -131,6 +131,7 @@ def pose_estimation(
         record = publish_record(facts, delivered, failed, annotations, earlier, seconds, scratch)
         if spread:
             remove_handovers(request)
+        remember_run(record)
         show_results(record, delivered, request)
     return conclude_run(record, request.output)
 
@@ -202,6 +203,7 @@ def analyze_movie(
         checked = check_movie.run_unless_known(
             reuse.checked, movie.name, fetched, ready, settings.crop, workers
         )
+        note_movie(movie, checked, reuse)
         found = estimate_poses.run_unless_known(
             reuse.found, checked, ready, settings, raw, reuse.checkpoints, workers
         )

@@ -224,6 +224,12 @@ def read_template_folder() -> Path | None:
     return Path(folder) if folder else None
 
 
+def find_state_folder() -> Path:
+    """Folder of what this machine remembers of runs; it may not be there yet."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "dlcflow"
+
+
 def read_link_endpoint() -> str | None:
     """Address of the store in links for browsers; None where it is boto3's."""
     return os.environ.get(LINK_ENDPOINT.name) or None

@@ -69,6 +69,15 @@ def format_list(items: Iterable[object]) -> str:
     return ", ".join(texts[:_MAX_LISTED_ITEMS] + more)
 
 
+def format_duration(seconds: float) -> str:
+    """Render a duration as people say it."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 def escape_markdown(text: str) -> str:
     """A stranger's text as text in a Markdown page: no lines, links, pictures or HTML of theirs."""
     one_line = " ".join(text.split())

@@ -13,6 +13,7 @@ from tasks.pose.model.description import Model
 from tasks.pose.movies.reader import MovieInfo
 from tasks.pose.network.interface import LoadedModel
 from tasks.pose.results.run_record import InputObject, MovieRecord, OutputFile, RequestRecord
+from tasks.pose.speed.stage_parts import ESTIMATE_STAGE
 from tasks.pose.tables.annotations import MoviePoses
 from tasks.pose.tables.quality import Quality
 from tasks.processes.watchdog import Patience
@@ -205,9 +206,6 @@ def _describe_reuse(seconds: StageSeconds) -> str:
         return ""
     return ", poses reused" if set(made) & _PRODUCING_STAGES else ", reused"
 
-
-ESTIMATE_STAGE = "Estimate poses"
-"""Name of the stage in which the network runs."""
 
 _PRODUCING_STAGES = {
     "Filter poses",

@@ -64,6 +64,14 @@ def session_environment() -> Iterator[pytest.MonkeyPatch]:
         yield patch
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(
+    session_environment: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """What runs of tests are remembered by is no concern of the user's."""
+    session_environment.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+
+
 @pytest.fixture(scope="session")
 def prefect_server(session_environment: pytest.MonkeyPatch) -> Iterator[None]:
     """A real Prefect server with a database of its own."""

@@ -35,11 +35,13 @@ class EndSignals:
     Attributes:
         first: The number of the first one; None until it comes.
         last_resort: Called, in a thread, some seconds after the first one.
+        describe_continuation: Describes where the same command goes on, as far as it is known.
     """
 
     def __init__(self) -> None:
         self.first: int | None = None
         self.last_resort: Callable[[], None] | None = None
+        self.describe_continuation: Callable[[], str] = lambda: _CONTINUATION
 
     @property
     def has_come(self) -> bool:
@@ -119,9 +121,17 @@ def print_refusal(error: PoseError) -> int:
     return BAD_INPUT if isinstance(error, BadInput) else FAILED
 
 
-def print_interruption(number: int | None) -> int:
-    """Print that the command was ended by a signal, and return the exit status."""
-    number = number or signal.SIGINT
+_CONTINUATION = "run the same command again to continue"
+
+
+def print_interruption(signals: EndSignals | None) -> int:
+    """Print that the command was ended by a signal, and return the exit status.
+
+    Args:
+        signals: The signals that have come; None where they were not noted yet.
+    """
+    number = (signals and signals.first) or signal.SIGINT
     by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-    sys.stderr.write(f"error: interrupted{by}; run the same command again to continue\n")
+    rest = signals.describe_continuation() if signals else _CONTINUATION
+    sys.stderr.write(f"error: interrupted{by}; {rest}\n")
     return _SIGNAL_STATUS + number

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tasks.command_line.inspect_model import REFUSED, UNKNOWN, USABLE
+from tasks.command_line.movie_head import can_look_at_head, look_at_head
 from tasks.command_line.movie_outline import fetch_outline
 from tasks.errors import BadInput, PoseError, Retriable
 from tasks.messages import format_value
@@ -155,7 +156,12 @@ def find_movies(texts: Sequence[str]) -> MoviesToReport:
 
 
 def look_into_movies(
-    movies: MoviesToReport, times: TimesSettings, *, decodes: bool, sheets: SheetChoice
+    movies: MoviesToReport,
+    times: TimesSettings,
+    *,
+    decodes: bool,
+    sheets: SheetChoice,
+    is_hasty: bool = False,
 ) -> Iterator[MovieReport]:
     """Look into movies one after the other.
 
@@ -166,6 +172,8 @@ def look_into_movies(
         times: Which files have the times of their frames.
         decodes: Whether to decode every frame.
         sheets: Where contact sheets go.
+        is_hasty: Whether of a large remote file that is no MP4 only the beginning is looked at,
+            which tells no more than what the file declares.
 
     Raises:
         BadInput: Sheets cannot be written there.
@@ -177,7 +185,10 @@ def look_into_movies(
         _start_process(Path(scratch)) as process,
     ):
         for info, sheet in zip(movies.infos, places, strict=True):
-            yield _look_into(movies.store, info, times, sheet, decodes, process, Path(scratch))
+            if is_hasty and can_look_at_head(movies.store, info):
+                yield _look_at_head(movies.store, info, process, Path(scratch))
+            else:
+                yield _look_into(movies.store, info, times, sheet, decodes, process, Path(scratch))
 
 
 @contextmanager
@@ -226,6 +237,20 @@ def _look_into(
     if location.suffix.lower() != RECORDING_SUFFIX and (time := read_recording_time(store, info)):
         facts = facts.model_copy(update={"recorded": time.start})
     return MovieReport(name, facts, USABLE if facts.usable else REFUSED)
+
+
+def _look_at_head(
+    store: ObjectStore, info: ObjectInfo, process: StageProcess, scratch: Path
+) -> MovieReport:
+    name = info.location.name
+    try:
+        with convert_os_errors():
+            facts = look_at_head(store, info, scratch, process)
+    except PoseError as error:
+        status = REFUSED if isinstance(error, BadInput) else UNKNOWN
+        facts = MovieFacts(location=str(info.location), usable=False, problems=(str(error),))
+        return MovieReport(name, facts, status)
+    return MovieReport(name, facts, USABLE)
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from typing import Any
 
 from rich.console import Console
 
+from tasks.environment_variables import find_state_folder
+from tasks.stages.progress import SPEED_MARK
+
 KEPT_LOGS = 20
 """Log files that stay; older ones are removed."""
 
@@ -78,6 +81,8 @@ def shorten_record(stage: str, message: str) -> str:
     Returns:
         A line, or an empty string if the record is for the file only.
     """
+    if message.startswith(SPEED_MARK):
+        return message
     found = _FINISHED.search(message)
     begin = next((begin for begin in _SHOWN_STAGES if stage.startswith(begin)), None)
     if found is None or begin is None:
@@ -98,14 +103,14 @@ def _print_above_bars(line: str) -> None:
 
 
 def _open_log_file() -> logging.FileHandler | None:
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"  # noqa: DTZ005 - the user's clock
-    for folder in (Path(state).expanduser() / "dlcflow", Path(tempfile.gettempdir())):
+    state = find_state_folder()
+    for folder in (state, Path(tempfile.gettempdir())):
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             handler = logging.FileHandler(folder / name, encoding="utf-8")
             handler.setFormatter(logging.Formatter(_FORMAT, "%Y-%m-%d %H:%M:%S"))
-            if folder.name == "dlcflow":
+            if folder == state:
                 _remove_old_logs(folder)
             return handler
     return None

@@ -29,6 +29,7 @@ from tasks.command_line.exit_status import (
 )
 from tasks.command_line.run_log import find_console_handlers
 from tasks.errors import BadInput, MoviesFailed
+from tasks.output.kept_progress import kept_progress
 from tasks.output.lock import release_locks
 from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.settings import PoseSettings
@@ -66,6 +67,7 @@ def exit_on_signals(signals: EndSignals) -> Iterator[None]:
         Interrupted: There was a signal before.
     """
     signals.last_resort = partial(_exit_at_once, signals)
+    signals.describe_continuation = kept_progress.describe_continuation
     try:
         signals.raise_if_any()
         yield
@@ -76,7 +78,7 @@ def exit_on_signals(signals: EndSignals) -> Iterator[None]:
 def _exit_at_once(signals: EndSignals) -> None:
     remove_own_folders()
     run_with_timeout(release_locks, RELEASE_TIMEOUT_S)
-    status = print_interruption(signals.first)
+    status = print_interruption(signals)
     sys.stderr.flush()
     os._exit(status)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tasks.errors import PoseError
 from tasks.output.hidden_folder import log_warning, remove_objects
-from tasks.pose.network.checkpoint_files import is_checkpoint
+from tasks.output.kept_progress import kept_progress
+from tasks.pose.network.checkpoint_files import count_frames_in_row, is_checkpoint
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore
 
@@ -68,6 +69,11 @@ class CheckpointStore:
             # A store that is away must not keep a cancelled run from its end.
             thread.join(_LAST_UPLOAD_TIMEOUT)
 
+    @property
+    def movie(self) -> str:
+        """The movie's folder below the output location."""
+        return self.all.key.rstrip("/").rpartition("/")[2]
+
     def remove(self) -> None:
         """Remove them all: the estimation has come to its end, and its poses are kept."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -79,7 +85,7 @@ class CheckpointStore:
             for info in list(self.store.list(self.own)):
                 if is_checkpoint(info.location.name):
                     self.store.download(info, self.folder / info.location.name)
-                    self._sent.add(info.location.name)
+                    self._add_sent(info.location.name)
         except PoseError as error:
             log_warning(f"checkpoints could not be read, so all frames are estimated: {error}")
 
@@ -99,4 +105,9 @@ class CheckpointStore:
             target = self.own.child(name)
             self.is_empty = False
             self.store.upload(self.folder / name, target)
-            self._sent.add(name)
+            self._add_sent(name)
+
+    def _add_sent(self, name: str) -> None:
+        """Take note of a file that the store has."""
+        self._sent.add(name)
+        kept_progress.note_frames(self.movie, count_frames_in_row(self._sent))

@@ -4,14 +4,20 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, Protocol, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter
 
-from tasks.errors import PoseError
+from tasks.errors import PoseError, StageFailed
 from tasks.output.checkpoint_upload import CHECKPOINTS_FOLDER, CheckpointStore
 from tasks.output.hidden_folder import download_if_present, hidden_location, log_info
-from tasks.output.result_archive import read_description, result_files, write_archive
+from tasks.output.kept_progress import kept_progress
+from tasks.output.result_archive import (
+    check_archive,
+    read_description,
+    result_files,
+    write_archive,
+)
 from tasks.pose.cache_keys import StageKeys
 from tasks.pose.estimate import Estimate
 from tasks.pose.movies.reader import MovieInfo
@@ -24,7 +30,9 @@ from tasks.run_data import (
 from tasks.stages.retries import STORE_RETRIES
 from tasks.stages.stage import stage
 from tasks.storage.location import Location
+from tasks.storage.ranged_file import RangedFile
 from tasks.storage.store import ObjectStore
+from tasks.storage.store_errors import NoSuchObject
 
 ESTIMATE_ARCHIVE, RESULTS_ARCHIVE = "estimate.zip", "results.zip"
 """Names of a movie's two archives."""
@@ -130,6 +138,7 @@ def keep_estimate(
     kept = KeptEstimate(keys.estimate, movie.info, movie.edges, found)
     target = _archive_location(request, movie.name, ESTIMATE_ARCHIVE)
     told = _upload_archive(request.store, kept, ESTIMATE_ADAPTER, [raw], target, raw.parent)
+    kept_progress.note_poses(movie.name)
     checkpoints.remove()
     return None, told
 
@@ -143,9 +152,9 @@ def keep_results(
         KeptResults(keys, made),
         _archive_location(request, made.source.name, RESULTS_ARCHIVE),
     )
-    return None, _upload_archive(
-        request.store, kept, RESULTS_ADAPTER, result_files(made), target, folder
-    )
+    told = _upload_archive(request.store, kept, RESULTS_ADAPTER, result_files(made), target, folder)
+    kept_progress.note_results(made.source.name)
+    return None, told
 
 
 def _upload_archive(
@@ -169,6 +178,32 @@ def _archive_location(request: ResolvedRequest, movie: str, name: str) -> Locati
     return hidden_location(request.output, "movies", movie, name)
 
 
+class ArchiveReader(Protocol):
+    """Reads what an archive's results are; None if there is none that this version can read."""
+
+    def __call__(  # noqa: D102
+        self, kind: TypeAdapter[T], names: HiddenListing, movie: MovieSource, path: Path
+    ) -> T | None: ...
+
+
+def peek_archive(
+    kind: TypeAdapter[T], names: HiddenListing, movie: MovieSource, path: Path
+) -> T | None:
+    """Read an archive's description where it lies; its files are not fetched, nor looked at.
+
+    Returns:
+        The description; None if there is no archive that this version can read.
+    """
+    source = _archive_location(names.request, movie.name, path.name)
+    if not names.can_contain(source):
+        return None
+    try:
+        info = names.request.store.stat(source)
+        return read_description(cast("BinaryIO", RangedFile(names.request.store, info)), kind)
+    except (NoSuchObject, StageFailed):
+        return None
+
+
 def read_archive(
     kind: TypeAdapter[T], names: HiddenListing, movie: MovieSource, path: Path
 ) -> T | None:
@@ -180,6 +215,7 @@ def read_archive(
     ):
         return None
     try:
+        check_archive(path)
         return read_description(path, kind)
     except PoseError as error:
         log_info(f"{source} cannot be used, so its movie is analyzed again: {error}")

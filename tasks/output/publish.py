@@ -44,7 +44,7 @@ from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
 from tasks.run_data import AnalyzedMovie, CheckedMovie, ResolvedRequest, RunDetails
 from tasks.stages.artifacts import show_run_page
-from tasks.stages.progress import Progress
+from tasks.stages.progress import SPEED_MARK, Progress
 from tasks.stages.retries import STORE_RETRIES
 from tasks.stages.stage import stage
 from tasks.stages.stage_times import StageSeconds
@@ -99,7 +99,7 @@ def set_record_aside(store: ObjectStore, output: Location, scratch: Path) -> byt
 
     Where an earlier run has moved one there and did not finish, it is that one's.
     """
-    location, aside = output.child(RUN_RECORD_FILE), _earlier_record_location(output)
+    location, aside = output.child(RUN_RECORD_FILE), earlier_record_location(output)
     path = scratch / "earlier.json"
     with suppress(NoSuchObject):
         store.download(store.stat(location), path)
@@ -112,11 +112,11 @@ def set_record_aside(store: ObjectStore, output: Location, scratch: Path) -> byt
 
 def remove_record_aside(store: ObjectStore, output: Location) -> None:
     """Forget the earlier record: the run has its own."""
-    remove_objects(store, _earlier_record_location(output))
+    remove_objects(store, earlier_record_location(output))
 
 
-def _earlier_record_location(output: Location) -> Location:
-    """Return where the last complete run's record waits for the next one's."""
+def earlier_record_location(output: Location) -> Location:
+    """Location where the last complete run's record waits for the next one's."""
     return hidden_location(output, "earlier.json")
 
 
@@ -293,6 +293,8 @@ def publish_record(
         store.remove(location)
     for warning in record.warnings[:MAX_LOGGED_WARNINGS]:
         get_run_logger().warning("%s", warning)
+    if record.bottleneck:
+        get_run_logger().info("%s%s", SPEED_MARK, record.bottleneck.sentence)
     where = publish_run_json(record, store, output, scratch)
     remove_checkpoints(facts.request, [movie.source.name for movie in delivered])
     return record, f"{record.status.value}: {where}"

@@ -36,8 +36,9 @@ from tasks.pose.results.run_record import (
     describe_host,
     utc_now,
 )
+from tasks.pose.speed.run_bottleneck import describe_bottleneck
+from tasks.pose.speed.stage_parts import ESTIMATE_STAGE
 from tasks.run_data import (
-    ESTIMATE_STAGE,
     AnalyzedMovie,
     MovieOutcome,
     MovieSource,
@@ -85,6 +86,7 @@ def build_delivered_record(
         execution=found.loaded.execution,
         precision=_to_precision_record(found.arithmetic),
         resumed=found.resumed or None,
+        estimation=found.times if _is_estimated(movie) else None,
         frame_rate=float(found.timing.frame_rate),
         constant_frame_rate=found.timing.constant,
         duration=float(found.timing.seconds[-1] + 1 / found.timing.frame_rate),
@@ -102,6 +104,11 @@ def build_delivered_record(
         ),
         warnings=warnings,
     )
+
+
+def _is_estimated(movie: AnalyzedMovie) -> bool:
+    """Return whether the network ran in this run: its poses are not those of an earlier one."""
+    return movie.seconds.get(ESTIMATE_STAGE, 0.0) is not None
 
 
 def _times_warnings(movie: AnalyzedMovie) -> tuple[str, ...]:
@@ -127,7 +134,7 @@ def _stage_times(movie: AnalyzedMovie) -> dict[str, StageTime]:
         name: to_stage_time(s, 0 if name in _TRANSFER_STAGES else found.frames)
         for name, s in movie.seconds.items()
     }
-    if movie.seconds.get(ESTIMATE_STAGE, 0.0) is not None:
+    if _is_estimated(movie):
         rate = None if found.rate is None else round(found.rate, 1)
         times[ESTIMATE_STAGE] = StageTime(seconds=round(found.seconds, 3), frames_per_second=rate)
     return times
@@ -274,7 +281,7 @@ def build_run_record(
     request, loaded, model = facts.request, facts.loaded, facts.ready.model
     repairs = loaded.repairs if loaded else ()
     model = model.model_copy(update={"repairs": (*model.repairs, *repairs)})
-    return RunRecord(
+    record = RunRecord(
         status=compute_run_status(movies),
         **describe_run(facts.started, seconds),
         request=request.given,
@@ -295,6 +302,7 @@ def build_run_record(
             *_leftover_warnings(movies, earlier),
         ),
     )
+    return record.model_copy(update={"bottleneck": describe_bottleneck(record)})
 
 
 def _order_warnings(movies: Sequence[MovieRecord]) -> list[str]:

@@ -2,10 +2,11 @@
 
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -42,20 +43,34 @@ def write_archive(told: T, kind: TypeAdapter[T], files: Iterable[Path], target: 
             archive.write(path, path.name)
 
 
-def read_description(source: Path, kind: TypeAdapter[T]) -> T:
+def check_archive(source: Path) -> None:
+    """Read an archive's every file.
+
+    Raises:
+        StageFailed: It is no archive, or is damaged.
+    """
+    with _explain_damage(source.name), zipfile.ZipFile(source) as archive:
+        if damaged := archive.testzip():
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
+
+
+def read_description(source: Path | BinaryIO, kind: TypeAdapter[T]) -> T:
     """Read what an archive's results are.
 
     Raises:
-        StageFailed: It is no archive of this kind that this version wrote, or is damaged.
+        StageFailed: It is no archive of this kind that this version wrote.
     """
+    with _explain_damage(source.name), zipfile.ZipFile(source) as archive:
+        return kind.validate_json(archive.read(_DESCRIPTION_FILE))
+
+
+@contextmanager
+def _explain_damage(name: str) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(source) as archive:
-            if damaged := archive.testzip():
-                raise zipfile.BadZipFile(f"{damaged} is damaged")
-            return kind.validate_json(archive.read(_DESCRIPTION_FILE))
+        yield
     except (*_DAMAGE_ERRORS, OSError, ValidationError) as error:
         raise StageFailed(
-            f"{source.name}: expected one movie's results, written by this version; found "
+            f"{name}: expected one movie's results, written by this version; found "
             f"{type(error).__name__}"
         ) from error
 

@@ -17,11 +17,13 @@ from tasks.output.kept_archives import (
     ESTIMATE_ARCHIVE,
     RESULTS_ADAPTER,
     RESULTS_ARCHIVE,
+    ArchiveReader,
     HiddenListing,
     KeptEstimate,
     KeptResults,
     read_archive,
 )
+from tasks.output.kept_progress import kept_progress
 from tasks.output.result_archive import extract_files, with_files_in
 from tasks.pose.cache_keys import StageKeys, compute_stage_keys
 from tasks.pose.estimate import Estimate
@@ -102,18 +104,41 @@ def look_back(
     movie: MovieSource, names: HiddenListing, ready: ReadyModel, folder: Path
 ) -> tuple[EarlierResults, str]:
     """See what earlier runs have kept of a movie at the output location."""
+    kept_progress.begin(len(names.request.movies))
+    past = find_earlier_results(movie, names, ready, folder, read_archive)
+    if past.fetched and past.estimate is None:
+        return past, "everything is there"
+    told = [name for name, one in (("poses", past.estimate), ("results", past.results)) if one]
+    return past, " and ".join(told) or "nothing is kept"
+
+
+def find_earlier_results(
+    movie: MovieSource,
+    names: HiddenListing,
+    ready: ReadyModel,
+    folder: Path,
+    read: ArchiveReader,
+) -> EarlierResults:
+    """Find what earlier runs have kept of a movie at the output location.
+
+    Args:
+        movie: The movie.
+        names: What lies there.
+        ready: The model.
+        folder: The movie's scratch folder.
+        read: Reads an archive that is kept, or only its description.
+    """
     request = names.request
-    past = _read_earlier_results(movie, names, folder)
+    past = _read_earlier_results(movie, names, folder, read)
     same = _find_unchanged_input(request.store, past, movie, folder)
     if same and find_reuse(past, movie, same, names, ready, folder).outputs:
-        return replace(past, fetched=same), "everything is there"
-    kept = read_archive(ESTIMATE_ADAPTER, names, movie, folder / ESTIMATE_ARCHIVE)
+        return replace(past, fetched=same)
+    kept = read(ESTIMATE_ADAPTER, names, movie, folder / ESTIMATE_ARCHIVE)
     past = replace(past, estimate=kept)
     reuse = find_reuse(past, movie, same, names, ready, folder) if same else None
     if same and reuse and _can_skip_fetch(reuse, request):
         past = replace(past, fetched=same)
-    told = [name for name, one in (("poses", kept), ("results", past.results)) if one]
-    return past, " and ".join(told) or "nothing is kept"
+    return past
 
 
 def reuse_results(
@@ -149,6 +174,10 @@ def reuse_results(
         extract_files(folder / RESULTS_ARCHIVE, [*poses, *pictures])
     for name in (ESTIMATE_ARCHIVE, RESULTS_ARCHIVE):
         (folder / name).unlink(missing_ok=True)
+    if reuse.found is not None:
+        kept_progress.note_poses(movie.name)
+    if reuse.outputs is not None:
+        kept_progress.note_results(movie.name)
     return reuse
 
 
@@ -225,8 +254,10 @@ def _find_valid_estimate(past: EarlierResults, keys: StageKeys) -> KeptEstimate 
     return None
 
 
-def _read_earlier_results(movie: MovieSource, names: HiddenListing, folder: Path) -> EarlierResults:
-    kept = read_archive(RESULTS_ADAPTER, names, movie, folder / RESULTS_ARCHIVE)
+def _read_earlier_results(
+    movie: MovieSource, names: HiddenListing, folder: Path, read: ArchiveReader
+) -> EarlierResults:
+    kept = read(RESULTS_ADAPTER, names, movie, folder / RESULTS_ARCHIVE)
     if kept is None:
         return EarlierResults()
     here = replace(kept, analyzed=with_files_in(kept.analyzed, folder))

@@ -8,17 +8,18 @@ same to within rounding (tests compare it with `analyze_videos`).
 These functions run in a child process (`tasks.processes.stage_process`).
 """
 
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Set
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tasks.errors import BadInput, PoseWarning, StageFailed
 from tasks.pose.movies.reader import Image, LazyImage, open_movie
@@ -32,13 +33,18 @@ from tasks.pose.network.checkpoint_files import (
     PartialPredictions,
     read_checkpoints,
 )
-from tasks.pose.network.interface import LoadedModel, Network
+from tasks.pose.network.interface import Lanes, LoadedModel, Network
 from tasks.pose.network.loader import crops_exactly, is_torch_project, load_network
 from tasks.pose.network.precision_check import FULL_PRECISION, Arithmetic
 from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.tables.pose_table import write_poses
-from tasks.processes.bottleneck import EstimationProgress, WaitTimer, queued_progress
+from tasks.processes.bottleneck import (
+    EstimationProgress,
+    EstimationTimer,
+    EstimationTimes,
+    queued_progress,
+)
 from tasks.processes.environment import count_usable_cpus
 
 _MAX_CONVERTERS = 4
@@ -61,6 +67,7 @@ class Estimate:
         arithmetic: How the network computed, and how far that moved points.
         warnings: What users of the poses should know, one sentence each.
         resumed: Frames whose poses an earlier try had found.
+        times: Parts of the time that it took.
     """
 
     frames: int
@@ -73,22 +80,7 @@ class Estimate:
     warnings: tuple[str, ...] = ()
     resumed: int = 0
     rate: float | None = None
-
-
-class _RateTimer:
-    """Measures the rate of an estimation that may go on from an earlier try's."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-
-    def restart(self) -> None:
-        """Leave out the time until now, which went to frames whose poses were known."""
-        self._started = time.monotonic()
-
-    def compute_rate(self, frames: int) -> float | None:
-        """Frames per second since the last start; None for no frames."""
-        seconds = time.monotonic() - self._started
-        return frames / seconds if frames and seconds else None
+    times: EstimationTimes = field(default_factory=EstimationTimes)
 
 
 def preload_model(project: Path, device: str | None = None) -> LoadedModel:
@@ -151,19 +143,19 @@ def estimate_movie(
     )
     # A TensorFlow model's last batch is filled up with frames of the one before.
     again = past.frames_again(with_last_batch=not is_torch_project(project))
-    timer = _RateTimer()
+    timer = EstimationTimer()
     known = _skip_known_frames(reader.read_lazy_images(), past, again, progress, timer)
-    shots = _apply_crop(known, crop, exactly=crops_exactly(project))
+    shots = apply_crop(known, crop, exactly=crops_exactly(project))
     first = next(shots, None)
     if first is None:
         raise BadInput(f"{movie.name}: none of its frames can be decoded")
-    with _acquire_network(project, device, past.frames, progress) as network:
-        started = time.monotonic()
-        timer.restart()
-        fitting = network.begin_movie(first(), precision)
+    with _acquire_network(project, device, past.frames, progress, timer) as network:
+        timer.begin()
+        with timer.measure_part("preparation"):
+            fitting = network.begin_movie(first(), precision)
         kept = CheckpointWriter(checkpoints, past.batch_size or fitting, kind, past.frames)
         found = _predict_batches(network, chain([first], shots), kept, len(again), progress, timer)
-        seconds = time.monotonic() - started
+        seconds = timer.seconds
         rate = timer.compute_rate(sum(size for size, _ in found))
     progress(EstimationProgress(reader.frame_count, "", combines=True, known=past.frames))
     found = [*past.found, *found]
@@ -172,8 +164,9 @@ def estimate_movie(
         raise StageFailed(
             f"{movie.name}: {reader.frame_count} frames decode, but {done} have a pose"
         )
-    table, told = _build_table(network, [prediction for _, prediction in found])
-    write_poses(table, target)
+    with timer.measure_part("tracking"):
+        table, told = _build_table(network, [prediction for _, prediction in found])
+        write_poses(table, target)
     return Estimate(
         frames=done,
         timing=reader.compute_timing(),
@@ -185,6 +178,7 @@ def estimate_movie(
         warnings=(*network.arithmetic.warnings, *told),
         resumed=past.frames,
         rate=rate,
+        times=timer.end(),
     )
 
 
@@ -197,7 +191,11 @@ def _device_kind(project: Path, device: str | None, precision: Precision) -> str
 
 @contextmanager
 def _acquire_network(
-    project: Path, device: str | None, known: int, progress: Callable[[EstimationProgress], None]
+    project: Path,
+    device: str | None,
+    known: int,
+    progress: Callable[[EstimationProgress], None],
+    timer: EstimationTimer,
 ) -> Iterator[Network]:
     """The model on a device that nobody else uses while the block runs."""
     devices = _list_devices(project, device)
@@ -205,7 +203,9 @@ def _acquire_network(
     free = device_locks.lease_device(
         devices, _find_loaded_device(project), lambda: progress(queued)
     )
-    with free as held:
+    with ExitStack() as stack:
+        with timer.measure_part("queued"):
+            held = stack.enter_context(free)
         yield _get_or_load_network(project, held.name)
 
 
@@ -215,7 +215,7 @@ def _predict_batches(
     kept: CheckpointWriter,
     again: int,
     progress: Callable[[EstimationProgress], None],
-    timer: _RateTimer,
+    timer: EstimationTimer,
 ) -> list[BatchPrediction]:
     """Predict and store batch after batch.
 
@@ -231,10 +231,10 @@ def _predict_batches(
         The predictions of all other frames, with the number of frames of each batch.
     """
     found: list[BatchPrediction] = []
-    known, waits, lanes = kept.frames, WaitTimer(), network.lanes
+    known, lanes = kept.frames, time_preparation(network.lanes, timer)
     done = known - again
     with feed_batches(shots, kept.batch_size, lanes.buffer, converter_thread_count()) as batches:
-        predicted = predict_in_lanes(network.predict, waits.measure_waits(batches), lanes)
+        predicted = predict_in_lanes(network.predict, timer.measure_waits(batches), lanes)
         for count, prediction in predicted:
             if done >= known:
                 kept.add_batch((count, prediction))
@@ -242,10 +242,20 @@ def _predict_batches(
             elif done + count >= known:
                 timer.restart()
             done += count
-            progress(EstimationProgress(done, waits.bottleneck, known=known))
+            progress(EstimationProgress(done, timer.bottleneck, known=known))
     if kept.frames:
         kept.write()  # following the animals of a long movie takes long, too
     return found
+
+
+def time_preparation(lanes: Lanes, timer: EstimationTimer) -> Lanes:
+    """Measure the preparation of lanes with a movie's first batch; they are the same otherwise."""
+
+    def prepare(batch: NDArray[np.uint8]) -> None:
+        with timer.measure_part("preparation"):
+            lanes.prepare(batch)
+
+    return replace(lanes, prepare=prepare)
 
 
 def _build_table(network: Network, predictions: list[Any]) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -299,7 +309,7 @@ def _skip_known_frames(
     past: PartialPredictions,
     again: Set[int],
     progress: Callable[[EstimationProgress], None],
-    timer: _RateTimer,
+    timer: EstimationTimer,
 ) -> Iterator[LazyImage]:
     """A movie's frames, without those whose poses are known, but for those that come again.
 
@@ -318,9 +328,16 @@ _FRAMES_PER_PROGRESS = 50
 """Frames that are passed over between two signs of life."""
 
 
-def _apply_crop(
+def apply_crop(
     shots: Iterator[LazyImage], crop: Crop | None, *, exactly: bool
 ) -> Iterator[LazyImage]:
+    """Cut frames as DeepLabCut does.
+
+    Args:
+        shots: Frames.
+        crop: The rectangle that stays; None for the whole frame.
+        exactly: Whether at whole pixels; see `compute_crop_edges`.
+    """
     if crop is None:
         return shots
     return (partial(_crop_image, shot, crop, exactly=exactly) for shot in shots)

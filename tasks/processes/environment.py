@@ -34,6 +34,13 @@ def count_usable_cpus() -> int:
     return cpus
 
 
+def find_gpu() -> bool:
+    """Return whether this process will probably see a GPU, without loading what uses it."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
+        return False
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+
+
 def thread_limits(threads: int) -> dict[str, str]:
     """Environment that keeps numerical libraries to so many threads, which wait without spinning.
 

@@ -2,11 +2,28 @@
 
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from tasks.processes.stage_process import StageProcess
+
+MOVIES_AT_ONCE = 3
+"""Movies of a run under way: one is fetched and one is labeled while one is on the GPU."""
+
+MAX_FINISHERS = 4
+"""Processes beside the estimator: more movies than this are never finished at the same time."""
+
+
+def count_finishers(cpus: int) -> int:
+    """Count the processes that finish movies on a machine: one for every four processors."""
+    return max(1, min(MAX_FINISHERS, cpus // 4))
+
+
+lease_waits: ContextVar[list[float] | None] = ContextVar("lease_waits", default=None)
+"""Gets the seconds of each wait for a child of a pool: they are no part of the work itself."""
 
 
 class StagePool:
@@ -26,7 +43,10 @@ class StagePool:
     @contextmanager
     def lease(self) -> Iterator[StageProcess]:
         """Hold one child while the block runs; wait where all are busy."""
+        before = time.monotonic()
         process = self._idle.get()
+        if (waits := lease_waits.get()) is not None:
+            waits.append(time.monotonic() - before)
         try:
             yield process
         finally:

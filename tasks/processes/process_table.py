@@ -1,5 +1,7 @@
 """Read what Linux says of a process: the only reader of ``/proc/PID/stat``."""
 
+import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,3 +38,19 @@ def read_process_stat(pid: int) -> ProcessStat | None:
     # The name in parentheses may hold anything, spaces and parentheses too.
     fields = text.rpartition(")")[2].split()
     return ProcessStat(parent=int(fields[1]), start=fields[19], is_zombie=fields[0] == "Z")
+
+
+def read_process_age(pid: int) -> float | None:
+    """Read how long ago a process started.
+
+    Args:
+        pid: Its number.
+
+    Returns:
+        Seconds; None where there is no such process, or the system's clocks disagree.
+    """
+    if (stat := read_process_stat(pid)) is None:
+        return None
+    started = int(stat.start) / os.sysconf("SC_CLK_TCK")
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - started
+    return age if age >= 0 else None

@@ -22,7 +22,6 @@ from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.exports.write_exports import ExportSources, MovieExports
 from tasks.pose.finishing import LabeledMovieResult, build_label_style
 from tasks.pose.movies.frame_ledger import create_ledger
-from tasks.pose.movies.reader import MovieInfo
 from tasks.pose.network.loader import crops_exactly
 from tasks.pose.settings import Crop, PoseSettings
 from tasks.pose.tables.quality import Quality
@@ -60,7 +59,7 @@ def check_movie(
     with workers.finishers.lease() as process:
         name_given = Path(movie.input.location).name
         info = process.call(probe_movie, movie.path, name_given, patience=Patience(name))
-    edges = _compute_edges(crop, info, ready)
+    edges = compute_edges(crop, (info.width, info.height), ready)
     check_output_space(name, movie.path, info, Path(gettempdir()))
     declared = f"{info.declared_frames or 'unknown'} frames declared"
     size = f"{info.width}×{info.height}"
@@ -69,18 +68,31 @@ def check_movie(
     return checked, f"{info.codec}, {size}, {rate}, {declared}"
 
 
-def _compute_edges(
-    crop: Crop | None, info: MovieInfo, ready: ReadyModel
+def compute_edges(
+    crop: Crop | None, size: tuple[int, int], ready: ReadyModel
 ) -> tuple[int, int, int, int]:
+    """Compute the edges of what goes to the network.
+
+    Args:
+        crop: The rectangle that was asked for; None for the whole frame.
+        size: Width and height of a frame in pixels.
+        ready: The model.
+
+    Returns:
+        Left, right, top, bottom in pixels.
+
+    Raises:
+        BadInput: The crop is not inside the frame.
+    """
+    width, height = size
     if crop is None:
-        return 0, info.width, 0, info.height
-    if crop.right > info.width or crop.bottom > info.height:
+        return 0, width, 0, height
+    if crop.right > width or crop.bottom > height:
         raise BadInput(
             f"crop: it reaches to column {crop.right} and row {crop.bottom}, but the frame has "
-            f"{info.width} columns and {info.height} rows; make it end inside the frame"
+            f"{width} columns and {height} rows; make it end inside the frame"
         )
-    exactly = crops_exactly(ready.project)
-    return compute_crop_edges(crop, info.width, info.height, exactly=exactly)
+    return compute_crop_edges(crop, width, height, exactly=crops_exactly(ready.project))
 
 
 @stage("Estimate poses", "estimate · {movie.name}", "gpu", retries=PROCESS_RETRIES)

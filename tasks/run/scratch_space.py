@@ -34,17 +34,33 @@ def check_scratch_space(request: ResolvedRequest, scratch: Path, at_once: int) -
         scratch: Its scratch folder.
         at_once: How many movies lie there at the same time.
     """
-    needed = estimate_scratch_bytes(request, at_once)
-    free = count_free_bytes(scratch)
-    if needed > free:
-        count = min(at_once, len(request.movies))
-        movies = f"the {count} largest movies" if count > 1 else "one movie"
-        raise Retriable(
-            f"about {needed:,} bytes of scratch are needed for the model, "
-            f"{movies} at a time and the results, and {free:,} are free in "
-            f"{scratch.parent}; {FULL_DISK_REMEDY}"
-        )
+    if missing := describe_missing_space(request, scratch.parent, at_once):
+        raise Retriable(missing)
+    needed, free = estimate_scratch_bytes(request, at_once), count_free_bytes(scratch)
     return None, f"about {needed:,} bytes needed, {free:,} free"
+
+
+def describe_missing_space(request: ResolvedRequest, folder: Path, at_once: int) -> str | None:
+    """Describe by how much a request does not fit the disk for scratch folders.
+
+    Args:
+        request: The request.
+        folder: The folder that they are made in.
+        at_once: How many movies lie there at the same time.
+
+    Returns:
+        A sentence; None where it fits.
+    """
+    needed, free = estimate_scratch_bytes(request, at_once), count_free_bytes(folder)
+    if needed <= free:
+        return None
+    count = min(at_once, len(request.movies))
+    movies = f"the {count} largest movies" if count > 1 else "one movie"
+    return (
+        f"about {needed:,} bytes of scratch are needed for the model, "
+        f"{movies} at a time and the results, and {free:,} are free in "
+        f"{folder}; {FULL_DISK_REMEDY}"
+    )
 
 
 def estimate_scratch_bytes(request: ResolvedRequest, at_once: int) -> int:
@@ -82,10 +98,9 @@ def check_output_space(name: str, source: Path, info: MovieInfo, scratch: Path) 
     Raises:
         Retriable: There is no room for them.
     """
-    needed, free = (
-        estimate_output_bytes(source.stat().st_size, info),
-        count_free_bytes(scratch),
-    )
+    frames, pixels = info.declared_frames or 0, info.width * info.height
+    needed = estimate_output_bytes(source.stat().st_size, frames, pixels)
+    free = count_free_bytes(scratch)
     if needed > free:
         raise Retriable(
             f"about {needed:,} bytes of scratch are needed for the labeled movie and the poses of "
@@ -93,17 +108,16 @@ def check_output_space(name: str, source: Path, info: MovieInfo, scratch: Path) 
         )
 
 
-def estimate_output_bytes(size: int, info: MovieInfo) -> int:
+def estimate_output_bytes(size: int, frames: int, pixels: int) -> int:
     """Estimate what a movie's results take, in bytes.
 
     Args:
         size: The movie's bytes.
-        info: Its shape and length.
+        frames: The number of its frames; 0 where that is not known.
+        pixels: Pixels of a frame.
     """
-    frames = info.declared_frames or 0
-    pixels = frames * info.width * info.height
     labeled = (
-        min(LABELED_SIZE_RATIO * size, LABELED_BYTES_PER_PIXEL * pixels)
+        min(LABELED_SIZE_RATIO * size, LABELED_BYTES_PER_PIXEL * frames * pixels)
         if frames
         else LABELED_SIZE_RATIO * size
     )

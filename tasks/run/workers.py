@@ -7,13 +7,10 @@ from pathlib import Path
 
 from tasks.pose.child_libraries import load_for_finishing
 from tasks.processes.environment import count_usable_cpus
-from tasks.processes.pool import RunProcesses, StagePool
+from tasks.processes.pool import RunProcesses, StagePool, count_finishers
 from tasks.processes.stage_process import StageProcess
 from tasks.run.estimator import child_environment, take_estimator
 from tasks.stages.progress import cancel_work_at_exit
-
-MAX_FINISHERS = 4
-"""Processes beside the estimator: more movies than this are never finished at the same time."""
 
 
 @contextmanager
@@ -34,7 +31,7 @@ def start_run_processes(scratch: Path) -> Iterator[RunProcesses]:
             child_environment(scratch, threads=1),
             load_for_finishing,
         )
-        for index in range(max(1, min(MAX_FINISHERS, count_usable_cpus() // 4)))
+        for index in range(count_finishers(count_usable_cpus()))
     ]
     with hold_processes(estimator, finishers) as workers:
         yield workers

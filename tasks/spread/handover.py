@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from tasks.errors import StageFailed
 from tasks.output.result_archive import (
+    check_archive,
     extract_files,
     read_description,
     result_files,
@@ -69,6 +70,7 @@ def read_handover(source: Path, folder: Path) -> MovieOutcome:
         StageFailed: It is no part that this version wrote.
     """
     try:
+        check_archive(source)
         outcome = read_description(source, _OUTCOME_ADAPTER)
     except StageFailed as error:
         raise StageFailed(

@@ -12,6 +12,7 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from tasks.errors import StageFailed
+from tasks.messages import format_duration
 from tasks.processes.bottleneck import EstimationProgress
 from tasks.stages import live_bars
 
@@ -19,6 +20,9 @@ LOG_INTERVAL = 30.0
 """Seconds between two log lines of one piece of work."""
 
 _FIRST_LOG_DELAY = 5.0
+
+SPEED_MARK = "time: "
+"""Beginning of the log's lines on how long a run takes and why, which commands show people."""
 
 
 @dataclass(frozen=True)
@@ -157,15 +161,6 @@ def _format_amount(count: float, unit: str) -> str:
     if unit == "bytes":
         return f"{count / 1e6:,.1f} MB"
     return f"{count:,.0f} {unit}" if count >= 10 or count == int(count) else f"{count:.1f} {unit}"  # noqa: PLR2004
-
-
-def format_duration(seconds: float) -> str:
-    """Render a duration as people say it."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _get_log_function() -> Callable[[str], None]:

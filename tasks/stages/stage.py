@@ -1,6 +1,5 @@
 """Stages: functions as Prefect tasks, with retries of what can succeed at another try."""
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
@@ -21,7 +20,7 @@ from tasks.errors import PoseError, Retriable, StageFailed
 from tasks.full_disk import describe_any_full_disk
 from tasks.stages.cancellation import record_end
 from tasks.stages.retries import RETRY_PAUSES, is_retriable
-from tasks.stages.stage_times import stage_seconds
+from tasks.stages.stage_times import stage_seconds, time_stage
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,11 +61,9 @@ class Stage(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the task here and now; its errors are raised."""
-        started = time.monotonic()
         args, kwargs = _quote_arguments(args, kwargs)
-        state: State[Any] = self.task(*args, **kwargs, return_state=True)
-        if (seconds := stage_seconds.get()) is not None:
-            seconds[self.task.name] = time.monotonic() - started
+        with time_stage(self.task.name):
+            state: State[Any] = self.task(*args, **kwargs, return_state=True)
         try:
             return state.result()  # type: ignore[no-any-return]
         except PoseError as error:

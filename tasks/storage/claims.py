@@ -339,6 +339,17 @@ def is_held_by(
         pause(POLL_INTERVAL)
 
 
+def read_holders(store: ClaimStore, folder: Location) -> list[Holder]:
+    """Read who holds a claim or waits for it, some of whom may have ended without giving it up.
+
+    Args:
+        store: Where it is agreed on.
+        folder: The claims' folder.
+    """
+    claims = sorted(info.location for info in store.list(folder) if info.location.name.isdecimal())
+    return [holder for claim in claims if (holder := _read_holder(store, claim))]
+
+
 def _read_holder(store: ClaimStore, location: Location) -> Holder | None:
     """Read the holder of a claim; None if it has just been given up."""
     try:

@@ -15,6 +15,7 @@ import boto3
 import pytest
 
 from flows.__main__ import main
+from tasks.pose.network.checkpoint_files import count_frames_in_row
 from tests.support.commands import run_command
 from tests.support.movie_files import cut_movie, write_movie
 from tests.support.paths import DEMO_MODEL, DEMO_MOVIE, ROOT, SHARED_FOLDER, needs_shared_data
@@ -197,6 +198,34 @@ ENDINGS = {
     "SIGTERM to its Prefect server": Ending("fetch ·", signal.SIGTERM, "uvicorn", 143),
     "SIGKILL": Ending("Beginning flow run", signal.SIGKILL, "flows run", -9),
 }
+
+
+def test_ctrl_c_says_from_which_frame_the_same_command_goes_on(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    output, log = tmp_path / "out", tmp_path / "log"
+    kept = output / ".dlcflow" / "checkpoints"
+    words = ["-m", "flows", "run", *_words(tmp_path, movies=DEMO_MOVIE, output=output)]
+    with log.open("w") as errors:
+        running = subprocess.Popen(
+            [sys.executable, *words],
+            cwd=ROOT,
+            env=os.environ | home | {"DLCFLOW_CHECKPOINT_SECONDS": "1"},
+            stderr=errors,
+            start_new_session=True,
+        )
+    while not list(kept.rglob("*.npz")):
+        assert running.poll() is None, log.read_text()
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGINT)
+    assert wait_for_exit(running, log.read_text) == 130
+    frames = count_frames_in_row(path.name for path in kept.rglob("*.npz"))
+    assert 0 < frames < 720
+    told = log.read_text().splitlines()
+    assert told[-1] == (
+        f"error: interrupted; run the same command again to go on from frame {frames}"
+    )
+    assert len(told) < 10
 
 
 def find_processes(mark: str) -> dict[int, str]:

@@ -8,6 +8,8 @@ from typing import Any
 import boto3
 import pytest
 
+from tasks.command_line.dry_run import plan_request
+from tasks.command_line.dry_run_report import DryRunReport
 from tasks.pose.results.run_record import MovieRecord, RunRecord
 from tasks.pose.settings import PoseSettings
 from tests.support.movie_files import cut_movie
@@ -75,14 +77,44 @@ def as_before(client: Any, objects: dict[str, Any]) -> Iterator[None]:
 
 
 def run(client: Any, **settings: Any) -> RunRecord:
+    """Run the request; what a dry run has told of it before is what it does."""
     from flows.pose_estimation import pose_estimation
 
-    output = f"s3://{BUCKET}/out/"
-    pose_estimation(
-        f"s3://{BUCKET}/mouse.zip", [f"s3://{BUCKET}/in/"], output, PoseSettings(**settings)
-    )
+    given = PoseSettings(**settings)
+    request = (f"s3://{BUCKET}/mouse.zip", [f"s3://{BUCKET}/in/"], f"s3://{BUCKET}/out/", given)
+    before = client.list_objects_v2(Bucket=BUCKET)["Contents"]
+    told = plan_request(*request)
+    assert client.list_objects_v2(Bucket=BUCKET)["Contents"] == before
+    pose_estimation(*request)
     body = client.get_object(Bucket=BUCKET, Key="out/run.json")["Body"].read()
-    return RunRecord.model_validate_json(body)
+    record = RunRecord.model_validate_json(body)
+    assert_told(told, record)
+    return record
+
+
+def assert_told(told: DryRunReport, record: RunRecord) -> None:
+    assert not told.refused
+    assert told.time is not None
+    assert told.time.seconds > 0
+    assert [movie.name for movie in told.movies] == [movie.name for movie in record.movies]
+    for forecast, movie in zip(told.movies, record.movies, strict=True):
+        ran = {name for name, stage in movie.stages.items() if not stage.reused}
+        if forecast.is_certain:
+            assert (forecast.facts is not None) == ("Fetch movie" in ran)
+            assert set(forecast.made) == {text for stage, text in TOLD.items() if stage in ran}
+        if forecast.facts:
+            assert movie.frames is not None
+            assert forecast.facts.frames == movie.frames.poses
+
+
+TOLD = {
+    "Estimate poses": "the network's poses",
+    "Filter poses": "filtered poses",
+    "Judge quality": "verdict",
+    "Draw previews": "previews",
+    "Label movie": "labeled movie",
+    "Export poses": "files for other programs",
+}
 
 
 def results(client: Any) -> dict[str, bytes]:

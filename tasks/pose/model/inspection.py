@@ -212,13 +212,17 @@ def as_markdown(inspection: Inspection) -> str:
 
 def as_json(inspection: Inspection) -> str:
     """One JSON object: ``model``, or for a refused archive null and what is ``found`` of it."""
+    return json.dumps(as_object(inspection), indent=2, ensure_ascii=False) + "\n"
+
+
+def as_object(inspection: Inspection) -> dict[str, Any]:
+    """The same object, of what JSON can hold."""
     model = inspection.model
     known = inspection.facts.model_dump(mode="json", exclude_unset=True)
     notes = {"repairs": inspection.repairs, "warnings": inspection.warnings}
-    told: dict[str, Any] = {
+    return {
         "usable": inspection.is_usable,
         "model": model.model_dump(mode="json") if model else None,
         "found": None if model else known | notes,
         "problems": list(inspection.problems),
     }
-    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"

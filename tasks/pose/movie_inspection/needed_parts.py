@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.pose.movies.ffmpeg_container import open_container
 
-_FIRST_FRAMES = 40
+FIRST_FRAMES = 40
 """Frames at the beginning, with which a decoder finds out what it needs to know."""
 
 _FRAMES_EACH = 32
@@ -33,7 +33,7 @@ def find_needed_parts(path: Path, name: str, pictures: int) -> list[tuple[int, i
     with open_container(path, name) as (_, stream):
         entries = [(e.pos, e.pos + e.size, e.is_keyframe) for e in stream.index_entries]
     keys = np.flatnonzero([is_key for _, _, is_key in entries])
-    wanted = set(range(min(_FIRST_FRAMES, len(entries))))
+    wanted = set(range(min(FIRST_FRAMES, len(entries))))
     places = np.linspace(0, len(entries) - 1, pictures + 2)[1:-1] if pictures else np.empty(0)
     for place in places:
         for near in (place - _MARGIN, place, place + _MARGIN):

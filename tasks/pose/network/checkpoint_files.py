@@ -7,7 +7,7 @@ network at a time, and on what kind of device: another would change the answer's
 import re
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,26 @@ def read_checkpoints(folder: Path, kind: str) -> PartialPredictions:
 def is_checkpoint(name: str) -> bool:
     """Return whether a file of this name is a checkpoint."""
     return _FILE_NAME.fullmatch(name) is not None
+
+
+def count_frames_in_row(names: Iterable[str]) -> int:
+    """Count the frames from a movie's first one on whose predictions are in files.
+
+    Args:
+        names: Names of files, of any kind of device; others than checkpoints do not count.
+    """
+    rows: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for found in filter(None, map(_FILE_NAME.fullmatch, names)):
+        places = rows.setdefault((found["kind"], found["batch"]), [])
+        places.append((int(found["start"]), int(found["stop"])))
+    return max(map(_join_places, rows.values()), default=0)
+
+
+def _join_places(places: list[tuple[int, int]]) -> int:
+    frames = 0
+    for start, stop in sorted(places, key=lambda place: (place[0], -place[1])):
+        frames = stop if start == frames else frames
+    return frames
 
 
 def _sort_files(folder: Path, kind: str) -> list[tuple[Path, int, int, int]]:

@@ -58,6 +58,7 @@ def render_run_page(
             "",
             *_format_movie_table(record, _make_thumbnails_by_movie(record, pictures), links),
             "",
+            *_format_bottleneck(record),
             *_format_warnings(record),
         ]
     )
@@ -140,6 +141,10 @@ def _explain_verdict(movie: MovieRecord) -> str:
     if movie.error:
         return f"{movie.failed_stage or 'Movie'}: {movie.error}"
     return "; ".join(movie.quality.reasons[:2]) if movie.quality else ""
+
+
+def _format_bottleneck(record: RunRecord) -> list[str]:
+    return [f"{record.bottleneck.sentence}.", ""] if record.bottleneck else []
 
 
 def _format_warnings(record: RunRecord) -> list[str]:

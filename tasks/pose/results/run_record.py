@@ -18,6 +18,7 @@ from tasks.pose.movies.start_times import StartSource
 from tasks.pose.network.precision_check import NumberType
 from tasks.pose.settings import PoseSettings
 from tasks.pose.tables.quality import Quality
+from tasks.processes.bottleneck import EstimationTimes
 
 MAX_RECORD_BYTES = 2**28
 """Bytes of a run record; one of 10,000 movies has about 30 MB."""
@@ -118,6 +119,9 @@ class MovieRecord(FrozenRecord):
     resumed: int | None = Field(
         default=None, description="Frames whose poses were found by a try that ended early."
     )
+    estimation: EstimationTimes | None = Field(
+        default=None, description="Parts of the time that its estimation took in this run."
+    )
     path: str | None = Field(
         default=None,
         description="Which feed its frames took: `device`, normalized there, or `deeplabcut`, "
@@ -197,6 +201,34 @@ class FlowRunRecord(FrozenRecord):
     url: str | None
 
 
+class Bottleneck(StrEnum):
+    """Part of a run without which it would have been shorter than without any other."""
+
+    START = "start"
+    DECODING = "decoding"
+    NETWORK = "network"
+    TRACKING = "tracking"
+    DRAWING = "drawing"
+    DISK = "disk"
+    STORE = "store"
+    DEVICE = "device"
+    OUTPUT = "output"
+    PROGRAMS = "other programs"
+
+
+class BottleneckRecord(FrozenRecord):
+    """What bound a run, and what would help most."""
+
+    by: Bottleneck = Field(
+        description="start: programs and the model are loaded; decoding; network; tracking: "
+        "animals are followed; drawing: labeled movies and all else that is made of poses; disk, "
+        "store: transfers; device, output: waits for other runs; other programs on the machine."
+    )
+    seconds: float = Field(description="By which the run would have been shorter without it.")
+    share: float = Field(description="The same as a share of the run, 0 to 1.")
+    sentence: str = Field(description="What bound the run, and what would help most.")
+
+
 class PublishedRecord(FrozenRecord):
     """A run record that is published as `run.json`."""
 
@@ -225,9 +257,18 @@ class RunRecord(PublishedRecord):
     movies: tuple[MovieRecord, ...]
     outputs: dict[str, OutputFile]
     stages: dict[str, StageTime]
+    bottleneck: BottleneckRecord | None = Field(
+        default=None, description="What bound the run; null where it took no time to speak of."
+    )
     warnings: tuple[str, ...]
     host: HostRecord
     flow_run: FlowRunRecord | None
+
+    @property
+    def is_spread(self) -> bool:
+        """Return whether each movie had a separate run, perhaps on another machine."""
+        threshold = self.request.settings.spread_from
+        return bool(threshold) and len(self.movies_resolved) >= threshold
 
 
 class _HasStatus(Protocol):

@@ -7,6 +7,7 @@ import pytest
 
 from tasks.output import checkpoint_upload
 from tasks.output.checkpoint_upload import CheckpointStore
+from tasks.output.kept_progress import KeptProgress
 from tasks.storage.location import Location
 from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectStore
@@ -60,8 +61,11 @@ def test_what_was_sent_meanwhile_is_cleared_away(
 ) -> None:
     monkeypatch.setattr(checkpoint_upload, "UPLOAD_INTERVAL", 0.01)
     store = of(everything, tmp_path / "scratch", is_empty=True)
+    progress = KeptProgress(total=1)
+    monkeypatch.setattr(checkpoint_upload, "kept_progress", progress)
     with store.sync_with_store() as folder:
         (folder / NAME).write_bytes(b"poses")
         wait_for(lambda: kept(everything))
+        wait_for(lambda: "to go on from frame 8" in progress.describe_continuation())
     store.remove()
     assert kept(everything) == []

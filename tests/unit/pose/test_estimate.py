@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from tasks.errors import BadInput
 from tasks.pose import estimate
 from tasks.pose.estimate import (
-    _apply_crop,
-    _RateTimer,
     _skip_known_frames,
+    apply_crop,
     compute_crop_edges,
 )
 from tasks.pose.movies.reader import Image, open_movie
@@ -31,7 +30,8 @@ from tasks.pose.network.interface import Lanes, LoadedModel
 from tasks.pose.network.precision_check import FULL_PRECISION
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.tables.pose_table import build_pose_table, read_poses
-from tasks.processes.bottleneck import EstimationProgress
+from tasks.processes import bottleneck
+from tasks.processes.bottleneck import EstimationProgress, EstimationTimer
 from tests.support.isxb_files import write_isxb
 from tests.support.movie_files import write_movie
 from tests.support.paths import ROOT, SHARED_FOLDER, needs_shared_data
@@ -81,11 +81,11 @@ class TestCroppedEdges:
 def test_only_the_crop_goes_to_the_network(tmp_path: Path) -> None:
     movie = write_movie(tmp_path / "m.mp4", 3)
     whole = [
-        shot() for shot in _apply_crop(open_movie(movie).read_lazy_images(), None, exactly=False)
+        shot() for shot in apply_crop(open_movie(movie).read_lazy_images(), None, exactly=False)
     ]
     crop = Crop(left=8, top=16, width=32, height=24)
     parts = [
-        shot() for shot in _apply_crop(open_movie(movie).read_lazy_images(), crop, exactly=False)
+        shot() for shot in apply_crop(open_movie(movie).read_lazy_images(), crop, exactly=False)
     ]
     assert [part.shape for part in parts] == [(24, 32, 3)] * 3
     for part, frame in zip(parts, whole, strict=True):
@@ -243,7 +243,7 @@ class TestGoingOn:
             with suppress(MemoryError):
                 self.run(Numbering(dies_after=after), movie, "ended", monkeypatch)
         now = [0.0]
-        monkeypatch.setattr(estimate, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        monkeypatch.setattr(bottleneck, "time", SimpleNamespace(monotonic=lambda: now[0]))
         again = min(after, 6)
 
         class Slow(Numbering):
@@ -254,19 +254,20 @@ class TestGoingOn:
         found, _, _ = self.run(Slow(), movie, "ended", monkeypatch)
         assert found.rate == (1 if after < self.FRAMES else None)
         assert found.seconds == self.FRAMES - after + 100 * again
+        assert found.times.decoding == 0
 
     def test_time_in_which_known_frames_are_passed_over_is_no_part_of_the_rate(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         now = [0.0]
-        monkeypatch.setattr(estimate, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        monkeypatch.setattr(bottleneck, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
         def decode() -> Iterator[Any]:
             for index in range(30):
                 now[0] += 1
                 yield index
 
-        timer, past = _RateTimer(), PartialPredictions(frames=10, batch_size=4)
+        timer, past = EstimationTimer(), PartialPredictions(frames=10, batch_size=4)
         for _ in _skip_known_frames(decode(), past, set(), lambda _pace: None, timer):
             pass
         assert timer.compute_rate(20) == 20 / 19  # from the time at which the first one was there
@@ -278,7 +279,7 @@ class TestGoingOn:
         again = past.frames_again(with_last_batch=False)
         reached: list[Any] = [
             (shot, len(told))
-            for shot in _skip_known_frames(shots, past, again, told.append, _RateTimer())
+            for shot in _skip_known_frames(shots, past, again, told.append, EstimationTimer())
         ]
         assert [shot for shot, _ in reached] == [*range(4), *range(900, 1000)]
         assert dict(reached)[3] == 0

@@ -75,9 +75,10 @@ class TestNeeded:
 
     def test_by_outputs_grows_with_the_movie_but_not_beyond_its_bytes(self) -> None:
         poses = 1500 * 1000
-        assert estimate_output_bytes(5 * MB, a_movie()) == 10 * MB + poses
-        assert estimate_output_bytes(900 * MB, a_movie()) == round(0.06 * 1000 * 640 * 480) + poses
-        assert estimate_output_bytes(5 * MB, a_movie(declared_frames=None)) == 10 * MB
+        pixels = 640 * 480
+        assert estimate_output_bytes(5 * MB, 1000, pixels) == 10 * MB + poses
+        assert estimate_output_bytes(900 * MB, 1000, pixels) == round(0.06 * 1000 * pixels) + poses
+        assert estimate_output_bytes(5 * MB, 0, pixels) == 10 * MB
 
 
 class TestCheck:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.errors import StageFailed
+from tasks.messages import format_duration
 from tasks.processes.bottleneck import EstimationProgress, queued_progress
 from tasks.stages import progress
-from tasks.stages.progress import Progress, ProgressUpdate, cancel_work_at_exit, format_duration
+from tasks.stages.progress import Progress, ProgressUpdate, cancel_work_at_exit
 
 
 @pytest.fixture

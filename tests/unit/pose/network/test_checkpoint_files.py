@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from tasks.errors import BadInput
-from tasks.pose.network.checkpoint_files import CheckpointWriter, is_checkpoint, read_checkpoints
+from tasks.pose.network.checkpoint_files import (
+    CheckpointWriter,
+    count_frames_in_row,
+    is_checkpoint,
+    read_checkpoints,
+)
 
 RANDOM = np.random.default_rng(3)
 
@@ -123,3 +128,22 @@ def test_without_a_folder_nothing_is_written() -> None:
     kept.add_batch((4, poses(4)))
     kept.write()
     assert kept.frames == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "frames"),
+    [
+        ([], 0),
+        (["000000000-000000004-4-cpu.npz", "000000004-000000010-4-cpu.npz"], 10),
+        (["000000004-000000010-4-cpu.npz", "000000000-000000004-4-cpu.npz"], 10),
+        (["000000004-000000010-4-cpu.npz"], 0),
+        (["000000000-000000004-4-cpu.npz", "000000008-000000010-4-cpu.npz"], 4),
+        (["000000000-000000004-4-cpu.npz", "000000000-000000008-4-cpu.npz"], 8),
+        (["000000000-000000004-4-cpu.npz", "000000004-000000010-8-cuda.npz"], 4),
+        (["000000000-000000004-4-cpu.partial", "notes.txt"], 0),
+    ],
+)
+def test_names_tell_how_many_frames_from_the_first_on_are_known(
+    names: list[str], frames: int
+) -> None:
+    assert count_frames_in_row(names) == frames

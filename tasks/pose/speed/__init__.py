@@ -1,0 +1,1 @@
+"""How long runs take: schedule, forecast, and what bounds them. Pure functions of seconds."""
