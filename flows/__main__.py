@@ -26,6 +26,7 @@ from tasks.command_line.exit_status import (
     print_refusal,
 )
 from tasks.command_line.prefect_environment import prepare_environment
+from tasks.errors import BadInput
 from tasks.messages import find_field_problem
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, REPORT_FILE
 from tasks.pose.settings import DEFAULT_LINK_HOURS, MAX_LINK_HOURS, PoseSettings
@@ -62,8 +63,8 @@ def _build_parser() -> argparse.ArgumentParser:
         "run",
         help="analyze movies with a model",
         description="Estimate poses in movies and deliver the results. The last line on standard "
-        "output is the location of run.json. Exit status: 0 complete, 1 a movie or the run "
-        "failed, 2 bad usage or bad input.",
+        "output is the location of run.json, or all of it is a JSON object. Exit status: 0 "
+        "complete, 1 a movie or the run failed, 2 bad usage or bad input.",
         epilog="A LOCATION is s3://bucket/key or a local path. The store is configured as for any "
         "boto3 program: AWS_ENDPOINT_URL, AWS_PROFILE, AWS_ACCESS_KEY_ID, … The run uses the "
         "Prefect server that PREFECT_API_URL names, or starts a temporary one.",
@@ -149,18 +150,22 @@ def _add_open_arguments(opened: argparse.ArgumentParser) -> None:
         metavar="HOURS",
         help=f"how long they work, 1 to {MAX_LINK_HOURS} (default: {DEFAULT_LINK_HOURS})",
     )
+    opened.add_argument("--json", action="store_true", help="print a JSON list")
     opened.set_defaults(command=_print_links)
 
 
 def _print_links(options: argparse.Namespace, _signals: EndSignals) -> int:
     from tasks.errors import PoseError  # noqa: PLC0415
-    from tasks.output.links import find_addresses  # noqa: PLC0415 - not for --help
+    from tasks.output.links import addresses_to_json, find_addresses  # noqa: PLC0415 - not for --help
 
     try:
         found = find_addresses(options.location, options.hours)
     except PoseError as error:
         return print_refusal(error)
-    sys.stdout.writelines(f"{name}\t{address}\n" for name, address in found)
+    if options.json:
+        sys.stdout.write(addresses_to_json(found))
+    else:
+        sys.stdout.writelines(f"{one.name}\t{one.address}\n" for one in found)
     return 0
 
 
@@ -375,14 +380,17 @@ def _run_request(options: argparse.Namespace, signals: EndSignals) -> int:
     try:
         settings = PoseSettings.model_validate(collect_settings(options))
     except ValidationError as error:
-        return _report_bad_settings(error)
+        return _report_bad_settings(error, as_object=options.json)
     prepare_environment()
     if options.dry_run:
         return _run_to_exit_status(nullcontext(), lambda: _run_dry(options, settings), signals)
     from tasks.run.estimator import preload_estimator  # noqa: PLC0415 - not for --help, or for a slip
 
     return _run_to_exit_status(
-        preload_estimator(), lambda: _run_flow(options, settings, signals), signals
+        preload_estimator(),
+        lambda: _run_flow(options, settings, signals),
+        signals,
+        as_object=options.json,
     )
 
 
@@ -408,7 +416,11 @@ def _run_dry(options: argparse.Namespace, settings: PoseSettings) -> int:
 
 
 def _run_to_exit_status(
-    background: AbstractContextManager[None], run: Callable[[], int], signals: EndSignals
+    background: AbstractContextManager[None],
+    run: Callable[[], int],
+    signals: EndSignals,
+    *,
+    as_object: bool = False,
 ) -> int:
     """Run a flow, and turn whatever ends it into an exit status and a sentence."""
     from tasks.processes.ended_children import end_with_children  # noqa: PLC0415
@@ -419,7 +431,7 @@ def _run_to_exit_status(
     except Exception as error:  # noqa: BLE001 - also Prefect's own troubles: no server, no home
         from tasks.stages.stage import to_pose_error  # noqa: PLC0415
 
-        return print_refusal(to_pose_error(error))
+        return print_refusal(to_pose_error(error), as_object=as_object)
 
 
 def _run_flow(options: argparse.Namespace, settings: PoseSettings, signals: EndSignals) -> int:
@@ -437,6 +449,7 @@ def _run_flow(options: argparse.Namespace, settings: PoseSettings, signals: EndS
         signals,
         is_verbose=options.verbose,
         delivered={"report": REPORT_FILE, "labeled movies": f"*/{LABELED_MOVIE_FILE}"},
+        as_object=options.json,
     )
 
 
@@ -447,6 +460,7 @@ def _run_to_outcome(
     *,
     is_verbose: bool,
     delivered: dict[str, str],
+    as_object: bool = False,
 ) -> int:
     """Run a flow on the terminal; its state becomes an exit status."""
     from tasks.command_line import terminal  # noqa: PLC0415
@@ -460,10 +474,10 @@ def _run_to_outcome(
         end_server_with_command(),
     ):
         state = run()
-    return terminal.print_outcome(state, output, delivered, log)
+    return terminal.print_outcome(state, output, delivered, log, as_object=as_object)
 
 
-def _report_bad_settings(error: Any) -> int:
+def _report_bad_settings(error: Any, *, as_object: bool = False) -> int:
     """Say which setting is wrong, and return the exit status."""
     problem = find_field_problem(error)
     text = "there is no such setting; see --help" if problem.is_unknown else problem.text
@@ -471,8 +485,7 @@ def _report_bad_settings(error: Any) -> int:
         inner = ".".join(part for part in problem.path[1:] if isinstance(part, str))
         flag = str(problem.path[0]).replace("_", "-")
         text = f"--{flag}{f' ({inner})' if inner else ''}: {text}"
-    sys.stderr.write(f"error: {text}\n")
-    return BAD_INPUT
+    return print_refusal(BadInput(text), as_object=as_object)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ class MovieForecast(_Part):
     """One movie of a request."""
 
     name: str = Field(description="Its folder below the output location.")
-    location: str
+    location: str = Field(description="The movie.")
     action: MovieAction = Field(
         description="run: from its first frame; continue: an interrupted estimation goes on; "
         "reuse: poses, or all results, are those of an earlier run; refuse."
@@ -41,7 +41,7 @@ class MovieForecast(_Part):
 class DiskSpace(_Part):
     """Room for a request's files."""
 
-    location: str
+    location: str = Field(description="Folder or output location.")
     needed: int = Field(description="Bytes, about.")
     free: int | None = Field(description="Bytes; null in a store, which does not tell.")
 
@@ -54,7 +54,7 @@ class TimeForecast(_Part):
     start_seconds: float = Field(description="Until the first movie's turn.")
     network_seconds: float = Field(description="Of estimation, all movies together.")
     frames: int = Field(description="Frames that the network would see.")
-    device: str
+    device: str = Field(description="What the network would run on.")
     basis: str = Field(description="What the forecast is made from.")
     sentence: str = Field(description="All of this for people.")
 
@@ -68,14 +68,18 @@ class DryRunReport(_Part):
     model: dict[str, Any] | None = Field(
         default=None, description="What `inspect --model --json` prints."
     )
-    movies: tuple[MovieForecast, ...] = ()
+    movies: tuple[MovieForecast, ...] = Field(default=(), description="In the order of a run.")
     order: str | None = Field(default=None, description="What the order of movies is taken from.")
     waits_for: tuple[str, ...] = Field(
         default=(), description="Runs that write to the output now, or wait to."
     )
-    scratch: DiskSpace | None = None
-    output: DiskSpace | None = None
-    time: TimeForecast | None = None
+    scratch: DiskSpace | None = Field(
+        default=None, description="Room for the run's files on this machine, while it runs."
+    )
+    output: DiskSpace | None = Field(
+        default=None, description="Room for results that are not there yet."
+    )
+    time: TimeForecast | None = Field(default=None, description="How long the run takes.")
     no_time: str | None = Field(default=None, description="Why no time can be told.")
 
     def to_json(self) -> str:

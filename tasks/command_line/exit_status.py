@@ -115,10 +115,21 @@ def _note_signals(read: int, signals: EndSignals) -> None:
                 signals.note(number)
 
 
-def print_refusal(error: PoseError) -> int:
-    """Print why nothing was done, and return the exit status."""
+def print_refusal(error: PoseError, *, as_object: bool = False) -> int:
+    """Print why nothing was done, and return the exit status.
+
+    Args:
+        error: Why.
+        as_object: Whether to print a JSON object on standard output, too, for programs.
+    """
     sys.stderr.write(f"error: {error}\n")
-    return BAD_INPUT if isinstance(error, BadInput) else FAILED
+    status = BAD_INPUT if isinstance(error, BadInput) else FAILED
+    if as_object:
+        from tasks.command_line.run_outcome import describe_refusal  # noqa: PLC0415 - seldom
+
+        refused = isinstance(error, BadInput)
+        sys.stdout.write(describe_refusal(str(error), status, is_refused=refused).to_json())
+    return status
 
 
 _CONTINUATION = "run the same command again to continue"

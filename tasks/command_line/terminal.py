@@ -28,6 +28,7 @@ from tasks.command_line.exit_status import (
     print_interruption,
 )
 from tasks.command_line.run_log import find_console_handlers
+from tasks.command_line.run_outcome import describe_refusal, read_outcome
 from tasks.errors import BadInput, MoviesFailed
 from tasks.output.kept_progress import kept_progress
 from tasks.output.lock import release_locks
@@ -38,6 +39,7 @@ from tasks.run.scratch_folder import remove_own_folders
 from tasks.stages.best_effort import run_with_timeout
 from tasks.stages.progress import ProgressUpdate, progress_listeners
 from tasks.storage.location import Location
+from tasks.storage.lookup import LocationStore
 
 
 def check_request_locations(
@@ -88,7 +90,12 @@ RELEASE_TIMEOUT_S = 2.0
 
 
 def print_outcome(
-    state: State[Any], output: Location, delivered: Mapping[str, str], log: Path | None
+    state: State[Any],
+    output: Location,
+    delivered: Mapping[str, str],
+    log: Path | None,
+    *,
+    as_object: bool = False,
 ) -> int:
     """Print how a run ended, and where its results are.
 
@@ -97,9 +104,11 @@ def print_outcome(
         output: Where results go.
         delivered: Published files to name, below `output`, by what to call them.
         log: File that has the whole log; None if there is none.
+        as_object: Whether to print a JSON object on standard output, for programs.
 
     Returns:
-        The exit status. The last line on standard output is the location of the run record.
+        The exit status. The last line on standard output is the location of the run record, or
+        all of it is the object.
     """
     error = None if state.is_completed() else state.result(raise_on_failure=False)
     lines = [f"{'error: ' if error is not None else ''}{state.message}"]
@@ -110,9 +119,17 @@ def print_outcome(
         lines += [f"{'log':14}  {log}"]
     sys.stderr.writelines(f"{line}\n" for line in lines)
     sys.stderr.flush()
-    if is_delivered:
+    status = _choose_exit_status(error)
+    if as_object:
+        message = state.message or ""
+        outcome = describe_refusal(message, status, is_refused=isinstance(error, BadInput))
+        if is_delivered:
+            written = str(log) if log else None
+            outcome = read_outcome(LocationStore(), output, message, status, written)
+        sys.stdout.write(outcome.to_json())
+    elif is_delivered:
         sys.stdout.write(f"{output.child(RUN_RECORD_FILE)}\n")
-    return _choose_exit_status(error)
+    return status
 
 
 def _choose_exit_status(error: Any) -> int:

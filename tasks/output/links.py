@@ -1,9 +1,11 @@
 """Web addresses that open a run's results in a browser, for a limited time."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.errors import BadInput
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, REPORT_FILE, RUN_RECORD_FILE
@@ -61,7 +63,26 @@ def sign_link(store: ObjectStore, location: Location, hours: int) -> str | None:
     return store.create_signed_link(location, hours * _SECONDS_PER_HOUR)
 
 
-def find_addresses(text: str, hours: int) -> list[tuple[str, str]]:
+class SignedAddress(BaseModel):
+    """A web address that opens a result, as ``python -m flows open --json`` prints it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="Its path below the output location.")
+    location: str = Field(description="The result.")
+    address: str = Field(description="Of a result in a folder, a `file:` address.")
+    expires: datetime | None = Field(
+        description="When it stops to work, UTC; null for a file, whose address always works."
+    )
+
+
+def addresses_to_json(addresses: Sequence[SignedAddress]) -> str:
+    """Render addresses as a JSON list, for programs."""
+    found = [address.model_dump(mode="json") for address in addresses]
+    return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def find_addresses(text: str, hours: int) -> list[SignedAddress]:
     """Find the addresses that ``python -m flows open`` prints.
 
     Args:
@@ -69,7 +90,7 @@ def find_addresses(text: str, hours: int) -> list[tuple[str, str]]:
         hours: How long addresses work.
 
     Returns:
-        Name and address of the report and of each labeled movie, or of the object; of runs on
+        The addresses of the report and of each labeled movie, or of the object; of runs on
         behavior or neural activity, too.
 
     Raises:
@@ -78,10 +99,10 @@ def find_addresses(text: str, hours: int) -> list[tuple[str, str]]:
     """
     store, location = LocationStore(), Location.parse(text)
     if location.name != RUN_RECORD_FILE and not location.is_prefix and _has_object(store, location):
-        return [(location.name, _create_address(store, location, hours))]
+        return [_create_address(store, location.name, location, hours)]
     record = _read_record(store, location)
     return [
-        (name, _create_address(store, Location.parse(text), hours))
+        _create_address(store, name, Location.parse(text), hours)
         for name, text in _linked_outputs(record)
     ]
 
@@ -129,11 +150,13 @@ def _read_record(store: ObjectStore, location: Location) -> RunRecord | _Analysi
         ) from error
 
 
-def _create_address(store: ObjectStore, location: Location, hours: int) -> str:
-    if link := sign_link(store, location, hours):
-        return link
+def _create_address(store: ObjectStore, name: str, location: Location, hours: int) -> SignedAddress:
+    expires = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)
+    address = sign_link(store, location, hours)
     if location.is_local:
-        return location.path.as_uri()
+        address, expires = location.path.as_uri(), None
+    if address is not None:
+        return SignedAddress(name=name, location=str(location), address=address, expires=expires)
     raise BadInput(
         f"{location}: expected a key that browsers can open, found one with '.' or '..' between "
         "slashes, which they take for folders; fetch the object with the store's own tools"

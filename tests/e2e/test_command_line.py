@@ -1,5 +1,6 @@
 """The command line as a user types it: exit status, last line, refusals, and no other network."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import boto3
 import pytest
 
 from flows.__main__ import main
+from tasks.command_line.run_outcome import RunOutcome
 from tasks.pose.network.checkpoint_files import count_frames_in_row
 from tests.support.commands import run_command
 from tests.support.movie_files import cut_movie, write_movie
@@ -66,11 +68,17 @@ def test_a_run_whose_only_movie_is_bad_input_says_so(
 ) -> None:
     movie = tmp_path / "notes.mp4"
     movie.write_text("no movie at all")
-    words = ["--model", str(DEMO_MODEL), "--movies", str(movie)]
+    words = ["--model", str(DEMO_MODEL), "--movies", str(movie), "--json"]
     status = main(["run", *words, "--output", str(tmp_path / "out")])
     told = capsys.readouterr()
     assert status == 2
-    assert told.out.splitlines()[-1] == str(tmp_path / "out" / "run.json")
+    found = RunOutcome.model_validate_json(told.out)
+    assert (found.status, found.exit_status) == ("failed", 2)
+    assert found.record == str(tmp_path / "out" / "run.json")
+    assert [(m.name, m.verdict, m.labeled_movie) for m in found.movies] == [
+        ("notes", "failed", None)
+    ]
+    assert found.movies[0].reasons[0].startswith("notes.mp4: expected an MP4")
     errors = [line for line in told.err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert "1 of 1 movies failed: notes (Check movie): notes.mp4: expected an MP4" in errors[0]
@@ -139,6 +147,19 @@ def test_what_cannot_work_is_refused_in_one_sentence_before_anything_runs(
     assert told.err.count("\n") == 1
     assert expected in told.err
     assert not (inputs / "out").exists()
+
+
+def test_programs_are_told_of_a_refusal_too(
+    inputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for more, status in (([], "refused"), (["--dry-run"], None)):
+        words = ["run", *_words(inputs, movies=inputs / "no.mp4"), "--json", *more]
+        assert main(words) == 2
+        told = capsys.readouterr()
+        found = json.loads(told.out)
+        assert found.get("status") == status
+        message = found["message"] if status else found["problems"][0]
+        assert told.err == f"error: {message}\n"
 
 
 BAD_MODELS = {

@@ -6,10 +6,13 @@ from pathlib import Path
 from tasks.environment_variables import ENVIRONMENT_VARIABLES
 from tests.docs import (
     BEHAVIOR_FILE,
+    COMMAND_LINE_FILE,
     CONFIGURATION_FILE,
     NEURAL_FILE,
+    PRINTED_MODELS,
     README_FILE,
     insert_behavior_settings,
+    insert_field_tables,
     insert_neural_settings,
     insert_settings_table,
     insert_variables_table,
@@ -33,6 +36,16 @@ def test_the_table_of_environment_variables_is_that_of_the_code() -> None:
     text = CONFIGURATION_FILE.read_text(encoding="utf-8")
     assert insert_variables_table(text) == text, "run `make docs`"
     assert "| `DLCFLOW_PATIENCE` | `300` |" in text
+
+
+def test_the_fields_that_commands_print_are_those_of_the_code() -> None:
+    text = COMMAND_LINE_FILE.read_text(encoding="utf-8")
+    assert insert_field_tables(text) == text, "run `make docs`"
+    named = set(re.findall(r"<!-- fields: (\w+):", text))
+    assert named == {model.__name__ for model in PRINTED_MODELS}
+    for model in PRINTED_MODELS:
+        for name in model.model_fields:
+            assert f"| `{name}` |" in text
 
 
 def test_every_environment_variable_of_ours_is_in_the_table() -> None:

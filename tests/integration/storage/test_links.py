@@ -4,6 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,13 @@ def test_the_command_opens_any_one_object(
     bucket: Bucket, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket.put("out/mouse1/pose_estimates.h5", b"poses")
-    assert main(["open", f"s3://{bucket.name}/out/mouse1/pose_estimates.h5"]) == 0
+    where = f"s3://{bucket.name}/out/mouse1/pose_estimates.h5"
+    assert main(["open", where, "--hours", "2", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["name"], found["location"]) == ("pose_estimates.h5", where)
+    soon = datetime.fromisoformat(found["expires"]) - datetime.now(UTC)
+    assert timedelta(hours=1) < soon < timedelta(hours=3)
+    assert main(["open", where]) == 0
     name, address = capsys.readouterr().out.strip().split("\t")
     assert (name, opened(address)[0]) == ("pose_estimates.h5", b"poses")
 
@@ -164,5 +171,8 @@ def test_results_in_a_folder_have_addresses_of_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a b.html").write_text("x")
+    assert main(["open", str(tmp_path / "a b.html"), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["address"], found["expires"]) == ((tmp_path / "a b.html").as_uri(), None)
     assert main(["open", str(tmp_path / "a b.html")]) == 0
     assert capsys.readouterr().out == f"a b.html\tfile://{tmp_path}/a%20b.html\n"
