@@ -2,19 +2,21 @@
 
     python -m deployments.server --host 0.0.0.0 --port 4200
 
-It is what ``prefect server start`` runs, API, UI and background services, with two differences:
-answers carry a content security policy, and lists that Prefect would fetch from GitHub come from
-the installed package. Whatever else is set for a Prefect server holds for this one.
+It is what ``prefect server start`` runs, API, UI and background services, with these differences:
+answers carry a content security policy, lists that Prefect would fetch from GitHub come from the
+installed package, and a form says why it refuses something in the words of its schema. Whatever
+else is set for a Prefect server holds for this one.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
+from tasks.pose.form_schema import ERROR_MESSAGE
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -80,6 +82,7 @@ def create_application() -> "FastAPI":
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
     _shorten_sqlite_wait()
+    _refuse_in_words()
     # A list without an address is read from the installed package at once.
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, ""))
     app = create_app(final=True)
@@ -109,6 +112,27 @@ def _shorten_sqlite_wait() -> None:
         cursor.close()
 
     AioSqliteConfiguration.setup_sqlite = set_up_with_short_wait  # type: ignore[method-assign,assignment]
+
+
+def _refuse_in_words() -> None:
+    """Let a schema's own refusal stand in place of the validator's sentence.
+
+    The form's pages and the API both show what Prefect's validator says.
+    """
+    from prefect.utilities.schema_tools import validation  # noqa: PLC0415
+
+    validator: Any = validation._VALIDATOR  # noqa: SLF001 - it has no other name
+    iterate_errors = validator.iter_errors
+
+    def iterate_errors_in_words(self: Any, *given: Any, **named: Any) -> Iterator[Any]:
+        for error in iterate_errors(self, *given, **named):
+            told = error.schema.get(ERROR_MESSAGE) if isinstance(error.schema, dict) else None
+            if isinstance(told, str):
+                error.message = told
+            yield error
+
+    if iterate_errors.__name__ != iterate_errors_in_words.__name__:
+        validator.iter_errors = iterate_errors_in_words
 
 
 def build_security_headers(api: str | None, store: str | None) -> dict[str, str]:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*")
 """Text without controls, line ends, and signs that turn around what follows them."""
 
+LOCATION_FORM = "expected s3://bucket/key, file:///path or a plain path"
+"""What a location must look like, in the words of forms and commands."""
+
 MAX_VALUE_LENGTH = 100
 """Characters of a value that a message quotes."""
 

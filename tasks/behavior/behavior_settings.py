@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tasks.pose.form_schema import add_ranges, describe_odd_numbers, list_odd_numbers
 from tasks.pose.settings import MAX_WINDOW_LENGTH, AnnotationsFormat, LocationText
 
 AVERAGE_X, AVERAGE_Y = "Average keypoint x", "Average keypoint y"
@@ -62,16 +63,32 @@ class BetweenThresholds(StrEnum):
 class ArenaCorners(BaseModel):
     """Four corners of a rectangle on the arena's floor, in pixels, and its real sides."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=add_ranges)
 
-    top_left_x: float = Field(title="Top left x", description="Pixels.")
-    top_left_y: float = Field(title="Top left y", description="Pixels.")
-    top_right_x: float = Field(title="Top right x", description="Pixels.")
-    top_right_y: float = Field(title="Top right y", description="Pixels.")
-    bottom_right_x: float = Field(title="Bottom right x", description="Pixels.")
-    bottom_right_y: float = Field(title="Bottom right y", description="Pixels.")
-    bottom_left_x: float = Field(title="Bottom left x", description="Pixels.")
-    bottom_left_y: float = Field(title="Bottom left y", description="Pixels.")
+    top_left_x: float = Field(
+        title="Top left x", description="Column of the top left corner, in pixels."
+    )
+    top_left_y: float = Field(
+        title="Top left y", description="Row of the top left corner, in pixels."
+    )
+    top_right_x: float = Field(
+        title="Top right x", description="Column of the top right corner, in pixels."
+    )
+    top_right_y: float = Field(
+        title="Top right y", description="Row of the top right corner, in pixels."
+    )
+    bottom_right_x: float = Field(
+        title="Bottom right x", description="Column of the bottom right corner, in pixels."
+    )
+    bottom_right_y: float = Field(
+        title="Bottom right y", description="Row of the bottom right corner, in pixels."
+    )
+    bottom_left_x: float = Field(
+        title="Bottom left x", description="Column of the bottom left corner, in pixels."
+    )
+    bottom_left_y: float = Field(
+        title="Bottom left y", description="Row of the bottom left corner, in pixels."
+    )
     width_cm: float = Field(gt=0, title="Width", description="Top side in cm.")
     height_cm: float = Field(gt=0, title="Height", description="Left side in cm.")
 
@@ -112,7 +129,7 @@ class BehaviorSettings(BaseModel):
     the table in docs/behavior.md.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=add_ranges)
 
     annotations_format: AnnotationsFormat = Field(
         default=AnnotationsFormat.PARQUET,
@@ -145,12 +162,10 @@ class BehaviorSettings(BaseModel):
     )
     median_filter_length: int = Field(
         default=1,
-        ge=1,
-        le=MAX_WINDOW_LENGTH,
         title="Median filter length",
-        description="Frames of the median filter over each keypoint, an odd number; 1 is no "
-        "filter. It shrinks at the edges of a segment.",
-        json_schema_extra={"not": {"multipleOf": 2}},
+        description="Frames of the median filter over each keypoint, an odd number up to 101; 1 is "
+        "no filter. It shrinks at the edges of a segment.",
+        json_schema_extra=list_odd_numbers(MAX_WINDOW_LENGTH),
     )
     interpolate: bool = Field(
         default=True,
@@ -187,12 +202,12 @@ class BehaviorSettings(BaseModel):
     x_column: _Name = Field(
         default=AVERAGE_X,
         title="X column",
-        description="The column with the position that speed is computed from.",
+        description="The column with the x of the position that speed is computed from.",
     )
     y_column: _Name = Field(
         default=AVERAGE_Y,
         title="Y column",
-        description="The column with the position that speed is computed from.",
+        description="The column with the y of the position that speed is computed from.",
     )
     pixels_per_cm: float | None = Field(
         default=None,
@@ -301,9 +316,10 @@ class BehaviorSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check_settings_agree(self) -> Self:
-        if self.median_filter_length % 2 == 0:
-            n = self.median_filter_length
-            raise ValueError(f"median_filter_length: must be odd; try {n - 1} or {n + 1}")
+        if (n := self.median_filter_length) not in range(1, MAX_WINDOW_LENGTH + 1, 2):
+            allowed = f"median_filter_length: {describe_odd_numbers(MAX_WINDOW_LENGTH)}"
+            near = f"; try {n - 1} or {n + 1}" if 1 < n < MAX_WINDOW_LENGTH else ""
+            raise ValueError(f"{allowed}{near}")
         rest, movement = self.max_rest_speed, self.min_movement_speed
         if rest is not None and movement is not None and rest > movement:
             raise ValueError(

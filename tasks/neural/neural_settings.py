@@ -6,6 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tasks.pose.form_schema import add_ranges
 from tasks.pose.settings import LocationText
 
 _Name = Annotated[str, Field(min_length=1)]
@@ -65,7 +66,7 @@ class FlagRule(StrEnum):
 class NeuralSettings(BaseModel):
     """Settings of a request on neural activity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=add_ranges)
 
     states: list[_Name] = Field(
         default=[],

@@ -151,10 +151,11 @@ def _read_record(store: ObjectStore, location: Location) -> RunRecord | _Analysi
 
 
 def _create_address(store: ObjectStore, name: str, location: Location, hours: int) -> SignedAddress:
-    expires = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)
-    address = sign_link(store, location, hours)
-    if location.is_local:
-        address, expires = location.path.as_uri(), None
+    address, expires = sign_link(store, location, hours), None
+    if address is not None:
+        expires = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=hours)
+    elif location.is_local:
+        address = location.path.as_uri()
     if address is not None:
         return SignedAddress(name=name, location=str(location), address=address, expires=expires)
     raise BadInput(

@@ -6,9 +6,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tasks.pose.form_schema import (
+    ERROR_MESSAGE,
+    LOCATION_SCHEMA,
+    add_ranges,
+    describe_odd_numbers,
+    list_odd_numbers,
+)
 from tasks.pose.times_settings import TimesSettings
 
 MAX_WINDOW_LENGTH = 101
+
+_NO_FILTER = "no filter"
 
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,9}")
 
@@ -19,12 +28,8 @@ MAX_LINK_HOURS = 168
 """Hours: a signature of AWS' version 4 lasts a week at the most."""
 
 
-LocationText = Annotated[
-    str, Field(json_schema_extra={"pattern": "^(?![hH][tT][tT][pP][sS]?:|[^/]+//[^/]*[@:])"})
-]
-"""A location as a person writes it. The form refuses web addresses and passwords, which Prefect
-would keep with the run: an address that works without a login has its signature in it.
-"""
+LocationText = Annotated[str, Field(json_schema_extra=LOCATION_SCHEMA)]
+"""A location as a person writes it; the form refuses what is none."""
 
 
 class AnnotationsFormat(StrEnum):
@@ -59,7 +64,7 @@ class CropCoordinates(StrEnum):
 class Crop(BaseModel):
     """A rectangle of the frame, in pixels; only what is inside goes to the network."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=add_ranges)
 
     left: int = Field(ge=0, title="Left", description="First column, counted from 0.")
     top: int = Field(ge=0, title="Top", description="First row, counted from 0.")
@@ -84,13 +89,17 @@ def _share_field(default: float, title: str, description: str) -> Any:
 class QualityThresholds(BaseModel):
     """From where on a movie's poses ask for a look, or fail; all are shares from 0 to 1."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=add_ranges)
 
     low_look: float = _share_field(
-        0.10, "Low: look", "Share of frames with a likelihood under the cutoff."
+        0.10,
+        "Low: look",
+        "Share of frames with a likelihood under the cutoff above which a part asks for a look.",
     )
     low_fail: float = _share_field(
-        0.50, "Low: fail", "Share of frames with a likelihood under the cutoff."
+        0.50,
+        "Low: fail",
+        "Share of frames with a likelihood under the cutoff from which on a movie fails.",
     )
     jump_length: float = _share_field(
         0.10,
@@ -98,18 +107,29 @@ class QualityThresholds(BaseModel):
         "A step to the next frame is a jump where it is longer than this share of the frame's "
         "diagonal.",
     )
-    jumps_look: float = _share_field(0.01, "Jumps: look", "Share of steps that are jumps.")
-    jumps_fail: float = _share_field(0.10, "Jumps: fail", "Share of steps that are jumps.")
+    jumps_look: float = _share_field(
+        0.01,
+        "Jumps: look",
+        "Share of steps that are jumps above which a part asks for a look.",
+    )
+    jumps_fail: float = _share_field(
+        0.10, "Jumps: fail", "Share of steps that are jumps from which on a movie fails."
+    )
     outside_look: float = _share_field(
-        0.001, "Outside: look", "Share of confident points outside the frame."
+        0.001,
+        "Outside: look",
+        "Share of confident points outside the frame above which a part asks for a look.",
     )
     outside_fail: float = _share_field(
-        0.05, "Outside: fail", "Share of confident points outside the frame."
+        0.05,
+        "Outside: fail",
+        "Share of confident points outside the frame from which on a movie fails.",
     )
     lost_fail: float = _share_field(
         0.10,
         "Lost frames: fail",
-        "Share of the declared frames that cannot be decoded; a single one asks for a look.",
+        "Share of the declared frames that cannot be decoded from which on a movie fails; a single "
+        "one asks for a look.",
     )
 
 
@@ -128,10 +148,10 @@ class PoseSettings(BaseModel):
     """Settings of a request; defaults are those of the IDEAS tool, where it has the setting.
 
     The same fields make the form in the Prefect UI, the flags of ``python -m flows run`` and the
-    table in the README.
+    table in the README. Those that are most often changed come first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=add_ranges)
 
     annotations_format: AnnotationsFormat = Field(
         default=AnnotationsFormat.PARQUET,
@@ -144,26 +164,19 @@ class PoseSettings(BaseModel):
         description="Left, top, width and height in pixels, inside the frame; only this part goes "
         "to the network. Annotations stay in full-frame coordinates.",
     )
-    crop_coordinates: CropCoordinates = Field(
-        default=CropCoordinates.CROP,
-        title="Crop coordinates",
-        description="What coordinates in the H5 files are relative to where there is a crop: the "
-        "crop, as DeepLabCut has them, or the whole frame.",
-    )
     window_length: int = Field(
         default=5,
-        ge=0,
-        le=MAX_WINDOW_LENGTH,
         title="Window length",
-        description="Length of the median filter in frames, an odd number; 0 and 1 both mean no "
-        "filter.",
-        json_schema_extra={"not": {"multipleOf": 2, "minimum": 1}},
+        description="Length of the median filter in frames, an odd number up to 101; 0 and 1 both "
+        "mean no filter.",
+        json_schema_extra=list_odd_numbers(MAX_WINDOW_LENGTH, zero=_NO_FILTER),
     )
     displayed_body_parts: Literal["all"] | _BodyPartNames = Field(
         default="all",
         title="Displayed body parts",
         description="The body parts drawn in the labeled movie and the previews: all, or names of "
         "the model's body parts.",
+        json_schema_extra={ERROR_MESSAGE: "must be all, or names of body parts, each of them once"},
     )
     p_cutoff: float = Field(
         default=0.6,
@@ -185,12 +198,6 @@ class PoseSettings(BaseModel):
         title="Color map",
         description="The matplotlib colormap that colors the body parts (or individuals).",
         json_schema_extra=_offer_color_maps,
-    )
-    color_by: ColorBy = Field(
-        default=ColorBy.BODYPART,
-        title="Color by",
-        description="Colors in the labeled movie differ by body part, or by individual of a "
-        "multi-animal model.",
     )
     keypoints_only: bool = Field(
         default=False,
@@ -217,11 +224,47 @@ class PoseSettings(BaseModel):
         title="Trail points",
         description="Number of previous frames whose body parts are drawn, too, to show the path.",
     )
+    color_by: ColorBy = Field(
+        default=ColorBy.BODYPART,
+        title="Color by",
+        description="Colors in the labeled movie differ by body part, or by individual of a "
+        "multi-animal model.",
+    )
+    shuffle: str | int | None = Field(
+        default=None,
+        title="Shuffle",
+        description="Which of several shuffles or iterations in the model's zip is used: its "
+        "number, or the name of its folder. Not needed where there is one.",
+        examples=[1, "iteration-0/openfieldOct30-trainset95shuffle1"],
+    )
+    snapshot: str | int | None = Field(
+        default=None,
+        title="Snapshot",
+        description="Which of the model's snapshots is used: best, the number in its name, or "
+        "its file name. Without it, snapshotindex in the model's config.yaml decides.",
+        examples=["best", 200, "snapshot-200.pt"],
+    )
+    precision: Precision = Field(
+        default=Precision.STANDARD,
+        title="Precision of the network",
+        description="Precision of the network's arithmetic: standard is DeepLabCut's own (float32, "
+        "which PyTorch rounds to TF32 in a GPU's convolutions), full is float32 throughout, half "
+        "is float16, or bfloat16 on a CPU that has instructions for it. The run record says how "
+        "far points move.",
+    )
     quality: QualityThresholds = Field(
         default=QualityThresholds(),
         title="Quality thresholds",
         description="Thresholds above which the verdict is look or fail; verdicts never change "
         "the data.",
+    )
+    refine_frames: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_REFINE_FRAMES,
+        title="Frames to refine",
+        description="How many of each movie's worst frames are delivered with their poses as "
+        "DeepLabCut's labeled-data, to be corrected for the next training; 0 for none.",
     )
     movement: bool = Field(
         default=False,
@@ -242,19 +285,17 @@ class PoseSettings(BaseModel):
         description="Location of a YAML file with the subject, and, for movies that do not say "
         "when they were recorded, session_start_time.",
     )
-    refine_frames: int = Field(
-        default=0,
-        ge=0,
-        le=MAX_REFINE_FRAMES,
-        title="Frames to refine",
-        description="How many of each movie's worst frames are delivered with their poses as "
-        "DeepLabCut's labeled-data, to be corrected for the next training; 0 for none.",
-    )
     times: TimesSettings = Field(
         default=TimesSettings(),
         title="Experiment's clock",
         description="Where each frame's time on the experiment's clock comes from: a file beside "
         "the movie.",
+    )
+    crop_coordinates: CropCoordinates = Field(
+        default=CropCoordinates.CROP,
+        title="Crop coordinates",
+        description="What coordinates in the H5 files are relative to where there is a crop: the "
+        "crop, as DeepLabCut has them, or the whole frame.",
     )
     link_hours: int = Field(
         default=DEFAULT_LINK_HOURS,
@@ -271,29 +312,6 @@ class PoseSettings(BaseModel):
         description="Requests of this many movies or more are spread over the workers of the "
         "pool, each movie in a separate run; 0 never spreads.",
     )
-    precision: Precision = Field(
-        default=Precision.STANDARD,
-        title="Precision of the network",
-        description="Precision of the network's arithmetic: standard is DeepLabCut's own (float32, "
-        "which PyTorch rounds to TF32 in a GPU's convolutions), full is float32 throughout, half "
-        "is float16, or bfloat16 on a CPU that has instructions for it. The run record says how "
-        "far points move.",
-    )
-
-    shuffle: str | int | None = Field(
-        default=None,
-        title="Shuffle",
-        description="Which of several shuffles or iterations in the model's zip is used: its "
-        "number, or the name of its folder. Not needed where there is one.",
-        examples=[1, "iteration-0/openfieldOct30-trainset95shuffle1"],
-    )
-    snapshot: str | int | None = Field(
-        default=None,
-        title="Snapshot",
-        description="Which of the model's snapshots is used: best, the number in its name, or "
-        "its file name. Without it, snapshotindex in the model's config.yaml decides.",
-        examples=["best", 200, "snapshot-200.pt"],
-    )
 
     @field_validator("shuffle", "snapshot", mode="before")
     @classmethod
@@ -308,8 +326,11 @@ class PoseSettings(BaseModel):
     @field_validator("window_length")
     @classmethod
     def _check_window_is_odd(cls, value: int) -> int:
+        allowed = describe_odd_numbers(MAX_WINDOW_LENGTH, _NO_FILTER)
+        if not 0 <= value <= MAX_WINDOW_LENGTH:
+            raise ValueError(allowed)
         if value and value % 2 == 0:
-            raise ValueError(f"must be odd, or 0 for no filter; try {value - 1} or {value + 1}")
+            raise ValueError(f"{allowed}; try {value - 1} or {value + 1}")
         return value
 
     @field_validator("color_map")

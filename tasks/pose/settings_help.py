@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from tasks.pose.form_schema import describe_range
 from tasks.pose.settings import Crop, LocationText, PoseSettings, QualityThresholds
 from tasks.pose.times_settings import TimesSettings
 
@@ -62,12 +63,17 @@ def _format_range(name: str, field: FieldInfo) -> str:
         return f"{len(kind.model_fields)} numbers"
     if get_origin(kind) is list or kind is bool:
         return "true, false" if kind is bool else "any number of them"
-    bounds = {type(limit).__name__: limit for limit in field.metadata}
-    low = next((f"≥ {b.ge}" for k, b in bounds.items() if k == "Ge"), "")
-    low = next((f"> {b.gt}" for k, b in bounds.items() if k == "Gt"), low)
-    high = next((f"≤ {b.le}" for k, b in bounds.items() if k == "Le"), "")
-    bounded = ", ".join(filter(None, (low, high)))
-    return bounded or _NAMED_RANGES.get(name, "") or _RANGE_TEXTS.get(kind, "")
+    return describe_bounds(field) or _NAMED_RANGES.get(name, "") or _RANGE_TEXTS.get(kind, "")
+
+
+def describe_bounds(field: FieldInfo) -> str:
+    """Describe a field's bounds in words; empty for one without."""
+    bounds: dict[str, float] = {}
+    for limit in field.metadata:
+        bounds |= {
+            name: getattr(limit, name) for name in ("ge", "gt", "le") if hasattr(limit, name)
+        }
+    return describe_range(bounds.get("ge"), bounds.get("gt"), bounds.get("le"))
 
 
 def to_argparse_option(field: FieldInfo) -> dict[str, Any]:
@@ -81,7 +87,8 @@ def to_argparse_option(field: FieldInfo) -> dict[str, Any]:
         text = f"{field.description} Known, with their defaults: {known}"
         metavar = "NAME=SHARE" if kind is QualityThresholds else "NAME=VALUE"
         return {"default": None, "nargs": "+", "metavar": metavar, "help": text}
-    default = f"(default: {_format_default(field)})"
+    bounds = describe_bounds(field)
+    default = f"({f'{bounds}; ' if bounds else ''}default: {_format_default(field)})"
     option: dict[str, Any] = {"default": None, "help": f"{field.description} {default}"}
     if get_origin(kind) is list:
         return option | {"nargs": "+", "metavar": "NAME"}
@@ -119,6 +126,8 @@ def list_number_groups(model: type[BaseModel]) -> dict[str, list[str]]:
 
 
 _NAMED_RANGES = {
+    "window_length": "0, or an odd number up to 101",
+    "median_filter_length": "an odd number up to 101",
     "color_map": "any matplotlib colormap",
     "times.file": "auto, none, or a name",
     "times.column": "a name or a number",

@@ -4,11 +4,15 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from tasks.pose.form_schema import ERROR_MESSAGE, add_ranges
+
 AUTOMATIC_TIMES = "auto"
 """Take the times file that lies beside a movie, if there is one."""
 
 NO_TIMES = "none"
 """Take no times file."""
+
+_NAME_ONLY = "must be a name in the movie's folder, without a path"
 
 
 class TimesKind(StrEnum):
@@ -34,7 +38,7 @@ class TimeUnit(StrEnum):
 class TimesSettings(BaseModel):
     """A file with the time of each frame on the experiment's clock."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=add_ranges)
 
     file: str = Field(
         default=AUTOMATIC_TIMES,
@@ -44,7 +48,7 @@ class TimesSettings(BaseModel):
         description="File in each movie's folder with a time for each frame: auto takes one with "
         "a usual name if there is one, none takes none; else its name, in which {stem} and "
         "{name} stand for the movie's.",
-        json_schema_extra={"pattern": r"^[^/\\]+$"},
+        json_schema_extra={"pattern": r"^[^/\\]+$", ERROR_MESSAGE: _NAME_ONLY},
     )
     column: str = Field(
         default="",
@@ -76,5 +80,5 @@ class TimesSettings(BaseModel):
     @classmethod
     def _check_file_is_a_name(cls, value: str) -> str:
         if "/" in value or "\\" in value or value in {".", ".."}:
-            raise ValueError("must be a name in the movie's folder, without a path")
+            raise ValueError(_NAME_ONLY)
         return value

@@ -10,6 +10,7 @@ from typing import Self
 from urllib.parse import quote, unquote
 
 from tasks.errors import BadInput
+from tasks.messages import LOCATION_FORM
 
 # The names that AWS allows, and the capitals and underscores that older buckets still have.
 _BUCKET_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
@@ -18,7 +19,6 @@ _URL_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 # A password may hold a slash, where a person forgot to write it as %2F.
 _USER_INFO = re.compile(r"(?<=://)(?:[^\s/:]*:\S*@|[^\s/]*@)")
 _UNPRINTABLE = re.compile(r"[\0\r\n]")
-_EXPECTED_FORM = "expected s3://bucket/key, file:///path or a plain path"
 
 
 class InvalidLocation(BadInput, ValueError):  # noqa: N818 - as the other typed errors
@@ -58,7 +58,7 @@ class Location:
                 return cls("", _absolute_path(_parse_file_url(text)))
             case other:
                 raise InvalidLocation(
-                    f"{without_secrets(text)}: found the scheme '{other}:', {_EXPECTED_FORM}. A "
+                    f"{without_secrets(text)}: {LOCATION_FORM}; found the scheme '{other}:'. A "
                     "local file with a colon in its name is written ./name."
                 )
 
@@ -184,7 +184,7 @@ def _check_text(text: str) -> None:
     """Refuse what no store can hold, and what only a slip of the keyboard makes."""
     if not text or text[0].isspace():
         found = "text that starts with a space" if text else "nothing"
-        raise InvalidLocation(f"{text!r}: found {found}, {_EXPECTED_FORM}.")
+        raise InvalidLocation(f"{text!r}: {LOCATION_FORM}; found {found}.")
     _check_printable(text)
 
 
@@ -199,13 +199,13 @@ def _parse_bucket_and_key(text: str) -> tuple[str, str]:
     found = re.fullmatch(r"[sS]3://([^/]*)/?(.*)", text, re.DOTALL)
     if not found:
         raise InvalidLocation(
-            f"{without_secrets(text)}: expected two slashes after 's3:', as in s3://bucket/key."
+            f"{without_secrets(text)}: {LOCATION_FORM}; two slashes follow 's3:'."
         )
     bucket, key = found.groups()
     if not _BUCKET_NAME.fullmatch(bucket):
         raise InvalidLocation(
-            f"{without_secrets(text)}: found no bucket name. Expected s3://bucket/key, with a "
-            "bucket of 3 to 63 letters, digits, dots and hyphens."
+            f"{without_secrets(text)}: {LOCATION_FORM}; found no bucket name, which has 3 to 63 "
+            "letters, digits, dots and hyphens."
         )
     _check_encodable(text, key)
     return bucket, key
@@ -224,7 +224,7 @@ def _parse_file_url(text: str) -> str:
     """The path in a file URL; ``?`` and ``#`` are part of it, as in any file's name."""
     found = re.fullmatch(r"[^:]+:(?://(?:localhost)?)?(/(?!/).*)", text, re.IGNORECASE | re.DOTALL)
     if not found:
-        raise InvalidLocation(f"{text}: expected file:/// and an absolute path on this machine.")
+        raise InvalidLocation(f"{text}: {LOCATION_FORM}; file:/// and an absolute path.")
     path = unquote(found[1])
     _check_printable(path)
     return path

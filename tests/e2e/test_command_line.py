@@ -98,8 +98,8 @@ def _words(
 
 
 REFUSED: dict[str, tuple[Words, str]] = {
-    "even window": (lambda f: [*_words(f), "--window-length", "4"], "must be odd"),
-    "long window": (lambda f: [*_words(f), "--window-length", "103"], "less than or equal to 101"),
+    "even window": (lambda f: [*_words(f), "--window-length", "4"], "must be an odd number"),
+    "long window": (lambda f: [*_words(f), "--window-length", "103"], "must be an odd number"),
     "colormap": (lambda f: [*_words(f), "--color-map", "rainbwo"], "did you mean rainbow"),
     "cutoff": (lambda f: [*_words(f), "--p-cutoff", "1.5"], "less than or equal to 1"),
     "dots": (lambda f: [*_words(f), "--dot-size", "0"], "greater than or equal to 1"),

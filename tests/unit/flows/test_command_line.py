@@ -41,28 +41,28 @@ def test_movies_can_be_named_in_several_places() -> None:
 CHOSEN: dict[str, tuple[list[str], Any]] = {
     "annotations_format": (["csv"], "csv"),
     "crop": (["1", "2", "30", "40"], Crop(left=1, top=2, width=30, height=40)),
-    "crop_coordinates": (["frame"], "frame"),
     "window_length": (["7"], 7),
     "displayed_body_parts": (["nose", "left ear"], ["nose", "left ear"]),
     "p_cutoff": (["0.25"], 0.25),
     "dot_size": (["9"], 9),
     "color_map": (["viridis"], "viridis"),
-    "color_by": (["individual"], "individual"),
     "keypoints_only": ([], True),
     "output_frame_rate": (["29.97"], 29.97),
     "draw_skeleton": ([], True),
     "trail_points": (["5"], 5),
+    "color_by": (["individual"], "individual"),
+    "shuffle": (["2"], 2),
+    "snapshot": (["best"], "best"),
+    "precision": (["half"], "half"),
     "quality": (["low_look=0.2", "low_fail=0.4"], QualityThresholds(low_look=0.2, low_fail=0.4)),
+    "refine_frames": (["4"], 4),
     "movement": ([], True),
     "nwb": ([], True),
     "nwb_metadata": (["s3://lab/nwb.yaml"], "s3://lab/nwb.yaml"),
-    "refine_frames": (["4"], 4),
     "times": (["file={stem}.csv", "unit=ms"], TimesSettings(file="{stem}.csv", unit="ms")),
+    "crop_coordinates": (["frame"], "frame"),
     "link_hours": (["5"], 5),
     "spread_from": (["5"], 5),
-    "precision": (["half"], "half"),
-    "shuffle": (["2"], 2),
-    "snapshot": (["best"], "best"),
 }
 
 
@@ -124,8 +124,11 @@ def test_wrong_usage_ends_with_2(words: list[str], capsys: pytest.CaptureFixture
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--window-length", "4"], "--window-length: must be odd"),
-        (["--window-length", "-1"], "--window-length: Input should be greater than or equal to 0"),
+        (
+            ["--window-length", "4"],
+            "--window-length: must be an odd number from 1 to 101, or 0 for no filter; try 3 or 5",
+        ),
+        (["--window-length", "-1"], "--window-length: must be an odd number from 1 to 101, or 0"),
         (["--p-cutoff", "nan"], "--p-cutoff: "),
         (["--p-cutoff", "1.5"], "--p-cutoff: Input should be less than or equal to 1, found 1.5"),
         (["--dot-size", "0"], "--dot-size: "),
@@ -205,7 +208,7 @@ def test_help_explains_every_setting_with_its_default(
     for name, field in QualityThresholds.model_fields.items():
         assert f"{name}={field.default}" in text
     groups = 2  # whose members have defaults of their own
-    defaults = re.findall(r"\(default: [^)]+\)", text)
+    defaults = re.findall(r"[;(] ?default: [^)]+\)", text)
     assert len(defaults) == len(PoseSettings.model_fields) - groups
 
 

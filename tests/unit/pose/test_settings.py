@@ -3,12 +3,17 @@
 import argparse
 import json
 import math
+from collections import Counter
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from tasks.behavior.behavior_settings import BehaviorSettings
+from tasks.messages import LOCATION_FORM
+from tasks.neural.neural_settings import NeuralSettings
+from tasks.pose.form_schema import ERROR_MESSAGE
 from tasks.pose.settings import AnnotationsFormat, ColorBy, Crop, PoseSettings, QualityThresholds
 from tasks.pose.settings_help import render_settings_table, to_argparse_option
 from tasks.pose.times_settings import TimesSettings
@@ -197,10 +202,49 @@ def test_the_form_has_a_title_and_help_for_every_field() -> None:
         assert field["description"].endswith(".")
 
 
+def test_help_in_the_form_tells_the_range() -> None:
+    schema = PoseSettings.model_json_schema()
+    fields, shares = schema["properties"], schema["$defs"]["QualityThresholds"]["properties"]
+    assert fields["dot_size"]["description"].endswith("a body part. 1 to 100.")
+    assert fields["spread_from"]["description"].endswith(" 0 or more.")
+    assert fields["output_frame_rate"]["description"].endswith(" Above 0, up to 100,000.")
+    assert shares["low_look"]["description"].endswith(" 0 to 1.")
+
+
+@pytest.mark.parametrize("model", [PoseSettings, BehaviorSettings, NeuralSettings])
+def test_no_two_settings_have_the_same_help(model: type[BaseModel]) -> None:
+    schema = model.model_json_schema()
+    groups = [schema, *schema.get("$defs", {}).values()]
+    told = [
+        field["description"]
+        for group in groups
+        for field in group.get("properties", {}).values()
+        if "description" in field
+    ]
+    assert [text for text, count in Counter(told).items() if count > 1] == []
+
+
+def test_usual_settings_come_first() -> None:
+    """Those that the IDEAS tool has, in its order."""
+    assert list(PoseSettings.model_fields)[:11] == [
+        "annotations_format",
+        "crop",
+        "window_length",
+        "displayed_body_parts",
+        "p_cutoff",
+        "dot_size",
+        "color_map",
+        "keypoints_only",
+        "output_frame_rate",
+        "draw_skeleton",
+        "trail_points",
+    ]
+
+
 def test_the_form_has_bounds_and_defaults() -> None:
     fields = PoseSettings.model_json_schema()["properties"]
     bounds = {name: (field.get("minimum"), field.get("maximum")) for name, field in fields.items()}
-    assert bounds["window_length"] == (0, 101)
+    assert fields["window_length"]["enum"] == [0, *range(1, 102, 2)]
     assert bounds["p_cutoff"] == (0, 1)
     assert bounds["dot_size"] == (1, 100)
     assert bounds["trail_points"] == (0, 1000)
@@ -213,6 +257,8 @@ def test_the_form_has_bounds_and_defaults() -> None:
     "wrong",
     [
         {"window_length": 4},
+        {"window_length": 103},
+        {"output_frame_rate": -1},
         {"color_map": "rainbwo"},
         {"displayed_body_parts": ["nose", "nose"]},
         {"displayed_body_parts": []},
@@ -224,6 +270,7 @@ def test_the_form_has_bounds_and_defaults() -> None:
 def test_the_form_refuses_what_the_model_refuses(wrong: dict[str, Any]) -> None:
     form = Draft202012Validator(PoseSettings.model_json_schema())
     assert list(form.iter_errors(wrong))
+    messages(**wrong)
     assert not list(form.iter_errors(PoseSettings().model_dump(mode="json")))
     for window in (0, 1, 3, 101):
         assert form.is_valid({"window_length": window})
@@ -269,7 +316,7 @@ def test_each_setting_is_a_flag(name: str, words: list[str], value: Any) -> None
 
 def test_a_flag_is_explained_with_its_default() -> None:
     option = to_argparse_option(PoseSettings.model_fields["p_cutoff"])
-    assert option["help"].endswith("(default: 0.6)")
+    assert option["help"].endswith("previews. (0 to 1; default: 0.6)")
 
 
 def test_a_switch_can_be_switched_off() -> None:
@@ -297,3 +344,32 @@ def test_another_shuffle_is_refused(value: Any) -> None:
 def test_nwb_needs_metadata() -> None:
     assert "give nwb_metadata" in messages(nwb=True)
     assert PoseSettings(nwb=True, nwb_metadata="s3://lab/nwb.yaml").nwb
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"window_length": 4}, "must be an odd number from 1 to 101, or 0 for no filter"),
+        ({"window_length": 103}, "must be an odd number from 1 to 101, or 0 for no filter"),
+        ({"times": {"file": "a/b.csv"}}, "must be a name in the movie's folder, without a path"),
+    ],
+)
+def test_form_and_model_refuse_in_the_same_words(wrong: dict[str, Any], said: str) -> None:
+    (error,) = Draft202012Validator(PoseSettings.model_json_schema()).iter_errors(wrong)
+    assert error.schema[ERROR_MESSAGE] == said
+    assert said in messages(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"output_frame_rate": 0}, "must be above 0, up to 100,000, or empty"),
+        ({"nwb_metadata": "s3:/lab/nwb.yaml"}, LOCATION_FORM),
+        ({"displayed_body_parts": []}, "must be all, or names of body parts, each of them once"),
+    ],
+)
+def test_what_may_be_one_of_several_kinds_is_refused_in_words(
+    wrong: dict[str, Any], said: str
+) -> None:
+    (error,) = Draft202012Validator(PoseSettings.model_json_schema()).iter_errors(wrong)
+    assert error.schema[ERROR_MESSAGE] == said
