@@ -65,7 +65,7 @@ def drop_movies(folder: Path, movies: Sequence[Path]) -> int:
         if is_new:
             print_line(f"{location}; its run appears {_describe_run_start(folder)}")
         else:
-            print_line(f"{location} is in the inbox already, unchanged; no run starts for it")
+            print_line(f"{location} is in the inbox already, unchanged; {_describe_run(location)}")
     return status
 
 
@@ -93,15 +93,17 @@ def _upload_if_changed(movie: Path, inbox: str) -> tuple[str, bool]:
     """
     from tasks.errors import BadInput  # noqa: PLC0415
     from tasks.file_digest import compute_sha256  # noqa: PLC0415
+    from tasks.inbox.left_out import explain_left_out  # noqa: PLC0415
     from tasks.pose.movies.reader import MOVIE_SUFFIXES, probe_movie  # noqa: PLC0415 - slow
     from tasks.storage.location import Location  # noqa: PLC0415
     from tasks.storage.lookup import LocationStore  # noqa: PLC0415 - boto3 reads the environment
     from tasks.storage.store_errors import NoSuchObject  # noqa: PLC0415
 
     if movie.suffix.lower() not in MOVIE_SUFFIXES:
+        _, remedy = explain_left_out(movie.name) or ("", "convert it to MP4, and drop that file")
         raise BadInput(
             f"{movie.name}: expected a movie whose name ends in {', '.join(MOVIE_SUFFIXES)}, found "
-            f"{movie.suffix or 'no ending'}; convert it to MP4 and drop that file"
+            f"{movie.suffix or 'no ending'}; {remedy}"
         )
     probe_movie(movie)
     store, target = LocationStore(), Location.parse(f"{inbox.rstrip('/')}/").child(movie.name)
@@ -114,6 +116,23 @@ def _upload_if_changed(movie: Path, inbox: str) -> tuple[str, bool]:
         if sha256 and sha256 == compute_sha256(movie):
             return str(target), False
     return str(store.upload(movie, target).location), True
+
+
+def _describe_run(location: str) -> str:
+    """Describe the latest run for a movie that the inbox holds already: no other one starts."""
+    from tasks.errors import PoseError  # noqa: PLC0415
+    from tasks.inbox.start_runs import find_movie_run  # noqa: PLC0415 - Prefect takes seconds
+
+    try:
+        run = find_movie_run(location)
+    except PoseError:
+        return "no run starts for it"
+    if run is None:
+        return "its run has not been started yet: the inbox's page says what it waits for"
+    if run.is_under_way:
+        return f"its run {run.state_description}, and no other one starts"
+    told = f" ({run.message})" if run.message else ""
+    return f"its run has {run.state.lower()}{told}, and no other one starts"
 
 
 def _describe_run_start(folder: Path) -> str:

@@ -1,22 +1,15 @@
-"""The command line: ``run`` and ``behavior``, made from settings, and smaller commands."""
+"""The command line: what its commands do."""
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from tasks.command_line.arguments import (
-    PrintVersions,
-    SuggestingParser,
-    add_settings_arguments,
-    add_verbose_argument,
-    collect_group,
-    collect_settings,
-)
+from flows.command_parser import build_parser
+from tasks.command_line.arguments import collect_group, collect_settings
 from tasks.command_line.exit_status import (
     BAD_INPUT,
     COMPLETE,
@@ -29,8 +22,7 @@ from tasks.command_line.prefect_environment import prepare_environment
 from tasks.errors import BadInput
 from tasks.messages import find_field_problem
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, REPORT_FILE
-from tasks.pose.settings import DEFAULT_LINK_HOURS, MAX_LINK_HOURS, PoseSettings
-from tasks.pose.settings_help import to_argparse_option
+from tasks.pose.settings import PoseSettings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,77 +45,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = SuggestingParser(
-        prog="python -m flows",
-        description="DeepLabCut pose estimation from bucket to bucket.",
+    return build_parser(
+        {
+            "run": _run_request,
+            "behavior": _run_behavior,
+            "neural": _run_neural,
+            "inspect": _inspect,
+            "list": _list_runs,
+            "open": _print_links,
+        }
     )
-    parser.add_argument("--version", action=PrintVersions, help="print versions and exit")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser(
-        "run",
-        help="analyze movies with a model",
-        description="Estimate poses in movies and deliver the results. The last line on standard "
-        "output is the location of run.json, or all of it is a JSON object. Exit status: 0 "
-        "complete, 1 a movie or the run failed, 2 bad usage or bad input.",
-        epilog="A LOCATION is s3://bucket/key or a local path. The store is configured as for any "
-        "boto3 program: AWS_ENDPOINT_URL, AWS_PROFILE, AWS_ACCESS_KEY_ID, … The run uses the "
-        "Prefect server that PREFECT_API_URL names, or starts a temporary one.",
-    )
-    _add_run_arguments(run)
-    behavior = commands.add_parser(
-        "behavior",
-        help="measure behavior from poses",
-        description="Average keypoints and compute speed, states, bouts and zones from annotations "
-        "that a run has made. The last line on standard output is the location of run.json. Exit "
-        "status: 0 complete, 1 a table or the run failed, 2 bad usage or bad input.",
-        epilog="docs/behavior.md defines every number.",
-    )
-    _add_behavior_arguments(behavior)
-    neural = commands.add_parser(
-        "neural",
-        help="compare neural activity across states",
-        description="Map behavioral states to the samples of a miniscope's cell sets, and compare "
-        "activity and correlations across states, for one recording. The last line on standard "
-        "output is the location of run.json. Exit status: 0 complete, 1 the run failed, 2 bad "
-        "usage or bad input.",
-        epilog="docs/neural.md defines every number.",
-    )
-    _add_neural_arguments(neural)
-    inspect = commands.add_parser(
-        "inspect",
-        help="check a model or movies",
-        description="Print what a model archive holds, what would be corrected, and everything "
-        "that prevents its use; or what movies are, which of their frames are there and when they "
-        "were shown, what a run will warn of, and draw a sheet of pictures with pixel axes. In "
-        "seconds and without a GPU. Exit status: 0 all can be used, 1 the store failed, 2 one "
-        "cannot be used.",
-    )
-    _add_inspect_arguments(inspect)
-    listed = commands.add_parser(
-        "list",
-        help="list finished runs",
-        description="List the runs whose results lie at or below a location, newest first: date, "
-        "status, model, and the number of movies by verdict. Exit status: 0 listed, 1 the store "
-        "failed, 2 there is no run.",
-    )
-    _add_list_arguments(listed)
-    opened = commands.add_parser(
-        "open",
-        help="make links that open results",
-        description="Sign web addresses that open a run's report and labeled movies in a browser "
-        "for a limited time. Anyone with such an address can open the file. Exit status: 0 made, "
-        "1 the store failed, 2 there is nothing to open.",
-    )
-    _add_open_arguments(opened)
-    return parser
-
-
-def _add_list_arguments(listed: argparse.ArgumentParser) -> None:
-    listed.add_argument(
-        "location", metavar="LOCATION", help="a run's output location, or a folder above several"
-    )
-    listed.add_argument("--json", action="store_true", help="print a JSON list")
-    listed.set_defaults(command=_list_runs)
 
 
 def _list_runs(options: argparse.Namespace, _signals: EndSignals) -> int:
@@ -136,22 +67,6 @@ def _list_runs(options: argparse.Namespace, _signals: EndSignals) -> int:
         return print_refusal(error)
     sys.stdout.write(runs_to_json(runs) if options.json else format_runs(runs))
     return 0
-
-
-def _add_open_arguments(opened: argparse.ArgumentParser) -> None:
-    opened.add_argument(
-        "location", metavar="LOCATION", help="a run's output location, or one of its files"
-    )
-    opened.add_argument(
-        "--hours",
-        type=int,
-        default=DEFAULT_LINK_HOURS,
-        choices=range(1, MAX_LINK_HOURS + 1),
-        metavar="HOURS",
-        help=f"how long they work, 1 to {MAX_LINK_HOURS} (default: {DEFAULT_LINK_HOURS})",
-    )
-    opened.add_argument("--json", action="store_true", help="print a JSON list")
-    opened.set_defaults(command=_print_links)
 
 
 def _print_links(options: argparse.Namespace, _signals: EndSignals) -> int:
@@ -167,42 +82,6 @@ def _print_links(options: argparse.Namespace, _signals: EndSignals) -> int:
     else:
         sys.stdout.writelines(f"{one.name}\t{one.address}\n" for one in found)
     return 0
-
-
-def _add_inspect_arguments(inspect: argparse.ArgumentParser) -> None:
-    subject = inspect.add_mutually_exclusive_group(required=True)
-    subject.add_argument("--model", metavar="LOCATION", help="zip of the model folder")
-    subject.add_argument(
-        "--movie",
-        "--movies",
-        dest="movies",
-        nargs="+",
-        action="extend",
-        metavar="LOCATION",
-        help="movies (.mp4, .avi, .isxb), prefixes that end in /, or globs",
-    )
-    inspect.add_argument("--json", action="store_true", help="print one JSON object")
-    model = inspect.add_argument_group("of a model")
-    for name in ("shuffle", "snapshot"):
-        model.add_argument(f"--{name}", **to_argparse_option(PoseSettings.model_fields[name]))
-    movie = inspect.add_argument_group("of movies")
-    movie.add_argument(
-        "--decode",
-        action="store_true",
-        help="decode every frame, to count those that really decode; it takes as long as playing "
-        "the movie as fast as the machine can",
-    )
-    movie.add_argument("--times", **to_argparse_option(PoseSettings.model_fields["times"]))
-    sheet = movie.add_mutually_exclusive_group()
-    sheet.add_argument(
-        "--sheet",
-        type=Path,
-        metavar="PATH",
-        help="where the contact sheet goes: a .png or .svg, or a folder (default: "
-        "NAME-sheet.png in the present folder)",
-    )
-    sheet.add_argument("--no-sheet", action="store_true", help="draw no contact sheet")
-    inspect.set_defaults(command=_inspect)
 
 
 def _inspect(options: argparse.Namespace, signals: EndSignals) -> int:
@@ -244,73 +123,6 @@ def _inspect_model(options: argparse.Namespace, _signals: EndSignals) -> int:
     return status
 
 
-def _add_run_arguments(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--model", required=True, metavar="LOCATION", help="zip of the model folder")
-    run.add_argument(
-        "--movies",
-        required=True,
-        nargs="+",
-        action="extend",
-        metavar="LOCATION",
-        help="movies (.mp4, .avi, .isxb; one format), folders (ending in /), or patterns (*)",
-    )
-    run.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
-    run.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="print what would be run, reused and refused, the room it takes and how long it will "
-        "take, and write nothing; exit status 2 where anything would be refused",
-    )
-    run.add_argument("--json", action="store_true", help="print one JSON object")
-    add_verbose_argument(run)
-    add_settings_arguments(run, PoseSettings)
-    run.set_defaults(command=_run_request)
-
-
-def _add_behavior_arguments(behavior: argparse.ArgumentParser) -> None:
-    from tasks.behavior.behavior_settings import BehaviorSettings  # noqa: PLC0415
-
-    behavior.add_argument(
-        "--annotations",
-        required=True,
-        nargs="+",
-        action="extend",
-        metavar="LOCATION",
-        help="pose runs (their run.json, or its folder), or tables (.parquet, .csv), or globs",
-    )
-    behavior.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
-    add_verbose_argument(behavior)
-    add_settings_arguments(behavior, BehaviorSettings)
-    behavior.set_defaults(command=_run_behavior)
-
-
-def _add_neural_arguments(neural: argparse.ArgumentParser) -> None:
-    from tasks.neural.neural_settings import NeuralSettings  # noqa: PLC0415
-
-    for name, text in (
-        ("--cell-sets", "cell sets (.isxd), one or a series"),
-        ("--event-sets", "event sets (.isxd), one for each cell set"),
-    ):
-        neural.add_argument(
-            name,
-            nargs="+",
-            default=[],
-            required=name == "--cell-sets",
-            metavar="LOCATION",
-            help=text,
-        )
-    neural.add_argument(
-        "--annotations",
-        required=True,
-        metavar="LOCATION",
-        help="a behavior run (its run.json, or its folder), or a table with a state column",
-    )
-    neural.add_argument("--output", required=True, metavar="LOCATION", help="where results go")
-    add_verbose_argument(neural)
-    add_settings_arguments(neural, NeuralSettings)
-    neural.set_defaults(command=_run_neural)
-
-
 def _run_neural(options: argparse.Namespace, signals: EndSignals) -> int:
     from tasks.neural.neural_settings import NeuralSettings  # noqa: PLC0415
 
@@ -327,6 +139,9 @@ def _run_neural(options: argparse.Namespace, signals: EndSignals) -> int:
 def _run_behavior(options: argparse.Namespace, signals: EndSignals) -> int:
     from tasks.behavior.behavior_settings import BehaviorSettings  # noqa: PLC0415
 
+    if options.dry_run:
+        return _run_behavior_dry(options, signals)
+
     def load_flow(settings: Any) -> tuple[Any, Any, tuple[Any, ...]]:
         from flows.behavior import behavior  # noqa: PLC0415
         from tasks.behavior_run.behavior_request import resolve_behavior  # noqa: PLC0415
@@ -334,6 +149,31 @@ def _run_behavior(options: argparse.Namespace, signals: EndSignals) -> int:
         return behavior, resolve_behavior, (options.annotations, options.output, settings)
 
     return _run_analysis(BehaviorSettings, load_flow, options, signals)
+
+
+def _run_behavior_dry(options: argparse.Namespace, signals: EndSignals) -> int:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from tasks.behavior.behavior_settings import BehaviorSettings  # noqa: PLC0415
+
+    try:
+        settings = BehaviorSettings.model_validate(collect_settings(options, BehaviorSettings))
+    except ValidationError as error:
+        return _report_bad_settings(error)
+    prepare_environment()
+
+    def plan() -> int:
+        from tasks.behavior_run.behavior_plan import (  # noqa: PLC0415
+            format_behavior_plan,
+            plan_behavior,
+        )
+
+        found = plan_behavior(options.annotations, options.output, settings)
+        sys.stdout.write(found.to_json() if options.json else format_behavior_plan(found))
+        sys.stdout.flush()
+        return _print_problems(found.problems, is_refused=found.refused)
+
+    return _run_to_exit_status(nullcontext(), plan, signals)
 
 
 def _run_analysis(
@@ -411,8 +251,12 @@ def _run_dry(options: argparse.Namespace, settings: PoseSettings) -> int:
     sys.stdout.write(report.to_json() if options.json else format_dry_run(report))
     sys.stdout.flush()
     problems = [*report.problems, *(movie.problem for movie in report.movies if movie.problem)]
+    return _print_problems(problems, is_refused=report.refused)
+
+
+def _print_problems(problems: Iterable[str], *, is_refused: bool) -> int:
     sys.stderr.writelines(f"error: {problem}\n" for problem in problems)
-    return BAD_INPUT if report.refused else COMPLETE
+    return BAD_INPUT if is_refused else COMPLETE
 
 
 def _run_to_exit_status(

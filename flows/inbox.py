@@ -59,7 +59,7 @@ def inbox(
         following = start_due_runs(
             find_started_runs(following, behavior_deployment), behavior_deployment
         )
-    told = show_page(place, groups, following)
+    told = show_page(place, groups, following, found.left_out)
     return told, told
 
 

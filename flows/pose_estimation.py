@@ -85,7 +85,7 @@ def pose_estimation(
 
     Args:
         model: Location of the zip of a DeepLabCut model folder, s3://bucket/key or a local path.
-        movies: Movies of one format (.mp4, .avi, .isxb): objects, prefixes that end in /, or globs.
+        movies: Movies of one format (.mp4, .avi, .isxb), folders that end in /, or patterns (*).
         output: Location that the results go below.
         settings: How to analyze and what to draw.
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from tasks.behavior.behavior_settings import BehaviorSettings
+from tasks.behavior_run.behavior_plan import BehaviorPlan, PlannedTable
 from tasks.command_line.dry_run_report import (
     DiskSpace,
     DryRunReport,
@@ -35,6 +36,8 @@ PRINTED_MODELS: tuple[type[BaseModel], ...] = (
     MovieForecast,
     DiskSpace,
     TimeForecast,
+    BehaviorPlan,
+    PlannedTable,
     SignedAddress,
 )
 """What commands print as JSON."""

@@ -91,6 +91,23 @@ def find_kept_table(
     table: TableSource, key: str, request: BehaviorRequest, folder: Path
 ) -> tuple[AnalyzedTable | None, str]:
     """See whether an earlier run has made the same of the same table, all of it still there."""
+    return read_kept_table(table, key, request, folder)
+
+
+def read_kept_table(
+    table: TableSource, key: str, request: BehaviorRequest, folder: Path
+) -> tuple[AnalyzedTable | None, str]:
+    """Read what an earlier run has made of a table.
+
+    Args:
+        table: The table.
+        key: What its results depend on now.
+        request: The request.
+        folder: Where its figures go.
+
+    Returns:
+        The results, None where they do not hold any more; and why.
+    """
     path = download_if_present(request.store, _kept_location(request, table), folder / "kept.json")
     if path is None:
         return None, "nothing is kept"

@@ -126,8 +126,8 @@ def find_groups(contents: InboxContents) -> list[MovieGroup]:
     return _refuse_shared_outputs(found)
 
 
-def _find_result_folders(contents: InboxContents) -> tuple[str, ...]:
-    """Folders of the inbox that hold results only.
+def find_result_folders(contents: InboxContents) -> tuple[str, ...]:
+    """Find folders of the inbox that hold results only.
 
     An output that holds the folder of its own request holds movies too: that is refused.
     """
@@ -147,7 +147,7 @@ def _find_result_folders(contents: InboxContents) -> tuple[str, ...]:
 
 def _find_movies(contents: InboxContents) -> list[ObjectInfo]:
     """The inbox' movies, without what runs have written into it."""
-    within = _find_result_folders(contents)
+    within = find_result_folders(contents)
     return [
         info
         for info in contents.objects
@@ -229,7 +229,7 @@ def _find_group_refusal(contents: InboxContents, batch: MovieGroup, place: str) 
         contents.inbox.child(*place.split("/") if place else ())
     except ValueError as error:
         return f"{error} Rename it."
-    within = _find_result_folders(contents)
+    within = find_result_folders(contents)
     for output in filter(None, (batch.output, batch.behavior_output)):
         if output.startswith(str(contents.inbox)) and not output.startswith(within):
             return (

@@ -13,6 +13,7 @@ from tasks.errors import BadInput
 from tasks.inbox.batches import InboxContents, MovieGroup, find_groups
 from tasks.inbox.behavior_batches import BehaviorBatch, find_behavior_batches
 from tasks.inbox.inbox_batch import Standing, summarize_batches
+from tasks.inbox.left_out import NONE, LeftOut, find_left_out
 from tasks.inbox.memory import MAX_MEMORY_BYTES, MEMORY_FILE, InboxMemory, parse_memory
 from tasks.inbox.request_file import (
     REQUEST_FILE,
@@ -52,12 +53,14 @@ class LookResult:
         behavior: The behavior runs that complete results ask for, and where they stand.
         memory: What to remember.
         before: What was remembered.
+        left_out: What lies there and no run takes.
     """
 
     batches: tuple[MovieGroup, ...]
     memory: InboxMemory
     before: InboxMemory
     behavior: Sequence[BehaviorBatch] = ()
+    left_out: LeftOut = NONE
 
 
 def parse_inbox(text: str) -> Location:
@@ -83,7 +86,8 @@ def look_at_inbox(inbox: Location, defaults: FolderRequest, quiet: float) -> tup
     store = LocationStore()
     objects = list(store.list(inbox))
     files = find_request_files(objects)
-    found = find_groups(_read_contents(store, inbox, defaults, objects, files))
+    contents = _read_contents(store, inbox, defaults, objects, files)
+    found = find_groups(contents)
     before = _read_memory(store, inbox)
     listed = list_results(store, found)
     behavior_records = {f"{b.behavior_output}{RUN_RECORD_FILE}" for b in found if b.behavior_output}
@@ -101,7 +105,8 @@ def look_at_inbox(inbox: Location, defaults: FolderRequest, quiet: float) -> tup
         if batch.standing is not Standing.CURRENT
     }
     memory = InboxMemory(seen=seen, made=made)
-    return LookResult(told, memory, before, behavior), summarize_batches(told)
+    left_out = find_left_out(contents, found)
+    return LookResult(told, memory, before, behavior, left_out), summarize_batches(told)
 
 
 @stage("Look at arrivals", "look · {inbox}", retries=STORE_RETRIES)

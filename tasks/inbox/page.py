@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from prefect.utilities.urls import url_for
 
 from tasks.inbox.inbox_batch import InboxBatch, Standing, summarize_batches
+from tasks.inbox.left_out import NONE, LeftOut
 from tasks.messages import escape_markdown
 from tasks.stages.artifacts import artifact_key, show_artifact
 from tasks.stages.stage import stage
@@ -26,36 +27,67 @@ _SECTION_ORDER = (
 
 @stage("Tell", "tell · {inbox}")
 def show_page(
-    inbox: Location, found: Sequence[InboxBatch], behavior: Sequence[InboxBatch] = ()
+    inbox: Location,
+    found: Sequence[InboxBatch],
+    behavior: Sequence[InboxBatch],
+    left_out: LeftOut,
 ) -> tuple[str, str]:
     """Show what was found, started and skipped; each look's page is a version of the inbox' own.
 
     Returns:
         The same in one sentence.
     """
-    sentence = summarize_look(found, behavior)
-    show_artifact(artifact_key("inbox", str(inbox)), render_inbox_page(inbox, found, behavior))
+    sentence = summarize_look(found, behavior, left_out)
+    page = render_inbox_page(inbox, found, behavior, left_out)
+    show_artifact(artifact_key("inbox", str(inbox)), page)
     return sentence, sentence
 
 
-def summarize_look(found: Sequence[InboxBatch], behavior: Sequence[InboxBatch] = ()) -> str:
-    """Count the batches in each state, and the behavior runs that follow if there are any."""
-    counted = summarize_batches(found)
-    return f"{counted}; behavior: {summarize_batches(behavior)}" if behavior else counted
+def summarize_look(
+    found: Sequence[InboxBatch], behavior: Sequence[InboxBatch] = (), left_out: LeftOut = NONE
+) -> str:
+    """Count the batches in each state, the behavior runs that follow, and files left out."""
+    told = [summarize_batches(found)]
+    told += [f"behavior: {summarize_batches(behavior)}"] if behavior else []
+    told += [f"{len(left_out.files)} left out"] if left_out.files else []
+    return "; ".join(told)
 
 
 def render_inbox_page(
-    inbox: Location, found: Sequence[InboxBatch], behavior: Sequence[InboxBatch] = ()
+    inbox: Location,
+    found: Sequence[InboxBatch],
+    behavior: Sequence[InboxBatch] = (),
+    left_out: LeftOut = NONE,
 ) -> str:
     """Render the page: what needs somebody first, and the newest of each kind first."""
-    lines = [f"# {escape_markdown(str(inbox))}", "", f"{summarize_look(found, behavior)}.", ""]
+    sentence = summarize_look(found, behavior, left_out)
+    lines = [f"# {escape_markdown(str(inbox))}", "", f"{sentence}.", ""]
     if not found:
         lines += ["This inbox holds nothing that can be analyzed.", ""]
     for standing in _SECTION_ORDER:
         lines += _render_section(
             standing, [b for b in (*found, *behavior) if b.standing is standing]
         )
+        if standing is Standing.FAILED:
+            lines += _render_left_out(left_out)
+    if left_out.sentence:
+        lines += [f"{escape_markdown(left_out.sentence)}.", ""]
     return "\n".join(lines)
+
+
+def _render_left_out(left_out: LeftOut) -> Iterable[str]:
+    """A table of the files that no run takes."""
+    if not left_out.files:
+        return ()
+    rows = [
+        f"| {escape_markdown(file.name)} | {escape_markdown(file.reason)} "
+        f"| {escape_markdown(file.remedy)} |"
+        for file in left_out.files[:MAX_SECTION_ROWS]
+    ]
+    more = len(left_out.files) - MAX_SECTION_ROWS
+    rows += [f"| and {more} more | | |"] if more > 0 else []
+    head = ["| file | why | what to do |", "|---|---|---|"]
+    return (f"## Left out: {len(left_out.files)}", "", *head, *rows, "")
 
 
 def _render_section(standing: Standing, found: Sequence[InboxBatch]) -> Iterable[str]:

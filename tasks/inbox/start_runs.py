@@ -54,6 +54,38 @@ def find_started_runs(found: Sequence[Batch], deployment: str) -> tuple[list[Bat
     return told, summarize_batches(told)
 
 
+def find_movie_run(location: str) -> InboxRun | None:
+    """Find the latest run whose request names a movie; None where the server knows none.
+
+    Args:
+        location: The movie.
+
+    Raises:
+        Retriable: The server cannot be reached.
+    """
+    with _connect_to_server() as client:
+        for offset in range(0, MAX_SEARCHED_RUNS, RUNS_PER_PAGE):
+            page = client.read_flow_runs(
+                flow_filter=FlowFilter(name=FlowFilterName(any_=[POSE_FLOW])),
+                sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+                limit=RUNS_PER_PAGE,
+                offset=offset,
+            )
+            for run in page:
+                if location in run.parameters.get("movies", ()):
+                    return _to_inbox_run(run)
+            if len(page) < RUNS_PER_PAGE:
+                break
+    return None
+
+
+POSE_FLOW = "pose-estimation"
+"""Name of the flow that analyzes movies."""
+
+MAX_SEARCHED_RUNS = 2000
+"""Runs that are searched for a movie's, the latest."""
+
+
 @contextmanager
 def _connect_to_server() -> Iterator["SyncPrefectClient"]:
     """A client of the Prefect server, whose failures are worth another try."""

@@ -96,7 +96,7 @@ def check_one_format(locations: Sequence[Location]) -> None:
         found = " and ".join(f"{count} {suffix}" for suffix, count in sorted(formats.items()))
         raise BadInput(
             f"movies: expected one format in a request, found {found}; make one request for each "
-            "format, and narrow a prefix that holds several with a pattern such as "
+            "format, and narrow a folder that holds several with a pattern such as "
             f"{str(locations[0]).removesuffix(locations[0].name)}*{locations[0].suffix}"
         )
 

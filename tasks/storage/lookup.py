@@ -175,7 +175,7 @@ def _find_matches(store: ObjectStore, location: Location) -> list[ObjectInfo]:
 
 def _describe_no_match(location: Location) -> str:
     if not location.has_glob:
-        return f"{location}: there are no objects below this prefix. Check its spelling and case."
+        return f"{location}: there is nothing in this folder. Check its spelling and case."
     return (
         f"{location}: no object fits this pattern. In it * stays within a folder, ** crosses "
         "folders, and [[] stands for a bracket."

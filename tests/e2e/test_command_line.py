@@ -112,7 +112,7 @@ REFUSED: dict[str, tuple[Words, str]] = {
     "model is a folder": (lambda f: _words(f, model=f), "expected a zip"),
     "no movie": (lambda f: _words(f, movies=f / "no.mp4"), "there is no such file"),
     "no match": (lambda f: _words(f, movies=f / "*.avi"), "no object fits this pattern"),
-    "empty prefix": (lambda f: _words(f, movies=f"{f}/nothing/"), "no objects below this prefix"),
+    "empty folder": (lambda f: _words(f, movies=f"{f}/nothing/"), "nothing in this folder"),
     "other kind": (
         lambda f: _words(f, movies=f / "movie.mkv"),
         "expected movies (.mp4, .avi, .isxb)",

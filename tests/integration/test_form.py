@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tasks.messages import LOCATION_FORM
 from tasks.pose.settings import PoseSettings, QualityThresholds
 from tasks.pose.times_settings import TimesSettings
 from tests.integration.conftest import Service
@@ -95,8 +96,7 @@ def test_every_setting_has_its_title_and_its_help(form: Any) -> None:
 
 
 def test_defaults_stand_in_the_fields(form: Any) -> None:
-    shown = {title: field(form, title).input_value() for title in ("Window length", "Dot size")}
-    assert shown == {"Window length": "5", "Dot size": "5"}
+    assert field(form, "Dot size").input_value() == "5"
     assert field(form, "P cutoff").input_value() == "0.6"
 
 
@@ -106,6 +106,12 @@ def test_choices_are_offered(form: Any) -> None:
         form.keyboard.press("ArrowDown")
         form.get_by_text(another, exact=True).first.wait_for()
         form.keyboard.press("Escape")
+
+
+def test_ranges_are_told_before_they_are_missed(form: Any) -> None:
+    text = form.inner_text("body")
+    assert "the dot that marks a body part. 1 to 100." in text
+    assert "asks for a look. 0 to 1." in text
 
 
 def test_what_is_missing_is_told_and_makes_no_run(form: Any, service: Service) -> None:
@@ -121,7 +127,9 @@ def test_what_is_missing_is_told_and_makes_no_run(form: Any, service: Service) -
     [
         ("Dot size", "0", "less than the minimum of 1"),
         ("P cutoff", "1.5", "greater than the maximum of 1"),
-        ("Window length", "4", "should not be valid under"),
+        ("model", "s3:/lab/m.zip", LOCATION_FORM),
+        ("output", "https://store.org/lab/out/", LOCATION_FORM),
+        ("Times file", "../times.csv", "must be a name in the movie's folder, without a path"),
         ("Trail points", "1001", "greater than the maximum of 1000"),
         ("Low: look", "2", "greater than the maximum of 1"),
     ],

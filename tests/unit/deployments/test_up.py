@@ -23,6 +23,7 @@ from deployments.drop import read_movies
 from deployments.service_outline import describe_service
 from deployments.up import main
 from tasks.environment_variables import INBOX
+from tasks.inbox.standing import InboxRun
 from tests.support.paths import DEMO_MOVIE
 
 AWKWARD = 'it\'s a "key" of $HOME `x`\nand = more'
@@ -104,15 +105,35 @@ def test_settings_are_read_as_they_were_written(tmp_path: Path) -> None:
     assert shell == f"{AWKWARD}\n"
 
 
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        (InboxRun("7", "RUNNING", ""), "its run is running, and no other one starts"),
+        (
+            InboxRun("7", "COMPLETED", "1 movie, 1 pass"),
+            "its run has completed (1 movie, 1 pass), and no other one starts",
+        ),
+        (
+            InboxRun("7", "FAILED", "no frame decodes"),
+            "its run has failed (no frame decodes), and no other one starts",
+        ),
+        (None, "its run has not been started yet: the inbox's page says what it waits for"),
+    ],
+)
 def test_a_movie_is_dropped_into_the_inbox(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    run: InboxRun | None,
+    told: str,
 ) -> None:
     assert call(folder, "drop", folder / "m1.mp4") == 0
     assert (folder / "in box" / "m1.mp4").read_bytes() == DEMO_MOVIE.read_bytes()
     assert f"{folder}/in box/m1.mp4; its run appears" in capsys.readouterr().out
+    monkeypatch.setattr("tasks.inbox.start_runs.find_movie_run", lambda _location: run)
     assert call(folder, "drop", folder / "m1.mp4") == 0
     assert capsys.readouterr().out == (
-        f"{folder}/in box/m1.mp4 is in the inbox already, unchanged; no run starts for it\n"
+        f"{folder}/in box/m1.mp4 is in the inbox already, unchanged; {told}\n"
     )
 
 
@@ -125,7 +146,7 @@ def test_a_movie_that_cannot_be_analyzed_is_not_dropped_and_the_others_are(
     said = capsys.readouterr().out.splitlines()
     assert said[0] == (
         "error: m2.mov: expected a movie whose name ends in .mp4, .avi, .isxb, found .mov; "
-        "convert it to MP4 and drop that file"
+        "ffmpeg -i m2.mov -c copy m2.mp4, and drop that file"
     )
     assert said[1].startswith("error: m3.mp4: the file is empty (0 bytes)")
     assert "m1.mp4; its run appears" in said[2]
