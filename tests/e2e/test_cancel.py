@@ -125,7 +125,7 @@ def machine(
         deploy_without_inbox(client, patch)
         with log.open("wb") as file:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "deployments.worker"],
+                [sys.executable, "-m", "deployments.worker", "--no-templates"],
                 cwd=ROOT,
                 env=os.environ | lab_server | {"TMPDIR": str(folder)},
                 stdout=file,
