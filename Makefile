@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: help setup setup-tensorflow demo up drop down reset deploy worker test test-unit test-random test-tensorflow random-movies bench soak check format next-tools models docs clean
+.PHONY: help setup setup-tensorflow demo up drop down reset deploy worker notify-test test test-unit test-random test-tensorflow random-movies bench soak check format next-tools models docs clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
@@ -49,6 +49,9 @@ deploy: setup ## bring the server that PREFECT_API_URL names to what this checko
 
 worker: setup ## run on this machine what the server that PREFECT_API_URL names hands out
 	$(PYTHON) -m deployments.worker $(if $(RUNS),--runs $(RUNS))
+
+notify-test: setup ## tell people, by the block that DLCFLOW_NOTIFY names, that they are told
+	$(PYTHON) -m deployments.upkeep.notify_test
 
 # Most of the time a test waits: for a server, a store, a child process.
 # Python keeps what it has compiled: most of a test's processes are short.

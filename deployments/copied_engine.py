@@ -17,8 +17,7 @@ def load_flows() -> None:
     import flows.behavior  # noqa: PLC0415
     import flows.inbox  # noqa: PLC0415
     import flows.neural  # noqa: PLC0415
-    import flows.pose_estimation  # noqa: PLC0415
-    import flows.recovery  # noqa: F401, PLC0415
+    import flows.pose_estimation  # noqa: F401, PLC0415
 
 
 def main(owner: int, start: str) -> None:

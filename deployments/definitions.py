@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 import tasks
-from tasks import PREFECT_TAG
+from tasks import OWN_TAGS
 from tasks.environment_variables import INBOX, VERSION
 
 if TYPE_CHECKING:
@@ -128,16 +128,22 @@ def reconcile_deployments(client: "SyncPrefectClient", inbox: str | None) -> Non
             _remove_deployment(client, deployment)
 
 
-def trigger_names() -> set[str]:
-    """Names of the automations that Prefect makes of the deployments' triggers."""
+def remove_old_automations(client: "SyncPrefectClient") -> None:
+    """Remove the automations that earlier versions made: the upkeep does their work.
+
+    Those that Prefect makes of the deployments' triggers stay.
+    """
     entries = _read_deployments_file()["deployments"]
-    return {trigger["name"] for entry in entries for trigger in entry.get("triggers", ())}
+    triggers = {trigger["name"] for entry in entries for trigger in entry.get("triggers", ())}
+    for automation in client.read_automations():
+        if automation.name.startswith(AUTOMATION_PREFIX) and automation.name not in triggers:
+            client.delete_automation(automation.id)
 
 
 def _read_own_deployments(client: "SyncPrefectClient") -> "list[DeploymentResponse]":
     from prefect.client.schemas.filters import DeploymentFilter  # noqa: PLC0415
 
-    chosen = {"name": {"any_": list(DEPLOYMENT_NAMES)}, "tags": {"all_": [PREFECT_TAG]}}
+    chosen = {"name": {"any_": list(DEPLOYMENT_NAMES)}, "tags": {"any_": sorted(OWN_TAGS)}}
     return client.read_deployments(deployment_filter=DeploymentFilter.model_validate(chosen))
 
 

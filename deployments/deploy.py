@@ -1,8 +1,7 @@
 """``make deploy``: bring a Prefect server to what this checkout says, however often it is run.
 
-Work pools come from ``infra/work-pools``, deployments from ``deployments/prefect.yaml``,
-automations from ``deployments/automations.yaml``. What an earlier checkout made and this one no
-longer has is removed; what others made is left alone.
+Work pools come from ``infra/work-pools``, deployments from ``deployments/prefect.yaml``. What an
+earlier checkout made and this one no longer has is removed; what others made is left alone.
 """
 
 import argparse
@@ -16,10 +15,15 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from deployments import automations, definitions
+from deployments import definitions
 from deployments.definitions import ANALYSIS_QUEUE, SERVICE_QUEUE
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
-from tasks.environment_variables import read_inbox, read_notification_block
+from tasks.environment_variables import (
+    read_inbox,
+    read_notice_kinds,
+    read_notification_block,
+)
+from tasks.errors import BadInput
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -36,10 +40,13 @@ MOVIES_QUEUE = "movies"
 """The queue of the movies of spread requests, whose own runs wait for them: a separate worker
 takes them, or those that wait could take all places."""
 
+SHARED_QUEUES = ("urgent", "default", "bulk")
+"""Queues that one worker takes, the most urgent first."""
+
 QUEUE_PRIORITIES = {
     name: priority
     for priority, name in enumerate(
-        (SERVICE_QUEUE, ANALYSIS_QUEUE, "urgent", MOVIES_QUEUE, "default", "bulk"), start=1
+        (SERVICE_QUEUE, ANALYSIS_QUEUE, SHARED_QUEUES[0], MOVIES_QUEUE, *SHARED_QUEUES[1:]), start=1
     )
 }
 """Priorities: what lies in a queue of a lower number is started first."""
@@ -64,11 +71,24 @@ def main(arguments: list[str] | None = None) -> int:
         with connect_to_server() as client:
             reconcile_pool(client, options.pool)
             definitions.reconcile_deployments(client, read_inbox())
-            automations.reconcile_automations(client, read_notification_block())
-    except (ValueError, RuntimeError, OSError) as error:
+            definitions.remove_old_automations(client)
+            keep_notice_choice(client)
+    except (ValueError, RuntimeError, OSError, BadInput) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     return 0
+
+
+def keep_notice_choice(client: "SyncPrefectClient") -> None:
+    """Keep on the server whom to tell of what.
+
+    Raises:
+        ValueError: There is no such notification block.
+        BadInput: There is no such kind of notice.
+    """
+    from tasks.upkeep.notice import choose_notices  # noqa: PLC0415 - loads Prefect
+
+    choose_notices(client, read_notification_block(), read_notice_kinds())
 
 
 @contextmanager

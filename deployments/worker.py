@@ -1,7 +1,7 @@
 """``make worker``: run on this machine what the server that ``PREFECT_API_URL`` names hands out.
 
-Four of Prefect's workers: one for the queue ``service``, so that looks at the inbox, arrivals and
-recovery start at once while hours of estimation are under way; one for the queue ``analysis``, so
+Four of Prefect's workers: one for the queue ``service``, so that looks at the inbox and arrivals
+start at once while hours of estimation are under way; one for the queue ``analysis``, so
 that runs on behavior and neural activity, which need no GPU, wait for no estimation either; one for
 the queue ``movies``, so that a request which is spread over workers never waits for places that
 requests like it have taken; and one for all other queues. Each has a limit of runs at a time, the
@@ -49,6 +49,10 @@ ANALYSES_AT_ONCE = 2
 
 HEARTBEAT_SECONDS = 30
 """Between two signs of life that a run gives; Prefect takes no less."""
+
+WORKER_HEARTBEAT_SECONDS = 10
+"""Between two signs of life of a worker, of which it may miss three; Prefect's own 30 would leave a
+work pool green for a minute and a half after its last worker has gone."""
 
 QUERY_SECONDS = 1
 """Between two looks for runs; Prefect's own 10 are long for somebody who waits for an arrival."""
@@ -302,6 +306,7 @@ def _build_environment() -> dict[str, str]:
     """Build the environment of the workers and of their runs."""
     ours = PREFECT_SETTINGS | {
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "PREFECT_WORKER_HEARTBEAT_SECONDS": str(WORKER_HEARTBEAT_SECONDS),
         "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),
     }
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))

@@ -41,14 +41,15 @@ from tasks.run.scratch_folder import create_scratch_folder
 from tasks.stages.fan_out import wait_for_all
 from tasks.stages.progress import check_running
 from tasks.stages.retries import STORE_RETRIES
-from tasks.stages.run_names import name_behavior_run
+from tasks.stages.run_names import name_run
+from tasks.stages.run_states import NamedEnd
 from tasks.stages.stage import end_with_message, stage
 from tasks.stages.stage_times import time_run, time_stages
 
 
 @flow(
     name="behavior",
-    flow_run_name=name_behavior_run,
+    flow_run_name=name_run,
     task_runner=ThreadPoolTaskRunner(max_workers=MAX_TABLES_AT_ONCE),  # type: ignore[arg-type]
     persist_result=False,
 )
@@ -57,7 +58,7 @@ def behavior(
     annotations: list[LocationText],
     output: LocationText,
     settings: BehaviorSettings = BehaviorSettings(),  # noqa: B008 - frozen, and the form shows it
-) -> tuple[str, str]:
+) -> tuple[str, str | NamedEnd]:
     """Average keypoints and compute locomotion metrics for every animal of every table.
 
     Args:

@@ -13,6 +13,7 @@ from tasks.inbox.look import (
 from tasks.inbox.page import show_page
 from tasks.inbox.request_file import FolderRequest
 from tasks.inbox.start_runs import find_started_runs, start_due_runs
+from tasks.inbox.tell_refusals import tell_refusals
 from tasks.pose.settings import PoseSettings
 from tasks.stages.stage import end_with_message
 
@@ -59,6 +60,7 @@ def inbox(
         following = start_due_runs(
             find_started_runs(following, behavior_deployment), behavior_deployment
         )
+    tell_refusals(place, found, (*groups, *following))
     told = show_page(place, groups, following, found.left_out)
     return told, told
 

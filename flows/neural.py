@@ -25,12 +25,13 @@ from tasks.pose.settings import LocationText
 from tasks.processes.pool import RunProcesses
 from tasks.run.scratch_folder import create_scratch_folder
 from tasks.stages.retries import STORE_RETRIES
-from tasks.stages.run_names import name_neural_run
+from tasks.stages.run_names import name_run
+from tasks.stages.run_states import NamedEnd, end_by_verdicts
 from tasks.stages.stage import end_with_message, stage
 from tasks.stages.stage_times import time_run
 
 
-@flow(name="neural", flow_run_name=name_neural_run, persist_result=False)
+@flow(name="neural", flow_run_name=name_run, persist_result=False)
 @end_with_message
 def neural(
     cell_sets: list[LocationText],
@@ -38,7 +39,7 @@ def neural(
     output: LocationText,
     event_sets: list[LocationText] = [],  # noqa: B006 - never changed, and the form shows it
     settings: NeuralSettings = NeuralSettings(),  # noqa: B008 - frozen, and the form shows it
-) -> tuple[str, str]:
+) -> tuple[str, str | NamedEnd]:
     """Compare neural activity and correlations across behavioral states, for one recording.
 
     Args:
@@ -79,7 +80,9 @@ def neural(
         )
         show_neural(record, request.output)
     where = str(request.output.child(RUN_RECORD_FILE))
-    return where, f"{record.facts['cells']} cells, {record.facts['verdict']}; see {where}"
+    verdict = record.facts["verdict"]
+    told = f"{record.facts['cells']} cells, {verdict}; see {where}"
+    return where, end_by_verdicts([verdict], told)
 
 
 @stage("Lock output", "lock output", retries=STORE_RETRIES)

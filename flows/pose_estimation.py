@@ -26,6 +26,7 @@ from tasks.pose.results.file_names import LABELED_MOVIE_FILE, POSES_FILE, RAW_PO
 from tasks.pose.results.run_record import utc_now
 from tasks.pose.settings import LocationText, PoseSettings
 from tasks.processes.pool import MOVIES_AT_ONCE, RunProcesses
+from tasks.run.check_movies import check_movies, refuse_unreadable
 from tasks.run.fetch import create_movie_folder, fetch_model, fetch_movie, fetch_times
 from tasks.run.model import check_model, load_model
 from tasks.run.movie import (
@@ -63,14 +64,15 @@ from tasks.spread.request_run import (
 from tasks.stages.fan_out import wait_for_all
 from tasks.stages.live_bars import show_live_bar, update_live_bars
 from tasks.stages.progress import check_running
-from tasks.stages.run_names import name_movie_run, name_request_run
+from tasks.stages.run_names import name_run
+from tasks.stages.run_states import NamedEnd
 from tasks.stages.stage import end_with_message, stage
 from tasks.stages.stage_times import time_run, time_stages
 
 
 @flow(
     name="pose-estimation",
-    flow_run_name=name_request_run,
+    flow_run_name=name_run,
     task_runner=ThreadPoolTaskRunner(max_workers=MOVIES_AT_ONCE),  # type: ignore[arg-type]
     persist_result=False,
 )
@@ -80,7 +82,7 @@ def pose_estimation(
     movies: list[LocationText],
     output: LocationText,
     settings: PoseSettings = PoseSettings(),  # noqa: B008 - frozen, and the form shows it
-) -> tuple[str, str]:
+) -> tuple[str, str | NamedEnd]:
     """Estimate the pose of an animal in every frame of every movie.
 
     Args:
@@ -113,7 +115,11 @@ def pose_estimation(
         request = lock_output(request, writer, workers)
         workers.finishers.start()
         kept = list_hidden_objects(request)
-        loaded = None if spread or kept.has_all_poses else load_model(ready, workers)
+        loaded = None
+        if not (spread or kept.has_all_poses):
+            request = check_movies(request, kept, scratch, workers)
+            if request.has_readable_movies:
+                loaded = load_model(ready, workers)
         earlier = withdraw_record(request, scratch, alone=not spread)
         if spread:
             found = spread_movies(request, archive, scratch)
@@ -136,11 +142,11 @@ def pose_estimation(
     return conclude_run(record, request.output)
 
 
-@flow(name="one-movie", flow_run_name=name_movie_run, persist_result=False)
+@flow(name="one-movie", flow_run_name=name_run, persist_result=False)
 @end_with_message
 def one_movie(
     model: str, movie: str, output: str, settings: PoseSettings, place: MoviePlace
-) -> tuple[str, str]:
+) -> tuple[str, str | NamedEnd]:
     """Analyze one movie of a request that is spread over workers; started by the request's run.
 
     Args:
@@ -168,10 +174,12 @@ def one_movie(
         ready = check_model(archive, request.model.location.name, settings, scratch)
         workers.finishers.start()
         if not kept.has_all_poses:
-            load_model(ready, workers)
+            request = check_movies(request, kept, scratch, workers)
+            if request.has_readable_movies:
+                load_model(ready, workers)
         analyzed = analyze_movie(request.movies[0], request, ready, kept, scratch, workers)
         hand_over(analyzed)
-    return place.part, analyzed.short_summary
+    return place.part, analyzed.named_end
 
 
 @stage("Movie", "movie · {movie.name}")
@@ -182,10 +190,11 @@ def analyze_movie(
     kept: HiddenListing,
     scratch: Path,
     workers: RunProcesses,
-) -> tuple[AnalyzedMovie, str]:
+) -> tuple[AnalyzedMovie, str | NamedEnd]:
     """Take one movie from its store through every stage to the output location."""
     check_lock(ask=False)
     check_running(movie.name)
+    refuse_unreadable(movie)
     settings = request.given.settings
     with (
         show_live_bar(movie.name) as bar,
@@ -238,4 +247,4 @@ def analyze_movie(
         if reuse.outputs is None:
             keep_results.try_to_run(analyzed, reuse.keys, request, folder)
         bar.report_end(analyzed.short_summary)
-    return analyzed, analyzed.short_summary
+    return analyzed, analyzed.named_end

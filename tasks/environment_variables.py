@@ -38,9 +38,24 @@ INBOX = EnvironmentVariable(
 NOTIFICATION_BLOCK = EnvironmentVariable(
     "DLCFLOW_NOTIFY",
     "",
+    "`make deploy`, `make notify-test`",
+    "Notification block that people are told by, as `type/name`. Not set, the server keeps the one "
+    "that it has; empty, nobody is told.",
+)
+NOTICE_CHOICE = EnvironmentVariable(
+    "DLCFLOW_NOTIFY_ON",
+    "failed,refused,no-worker",
     "`make deploy`",
-    "Notification block that reports when something is wrong, as `type/name`. Not set, the "
-    "server's automations keep theirs; empty, nobody is notified.",
+    "What people are told of, once each: `failed` runs; a `verdict` that asks for a look, or is "
+    "fail; movies that the inbox has `refused`; runs that have `finished`; `no-worker` for a "
+    "queue; a `digest` of the day, at seven in the morning. Not set, the server keeps what it has.",
+)
+RESTARTS = EnvironmentVariable(
+    "DLCFLOW_RESTARTS",
+    "3",
+    "the server",
+    "Number of times that a run is started again whose process, worker, or machine was lost; after "
+    "that it ends Failed. 0 for never.",
 )
 RECEIVER_TOKEN = EnvironmentVariable(
     "DLCFLOW_RECEIVER_TOKEN",
@@ -156,6 +171,8 @@ REQUEST_PAYER = EnvironmentVariable(
 ENVIRONMENT_VARIABLES = (
     INBOX,
     NOTIFICATION_BLOCK,
+    NOTICE_CHOICE,
+    RESTARTS,
     RECEIVER_TOKEN,
     PATIENCE,
     CHECKPOINT_INTERVAL,
@@ -190,9 +207,50 @@ def read_notification_block() -> str | None:
     return os.environ.get(NOTIFICATION_BLOCK.name)
 
 
+NOTICE_KINDS = ("failed", "verdict", "refused", "finished", "no-worker", "digest")
+"""Things that people can choose to be told of."""
+
+
+def read_notice_kinds() -> tuple[str, ...] | None:
+    """Kinds of notices that people want; None where the variable is not set.
+
+    Raises:
+        BadInput: The variable names something else.
+    """
+    text = os.environ.get(NOTICE_CHOICE.name)
+    return None if text is None else parse_notice_kinds(text or NOTICE_CHOICE.default)
+
+
+def parse_notice_kinds(text: str) -> tuple[str, ...]:
+    """Read kinds of notices from a text with commas.
+
+    Raises:
+        BadInput: It names something else.
+    """
+    kinds = tuple(dict.fromkeys(filter(None, (kind.strip() for kind in text.split(",")))))
+    if unknown := [kind for kind in kinds if kind not in NOTICE_KINDS]:
+        raise BadInput(
+            f"{NOTICE_CHOICE}: expected some of {', '.join(NOTICE_KINDS)}, found {unknown[0]!r}; "
+            "change it"
+        )
+    return kinds
+
+
 def read_receiver_token() -> str | None:
     """Secret that webhooks must send; None where every notification is taken."""
     return os.environ.get(RECEIVER_TOKEN.name) or None
+
+
+def read_restarts() -> int:
+    """Number of times that a lost run is started again.
+
+    Raises:
+        BadInput: The variable holds no whole number, or one below 0.
+    """
+    text = os.environ.get(RESTARTS.name) or RESTARTS.default
+    if text.isdecimal():
+        return int(text)
+    raise BadInput(f"{RESTARTS}: expected a whole number, 0 or more, found {text!r}; change it")
 
 
 def read_patience() -> float:

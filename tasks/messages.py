@@ -37,6 +37,36 @@ def _shorten_text(text: str) -> str:
     return shown if len(shown) <= MAX_VALUE_LENGTH else f"{shown[:MAX_VALUE_LENGTH]}…"
 
 
+LEADING_LENGTH = 80
+"""Characters of a message that lists and notices show: they say the cause, and no location."""
+
+_LOCATION = re.compile(
+    r"(?:s3|file)://[^\s,;'\"]*[^\s,;'\".:)]"  # an address
+    r"|(?<![^\s('\"])/[^\s,;'\"]*/[^\s,;'\"]*[^\s,;'\".:)]"  # a path with two parts at least
+)
+
+
+def lead_with_cause(text: str) -> str:
+    """Let a message begin with its cause: locations at its begin are named, and follow at its end.
+
+    >>> lead_with_cause("s3://lab/day1/m1.mp4: there is no such object in the bucket")
+    'm1.mp4: there is no such object in the bucket (s3://lab/day1/m1.mp4)'
+    """
+    moved: dict[str, None] = {}
+    while (found := _LOCATION.search(text)) and found.start() < LEADING_LENGTH:
+        moved[found[0]] = None
+        name = found[0].rstrip("/").rpartition("/")[2]
+        folder = "/" if found[0].endswith("/") else ""
+        text = f"{text[: found.start()]}{name}{folder}{text[found.end() :]}"
+    return f"{text.rstrip('.')} ({', '.join(moved)})" if moved else text
+
+
+def describe_failure(name: str, error: str) -> str:
+    """Name what failed, and why: an error that begins with its name, or its file's, says it."""
+    own = error.startswith((f"{name}:", f"{name}."))
+    return (error if own else f"{name}: {error}").rstrip(".")
+
+
 def format_error(error: BaseException) -> str:
     """Format a library's error: short and on one line."""
     return " ".join(str(error).split())[:400]

@@ -17,6 +17,7 @@ from tasks.pose.speed.stage_parts import ESTIMATE_STAGE
 from tasks.pose.tables.annotations import MoviePoses
 from tasks.pose.tables.quality import Quality
 from tasks.processes.watchdog import Patience
+from tasks.stages.run_states import NamedEnd, end_by_verdicts
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo, ObjectStore
@@ -31,12 +32,14 @@ class MovieSource:
         name: Its folder below the output location.
         info: The object.
         times: The file with the times of its frames; None where there is none.
+        problem: Why it cannot be read, where that is known before it is fetched.
     """
 
     number: int
     name: str
     info: ObjectInfo
     times: ObjectInfo | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ class ResolvedRequest:
     store: ObjectStore = field(compare=False)
     order: str = "as given"
     nwb_metadata: NwbMetadata | None = None
+
+    @property
+    def has_readable_movies(self) -> bool:
+        """Return whether a movie may be readable, as far as is known."""
+        return any(movie.problem is None for movie in self.movies)
 
 
 @dataclass(frozen=True)
@@ -197,6 +205,11 @@ class AnalyzedMovie:
         """Frames and verdict in a few words."""
         reuse = _describe_reuse(self.seconds)
         return f"{self.found.frames} frames, {self.quality.verdict_summary}{reuse}"
+
+    @property
+    def named_end(self) -> NamedEnd | str:
+        """The same, with a name for the state where the verdict asks for one."""
+        return end_by_verdicts([self.quality.verdict.value], self.short_summary)
 
 
 def _describe_reuse(seconds: StageSeconds) -> str:

@@ -18,7 +18,7 @@ from tasks.behavior.behavior_summary import DEFINITIONS
 from tasks.behavior_run.behavior_request import BehaviorRequest, TableSource
 from tasks.behavior_run.behavior_stages import AnalyzedTable
 from tasks.errors import MoviesFailed
-from tasks.messages import as_markdown_code, escape_markdown
+from tasks.messages import as_markdown_code, describe_failure, escape_markdown
 from tasks.output.leftovers import abort_uploads_of_analysis
 from tasks.output.links import sign_link
 from tasks.output.lock import check_lock
@@ -34,6 +34,7 @@ from tasks.pose.results.run_record import ResultStatus, compute_run_status
 from tasks.pose.settings import DEFAULT_LINK_HOURS
 from tasks.stages.artifacts import show_run_page
 from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.run_states import NamedEnd, end_by_verdicts
 from tasks.stages.stage import stage, to_pose_error
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
@@ -204,7 +205,7 @@ def _format_motion(motion: Any) -> list[str]:
     return [f"{distance:,.0f} {unit}", "–" if speed is None else f"{speed:,.3g} {unit}/s"]
 
 
-def conclude_behavior(record: BehaviorRecord, output: Location) -> tuple[str, str]:
+def conclude_behavior(record: BehaviorRecord, output: Location) -> tuple[str, str | NamedEnd]:
     """The location of the run record, and how the run went, where every table was delivered.
 
     Raises:
@@ -218,11 +219,13 @@ def conclude_behavior(record: BehaviorRecord, output: Location) -> tuple[str, st
         told = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
         reused = sum(table.reused for table in record.tables)
         more = f", {reused} reused" if reused else ""
-        return where, f"{count} table{'s' if count != 1 else ''}, {told}{more}; see {where}"
-    first = f"{failed[0].name} ({failed[0].failed_stage}): {failed[0].error}"
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        tables = f"{count} table{'s' if count != 1 else ''}"
+        return where, end_by_verdicts(verdicts, f"{tables}, {told}{more}; see {where}")
+    first = failed[0]
+    cause = describe_failure(first.name, str(first.error))
     raise MoviesFailed(
-        f"{len(failed)} of {count} tables failed: {first}{more}; see {where}",
+        f"{cause}; {len(failed)} of {count} tables failed "
+        f"({first.name} in {first.failed_stage or 'its run'}); see {where}",
         only_bad_input=len(failed) == count
         and all(table.error_kind == "bad input" for table in failed),
     )

@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 
 from tasks.command_line.inspect_model import REFUSED, UNKNOWN, USABLE
 from tasks.command_line.movie_head import can_look_at_head, look_at_head
-from tasks.command_line.movie_outline import fetch_outline
 from tasks.errors import BadInput, PoseError, Retriable
 from tasks.messages import format_value
 from tasks.pose.movie_inspection.look_into import (
@@ -36,6 +35,7 @@ from tasks.run.movie_order import (
     order_warnings,
     sort_by_recording,
 )
+from tasks.run.movie_outline import fetch_outline
 from tasks.run.recording_times import read_recording_time
 from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectInfo, ObjectStore

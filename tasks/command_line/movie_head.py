@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from tasks.command_line.movie_outline import MIN_SIZE
 from tasks.pose.movie_inspection.movie_facts import MovieFacts
 from tasks.pose.movies.isxb.isxb_format import HEADER_SIZE, parse_header, parse_session
 from tasks.pose.movies.reader import RECORDING_SUFFIX, probe_movie
 from tasks.processes.stage_process import StageProcess
 from tasks.processes.watchdog import Patience
+from tasks.run.movie_outline import MIN_SIZE
 from tasks.storage.store import ObjectInfo, ObjectStore
 
 _HEAD_BYTES = 2**23

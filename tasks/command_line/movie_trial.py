@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.command_line.movie_outline import fetch_outline
 from tasks.command_line.movie_plans import MoviePlan
 from tasks.pose.child_functions import preload_model
 from tasks.pose.child_libraries import load_for_estimation
@@ -20,6 +19,7 @@ from tasks.processes.environment import count_usable_cpus
 from tasks.processes.stage_process import StageProcess
 from tasks.run.estimator import child_environment
 from tasks.run.movie import TORCH_DEVICE
+from tasks.run.movie_outline import fetch_outline
 from tasks.run_data import ReadyModel
 from tasks.storage.store import ObjectInfo, ObjectStore
 

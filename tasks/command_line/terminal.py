@@ -1,6 +1,5 @@
 """Terminal output of a run: an early check, live progress, and the outcome."""
 
-import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -139,18 +138,9 @@ def _choose_exit_status(error: Any) -> int:
     return BAD_INPUT if bad else FAILED
 
 
-class _RepeatFilter(logging.Filter):
-    """Drops what Prefect says twice: a failed stage's state is logged with its message anyway."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not record.getMessage().startswith("Task run failed with state: Failed(")
-
-
 @contextmanager
 def show_live_progress() -> Iterator[None]:
     """Show a bar for each piece of work while the block runs, if this is a terminal."""
-    for handler in find_console_handlers():
-        handler.addFilter(_RepeatFilter())
     if not sys.stderr.isatty():
         yield
         return

@@ -104,7 +104,7 @@ def look_at_inbox(inbox: Location, defaults: FolderRequest, quiet: float) -> tup
         for batch in told
         if batch.standing is not Standing.CURRENT
     }
-    memory = InboxMemory(seen=seen, made=made)
+    memory = InboxMemory(seen=seen, made=made, refused=before.refused)
     left_out = find_left_out(contents, found)
     return LookResult(told, memory, before, behavior, left_out), summarize_batches(told)
 

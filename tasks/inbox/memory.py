@@ -19,12 +19,14 @@ class InboxMemory(BaseModel):
             digest.
         made: What results were made from, by the run record's location and ETag and by how this
             version digests, so that a record is read once only.
+        refused: Digests of what is refused, each with its reason, that people have been told of.
     """
 
     model_config = ConfigDict(frozen=True)
 
     seen: dict[str, float] = {}
     made: dict[str, ResultOrigin] = {}
+    refused: frozenset[str] = frozenset()
 
 
 def parse_memory(data: bytes) -> InboxMemory:

@@ -46,7 +46,7 @@ REFUSED_STATUS = 409
 def find_started_runs(found: Sequence[Batch], deployment: str) -> tuple[list[Batch], str]:
     """Ask the Prefect server which batches have been started already."""
     open_ = [b for b in found if b.standing in {Standing.DUE, Standing.WAITING}]
-    with _connect_to_server() as client:
+    with connect_to_server() as client:
         runs = _runs_by_key(client, deployment, [batch.run_key for batch in open_])
         due = any(b.standing is Standing.DUE and b.run_key not in runs for b in open_)
         busy = _runs_by_output(client, deployment) if due else {}
@@ -63,7 +63,7 @@ def find_movie_run(location: str) -> InboxRun | None:
     Raises:
         Retriable: The server cannot be reached.
     """
-    with _connect_to_server() as client:
+    with connect_to_server() as client:
         for offset in range(0, MAX_SEARCHED_RUNS, RUNS_PER_PAGE):
             page = client.read_flow_runs(
                 flow_filter=FlowFilter(name=FlowFilterName(any_=[POSE_FLOW])),
@@ -87,7 +87,7 @@ MAX_SEARCHED_RUNS = 2000
 
 
 @contextmanager
-def _connect_to_server() -> Iterator["SyncPrefectClient"]:
+def connect_to_server() -> Iterator["SyncPrefectClient"]:
     """A client of the Prefect server, whose failures are worth another try."""
     try:
         with get_client(sync_client=True) as client:
@@ -149,7 +149,7 @@ def start_due_runs(found: Sequence[Batch], deployment: str) -> tuple[list[Batch]
     count_due = sum(batch.standing is Standing.DUE for batch in found)
     if not count_due:
         return list(found), "none is due"
-    with _connect_to_server() as client:
+    with connect_to_server() as client:
         where = _deployment_id(client, deployment)
         # One after the other: two at once find an SQLite database locked, and wait for seconds.
         told = [_start_if_due(client, where, batch) for batch in found]

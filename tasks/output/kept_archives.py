@@ -97,9 +97,12 @@ class HiddenListing:
     @property
     def has_all_poses(self) -> bool:
         """Return whether poses of every movie are stored, so that no network may be needed."""
-        return self.names is not None and all(
+        return all(map(self.has_poses, self.request.movies))
+
+    def has_poses(self, movie: MovieSource) -> bool:
+        """Return whether poses of a movie are stored."""
+        return self.names is not None and (
             str(_archive_location(self.request, movie.name, ESTIMATE_ARCHIVE)) in self.names
-            for movie in self.request.movies
         )
 
     def can_contain(self, place: Location) -> bool:

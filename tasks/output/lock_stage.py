@@ -14,6 +14,7 @@ from tasks.output.lock import OutputLock
 from tasks.processes.pool import RunProcesses
 from tasks.run_data import ResolvedRequest
 from tasks.stages.retries import STORE_RETRIES
+from tasks.stages.run_states import WAITING_STATE
 from tasks.stages.stage import stage
 from tasks.storage.claims import Holder
 from tasks.storage.location import Location
@@ -91,7 +92,7 @@ def _show_waiting_state(text: str) -> bool:
     if context is None:
         return True
     with suppress(Exception), get_client(sync_client=True) as client:
-        waiting: Any = Running(name="Waiting", message=text)
+        waiting: Any = Running(name=WAITING_STATE, message=text)
         client.set_task_run_state(context.task_run.id, waiting, force=True)
         return True
     return False

@@ -10,7 +10,7 @@ from prefect.settings import PREFECT_UI_URL
 
 import tasks
 from tasks.errors import BadInput, MoviesFailed, PoseError, Retriable
-from tasks.messages import format_list
+from tasks.messages import describe_failure, format_list
 from tasks.pose.clock.experiment_clock import ExperimentClock, UnusedTimes
 from tasks.pose.movies.frame_ledger import (
     create_ledger,
@@ -45,6 +45,7 @@ from tasks.run_data import (
     ResolvedRequest,
     RunDetails,
 )
+from tasks.stages.run_states import NamedEnd, end_by_verdicts
 from tasks.stages.stage import to_pose_error
 from tasks.stages.stage_times import StageSeconds
 from tasks.storage.location import Location
@@ -341,7 +342,7 @@ def describe_flow_run() -> FlowRunRecord | None:
     return FlowRunRecord(id=str(run.id), name=run.name, url=url)
 
 
-def conclude_run(record: RunRecord, output: Location) -> tuple[str, str]:
+def conclude_run(record: RunRecord, output: Location) -> tuple[str, str | NamedEnd]:
     """The location of the run record, and how the run went, where every movie was delivered.
 
     Raises:
@@ -350,11 +351,13 @@ def conclude_run(record: RunRecord, output: Location) -> tuple[str, str]:
     where = str(output.child(RUN_RECORD_FILE))
     failed = [movie for movie in record.movies if movie.status is ResultStatus.FAILED]
     if not failed:
-        return where, f"{_summarize_movies(record.movies)}; see {where}"
-    first = f"{failed[0].name} ({failed[0].failed_stage}): {failed[0].error}"
-    more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        verdicts = [movie.quality.verdict.value for movie in record.movies if movie.quality]
+        return where, end_by_verdicts(verdicts, f"{_summarize_movies(record.movies)}; see {where}")
+    first = failed[0]
+    cause = describe_failure(first.name, str(first.error))
     raise MoviesFailed(
-        f"{len(failed)} of {len(record.movies)} movies failed: {first}{more}; see {where}",
+        f"{cause}; {len(failed)} of {len(record.movies)} movies failed "
+        f"({first.name} in {first.failed_stage or 'its run'}); see {where}",
         only_bad_input=len(failed) == len(record.movies)
         and all(movie.error_kind == "bad input" for movie in failed),
     )

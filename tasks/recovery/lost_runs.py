@@ -26,13 +26,16 @@ from prefect.events.filters import (
 from prefect.exceptions import ObjectNotFound
 from prefect.types._datetime import now
 
-from tasks import PREFECT_TAG
+from tasks import OWN_TAGS
 
 RESTARTED_FLOWS = ("pose-estimation", "behavior", "neural")
 """Crashed runs of these flows are started again; lost ones of all with our tag are found."""
 
 NO_HEARTBEAT_MESSAGE = "No heartbeat"
-"""Start of the state's message if the server missed a run's heartbeats (automations.yaml)."""
+"""Start of the state's message if a run's heartbeats were missed."""
+
+SILENT_AFTER = timedelta(seconds=100)
+"""Three heartbeats of 30 seconds."""
 
 HEARTBEAT_WAIT = timedelta(seconds=45)
 """A run that lives, but was not heard for a while, gives a sign each 30 seconds."""
@@ -90,6 +93,19 @@ def find_lost_runs(client: SyncPrefectClient) -> list[FlowRun]:
     """
     kinds = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
     return [run for run in _read_runs(client, kinds) if run.deployment_id and _is_lost(client, run)]
+
+
+def find_silent_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    """Runs of ours that have given heartbeats since they began, and have stopped."""
+    running = _read_runs(client, [StateType.RUNNING])
+    return [
+        run
+        for run in running
+        if run.start_time
+        and state_age(run) > SILENT_AFTER
+        and _has_event_since(client, _HEARTBEAT_EVENT, run, run.start_time)
+        and not _has_event_since(client, _HEARTBEAT_EVENT, run, now("UTC") - SILENT_AFTER)
+    ]
 
 
 def _is_lost(client: SyncPrefectClient, run: FlowRun) -> bool:
@@ -190,7 +206,7 @@ def _read_runs(
     return client.read_flow_runs(
         flow_filter=flow,
         flow_run_filter=FlowRunFilter(
-            tags=FlowRunFilterTags(all_=[PREFECT_TAG]),
+            tags=FlowRunFilterTags(any_=sorted(OWN_TAGS)),
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(kinds))),
         ),
         sort=FlowRunSort.EXPECTED_START_TIME_DESC,

@@ -7,31 +7,26 @@ is decided on once nobody holds the run any more, and each start that recovery m
 the run's own history.
 """
 
-import time
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import uuid5
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import ObjectNotFound
-from prefect.runtime import deployment, flow_run
 from prefect.states import AwaitingRetry, Cancelled, Crashed, Failed, Running, to_state_create
-from prefect.types._datetime import now
 
-from tasks import PREFECT_TAG
 from tasks.recovery.lost_runs import (
     NO_HEARTBEAT_MESSAGE,
-    RELEASE_TIMEOUT,
+    SILENT_AFTER,
     find_cancelled_runs,
     find_crashed_runs,
     find_lost_runs,
+    find_silent_runs,
     is_alive,
     is_released,
-    state_age,
 )
 from tasks.stages.cancellation import (
     describe_cancel_request,
@@ -40,93 +35,62 @@ from tasks.stages.cancellation import (
     record_who_cancelled,
 )
 
-RECOVERY_FLOW = "recovery"
-"""The flow that looks after crashed runs."""
-
-POLL_INTERVAL = 3.0
-"""Seconds between two looks at crashes that are not decided."""
-
-MAX_UNDECIDED_AGE = RELEASE_TIMEOUT + timedelta(minutes=1)
-"""A crash that is older than this is left to the next look."""
-
-_MAX_REPORTED_RUNS = 10
-"""Runs that a state's message tells of."""
-
 _RESTART_PREFIX = "Started again"
 
 
-def recover_runs(restarts: int) -> list[str]:
-    """Start crashed runs again, as often as is allowed, and go on until all are decided.
+def recover_runs(client: SyncPrefectClient, restarts: int) -> list[str]:
+    """Look once at crashed runs, and start those again that nobody holds.
 
     Args:
+        client: The server.
         restarts: How many times a run is started again, at most.
 
     Returns:
         What was done, one sentence for each run.
     """
-    done: list[str | None] = []
-    with get_client(sync_client=True) as client:
-        # After a time without the server even this run may look lost.
-        done += [
-            _mark_lost(client, run) for run in find_lost_runs(client) if str(run.id) != flow_run.id
-        ]
-        done += [
-            _report_cancellation(client, run)
-            for run in find_cancelled_runs(client)
-            if run.state and has_no_explanation(run.state)
-        ]
-        while True:
-            done += [recover_run(client, run, restarts) for run in find_crashed_runs(client)]
-            if not any(state_age(run) < MAX_UNDECIDED_AGE for run in find_crashed_runs(client)):
-                return [sentence for sentence in done if sentence]
-            time.sleep(POLL_INTERVAL)
+    done = [recover_run(client, run, restarts) for run in find_crashed_runs(client)]
+    return [sentence for sentence in done if sentence]
 
 
-def delete_late_recoveries() -> None:
-    """Remove the looks that came due while there was no worker: this one sees what they would.
+def mark_ended_runs(client: SyncPrefectClient) -> list[str]:
+    """Look once at runs whose end nobody has told, or not why they ended.
 
-    A limit of one look at a time would not do in their place: where the server keeps its places in
-    memory, that of a look which is lost together with the server stays taken, and no look is left
-    that would free it.
+    Args:
+        client: The server.
+
+    Returns:
+        What was done, one sentence for each run.
     """
-    if not deployment.id:
-        return
-    late = {
-        "deployment_id": {"any_": [deployment.id]},
-        "tags": {"all_": ["auto-scheduled"]},
-        "state": {"name": {"any_": ["Scheduled", "Late"]}},
-        "expected_start_time": {"before_": now("UTC").isoformat()},
-    }
-    with get_client(sync_client=True) as client:
-        while _delete_runs(client, late):
-            pass  # the server removes fifty at a time
+    done = [_mark_lost(client, run) for run in find_lost_runs(client)]
+    told = [
+        _report_cancellation(client, run)
+        for run in find_cancelled_runs(client)
+        if run.state and has_no_explanation(run.state)
+    ]
+    return done + [sentence for sentence in told if sentence]
 
 
-def is_recovery_running() -> bool:
-    """Return whether an earlier look still runs: it goes on until all crashes are decided."""
-    with get_client(sync_client=True) as client:
-        looks = client.read_flow_runs(
-            flow_filter=FlowFilter.model_validate({"name": {"any_": [RECOVERY_FLOW]}}),
-            flow_run_filter=FlowRunFilter.model_validate(
-                {"state": {"type": {"any_": ["RUNNING"]}}, "tags": {"all_": [PREFECT_TAG]}}
-            ),
-        )
-    lately = [run for run in looks if state_age(run) < MAX_UNDECIDED_AGE and run.start_time]
-    first = min(lately, key=lambda run: (run.start_time, run.id), default=None)
-    return first is not None and str(first.id) != flow_run.id
+def mark_silent_runs(client: SyncPrefectClient) -> list[str]:
+    """Look once at runs that have given heartbeats and give none any more.
 
+    Prefect's own automation for that takes a heartbeat which arrives after a run's end for the
+    last sign of a run that goes on. Here the run itself is asked.
 
-def _delete_runs(client: SyncPrefectClient, runs: dict[str, Any]) -> list[str]:
-    """Remove some of the runs that a filter finds; their ids."""
-    path: Any = "/flow_runs/bulk_delete"  # which the client's list of addresses lacks
-    answer = client.request("POST", path, json={"flow_runs": runs})
-    return list(answer.json()["deleted"])
+    Args:
+        client: The server.
 
-
-def summarize_actions(done: Sequence[str]) -> str:
-    """Summarize the actions taken, short enough for a state's message."""
-    more = [f"And {len(done) - _MAX_REPORTED_RUNS} more."] if len(done) > _MAX_REPORTED_RUNS else []
-    return " ".join([*done[:_MAX_REPORTED_RUNS], *more]) or "No run had crashed."
+    Returns:
+        What was done, one sentence for each run.
+    """
+    silence = SILENT_AFTER.total_seconds()
+    crash: State[Any] = Crashed(
+        message=f"{NO_HEARTBEAT_MESSAGE} for {silence:.0f} s; its worker is gone, or cannot reach "
+        "this server."
+    )
+    silent = find_silent_runs(client)
+    for run in silent:
+        client.set_flow_run_state(run.id, crash)
+    return [f"{run.name}: {crash.message}" for run in silent]
 
 
 def recover_run(client: SyncPrefectClient, run: FlowRun, restarts: int) -> str | None:

@@ -226,7 +226,11 @@ def _read_states(runs: Sequence[UUID]) -> dict[UUID, State[Any] | None]:
 def _format_counts(spread: SpreadRequest, states: dict[UUID, State[Any] | None]) -> str:
     ended = sum(errand.outcome is not None for errand in spread.errands)
     names = Counter(str(state.name).lower() for state in states.values() if state)
-    others = [f"{count} {name}" for name, count in sorted(names.items()) if name != "completed"]
+    others = [
+        f"{count} {name}"
+        for name, count in sorted(names.items())
+        if not name.startswith("completed")
+    ]
     return ", ".join([f"{ended} of {len(spread.errands)} movies have ended", *others])
 
 

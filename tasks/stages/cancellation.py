@@ -23,7 +23,11 @@ END_LABEL = "dlcflow.ended"
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """By how much two machines' clocks may differ; what was noted earlier is of an earlier end."""
 
-_PREFECT_MESSAGES = ("Flow run was cancelled", "Flow run cancelled by worker")
+_PREFECT_MESSAGES = (
+    "Flow run was cancelled",
+    "Flow run cancelled by worker",
+    "Flow run cancellation timed out",
+)
 """Prefixes of Prefect's own messages; those of others are left as they are."""
 
 

@@ -14,7 +14,7 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
-from tasks.messages import escape_markdown
+from tasks.messages import escape_markdown, lead_with_cause
 from tasks.stages.best_effort import run_with_timeout
 
 UPDATE_INTERVAL = 2.0
@@ -148,7 +148,7 @@ def show_live_bar(name: str) -> Iterator[MovieBar]:
     try:
         yield movie
     except Exception as error:
-        movie.report_end(f"failed: {error}", movie.percent)
+        movie.report_end(f"failed: {lead_with_cause(str(error))}", movie.percent)
         raise
     finally:
         _active_bars.remove(movie)

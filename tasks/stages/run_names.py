@@ -1,5 +1,8 @@
 """Names of flow runs: what they do, so that a list of them can be read."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from prefect.runtime import flow_run
 
 from tasks.storage.location import format_location
@@ -8,28 +11,36 @@ _MAX_NAMED = 3
 """Movies that a run's name names."""
 
 
-def name_request_run() -> str:
-    """Name a run for its movies and its model: ``mouse1, mouse2 · openfield``."""
-    parameters = flow_run.parameters
-    return format_request_name(parameters.get("movies", ()), str(parameters.get("model", "")))
+def name_run() -> str:
+    """Name the flow run that begins for what it works on."""
+    return name_from_parameters(flow_run.parameters) or flow_run.flow_name or ""
 
 
-def name_movie_run() -> str:
-    """Name the run of one movie of a spread request: ``mouse1 · openfield``."""
-    parameters = flow_run.parameters
-    return format_request_name([str(parameters.get("movie", ""))], str(parameters.get("model", "")))
+def name_from_parameters(parameters: Mapping[str, Any]) -> str | None:
+    """Name a run for what it works on, before it begins.
 
+    Args:
+        parameters: Its parameters, which nobody may have checked yet.
 
-def name_behavior_run() -> str:
-    """Name a behavior run for its tables: ``session-7 · behavior``."""
-    tables = flow_run.parameters.get("annotations", ())
-    return format_request_name([str(one).removesuffix("/run.json") for one in tables], "behavior")
+    Returns:
+        ``mouse1, mouse2 · openfield`` for a request or a movie of one, ``session-7 · behavior``
+        for tables, ``cells1, cells2 · neural`` for cell sets; None where it is no run of ours.
 
-
-def name_neural_run() -> str:
-    """Name a run on neural activity for its cell sets: ``cells1, cells2 · neural``."""
-    cells = flow_run.parameters.get("cell_sets", ())
-    return format_request_name([str(one) for one in cells], "neural")
+    >>> name_from_parameters({"movies": ["s3://lab/m1.mp4"], "model": "s3://lab/openfield.zip"})
+    'm1 · openfield'
+    """
+    match parameters:
+        case {"cell_sets": [_, *_] as inputs}:
+            instrument = "neural"
+        case {"annotations": [_, *_] as tables}:
+            inputs, instrument = [str(one).removesuffix("/run.json") for one in tables], "behavior"
+        case {"movies": [_, *_] as inputs, "model": str(instrument)}:
+            pass
+        case {"movie": str(movie), "model": str(instrument)}:
+            inputs = [movie]
+        case _:
+            return None
+    return format_request_name([str(one) for one in inputs], instrument)
 
 
 def format_request_name(movies: list[str] | tuple[str, ...], model: str) -> str:

@@ -18,9 +18,14 @@ from prefect.utilities.annotations import quote
 
 from tasks.errors import PoseError, Retriable, StageFailed
 from tasks.full_disk import describe_any_full_disk
+from tasks.messages import lead_with_cause
 from tasks.stages.cancellation import record_end
 from tasks.stages.retries import RETRY_PAUSES, is_retriable
+from tasks.stages.run_logs import tell_causes_once
+from tasks.stages.run_states import NamedEnd
 from tasks.stages.stage_times import stage_seconds, time_stage
+
+tell_causes_once()
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,14 +38,14 @@ class Stage(Generic[P, R]):
     the state's message, without a traceback: they are written for users.
     """
 
-    def __init__(self, function: Callable[P, tuple[R, str]], **options: Any) -> None:
+    def __init__(self, function: Callable[P, tuple[R, str | NamedEnd]], **options: Any) -> None:
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
             try:
-                value, message = function(*args, **kwargs)
+                value, end = function(*args, **kwargs)
             except Exception as error:  # noqa: BLE001 - a stage's edge: all that fails is told
                 return _failed_state(to_pose_error(error))
-            return Completed(message=message, data=value)
+            return _completed_state(value, end)
 
         @wraps(function)
         def reuse(*_args: P.args, **_kwargs: P.kwargs) -> State[Any]:
@@ -111,30 +116,30 @@ REUSED_STATE = "Reused"
 """Name of the state of a stage whose result is that of an earlier run."""
 
 
-def end_with_message(function: Callable[P, tuple[R, str]]) -> Callable[P, R]:
+def end_with_message(function: Callable[P, tuple[R, str | NamedEnd]]) -> Callable[P, R]:
     """Make a flow function end in a state that tells in a sentence how it went.
 
-    As a stage's, the function returns its value and that sentence; its errors become Failed
-    states with theirs, without a traceback.
+    As a stage's, the function returns its value and that sentence, or a sentence with a name for
+    its state; its errors become Failed states with theirs, without a traceback.
     """
 
     @wraps(function)
     def run_flow(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            value, message = function(*args, **kwargs)
+            value, end = function(*args, **kwargs)
         except PoseError as error:
-            return Failed(message=str(error), data=error)  # type: ignore[return-value]
+            return Failed(message=lead_with_cause(str(error)), data=error)  # type: ignore[return-value]
         except TerminationSignal:
             record_end()
             raise
-        return Completed(message=message, data=value)  # type: ignore[return-value]
+        return _completed_state(value, end)  # type: ignore[return-value]
 
     return run_flow
 
 
 def stage(
     name: str, run_name: str, *tags: str, retries: int = 0
-) -> Callable[[Callable[P, tuple[R, str]]], Stage[P, R]]:
+) -> Callable[[Callable[P, tuple[R, str | NamedEnd]]], Stage[P, R]]:
     """Make a function a stage.
 
     Args:
@@ -144,7 +149,7 @@ def stage(
         retries: Tries after the first, where the error is worth one.
     """
 
-    def decorate(function: Callable[P, tuple[R, str]]) -> Stage[P, R]:
+    def decorate(function: Callable[P, tuple[R, str | NamedEnd]]) -> Stage[P, R]:
         return Stage(function, name=name, task_run_name=run_name, tags=tags, retries=retries)
 
     return decorate
@@ -162,8 +167,14 @@ def to_pose_error(error: BaseException) -> PoseError:
     return told
 
 
+def _completed_state(value: Any, end: str | NamedEnd) -> State[Any]:
+    if isinstance(end, NamedEnd):
+        return Completed(name=end.name, message=end.message, data=value)
+    return Completed(message=end, data=value)
+
+
 def _failed_state(error: PoseError) -> State[Any]:
     if error.output:
         with suppress(MissingContextError):
             get_run_logger().warning("Last output of the failed stage:\n%s", error.output)
-    return Failed(message=str(error), data=error)
+    return Failed(message=lead_with_cause(str(error)), data=error)

@@ -81,9 +81,14 @@ def test_a_run_whose_only_movie_is_bad_input_says_so(
     assert found.movies[0].reasons[0].startswith("notes.mp4: expected an MP4")
     errors = [line for line in told.err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    assert "1 of 1 movies failed: notes (Check movie): notes.mp4: expected an MP4" in errors[0]
+    assert errors[0].startswith("error: notes.mp4: expected an MP4 or AVI movie, found ")
+    assert "; 1 of 1 movies failed (notes in Check movie); see " in errors[0]
     files = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert files == {"run.json", "report.html"}
+    # Seconds, not those that a network takes to be loaded.
+    stages = json.loads((tmp_path / "out" / "run.json").read_text())["stages"]
+    assert "Check movies" in stages
+    assert "Load model" not in stages
 
 
 Words = Callable[[Path], list[str]]

@@ -84,7 +84,7 @@ def record(movies: dict[str, Path], object_store: StoreSettings, prefect_server:
     assert isinstance(error, MoviesFailed)
     assert not error.only_bad_input
     assert state.message is not None
-    assert state.message.startswith("4 of 12 movies failed: ")
+    assert "; 4 of 12 movies failed (" in state.message
     body = client.get_object(Bucket=BUCKET, Key="out/run.json")["Body"].read()
     return RunRecord.model_validate_json(body)
 

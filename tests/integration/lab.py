@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-import yaml
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.events import Event
@@ -17,7 +15,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from deployments import automations, deploy
+from deployments import deploy
 from deployments.deploy import POOL_NAME
 from tasks import PREFECT_TAG
 from tasks.environment_variables import INBOX, NOTIFICATION_BLOCK
@@ -39,10 +37,6 @@ def connect_as_client(environment: dict[str, str]) -> Iterator[SyncPrefectClient
         yield client
 
 
-QUICK_SECONDS = 10
-"""Seconds without a heartbeat: not the 100 of the file, but the fewest that Prefect takes."""
-
-
 def deploy_without_inbox(
     client: SyncPrefectClient, patch: pytest.MonkeyPatch, notify: str = ""
 ) -> None:
@@ -52,23 +46,6 @@ def deploy_without_inbox(
     patch.setenv(INBOX.name, "")
     patch.setenv(NOTIFICATION_BLOCK.name, notify)
     assert deploy.main([]) == 0
-
-
-def use_quick_automations(folder: Path, patch: pytest.MonkeyPatch) -> None:
-    """Let what is deployed then wait seconds where the file says minutes."""
-    patch.setattr(
-        automations, "AUTOMATIONS_FILE", _write_quick_copy(automations.AUTOMATIONS_FILE, folder)
-    )
-
-
-def _write_quick_copy(file: Path, folder: Path) -> Path:
-    values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    for value in values:
-        if value["trigger"]["posture"] == "Proactive":
-            value["trigger"]["within"] = QUICK_SECONDS
-    changed = folder / file.name
-    changed.write_text(yaml.safe_dump(values), encoding="utf-8")
-    return changed
 
 
 def deploy_stub(

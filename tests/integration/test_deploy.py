@@ -6,20 +6,21 @@ from typing import Any
 import pytest
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.events.schemas.automations import AutomationCore
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
 import tasks
 from deployments import definitions, deploy
-from tasks import environment_variables
+from tasks import OWN_TAGS, UPKEEP_TAG, environment_variables
 from tasks.environment_variables import NOTIFICATION_BLOCK
 from tasks.storage.location import Location
 from tests.support.waiting import wait_for
 
 INBOX = "s3://lab/inbox/"
 
-LIGHT = {"inbox", "pose-estimation-on-arrival", "recovery"}
+LIGHT = {"inbox", "pose-estimation-on-arrival"}
 ANALYSES = {"behavior", "neural"}
-INBOX_ONLY = {"inbox", "pose-estimation-on-arrival"}
+INBOX_ONLY = LIGHT
 NAMES = {"pose-estimation", "one-movie", *ANALYSES, *LIGHT}
 
 
@@ -43,7 +44,7 @@ def everything(client: SyncPrefectClient) -> dict[str, Any]:
 
 
 def deployments(client: SyncPrefectClient) -> dict[str, Any]:
-    return {one.name: one for one in client.read_deployments() if "dlcflow" in one.tags}
+    return {one.name: one for one in client.read_deployments() if OWN_TAGS & set(one.tags)}
 
 
 def triggers(client: SyncPrefectClient) -> dict[str, Any]:
@@ -69,6 +70,7 @@ def test_there_are_deployments_of_this_version(client: SyncPrefectClient) -> Non
     assert ours.keys() == NAMES
     assert {d.version for d in ours.values()} == {tasks.__version__}
     assert {d.work_pool_name for d in ours.values()} == {"gpu"}
+    assert {name for name, d in ours.items() if UPKEEP_TAG in d.tags} == LIGHT
     assert {
         name for name, d in ours.items() if d.work_queue_name == definitions.SERVICE_QUEUE
     } == LIGHT
@@ -93,8 +95,6 @@ def test_the_form_knows_every_setting(client: SyncPrefectClient) -> None:
 def test_automations_are_there_once(client: SyncPrefectClient) -> None:
     names = [one.name for one in client.read_automations()]
     assert sorted(name for name in names if name.startswith("dlcflow")) == [
-        "dlcflow: a run crashed",
-        "dlcflow: a run's heartbeat stopped",
         "dlcflow: arrival in the inbox",
     ]
 
@@ -127,7 +127,7 @@ def test_light_runs_and_analyses_in_a_cluster_ask_for_no_gpu(client: SyncPrefect
     before = everything(client)
     assert deploy.main([]) == 0
     assert everything(client) == before
-    client.update_deployment(ours["recovery"].id, DeploymentUpdate(job_variables={"gpus": 1}))
+    client.update_deployment(ours["inbox"].id, DeploymentUpdate(job_variables={"gpus": 1}))
     assert deploy.main([]) == 0
     assert {name: one.job_variables for name, one in deployments(client).items()} == wanted
 
@@ -157,16 +157,32 @@ def test_what_somebody_changed_on_the_server_is_put_right(client: SyncPrefectCli
 
     before = deployments(client)
     midnight = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 0 * * *"), slug="midnight")
-    changed = before["recovery"]
-    client.update_deployment(changed.id, DeploymentUpdate(parameters={"restarts": 99}))
+    changed = before["inbox"]
+    client.update_deployment(changed.id, DeploymentUpdate(parameters={"inbox": "s3://other/"}))
     client.create_deployment_schedules(changed.id, [midnight])
     client.delete_automation(triggers(client)["dlcflow: arrival in the inbox"].id)
     assert deploy.main([]) == 0
     after = deployments(client)
-    assert after["recovery"].parameters == {"restarts": 3}
-    assert [one.slug for one in after["recovery"].schedules] == ["every-five-minutes"]
+    assert after["inbox"].parameters == {"inbox": INBOX}
+    assert [one.slug for one in after["inbox"].schedules] == ["every-five-minutes"]
     assert "dlcflow: arrival in the inbox" in triggers(client)
-    assert after["inbox"] == before["inbox"]
+    assert after["pose-estimation"] == before["pose-estimation"]
+
+
+def test_what_an_earlier_version_made_goes_and_what_others_made_stays(
+    client: SyncPrefectClient,
+) -> None:
+    found = triggers(client)["dlcflow: arrival in the inbox"]
+    for name in ("dlcflow: a run's heartbeat stopped", "somebody's"):
+        values = found.model_dump(exclude={"id"}) | {"name": name}
+        client.create_automation(AutomationCore.model_validate(values))
+    flow = client.create_flow_from_name("recovery")
+    client.create_deployment(flow, "recovery", tags=["dlcflow"])
+    assert deploy.main([]) == 0
+    names = [one.name for one in client.read_automations()]
+    assert "dlcflow: a run's heartbeat stopped" not in names
+    assert names.count("somebody's") == names.count("dlcflow: arrival in the inbox") == 1
+    assert "recovery" not in deployments(client)
 
 
 def test_without_an_inbox_its_deployments_go_and_those_of_others_stay(

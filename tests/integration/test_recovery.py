@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter
-from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.objects import FlowRun
 from prefect.states import (
     AwaitingRetry,
     Cancelled,
@@ -19,13 +19,17 @@ from prefect.states import (
     Failed,
     Pending,
     Running,
-    Scheduled,
 )
 
 from deployments.deploy import POOL_NAME, reconcile_pool
-from tasks.recovery import lost_runs, restart
+from tasks.recovery import lost_runs
 from tasks.recovery.lost_runs import NO_HEARTBEAT_MESSAGE, is_alive
-from tasks.recovery.restart import recover_run, recover_runs
+from tasks.recovery.restart import (
+    mark_ended_runs,
+    mark_silent_runs,
+    recover_run,
+    recover_runs,
+)
 from tests.integration.lab import (
     connect_as_client,
     deploy_stub,
@@ -37,6 +41,8 @@ from tests.integration.lab import (
 from tests.support.waiting import wait_for
 
 RESTARTS = 2
+
+HEARTBEAT = "prefect.flow-run.heartbeat"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +57,6 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing needs time to settle."""
     for name in ("CRASH_SETTLING_TIME", "HEARTBEAT_WAIT", "LOST_AFTER"):
         monkeypatch.setattr(lost_runs, name, timedelta())
-    monkeypatch.setattr(restart, "POLL_INTERVAL", 0.1)
 
 
 @pytest.fixture
@@ -85,7 +90,7 @@ def test_a_crashed_run_is_started_again_and_says_why(
 def test_runs_that_follow_poses_are_started_again(client: SyncPrefectClient, flow: str) -> None:
     run = client.create_flow_run_from_deployment(deploy_stub(client, flow=flow))
     set_states(client, run, Pending(), Running(), Crashed(message="Out of memory."))
-    recover_runs(RESTARTS)
+    recover_runs(client, RESTARTS)
     assert now_is(client, run)[0] == "AwaitingRetry"
 
 
@@ -198,10 +203,10 @@ def test_a_look_finds_ours_alone(client: SyncPrefectClient, run: FlowRun) -> Non
     others = client.create_flow_run_from_deployment(deploy_stub(client, tag="somebody's"))
     set_states(client, others, Running(), Crashed())
     set_states(client, run, Crashed())
-    told = recover_runs(RESTARTS)
+    told = recover_runs(client, RESTARTS)
     assert any(sentence.startswith(f"{run.name}: Started again") for sentence in told)
     assert now_is(client, others)[0] == "Crashed"
-    assert recover_runs(RESTARTS) == []
+    assert recover_runs(client, RESTARTS) == []
 
 
 @pytest.mark.parametrize(
@@ -212,8 +217,9 @@ def test_what_nobody_is_left_to_say_is_said(
     client: SyncPrefectClient, run: FlowRun, state: Any, expected: list[str]
 ) -> None:
     take(client, run, "gone")
-    set_states(client, run, Crashed(), AwaitingRetry(), state)
-    recover_runs(RESTARTS)
+    set_states(client, run, Crashed(), AwaitingRetry(), Running(), state)
+    mark_ended_runs(client)
+    recover_runs(client, RESTARTS)
     assert state_names(read_states(client, run))[-len(expected) :] == expected
 
 
@@ -234,14 +240,15 @@ def lost(client: SyncPrefectClient) -> set[UUID]:
     return {one.id for one in lost_runs.find_lost_runs(client)}
 
 
-@pytest.mark.parametrize("flow", ["one-movie", "inbox", "arrival", "recovery"])
+@pytest.mark.parametrize("flow", ["one-movie", "inbox", "arrival"])
 def test_runs_of_all_our_flows_are_found_when_lost_and_only_requests_started_again(
     client: SyncPrefectClient, flow: str
 ) -> None:
     run = client.create_flow_run_from_deployment(deploy_stub(client, flow=flow))
     set_states(client, run, Pending())  # and its machine dies, before anybody could say who has it
     assert run.id in lost(client)
-    recover_runs(RESTARTS)
+    mark_ended_runs(client)
+    recover_runs(client, RESTARTS)
     assert state_names(read_states(client, run))[-2:] == ["Pending", "Crashed"]
     assert run.id not in {one.id for one in lost_runs.find_crashed_runs(client)}
 
@@ -250,9 +257,9 @@ def test_a_run_that_was_taken_for_lost_while_the_server_was_away_goes_on(
     client: SyncPrefectClient, run: FlowRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lost_runs, "HEARTBEAT_WAIT", timedelta(hours=1))
-    monkeypatch.setattr(restart, "MAX_UNDECIDED_AGE", timedelta())
     take(client, run, "not heard yet")
-    recover_runs(RESTARTS)
+    mark_ended_runs(client)
+    recover_runs(client, RESTARTS)
     assert now_is(client, run)[1].startswith(NO_HEARTBEAT_MESSAGE)
     emit_event(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{run.id}")
     wait_for(lambda: recover_run(client, run, RESTARTS))
@@ -312,23 +319,24 @@ def test_a_job_that_was_not_heard_for_long_is_lost_whoever_made_it(
     set_states(client, run, Completed())
 
 
-def test_a_look_takes_the_place_of_those_that_were_due_before_it(
-    client: SyncPrefectClient, monkeypatch: pytest.MonkeyPatch
+def test_a_run_whose_heartbeat_stops_is_marked_and_one_that_has_ended_well_is_not(
+    client: SyncPrefectClient, run: FlowRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stub = deploy_stub(client, flow="recovery")
-    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", str(stub))
-    due, later = datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(hours=1)
-
-    def look(when: datetime, *tags: str) -> UUID:
-        state: State[Any] = Scheduled(scheduled_time=when)
-        return client.create_flow_run_from_deployment(stub, state=state, tags=list(tags)).id
-
-    late = {look(due, "auto-scheduled") for _ in range(51)}
-    others = {look(later, "auto-scheduled"), look(due)}
-    restart.delete_late_recoveries()
-    of_stub = FlowRunFilter.model_validate({"deployment_id": {"any_": [stub]}})
-    left = {run.id for run in client.read_flow_runs(flow_run_filter=of_stub)}
-    assert not left & late
-    assert left >= others
-    for run in others:
-        client.delete_flow_run(run)
+    others = [client.create_flow_run_from_deployment(deploy_stub(client)) for _ in range(2)]
+    for other in others:
+        set_states(client, other, Pending(), Running())
+    ended, mute = others
+    set_states(client, ended, Completed(message="1 movie"))
+    since = datetime.now(UTC) - timedelta(minutes=1)
+    for one in (run, ended):  # the last heartbeat of a short run comes after its end
+        emit_event(client, "prefect.flow-run.heartbeat", f"prefect.flow-run.{one.id}")
+        wait_for(partial(lost_runs._has_event_since, client, HEARTBEAT, one, since))
+    assert run.name not in " ".join(mark_silent_runs(client))
+    monkeypatch.setattr(lost_runs, "SILENT_AFTER", timedelta())
+    assert run.name in " ".join(mark_silent_runs(client))
+    assert now_is(client, run)[0] == "Crashed"
+    assert now_is(client, run)[1].startswith(NO_HEARTBEAT_MESSAGE)
+    assert now_is(client, ended) == ("Completed", "1 movie")
+    assert now_is(client, mute)[0] == "Running"  # it may be told to give none
+    set_states(client, run, Failed())
+    set_states(client, mute, Failed())

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -35,9 +36,17 @@ def browser(outside: TrapProxy) -> Iterator[Any]:
 @pytest.fixture(params=["v2", "v1"])
 def page(browser: Any, service: Service, request: pytest.FixtureRequest) -> Iterator[Any]:
     """One of the two UIs that Prefect has, after the password was typed in."""
+    with log_in(browser, service, request.param) as page:
+        yield page
+
+
+@contextmanager
+def log_in(browser: Any, service: Service, ui: str | None = None) -> Iterator[Any]:
+    """Open the first page and type the password; a cookie says which UI somebody has chosen."""
     context = browser.new_context()
     url = service.prefect.url
-    context.add_cookies([{"name": "prefect_ui_version", "value": request.param, "url": url}])
+    if ui is not None:
+        context.add_cookies([{"name": "prefect_ui_version", "value": ui, "url": url}])
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(url)
@@ -72,6 +81,36 @@ def test_every_page_shows_its_content_and_asks_nobody(
     # Chromium asks its maker for this and that by itself, which is not the pages' doing.
     left = [line for line in outside.caught if any(host and host in line for host in wanted)]
     assert left == []
+
+
+def test_the_first_page_is_of_the_ui_that_shows_runs_under_way(
+    browser: Any, service: Service, deployed_service: PrefectServer
+) -> None:
+    with log_in(browser, service) as page:
+        page.get_by_text("Switch to V2 UI").wait_for()
+
+
+def test_a_completed_run_stays_completed_where_its_page_offers_another_state(
+    page: Any, service: Service
+) -> None:
+    prefect = service.prefect
+    flow = prefect.post("/flows/", {"name": "shown"})["id"]
+    state = {"type": "COMPLETED", "message": "1 movie, 720 frames, 1 pass"}
+    wanted = {"flow_id": flow, "name": "m1 · openfield", "state": state, "tags": ["dlcflow"]}
+    run = prefect.post("/flow_runs/", wanted)["id"]
+    ui = urlsplit(page.url).path.removesuffix("/dashboard")
+    page.goto(f"{prefect.url}{ui}/runs/flow-run/{run}")
+    page.get_by_text("m1 · openfield").first.wait_for()
+    page.get_by_role("button", name="Open menu").or_(page.locator("button.w-10")).first.click()
+    page.get_by_text("Change state", exact=True).last.click()
+    dialog = page.get_by_role("dialog").or_(page.locator(".p-modal")).first
+    dialog.get_by_role("combobox").or_(dialog.locator(".p-select-button__control")).first.click()
+    page.get_by_text("Cancelled", exact=True).last.click()
+    with page.expect_response(lambda answer: answer.url.endswith("/set_state")) as answered:
+        dialog.get_by_role("button", name="Change", exact=True).click()
+    assert answered.value.json()["status"] == "ABORT"
+    found = prefect.get(f"/flow_runs/{run}")["state"]
+    assert (found["type"], found["message"]) == (state["type"], state["message"])
 
 
 def _pages(prefect: PrefectServer) -> dict[str, str]:

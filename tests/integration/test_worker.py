@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelling
 
 from deployments import copied_engine
 from deployments.worker import create_workers as workers_of
@@ -23,6 +25,7 @@ from tests.integration.lab import (
     state_names,
 )
 from tests.support.paths import ROOT
+from tests.support.servers import run_process
 from tests.support.waiting import wait_for, wait_for_exit
 
 WITH_TEMPLATES = "with templates"
@@ -32,10 +35,14 @@ LONG = 300.0
 
 
 @pytest.fixture(scope="module")
-def client(lab_server: dict[str, str]) -> Iterator[SyncPrefectClient]:
+def client(lab_server: dict[str, str], tmp_path_factory: Any) -> Iterator[SyncPrefectClient]:
+    """A server, and the process that looks after its runs."""
+    log = tmp_path_factory.mktemp("upkeep") / "upkeep.log"
+    look_after = [sys.executable, "-m", "deployments.upkeep"]
     with connect_as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
         deploy_without_inbox(client, patch)
-        yield client
+        with run_process(look_after, log, env=os.environ | lab_server):
+            yield client
 
 
 @pytest.fixture
@@ -138,6 +145,24 @@ def test_a_killed_run_is_started_again(
     assert len(list(marks.glob("*.started"))) == 2
     assert len(list(marks.glob("*.ended"))) == 1
     assert any("1 of at most 3 times" in (state.message or "") for state in told)
+
+
+def test_a_run_that_is_cancelled_while_it_starts_ends_at_once_and_never_begins(
+    client: SyncPrefectClient, machine: Machine, marks: Path, tmp_path_factory: Any
+) -> None:
+    run = start(client, marks, LONG)
+    wait_for(lambda: is_in(client, run, "Submitting"), machine.log.read_text)
+    asked: Any = Cancelling()
+    client.set_flow_run_state(run.id, asked, force=True)
+    assert is_in(client, run, "Cancelled")
+    # Its place is free for the next one as soon as its process has been sent away.
+    after = start(client, tmp_path_factory.mktemp("after"), 0.0)
+    wait_for(lambda: is_in(client, after, "Completed"), machine.log.read_text)
+    state = client.read_flow_run(run.id).state
+    assert state is not None
+    assert state.is_cancelled()
+    assert str(state.message).endswith("its work had not started.")
+    assert not list(marks.iterdir())
 
 
 def test_service_runs_and_analyses_wait_for_nobody_and_the_end_waits_for_all(

@@ -122,7 +122,8 @@ def run_prefect_server(
     if password:
         server["PREFECT_SERVER_API_AUTH_STRING"] = password
         mine["PREFECT_API_AUTH_STRING"] = password
-    serve = [sys.executable, "-m", "deployments.server", "--port", str(port)]
+    # Tests of single chores have no use for somebody who does them, too.
+    serve = [sys.executable, "-m", "deployments.server", "--port", str(port), "--no-upkeep"]
     with run_process(serve, folder / "server.log", env=server):
         found = PrefectServer(url, mine | {"PREFECT_API_URL": f"{url}/api"}, password)
         wait_for(lambda: is_answering(f"{url}/api/health"), (folder / "server.log").read_text)

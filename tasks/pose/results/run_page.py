@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.messages import as_markdown_code, escape_markdown
+from tasks.messages import as_markdown_code, escape_markdown, lead_with_cause
 from tasks.pose.results.file_names import LABELED_MOVIE_FILE, REPORT_FILE, RUN_RECORD_FILE
 from tasks.pose.results.report import MoviePictures, sort_by_urgency
 from tasks.pose.results.run_record import MovieRecord, RunRecord
@@ -139,7 +139,7 @@ def _format_frame_count(movie: MovieRecord) -> str:
 
 def _explain_verdict(movie: MovieRecord) -> str:
     if movie.error:
-        return f"{movie.failed_stage or 'Movie'}: {movie.error}"
+        return f"{lead_with_cause(movie.error)} ({movie.failed_stage or 'Movie'})"
     return "; ".join(movie.quality.reasons[:2]) if movie.quality else ""
 
 

@@ -7,15 +7,15 @@ import av
 import numpy as np
 import pytest
 
-from tasks.command_line import movie_outline
 from tasks.command_line.inspect_movies import MoviesToReport, SheetChoice, look_into_movies
-from tasks.command_line.movie_outline import fetch_outline
 from tasks.pose.movie_inspection.look_into import MovieToInspect, look_into_movie
 from tasks.pose.movie_inspection.movie_facts import MovieFacts
 from tasks.pose.movie_inspection.needed_parts import find_needed_parts
 from tasks.pose.movie_inspection.sample_pictures import PICTURES, read_sample_pictures
 from tasks.pose.movies.reader import open_movie
 from tasks.pose.times_settings import TimesSettings
+from tasks.run import movie_outline
+from tasks.run.movie_outline import fetch_outline
 from tasks.storage.local_store import LocalStore
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo

@@ -1,20 +1,12 @@
-"""Prefect's own server, kept quiet: neither it nor its pages ask anybody else for anything.
+"""The web application of our Prefect server, its settings, and how it is served."""
 
-    python -m deployments.server --host 0.0.0.0 --port 4200
-
-It is what ``prefect server start`` runs, API, UI and background services, with these differences:
-answers carry a content security policy, lists that Prefect would fetch from GitHub come from the
-installed package, and a form says why it refuses something in the words of its schema. Whatever
-else is set for a Prefect server holds for this one.
-"""
-
-import argparse
 import os
-import sys
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from deployments.server.upkeep_process import keep_upkeep
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tasks.pose.form_schema import ERROR_MESSAGE
 
@@ -35,43 +27,39 @@ SERVER_SETTINGS = PREFECT_SETTINGS | {
     # Runs wait for a GPU as a matter of course: that they are late says nothing after 15 seconds,
     # and to mark hundreds of them keeps SQLite from everything else.
     "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "3600",
+    # The newer UI shows neither what a run under way has made since its page was opened nor how
+    # many stages it has had.
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",
+    # A run has 30 seconds to end; what is still Cancelling then has nobody left to end it.
+    "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_CANCELLING_TIMEOUT_SECONDS": "60",
+    # A work pool is not green for a minute and a half after its last worker has gone.
+    "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "5",
+    "PREFECT_SERVER_SERVICES_FOREMAN_WORK_QUEUE_LAST_POLLED_TIMEOUT_SECONDS": "30",
     # Advertisements for Prefect's paid service.
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
 }
 """Prefect's settings here, unless somebody has set them."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="python -m deployments.server",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
-    parser.add_argument("--port", type=int, default=4200, help="port to listen at")
-    options = parser.parse_args(arguments)
-    run_server(options.host, options.port)
-    return 0
-
-
-def run_server(host: str, port: int) -> None:
-    """Serve as ``prefect server start`` does."""
+def run_server(host: str, port: int, *, has_upkeep: bool = True) -> None:
+    """Serve as ``prefect server start`` does, with a process beside it that looks after runs."""
     import uvicorn  # noqa: PLC0415
 
     app = create_application()
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
     server = get_current_settings().server
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        log_level=server.logging_level.lower(),
-        timeout_keep_alive=server.api.keepalive_timeout,
-        ws_ping_interval=server.api.websocket_ping_interval,
-        ws_ping_timeout=server.api.websocket_ping_timeout,
-    )
+    password = server.api.auth_string.get_secret_value() if server.api.auth_string else None
+    with keep_upkeep(host, port, password) if has_upkeep else nullcontext():
+        uvicorn.run(
+            app,
+            host=host,
+            port=port,
+            log_level=server.logging_level.lower(),
+            timeout_keep_alive=server.api.keepalive_timeout,
+            ws_ping_interval=server.api.websocket_ping_interval,
+            ws_ping_timeout=server.api.websocket_ping_timeout,
+        )
 
 
 def create_application() -> "FastAPI":
@@ -81,12 +69,17 @@ def create_application() -> "FastAPI":
     from prefect.server.api.server import create_app  # noqa: PLC0415
     from prefect.settings import get_current_settings  # noqa: PLC0415
 
+    from deployments.server.name_new_runs import NewRunNames  # noqa: PLC0415
+    from deployments.server.state_rules import install_rules  # noqa: PLC0415
+
     _shorten_sqlite_wait()
     _refuse_in_words()
+    install_rules()
     # A list without an address is read from the installed package at once.
     collections.KNOWN_VIEWS.update(dict.fromkeys(collections.KNOWN_VIEWS, ""))
     app = create_app(final=True)
     api, store = get_current_settings().server.ui.api_url, os.environ.get("AWS_ENDPOINT_URL")
+    app.add_middleware(NewRunNames)
     app.add_middleware(HeadersMiddleware, headers=build_security_headers(api, store))
     return app
 
@@ -193,7 +186,3 @@ class HeadersMiddleware:
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

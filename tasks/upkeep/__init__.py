@@ -1,0 +1,1 @@
+"""What is done for runs while nobody works on them: reasons for waits, and a short history."""
