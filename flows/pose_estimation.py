@@ -231,10 +231,19 @@ def analyze_movie(
             reuse.quality, checked, found, poses, settings, workers
         )
         previews = draw_previews.run_unless_known(
-            reuse.previews, checked, poses, ready, settings, folder, clock, workers
+            reuse.previews, checked, found, poses, ready, settings, folder, clock, workers
         )
         labeled = label_movie.run_unless_known(
-            reuse.labeled, checked, found, poses, ready, settings, quality, labeled_file, workers
+            reuse.labeled,
+            checked,
+            found,
+            poses,
+            ready,
+            settings,
+            quality,
+            labeled_file,
+            clock,
+            workers,
         )
         exports = export_poses.run_unless_known(
             reuse.exports, checked, fetched, found, raw, poses, ready, request, clock, workers

@@ -13,7 +13,7 @@ from tasks.behavior.behavior_settings import BehaviorSettings
 from tasks.behavior.segments import FloatArray
 from tasks.errors import BadInput
 from tasks.pose.drawing.encoders import encode_with_fallback
-from tasks.pose.drawing.frame_painter import LabelStyle
+from tasks.pose.drawing.label_style import LabelStyle
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tasks.pose.movies.reader import Image, open_movie
 

@@ -335,13 +335,13 @@ MAX_LOGGED_WARNINGS = 20
 
 
 def _render_metadata(facts: RunDetails, delivered: Sequence[AnalyzedMovie]) -> str:
-    movies = [(m.checked.info, m.labeled) for m in delivered]
+    made = [
+        (m.labeled, m.labeled.size or (m.checked.info.width, m.checked.info.height))
+        for m in delivered
+    ]
     return render_output_metadata(
         facts.ready.model,
-        [
-            LabeledMovieMetadata(i.width, i.height, made.frames, made.frame_rate)
-            for i, made in movies
-        ],
+        [LabeledMovieMetadata(*size, labeled.frames, labeled.frame_rate) for labeled, size in made],
     )
 
 

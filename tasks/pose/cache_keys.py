@@ -19,12 +19,12 @@ import tasks
 from tasks.pose import estimate as estimation
 from tasks.pose import finishing
 from tasks.pose.clock import read_clock
-from tasks.pose.drawing.frame_painter import LabelStyle
+from tasks.pose.drawing.label_style import LabelStyle
 from tasks.pose.exports import write_exports as exporting
 from tasks.pose.model.description import Model
 from tasks.pose.movies import frame_ledger
 from tasks.pose.network import device_locks
-from tasks.pose.settings import PoseSettings
+from tasks.pose.settings import Labels, PoseSettings
 from tasks.pose.tables import median_filter
 
 _TASKS_FOLDER = Path(__file__).parents[1]
@@ -121,7 +121,8 @@ def compute_stage_keys(
     poses = compute_digest(
         estimate, window, compute_code_digest(median_filter.__name__, *_TABLE_LIBRARIES)
     )
-    seen = {name: given[name] for name in ("p_cutoff", "color_map", "displayed_body_parts")}
+    seen = {name: given[name] for name in ("p_cutoff", "displayed_body_parts", "histogram")}
+    seen["color_map"] = settings.preview_color_map
     finished = compute_code_digest(
         finishing.__name__, *_READING_LIBRARIES, *_TABLE_LIBRARIES, *_DRAWING_LIBRARIES
     )
@@ -136,6 +137,7 @@ def compute_stage_keys(
     clock: tuple[Any, ...] = ()
     if times:
         clock = (times, given["times"], compute_code_digest(read_clock.__name__, "numpy"))
+    dated = clock if settings.labels is Labels.ALL else ()
     exporter = compute_code_digest(
         exporting.__name__,
         *_READING_LIBRARIES,
@@ -148,7 +150,9 @@ def compute_stage_keys(
         poses=poses,
         quality=compute_digest(poses, given["p_cutoff"], given["quality"], finished, judging),
         previews=compute_digest(poses, seen, model.alpha, finished, *clock),
-        labeled=compute_digest(poses, asdict(style), given["output_frame_rate"], finished),
+        labeled=compute_digest(
+            poses, asdict(style), given["output_frame_rate"], given["labels"], finished, *dated
+        ),
         exports=compute_digest(poses, names, exported, exporter, tasks.__version__, *clock),
     )
 

@@ -11,22 +11,30 @@ from fractions import Fraction
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from tasks.errors import StageFailed
 from tasks.pose.clock.experiment_clock import ExperimentClock
 from tasks.pose.drawing.encoders import encode_with_fallback
-from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle, trail_rows
+from tasks.pose.drawing.frame_labels import FrameLabels, build_frame_texts, build_legend
+from tasks.pose.drawing.frame_painter import FramePainter, trail_rows
+from tasks.pose.drawing.label_style import LabelStyle
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tasks.pose.model.description import Model
+from tasks.pose.movies.frame_times import compute_times
 from tasks.pose.movies.reader import Image, MovieReader, open_movie, probe_movie
 from tasks.pose.movies.timing import Timing
 from tasks.pose.movies.yuv_frame import YuvFrame
-from tasks.pose.settings import PoseSettings
+from tasks.pose.settings import HistogramForm, Labels, PoseSettings
 from tasks.pose.tables.frame_offset import shift_poses
 from tasks.pose.tables.pose_table import read_poses
 from tasks.pose.tables.quality import Quality, assess_poses
+
+if TYPE_CHECKING:
+    from tasks.pose.previews.axes import Backdrop
 
 WORST_FRAME_JPEG_QUALITY = 85
 """JPEG quality of the report's pictures of the worst frames."""
@@ -43,12 +51,14 @@ class LabeledMovieResult:
     Attributes:
         frames: Number of its frames.
         frame_rate: Frames per second; the average where they vary.
+        size: Columns and rows of its pictures; None in what was kept before it was known.
         worst: The files with the labeled worst frames, by frame index.
     """
 
     frames: int
     frame_rate: Fraction
     worst: dict[int, Path]
+    size: tuple[int, int] | None = None
 
 
 def assess_pose_file(
@@ -89,6 +99,8 @@ def draw_preview_files(
     offset: tuple[int, int],
     frame_size: tuple[int, int],
     clock: ExperimentClock | None = None,
+    movie: Path | None = None,
+    timing: Timing | None = None,
 ) -> dict[str, Path]:
     """Draw the four previews of a file of poses, in full-frame coordinates.
 
@@ -96,10 +108,12 @@ def draw_preview_files(
         poses: H5 of the poses that are delivered.
         folder: Where the pictures go.
         model: For the opacity.
-        settings: Cutoff, colormap and body parts.
+        settings: Cutoff, colors, body parts, and the histogram's form.
         offset: The crop's left and top edge in pixels.
         frame_size: The movie's width and height in pixels.
         clock: The frames' times on the experiment's clock, where a times file has them.
+        movie: The movie, of which the trajectory lies on a frame; None for none.
+        timing: When its frames were shown; None where that is not known.
 
     Returns:
         The pictures' files by their published names.
@@ -111,12 +125,25 @@ def draw_preview_files(
         shift_poses(read_poses(poses), offset),
         folder,
         p_cutoff=settings.p_cutoff,
-        color_map=settings.color_map,
+        color_map=settings.preview_color_map,
         alpha=model.alpha,
         displayed_body_parts=_displayed_body_parts(settings),
         frame_size=frame_size,
+        seconds=compute_times(timing, clock=clock.seconds if clock else None) if timing else None,
         clock=clock,
+        backdrop=_read_middle_frame(movie, timing) if movie and timing else None,
+        joint_histogram=settings.histogram is HistogramForm.TOGETHER,
     )
+
+
+def _read_middle_frame(movie: Path, timing: Timing) -> "Backdrop | None":
+    """A frame from the middle of a movie; None where none of those around it can be decoded."""
+    from tasks.pose.movie_inspection.sample_pictures import read_sample_pictures  # noqa: PLC0415
+    from tasks.pose.previews.axes import Backdrop  # noqa: PLC0415
+
+    for picture in read_sample_pictures(movie, movie.name, timing, 1):
+        return Backdrop(picture.frame, picture.image.mean(axis=2).astype(np.uint8))
+    return None
 
 
 def label_movie_file(
@@ -128,6 +155,9 @@ def label_movie_file(
     output_frame_rate: float | None,
     offset: tuple[int, int],
     worst_frames: tuple[int, ...],
+    labels: Labels = Labels.NONE,
+    clock: ExperimentClock | None = None,
+    *,
     progress: Callable[[int], None],
 ) -> LabeledMovieResult:
     """Write the labeled movie, and pictures of the worst frames beside it.
@@ -141,12 +171,15 @@ def label_movie_file(
         output_frame_rate: Frames per second to write instead of the movie's own.
         offset: The crop's left and top edge in pixels.
         worst_frames: Indices of frames to keep as pictures.
+        labels: What is written below the frames; the pictures of the worst ones have nothing there.
+        clock: The frames' times on the experiment's clock, where a times file has them.
         progress: Called with the number of frames written.
 
     Returns:
         What was written.
     """
     table = read_poses(poses)
+    written_below = _build_labels(labels, table, style, timing, clock)
     worst = {index: target.with_name(f"worst-{index}.jpg") for index in worst_frames}
     paint = partial(_paint_frame, table, style, offset)
     rate = _choose_frame_rate(output_frame_rate, timing)
@@ -165,16 +198,31 @@ def label_movie_file(
             times=None if timing.constant or output_frame_rate else timing.seconds,
             offset=offset,
             progress=progress,
+            labels=written_below,
         )
 
     written = encode_with_fallback(write_movie)
     # Counted in the file, not by the encoder that wrote it.
-    counted = probe_movie(target).declared_frames
-    if counted != written:
-        raise StageFailed(f"{counted} frames are in the labeled movie, {written} were written")
-    return LabeledMovieResult(
-        written, rate, {i: path for i, path in worst.items() if path.exists()}
-    )
+    made = probe_movie(target)
+    if made.declared_frames != written:
+        raise StageFailed(
+            f"{made.declared_frames} frames are in the labeled movie, {written} were written"
+        )
+    pictures = {index: path for index, path in worst.items() if path.exists()}
+    return LabeledMovieResult(written, rate, pictures, (made.width, made.height))
+
+
+def _build_labels(
+    labels: Labels,
+    poses: pd.DataFrame,
+    style: LabelStyle,
+    timing: Timing,
+    clock: ExperimentClock | None,
+) -> FrameLabels | None:
+    if labels is Labels.NONE:
+        return None
+    texts = build_frame_texts(timing, clock) if labels is Labels.ALL else ()
+    return FrameLabels(build_legend(poses, style), texts)
 
 
 def build_label_style(model: Model, settings: PoseSettings) -> LabelStyle:
@@ -182,7 +230,7 @@ def build_label_style(model: Model, settings: PoseSettings) -> LabelStyle:
     return LabelStyle(
         p_cutoff=settings.p_cutoff,
         dot_size=settings.dot_size,
-        color_map=settings.color_map,
+        color_map=settings.movie_color_map,
         displayed_body_parts=_displayed_body_parts(settings),
         keypoints_only=settings.keypoints_only,
         draw_skeleton=settings.draw_skeleton,

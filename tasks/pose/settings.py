@@ -28,6 +28,11 @@ MAX_LINK_HOURS = 168
 """Hours: a signature of AWS' version 4 lasts a week at the most."""
 
 
+AUTOMATIC_COLORS = "auto"
+OWN_COLOR_MAPS = (AUTOMATIC_COLORS, "colorblind")
+"""Names that stand for colors beside those of matplotlib's colormaps."""
+
+
 LocationText = Annotated[str, Field(json_schema_extra=LOCATION_SCHEMA)]
 """A location as a person writes it; the form refuses what is none."""
 
@@ -44,6 +49,21 @@ class ColorBy(StrEnum):
 
     BODYPART = "bodypart"
     INDIVIDUAL = "individual"
+
+
+class Labels(StrEnum):
+    """Text below the frames of the labeled movie."""
+
+    NONE = "none"
+    LEGEND = "legend"
+    ALL = "legend, frame and time"
+
+
+class HistogramForm(StrEnum):
+    """Form of the histogram of steps."""
+
+    SEPARATE = "separate"
+    TOGETHER = "together"
 
 
 class Precision(StrEnum):
@@ -141,7 +161,7 @@ def _offer_color_maps(schema: dict[str, Any]) -> None:
     """Make the form offer the colormaps that there are."""
     from matplotlib import colormaps  # noqa: PLC0415 - not for --help
 
-    schema["enum"] = sorted(colormaps)
+    schema["enum"] = [*OWN_COLOR_MAPS, *sorted(colormaps)]
 
 
 class PoseSettings(BaseModel):
@@ -194,9 +214,11 @@ class PoseSettings(BaseModel):
         description="Size in pixels of the dot that marks a body part.",
     )
     color_map: str = Field(
-        default="rainbow",
+        default=AUTOMATIC_COLORS,
         title="Color map",
-        description="The matplotlib colormap that colors the body parts (or individuals).",
+        description="Colors of the body parts (or individuals): colorblind, which readers with "
+        "any color vision can tell apart; a matplotlib colormap; or auto, which is DeepLabCut's "
+        "rainbow in the labeled movie, and colorblind in the previews.",
         json_schema_extra=_offer_color_maps,
     )
     keypoints_only: bool = Field(
@@ -223,6 +245,18 @@ class PoseSettings(BaseModel):
         le=1000,
         title="Trail points",
         description="Number of previous frames whose body parts are drawn, too, to show the path.",
+    )
+    labels: Labels = Field(
+        default=Labels.ALL,
+        title="Labels below frames",
+        description="What the labeled movie has in a strip below its frames: a legend of the "
+        "colors, and each frame's number and time; none leaves DeepLabCut's own picture.",
+    )
+    histogram: HistogramForm = Field(
+        default=HistogramForm.SEPARATE,
+        title="Histogram",
+        description="The preview of steps from frame to frame: separate, in a row for each body "
+        "part with its quantiles; or together, all in one plot, as DeepLabCut draws it.",
     )
     color_by: ColorBy = Field(
         default=ColorBy.BODYPART,
@@ -338,9 +372,9 @@ class PoseSettings(BaseModel):
     def _check_color_map_is_known(cls, value: str) -> str:
         from matplotlib import colormaps  # noqa: PLC0415 - half a second that --help need not pay
 
-        if value not in colormaps:
+        if value not in (known := [*OWN_COLOR_MAPS, *colormaps]):
             raise ValueError(
-                f"matplotlib has no colormap {value!r}{_suggest_closest(value, colormaps)}"
+                f"matplotlib has no colormap {value!r}{_suggest_closest(value, known)}"
             )
         return value
 
@@ -362,6 +396,16 @@ class PoseSettings(BaseModel):
         if self.nwb and not self.nwb_metadata:
             raise ValueError("nwb needs a subject; give nwb_metadata, the location of a YAML file")
         return self
+
+    @property
+    def movie_color_map(self) -> str:
+        """Return the colormap of the labeled movie."""
+        return "rainbow" if self.color_map == AUTOMATIC_COLORS else self.color_map
+
+    @property
+    def preview_color_map(self) -> str:
+        """Return the colormap of the previews."""
+        return "colorblind" if self.color_map == AUTOMATIC_COLORS else self.color_map
 
     @property
     def has_median_filter(self) -> bool:

@@ -58,7 +58,7 @@ def _format_range(name: str, field: FieldInfo) -> str:
     if field.examples:
         return "such as " + ", ".join(f"`{example}`" for example in field.examples)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return ", ".join(kind)
+        return _format_choices(kind)
     if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in _RANGE_TEXTS:
         return f"{len(kind.model_fields)} numbers"
     if get_origin(kind) is list or kind is bool:
@@ -108,10 +108,16 @@ def _to_single_value(kind: Any, field: FieldInfo) -> dict[str, Any]:
     if kind is datetime:
         return {"metavar": "DATE_AND_TIME"}
     if issubclass(kind, StrEnum):
-        return {"choices": [str(choice) for choice in kind]}
+        choices = [str(choice) for choice in kind]
+        return {"choices": choices, "metavar": f"{{{_format_choices(kind, ',')}}}"}
     metavar = "NUMBER_OR_NAME" if field.examples else kind.__name__.upper()
     metavar = "LOCATION" if field.annotation == LocationText | None else metavar
     return {"type": kind, "metavar": metavar}
+
+
+def _format_choices(kind: type[StrEnum], between: str = ", ") -> str:
+    """Choices as they are typed: one of several words needs quotes."""
+    return between.join(f'"{choice}"' if " " in choice else choice for choice in kind)
 
 
 def list_number_groups(model: type[BaseModel]) -> dict[str, list[str]]:
@@ -128,7 +134,7 @@ def list_number_groups(model: type[BaseModel]) -> dict[str, list[str]]:
 _NAMED_RANGES = {
     "window_length": "0, or an odd number up to 101",
     "median_filter_length": "an odd number up to 101",
-    "color_map": "any matplotlib colormap",
+    "color_map": "auto, colorblind, or any matplotlib colormap",
     "times.file": "auto, none, or a name",
     "times.column": "a name or a number",
 }

@@ -194,6 +194,7 @@ def judge_quality(
 @stage("Draw previews", "preview · {movie.name}", retries=PROCESS_RETRIES)
 def draw_previews(
     movie: CheckedMovie,
+    found: Estimate,
     poses: Path,
     ready: ReadyModel,
     settings: PoseSettings,
@@ -213,6 +214,8 @@ def draw_previews(
             movie.crop_offset,
             size,
             clock if isinstance(clock, ExperimentClock) else None,
+            movie.path,
+            found.timing,
             patience=movie.patience,
         )
     return files, ", ".join(files)
@@ -227,6 +230,7 @@ def label_movie(
     settings: PoseSettings,
     quality: Quality,
     target: Path,
+    clock: ExperimentClock | UnusedTimes | None,
     workers: RunProcesses,
 ) -> tuple[LabeledMovieResult, str]:
     """Draw the poses on the movie."""
@@ -244,6 +248,8 @@ def label_movie(
             settings.output_frame_rate,
             movie.crop_offset,
             quality.worst_frames,
+            settings.labels,
+            clock if isinstance(clock, ExperimentClock) else None,
             on_progress=progress,
             patience=movie.patience,
         )

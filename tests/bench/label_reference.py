@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from tasks.pose.drawing.frame_painter import LabelStyle
+from tasks.pose.drawing.label_style import LabelStyle
 from tasks.pose.movies.reader import probe_movie
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import ModuleType
 
-    from tasks.pose.drawing.frame_painter import LabelStyle
+    from tasks.pose.drawing.label_style import LabelStyle
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 real_data = pytest.mark.skipif(

@@ -56,11 +56,11 @@ def theirs(
 
 def ours(
     poses: pd.DataFrame, parts: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> list[dict[str, Axes]]:
-    """The axes of each individual in turn."""
+) -> list[dict[str, list[Axes]]]:
+    """The axes of each individual in turn; coordinates have two, x above y."""
     figures: list[Figure] = []
 
-    def keep(figure: Figure, _: str) -> bytes:
+    def keep(figure: Figure, _: str, *, tight: bool) -> bytes:
         figures.append(figure)
         return b""
 
@@ -72,29 +72,35 @@ def ours(
         color_map="rainbow",
         alpha=ALPHA,
         displayed_body_parts=tuple(parts),
+        joint_histogram=True,
     )
-    axes = [figure.axes[0] for figure in figures]
+    axes = [figure.axes for figure in figures]
     return [
         dict(zip(OURS, axes[start : start + 4], strict=True)) for start in range(0, len(axes), 4)
     ]
 
 
-def drawn(axes: Axes) -> list[Any]:
-    """What each line shows and how it looks; the dotted line of the cutoff is ours alone."""
+def drawn(panels: list[Axes]) -> list[Any]:
+    """What each line shows and how it looks, a body part after the other.
+
+    The dotted line of the cutoff is ours alone.
+    """
+    lines = zip(*(axes.lines for axes in panels), strict=True)
     return [
         (
             np.ma.filled(np.ma.asarray(line.get_xdata(orig=False), float), np.nan),
             np.ma.filled(np.ma.asarray(line.get_ydata(orig=False), float), np.nan),
             (to_rgba(line.get_color()), line.get_alpha()),
         )
-        for line in axes.lines
+        for of_part in lines
+        for line in of_part
         if line.get_linestyle() != ":"
     ]
 
 
-def assert_same(mine: dict[str, Axes], other: dict[str, Axes]) -> None:
+def assert_same(mine: dict[str, list[Axes]], other: dict[str, Axes]) -> None:
     for name in ("trajectory", "coordinates", "likelihood"):
-        pairs = list(zip(drawn(mine[name]), drawn(other[name]), strict=True))
+        pairs = list(zip(drawn(mine[name]), drawn([other[name]]), strict=True))
         assert pairs
         for (x, y, look), (their_x, their_y, their_look) in pairs:
             missing = np.isnan(their_x) | np.isnan(their_y)
@@ -102,9 +108,8 @@ def assert_same(mine: dict[str, Axes], other: dict[str, Axes]) -> None:
             np.testing.assert_array_equal(x[~missing], their_x[~missing])
             np.testing.assert_array_equal(y[~missing], their_y[~missing])
             assert look == their_look
-    styles = [[line.get_linestyle() for line in one["coordinates"].lines] for one in (mine, other)]
-    assert styles[0] == styles[1]
-    assert histogram_colors(mine["histogram"]) == histogram_colors(other["histogram"])
+    [histogram] = mine["histogram"]
+    assert histogram_colors(histogram) == histogram_colors(other["histogram"])
 
 
 def histogram_colors(axes: Axes) -> list[Any]:

@@ -141,7 +141,9 @@ def _read_timing(movie: Path) -> Timing:
 def _label(original: Path, poses: Path, folder: Path, timing: Timing) -> Path:
     style = build_label_style(example_model(body_parts=PARTS), SETTINGS)
     target = folder / LABELED_MOVIE_FILE
-    label_movie_file(original, poses, target, style, timing, None, CROP[:2], (), lambda _: None)
+    label_movie_file(
+        original, poses, target, style, timing, None, CROP[:2], (), progress=lambda _: None
+    )
     return target
 
 

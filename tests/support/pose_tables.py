@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from tasks.pose.drawing.frame_painter import LabelStyle
+from tasks.pose.drawing.label_style import LabelStyle
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

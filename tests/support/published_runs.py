@@ -85,7 +85,7 @@ def _make_movie(
     write_poses(_make_poses(len(timing.seconds), flaw), poses)
     size = (info.width, info.height)
     quality = assess_pose_file(poses, SETTINGS, size, timing.frame_rate, 0)
-    drawn = draw_preview_files(poses, folder, MODEL, SETTINGS, (0, 0), size)
+    drawn = draw_preview_files(poses, folder, MODEL, SETTINGS, (0, 0), size, None, original, timing)
     previews = {path.name: path for path in drawn.values()}
     labeled = label_movie_file(
         original,
@@ -96,7 +96,8 @@ def _make_movie(
         None,
         (0, 0),
         quality.worst_frames,
-        lambda _: None,
+        SETTINGS.labels,
+        progress=lambda _: None,
     )
     files = {names.filtered: poses, LABELED_MOVIE_FILE: folder / LABELED_MOVIE_FILE} | previews
     outputs = {key: _publish(path, output.child(name), key) for key, path in files.items()}

@@ -4,9 +4,14 @@ from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import to_rgba_array
 from numpy.typing import NDArray
 
+from tasks.pose.drawing.distinct_colors import pick_distinct_colors
 from tasks.pose.tables.keypoints import Keypoints
+
+COLOR_BLIND_SAFE = "colorblind"
+"""Name of the palette that stands beside matplotlib's colormaps."""
 
 
 def choose_color_indices(
@@ -29,6 +34,8 @@ def spread_colors(color_map: str, count: int) -> NDArray[np.float64]:
     Returns:
         RGBA from 0 to 1, shape (count, 4).
     """
+    if color_map == COLOR_BLIND_SAFE:
+        return to_rgba_array(pick_distinct_colors(count))
     colors: NDArray[np.float64] = mpl.colormaps[color_map](np.linspace(0, 1, count))
     return colors
 
@@ -39,5 +46,7 @@ def step_colors(color_map: str, count: int) -> NDArray[np.float64]:
     Returns:
         RGBA from 0 to 1, shape (count, 4).
     """
+    if color_map == COLOR_BLIND_SAFE:
+        return to_rgba_array(pick_distinct_colors(count))
     colors: NDArray[np.float64] = mpl.colormaps[color_map].resampled(count)(np.arange(count))
     return colors

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from matplotlib.colors import to_rgb
 
 from tasks.pose.drawing.body_part_colors import choose_color_indices, spread_colors
 from tasks.pose.drawing.disks import PIXELS_PER_PASS, iterate_disk_pixels
+from tasks.pose.drawing.label_strip import LabelStrip
 from tasks.pose.drawing.pixels import (
     MAX_GROUP_PIXELS,
     ColoredPixels,
@@ -26,47 +26,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from tasks.pose.drawing.frame_labels import FrameLabels
+    from tasks.pose.drawing.label_style import LabelStyle
     from tasks.pose.movies.yuv_frame import YuvFrame
 
 _MAX_FRAMES_PER_GROUP = 32
 """Frames whose pixels are worked out together: what numpy needs for each call is then little."""
-
-
-@dataclass(frozen=True)
-class LabelStyle:
-    """Style of drawn poses; each name is that of DeepLabCut's own parameter, spelled out.
-
-    Attributes:
-        p_cutoff: A point is drawn where its likelihood is above this.
-        dot_size: Radius of a dot in pixels; in a keypoints-only movie its diameter in points.
-        color_map: A matplotlib colormap; colors are those of the full list of body parts.
-        displayed_body_parts: The body parts to draw; None for all.
-        keypoints_only: Draw on black instead of on the movie's frames.
-        draw_skeleton: Join body parts with lines.
-        trail_points: Draw this many positions, the current one included.
-        skeleton: The pairs of body parts to join.
-        skeleton_color: A matplotlib color.
-        alpha: Opacity of the dots and lines of a keypoints-only movie.
-        color_by: Whether colors differ by body part or by individual.
-    """
-
-    p_cutoff: float
-    dot_size: int
-    color_map: str
-    displayed_body_parts: tuple[str, ...] | None
-    keypoints_only: bool
-    draw_skeleton: bool
-    trail_points: int
-    skeleton: tuple[tuple[str, str], ...]
-    skeleton_color: str
-    alpha: float
-    color_by: Literal["bodypart", "individual"]
-
-    def compute_edges(self, keypoints: Keypoints) -> list[tuple[int, int]]:
-        """The pairs of keypoints to join; none where no skeleton is drawn."""
-        return keypoints.skeleton_edges(
-            self.skeleton if self.draw_skeleton else (), self.displayed_body_parts
-        )
 
 
 class FramePainter:
@@ -79,6 +44,7 @@ class FramePainter:
         kept: How many frames of `paint_planes` are in use at a time.
         helpers: Threads that work out what is drawn on the next frames; None for no others.
         ahead: For how many groups of frames they do so.
+        labels: What is written below the frames; None for nothing.
     """
 
     def __init__(
@@ -89,8 +55,11 @@ class FramePainter:
         kept: int = 1,
         helpers: Executor | None = None,
         ahead: int = 0,
+        labels: FrameLabels | None = None,
     ) -> None:
         self._style = style
+        self._labels = labels
+        self._strip: LabelStrip | None = None
         self._keypoints = Keypoints(poses)
         # In place, so that float32 poses are shifted as float32 (as DeepLabCut does).
         self._keypoints.values[..., :2] += np.asarray(offset, self._keypoints.values.dtype)
@@ -101,7 +70,7 @@ class FramePainter:
         colors = _to_rgb_bytes(spread_colors(style.color_map, count))
         # The skeleton's color comes last.
         self._palette = np.vstack([colors, _to_rgb_bytes(np.array([to_rgb(style.skeleton_color)]))])
-        self._brush = YuvPainter(self._palette, kept)
+        self._brush = YuvPainter(self._palette, kept, labels)
         self._last = TopPixelFinder()
         self._images: _FrameGroupCache[ColoredPixels] = _FrameGroupCache(helpers, ahead)
         self._planes: _FrameGroupCache[PlaneMarks] = _FrameGroupCache(helpers, ahead)
@@ -114,7 +83,7 @@ class FramePainter:
             index: The frame's row in the pose table.
 
         Returns:
-            The same picture with the skeleton below and the dots on top.
+            The same picture with the skeleton below and the dots on top, and with its labels.
         """
         image = np.require(image, requirements="W")
         shape = image.shape[:2]
@@ -125,7 +94,11 @@ class FramePainter:
             lambda frames: self._compute_pixels(frames, shape).split_by_frame(len(frames)),
         )
         image[seen.rows, seen.columns] = self._palette[seen.colors]
-        return image
+        if self._labels is None:
+            return image
+        if self._strip is None:
+            self._strip = LabelStrip(self._labels, shape[1], shape[0])
+        return self._strip.add_below(image, index)
 
     def paint_yuv_frame(self, planes: YuvFrame, index: int) -> YuvFrame:
         """Draw one frame's poses on a copy of a decoder's planes: the same pixels and colors.
@@ -142,7 +115,7 @@ class FramePainter:
                 self._compute_pixels(frames, shape), len(frames), shape, lines, colors
             ),
         )
-        return self._brush.paint_copy(planes, marks)
+        return self._brush.paint_copy(planes, marks, index)
 
     def _choose_frame_group(self, first: int, shape: tuple[int, ...]) -> range:
         """Frames whose pixels are worked out together: as many as the memory for them allows."""

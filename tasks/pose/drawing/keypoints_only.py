@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from tasks.pose.drawing.body_part_colors import choose_color_indices, step_colors
-from tasks.pose.drawing.frame_painter import LabelStyle, trail_rows
+from tasks.pose.drawing.frame_painter import trail_rows
+from tasks.pose.drawing.label_style import LabelStyle
 from tasks.pose.tables.keypoints import Keypoints
 
 if TYPE_CHECKING:

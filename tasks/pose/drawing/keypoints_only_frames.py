@@ -13,6 +13,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
 from tasks.pose.drawing.keypoints_only import KeypointCanvas, Region
+from tasks.pose.drawing.label_strip import LabelStrip
 from tasks.pose.drawing.yuv_painter import YuvCanvas
 from tasks.pose.movies.yuv_frame import ColorEncoding, YuvFrame
 
@@ -21,40 +22,50 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from tasks.pose.drawing.frame_painter import LabelStyle
+    from tasks.pose.drawing.frame_labels import FrameLabels
+    from tasks.pose.drawing.label_style import LabelStyle
 
 _HDTV_COLORS = ColorEncoding(space=1, full=False)
 _SIZE_STEP_PIXELS = 32
 """Pixels by which the size of what is converted grows; for another size swscale starts anew."""
 
 
-def draw_keypoint_frames(poses: pd.DataFrame, style: LabelStyle, kept: int) -> Iterator[YuvFrame]:
+def draw_keypoint_frames(
+    poses: pd.DataFrame, style: LabelStyle, kept: int, labels: FrameLabels | None = None
+) -> Iterator[YuvFrame]:
     """Draw every frame's poses on black.
 
     Args:
         poses: DeepLabCut's table, one row for each frame.
         style: How to draw.
         kept: How many pictures are in use at a time; a later one is drawn over them.
+        labels: What is written below the pictures; None for nothing.
 
     Yields:
         Pictures of one size, both sides even.
     """
     canvas = KeypointCanvas(poses, style)
     converted = _RegionConverter(canvas.shape)
-    pictures = cycle([_BlackPicture(canvas.shape) for _ in range(kept)])
+    height, width = canvas.shape
+    strip = LabelStrip(labels, width, height) if labels else None
+    pictures = cycle([_BlackPicture(canvas.shape, strip) for _ in range(kept)])
     for index, picture in zip(range(len(poses)), pictures, strict=False):
         picture.make_black()
         if region := canvas.draw_frame(index):
             region = converted.enlarge_region(region)
             picture.paste_frame(converted(canvas.take_region(region)), region)
+        if strip is not None:
+            strip.write_texts(picture.canvas.planes[0], _HDTV_COLORS, index)
         yield YuvFrame(picture.canvas.frame, _HDTV_COLORS)
 
 
 class _BlackPicture:
-    """A picture that is black but for one region."""
+    """A picture that is black but for one region, and for the strip below it."""
 
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self.canvas = YuvCanvas(shape)
+    def __init__(self, shape: tuple[int, int], strip: LabelStrip | None) -> None:
+        self.canvas = YuvCanvas(shape, strip.height if strip else 0)
+        if strip is not None:
+            strip.draw_ground(self.canvas.planes, _HDTV_COLORS)
         self._region: Region = (slice(0, shape[0]), slice(0, shape[1]))
 
     def make_black(self) -> None:

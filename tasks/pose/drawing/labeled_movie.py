@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle
+from tasks.pose.drawing.frame_painter import FramePainter
+from tasks.pose.drawing.label_style import LabelStyle
 from tasks.pose.drawing.movie_writer import FrameClock, MovieWriter
 from tasks.pose.movies.yuv_frame import YuvFrame
 from tasks.processes.environment import count_usable_cpus
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     import pandas as pd
+
+    from tasks.pose.drawing.frame_labels import FrameLabels
 
 
 _QUEUED_FRAMES = 4
@@ -44,6 +47,7 @@ def write_labeled_movie(
     offset: tuple[int, int] = (0, 0),
     progress: Callable[[int], None] | None = None,
     processors: int = 0,
+    labels: FrameLabels | None = None,
 ) -> int:
     """Draw every pose on its frame and encode the movie, a few frames in memory at a time.
 
@@ -61,6 +65,7 @@ def write_labeled_movie(
         offset: Left and top of the crop that the poses are relative to, in pixels.
         progress: Called after each frame with the number of frames written.
         processors: For how many there are threads; 0 for all that the process may use.
+        labels: What is written below the frames; None for DeepLabCut's own pictures.
 
     Returns:
         The number of frames written, which is the number of poses.
@@ -74,12 +79,12 @@ def write_labeled_movie(
         writer = stack.enter_context(MovieWriter(path, clock, processors))
         pictures: Iterator[np.ndarray | YuvFrame]
         if style.keypoints_only:
-            pictures = _draw_keypoint_pictures(poses, style)
+            pictures = _draw_keypoint_pictures(poses, style, labels)
         else:
             decoded = stack.enter_context(prefetch_items(iter(frames), _QUEUED_FRAMES, "decoder"))
             helpers = min(processors // _PROCESSORS_PER_HELPER, _MAX_HELPERS)
             pool = stack.enter_context(thread_pool(helpers, "helper")) if helpers else None
-            painter = FramePainter(poses, style, offset, _PICTURES_IN_USE, pool, helpers)
+            painter = FramePainter(poses, style, offset, _PICTURES_IN_USE, pool, helpers, labels)
             pictures = _paint_on_frames(decoded, painter, len(poses))
         for picture in stack.enter_context(prefetch_items(pictures, _QUEUED_FRAMES, "painter")):
             writer.write(picture)
@@ -98,11 +103,13 @@ def _build_clock(poses: int, frame_rate: Fraction, times: np.ndarray | None) -> 
     return FrameClock.from_times(times, frame_rate)
 
 
-def _draw_keypoint_pictures(poses: pd.DataFrame, style: LabelStyle) -> Iterator[YuvFrame]:
+def _draw_keypoint_pictures(
+    poses: pd.DataFrame, style: LabelStyle, labels: FrameLabels | None
+) -> Iterator[YuvFrame]:
     # Half of what this module takes to load, and seldom asked for.
     from tasks.pose.drawing.keypoints_only_frames import draw_keypoint_frames  # noqa: PLC0415
 
-    return draw_keypoint_frames(poses, style, _PICTURES_IN_USE)
+    return draw_keypoint_frames(poses, style, _PICTURES_IN_USE, labels)
 
 
 def _paint_on_frames(

@@ -9,6 +9,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.pose.drawing.label_strip import LabelStrip
 from tasks.pose.drawing.pixels import ColoredPixels, group_into_squares
 from tasks.pose.movies.yuv_frame import ColorEncoding, YuvFrame
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from av.video.frame import VideoFrame
+
+    from tasks.pose.drawing.frame_labels import FrameLabels
 
 
 class PlaneMarks(NamedTuple):
@@ -41,15 +44,16 @@ class YuvCanvas:
     """A yuv420p frame of our own that others are copied to, and that is drawn on.
 
     Args:
-        shape: Its height and width, both even.
+        shape: Height and width of the frames that are copied to it, both even.
+        below: Rows that it has below them, an even number.
 
     Attributes:
         frame: The frame.
         planes: Its memory, shape (rows, bytes of a row) each; a row may be longer than the frame.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.frame = av.VideoFrame(shape[1], shape[0], "yuv420p")
+    def __init__(self, shape: tuple[int, ...], below: int = 0) -> None:
+        self.frame = av.VideoFrame(shape[1], shape[0] + below, "yuv420p")
         self.planes = [_plane_as_array(self.frame, index) for index in range(3)]
         self._flat = [plane.reshape(-1) for plane in self.planes]
 
@@ -66,7 +70,7 @@ class YuvCanvas:
         for index, plane in enumerate(self.planes):
             source = _plane_as_array(frame, index)
             width = frame.width >> (index > 0)
-            plane[:, :width] = source[:, :width]
+            plane[: len(source), :width] = source[:, :width]
 
     def draw_marks(self, marks: PlaneMarks) -> None:
         """Color pixels; each color difference covers four, and becomes the mean of theirs."""
@@ -87,26 +91,33 @@ class YuvPainter:
         palette: RGB, shape (colors, 3).
         canvases: How many frames are kept: a frame that is given is drawn over when so many more
             have been given.
+        labels: What is written below the frames; None for nothing.
     """
 
-    def __init__(self, palette: NDArray[np.uint8], canvases: int) -> None:
+    def __init__(
+        self, palette: NDArray[np.uint8], canvases: int, labels: FrameLabels | None = None
+    ) -> None:
         self._palette = palette
         self._count = canvases
-        self._shape: tuple[int, ...] = ()
+        self._labels = labels
+        self._strip: LabelStrip | None = None
+        self._shape: tuple[object, ...] = ()
         self._canvases: list[YuvCanvas] = []
         self._turns: Iterator[YuvCanvas] = iter(())
 
-    def paint_copy(self, planes: YuvFrame, marks: PlaneMarks) -> YuvFrame:
-        """A copy of a frame, drawn on."""
-        self._prepare_canvases(planes.shape)
+    def paint_copy(self, planes: YuvFrame, marks: PlaneMarks, index: int) -> YuvFrame:
+        """A copy of a frame, drawn on, with its labels below."""
+        self._prepare_canvases(planes)
         canvas = next(self._turns)
         canvas.copy_from(planes.frame)
         canvas.draw_marks(marks)
+        if self._strip is not None:
+            self._strip.write_texts(canvas.planes[0], planes.colors, index)
         return YuvFrame(canvas.frame, planes.colors)
 
     def canvas_line_sizes(self, planes: YuvFrame) -> tuple[int, ...]:
         """Bytes from one row of a plane to the next, in the copies of a frame."""
-        self._prepare_canvases(planes.shape)
+        self._prepare_canvases(planes)
         return self._canvases[0].line_sizes
 
     def compute_marks(
@@ -144,11 +155,18 @@ class YuvPainter:
             for of_frame, part in zip(pixels.split_by_frame(frames), parts, strict=True)
         ]
 
-    def _prepare_canvases(self, shape: tuple[int, ...]) -> None:
-        if self._shape != shape:
-            self._shape = shape
-            self._canvases = [YuvCanvas(shape) for _ in range(self._count)]
-            self._turns = cycle(self._canvases)
+    def _prepare_canvases(self, planes: YuvFrame) -> None:
+        (height, width, _), colors = planes.shape, planes.colors
+        if self._shape == (height, width, colors):
+            return
+        self._shape = (height, width, colors)
+        strip = self._strip = LabelStrip(self._labels, width, height) if self._labels else None
+        below = strip.height if strip else 0
+        self._canvases = [YuvCanvas((height, width), below) for _ in range(self._count)]
+        if strip is not None:
+            for canvas in self._canvases:
+                strip.draw_ground(canvas.planes, colors)
+        self._turns = cycle(self._canvases)
 
 
 def _sum_groups(values: NDArray[np.int32], starts: NDArray[np.intp]) -> NDArray[np.int32]:

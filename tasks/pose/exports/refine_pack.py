@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from tasks.errors import StageFailed
-from tasks.pose.drawing.frame_painter import FramePainter, LabelStyle
+from tasks.pose.drawing.frame_painter import FramePainter
+from tasks.pose.drawing.label_style import LabelStyle
 from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.movies.reader import Image, open_movie
 from tasks.pose.results.file_names import LABELED_DATA_FOLDER

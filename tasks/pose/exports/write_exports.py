@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.pose.drawing.frame_painter import LabelStyle
+from tasks.pose.drawing.label_style import LabelStyle
 from tasks.pose.exports.movement_file import write_movement_file
 from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.exports.nwb_file import write_nwb_file

@@ -1,35 +1,40 @@
-"""Shared parts of the preview figures: subject, axes, and color bar."""
+"""Shared parts of the preview figures: subject, panels, and legend."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     from tasks.pose.clock.experiment_clock import ExperimentClock
 
-# In inches: room for one body part's label, and the tallest figure that still fits a screen.
-_LABEL_HEIGHT = 0.16
+# In inches: around panels, between them, and the tallest figure that still fits a screen.
+_LEFT, _RIGHT, _BOTTOM, _TOP, _BETWEEN = 0.8, 0.15, 0.62, 0.42, 0.14
+_CLOCK_HEIGHT = 0.5
 _MAX_FIGURE_HEIGHT = 12.0
+_LEGEND_LINE, _LEGEND_MARGIN = 0.17, 0.12
+_LEGEND_FONT = 9.0
+_MIN_LEGEND_FONT = 3.0
+TITLE_FONT = 11.0
+"""Points of a figure's title."""
+
 _MAX_LABEL_CHARACTERS = 40
-# Above this many points lines are drawn as pixels: as text they would take a megabyte.
-_MAX_VECTOR_POINTS = 12_000
-# Seconds from which on the ticks of an experiment's clock count from the first one's.
-_MIN_LARGE_TIME = 100_000
-_MAX_TIME_DECIMALS = 6
+# Above this many points lines are drawn as pixels, which takes longer: as text, of 15 bytes each,
+# they would take a megabyte.
+_MAX_POINTS = 45_000
+_POINTS_PER_MARK = 5
 
 
 @dataclass(frozen=True)
@@ -52,103 +57,158 @@ class BodyPartTrace:
 
 
 @dataclass(frozen=True)
+class Backdrop:
+    """A frame of the movie, for what lies on it.
+
+    Attributes:
+        frame: Its index.
+        image: Its brightness, uint8, shape (height, width).
+    """
+
+    frame: int
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
 class FigureSubject:
     """Subject of one set of figures.
 
     Attributes:
         name: The individual; empty for a single animal.
         tracks: One for each displayed body part.
-        time: (frames,), frame numbers, or seconds.
-        in_seconds: Whether ``time`` is in seconds.
+        frames: How many frames the movie has.
         p_cutoff: The likelihood below which points were left out.
         alpha: Opacity of points and lines.
         frame_size: Width and height of the field of view in pixels, where known.
+        seconds: Each frame's time, NaN where it is unknown; None where no frame's is known.
         clock: The frames' times on the experiment's clock, where a times file has them.
+        backdrop: A frame of the movie, where there is one.
     """
 
     name: str
     tracks: tuple[BodyPartTrace, ...]
-    time: np.ndarray
-    in_seconds: bool
+    frames: int
     p_cutoff: float
     alpha: float
-    frame_size: tuple[int, int] | None
+    frame_size: tuple[int, int] | None = None
+    seconds: np.ndarray | None = None
     clock: ExperimentClock | None = None
+    backdrop: Backdrop | None = None
 
 
-def create_axes(subject: FigureSubject, width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of this size in inches, taller where many body parts must be named."""
-    count = len(subject.tracks)
-    height = max(height, min(count * _LABEL_HEIGHT + 0.7, _MAX_FIGURE_HEIGHT))
+def create_panels(
+    subject: FigureSubject,
+    title: str,
+    width: float,
+    heights: Sequence[float],
+    *,
+    left: float = _LEFT,
+    legend: Sequence[BodyPartTrace] | None = None,
+) -> tuple[Figure, list[Axes]]:
+    """Create panels below each other, with a title above and the legend at the right.
+
+    Places are computed here: matplotlib's own layouts draw everything a second time.
+
+    Args:
+        subject: What the figure is about.
+        title: What it shows.
+        width: Of the figure, in inches.
+        heights: Of each panel, in inches; taller where many body parts must be named.
+        left: Inches at the left of the panels.
+        legend: Body parts that the legend names; None for those of the subject.
+    """
+    named = subject.tracks if legend is None else legend
+    top = _TOP + (_CLOCK_HEIGHT if subject.clock is not None else 0)
+    between = (len(heights) - 1) * _BETWEEN
+    room = _MAX_FIGURE_HEIGHT - top - _BOTTOM
+    wanted = min(len(named) * _LEGEND_LINE, room) - between
+    scale = max(1.0, wanted / sum(heights))
+    panels = [height * scale for height in heights]
+    height = top + sum(panels) + between + _BOTTOM
     figure = Figure(figsize=(width, height))
-    axes = figure.add_subplot()
-    axes.set_title(to_plain_label(subject.name), fontsize=10)
-    if count:
-        _add_color_bar(figure, axes, subject.tracks)
+    names = [to_plain_label(track.name) for track in named]
+    font = min(_LEGEND_FONT, _LEGEND_FONT * (height - top) / (len(named) * _LEGEND_LINE or 1))
+    font = max(font, _MIN_LEGEND_FONT)
+    beside = max((measure_text(name, font) for name in names), default=0)
+    beside += 2 * _LEGEND_MARGIN + 1.5 * font / 72 if names else _RIGHT
+    axes, down = [], top
+    for panel in panels:
+        box = (left / width, 1 - (down + panel) / height)
+        axes.append(figure.add_axes((*box, (width - left - beside) / width, panel / height)))
+        down += panel + _BETWEEN
+    heading = f"{to_plain_label(subject.name)}: {title}" if subject.name else title.capitalize()
+    figure.text(
+        left / width, 1 - 0.1 / height, heading, fontsize=TITLE_FONT, va="top", fontweight="bold"
+    )
+    if names:
+        _add_legend(figure, names, [track.color for track in named], font, (beside, top))
     return figure, axes
 
 
-def _add_color_bar(figure: Figure, axes: Axes, tracks: tuple[BodyPartTrace, ...]) -> None:
-    """A bar with one band for each body part, the first one at the bottom as in DeepLabCut's."""
-    count = len(tracks)
-    bar = figure.colorbar(
-        ScalarMappable(
-            BoundaryNorm(np.arange(count + 1) - 0.5, count),
-            ListedColormap([track.color for track in tracks]),
-        ),
-        ax=axes,
-        ticks=range(count),
-    )
-    bar.set_ticklabels([to_plain_label(track.name) for track in tracks])
-    bar.minorticks_off()
-    points_for_each = figure.get_figheight() * 0.77 * 72 / count
-    bar.ax.tick_params(length=0, labelsize=float(np.clip(points_for_each * 0.8, 3, 10)))
+def _add_legend(
+    figure: Figure,
+    names: Sequence[str],
+    colors: Sequence[tuple[float, float, float, float]],
+    font: float,
+    corner: tuple[float, float],
+) -> None:
+    """Name the colors at the right, the first one at the top.
 
-
-def set_up_time_axis(axes: Axes, subject: FigureSubject) -> None:
-    """The whole movie from left to right, in seconds where they are known."""
-    first, last = float(subject.time[0]), float(subject.time[-1])
-    margin = (last - first) * 0.01 or 0.5
-    axes.set_xlim(first - margin, last + margin)
-    axes.set_xlabel("Time (s)" if subject.in_seconds else "Frame index")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=not subject.in_seconds, min_n_ticks=1))
-    if subject.clock is not None and not subject.in_seconds:
-        _add_clock_axis(axes, subject.clock)
-
-
-def _add_clock_axis(axes: Axes, clock: ExperimentClock) -> None:
-    """Give frames their times on the experiment's clock, along the top.
-
-    Its ticks are those of frames below, so that every time is one of the times file. A frame
-    without a time has none.
+    Args:
+        figure: The figure.
+        names: The names, as matplotlib takes them.
+        colors: Their colors.
+        font: Points of the text.
+        corner: Inches from the right and from the top at which the legend begins.
     """
-    known = np.flatnonzero(np.isfinite(clock.seconds))
-    ticks = axes.get_xticks()
-    frames = known[np.isin(known, ticks)]
-    if not len(frames):
-        frames = known[[0, -1]] if len(known) > 1 else known
-    seconds = clock.seconds[frames]
-    begin = math.floor(seconds[0]) if seconds[0] >= _MIN_LARGE_TIME else 0
-    decimals = _count_decimals(clock.seconds[known])
-    top = axes.secondary_xaxis("top")
-    top.set_xticks(frames, [f"{second - begin:.{decimals}f}" for second in seconds])
-    top.tick_params(labelsize=8)
-    less = f" − {begin:,} s" if begin else ""
-    top.set_xlabel(f"Experiment time{less} (s since {clock.record.origin})", fontsize=9)
+    width, height = figure.get_size_inches()
+    left, line = width - corner[0] + _LEGEND_MARGIN, font * _LEGEND_LINE / _LEGEND_FONT
+    places = height - corner[1] - line * (np.arange(len(names)) + 0.5)
+    inches = figure.dpi_scale_trans
+    square = np.array([(0, -0.5), (1, -0.5), (1, 0.5), (0, 0.5)]) * 0.8 * font / 72
+    squares = [np.add(square, (left, place)) for place in places]
+    figure.add_artist(PolyCollection(squares, facecolors=list(colors), transform=inches))
+    for place, name in zip(places, names, strict=True):
+        figure.text(
+            left + 1.3 * font / 72,
+            place,
+            name,
+            fontsize=font,
+            va="center_baseline",
+            transform=inches,
+        )
 
 
-def _count_decimals(seconds: np.ndarray) -> int:
-    """Decimals that tell a tenth of the time from one frame to the next."""
-    step = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 0.0
-    return int(np.clip(math.ceil(1 - math.log10(step)), 0, _MAX_TIME_DECIMALS)) if step > 0 else 3
+def measure_text(text: str, points: float) -> float:
+    """Return the width of a text in inches, which costs less than to draw it."""
+    font = _load_usual_font()
+    font.set_size(points, 72)
+    font.set_text(text)
+    width: float = font.get_width_height()[0] / 64 / 72
+    return width
 
 
-def rasterize_if_large(axes: Axes) -> None:
-    """Make one picture, inside the SVG, of lines that have too many points to be written down."""
-    artists: list[Line2D | Patch] = [*axes.lines, *axes.patches]
-    if sum(len(artist.get_path()) for artist in artists) > _MAX_VECTOR_POINTS:
-        for artist in artists:
+@cache
+def _load_usual_font():  # type: ignore[no-untyped-def] # matplotlib's own class has no types
+    return get_font(findfont(FontProperties()))
+
+
+def rasterize_if_large(panels: Iterable[Axes]) -> None:
+    """Make a picture, inside the SVG, of lines that have too many points to be written down."""
+    artists: list[Line2D | Patch] = []
+    for axes in panels:
+        artists += [*axes.lines, *axes.patches]
+    shapes = [shape for axes in panels for shape in axes.collections]
+    points = sum(map(_count_points, artists))
+    if points + sum(len(path) for shape in shapes for path in shape.get_paths()) > _MAX_POINTS:
+        for artist in (*artists, *shapes):
             artist.set_rasterized(True)
+
+
+def _count_points(artist: Line2D | Patch) -> int:
+    marked = artist.get_markevery() if isinstance(artist, Line2D) else None
+    marks = len(marked) if isinstance(marked, list) else 0
+    return len(artist.get_path()) + _POINTS_PER_MARK * marks
 
 
 def explain_if_empty(
@@ -158,7 +218,7 @@ def explain_if_empty(
     if any(np.isfinite(values).any() for values in shown):
         return
     note = f"{nothing} with a likelihood of at least {subject.p_cutoff:g}"
-    axes.set_title("\n".join(filter(None, [to_plain_label(subject.name), note])), fontsize=10)
+    axes.text(0.5, 0.5, note, transform=axes.transAxes, ha="center", va="center", fontsize=10)
     axes.minorticks_off()
     if axes.get_autoscalex_on():
         axes.set_xticks([])

@@ -16,7 +16,7 @@ import numpy as np
 
 from tasks.errors import BadInput
 from tasks.pose.drawing.encoders import encode_with_fallback
-from tasks.pose.drawing.frame_painter import LabelStyle
+from tasks.pose.drawing.label_style import LabelStyle
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tasks.pose.estimate import (
     apply_crop,

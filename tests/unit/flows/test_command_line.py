@@ -50,6 +50,8 @@ CHOSEN: dict[str, tuple[list[str], Any]] = {
     "output_frame_rate": (["29.97"], 29.97),
     "draw_skeleton": ([], True),
     "trail_points": (["5"], 5),
+    "labels": (["legend, frame and time"], "legend, frame and time"),
+    "histogram": (["together"], "together"),
     "color_by": (["individual"], "individual"),
     "shuffle": (["2"], 2),
     "snapshot": (["best"], "best"),

@@ -52,6 +52,9 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"p_cutoff": 0.5}, {"quality", *DRAWN}),
     ({"displayed_body_parts": ["nose"]}, DRAWN),
     ({"color_map": "viridis"}, DRAWN),
+    ({"color_map": "rainbow"}, {"previews"}),
+    ({"color_map": "colorblind"}, {"labeled"}),
+    ({"histogram": "together"}, {"previews"}),
     ({"quality": {"low_look": 0.11}}, {"quality"}),
     ({"times": {"column": "t"}}, {"exports"}),
     ({"dot_size": 9}, {"labeled"}),
@@ -59,6 +62,8 @@ SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"output_frame_rate": 12.5}, {"labeled"}),
     ({"draw_skeleton": True}, {"labeled"}),
     ({"trail_points": 3}, {"labeled"}),
+    ({"labels": "none"}, {"labeled"}),
+    ({"labels": "legend"}, {"labeled"}),
     ({"precision": "full"}, ALL),
     ({"color_by": "individual"}, {"labeled"}),
     ({"annotations_format": "csv"}, set()),
@@ -76,10 +81,14 @@ def test_settings_touch_their_stages_alone(changes: dict[str, Any], expected: se
 
 
 def test_a_times_file_touches_what_has_its_times() -> None:
-    assert changed(keys(times=("s3://lab/in/m_times.csv", "10", "e"))) == {"previews", "exports"}
+    dated = {"previews", "labeled", "exports"}
+    assert changed(keys(times=("s3://lab/in/m_times.csv", "10", "e"))) == dated
     usual = asdict(keys(times=("a",)))
     column = asdict(keys({"times": {"column": "t"}}, times=("a",)))
-    assert {name for name in ALL if column[name] != usual[name]} == {"previews", "exports"}
+    assert {name for name in ALL if column[name] != usual[name]} == dated
+    for labels in ("none", "legend"):
+        without, with_times = (keys({"labels": labels}, times=times) for times in ((), ("a",)))
+        assert without.labeled == with_times.labeled
 
 
 def test_frames_to_correct_are_chosen_again_where_what_is_bad_or_drawn_is_another() -> None:

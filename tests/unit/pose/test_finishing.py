@@ -45,6 +45,8 @@ def test_a_movie_is_labeled_again_where_a_gpu_s_encoder_fails(
     write_poses(poses, tmp_path / "poses.h5")
     target, timing = tmp_path / "labeled.mp4", constant_timing(len(poses), Fraction(30))
     files = (movie, tmp_path / "poses.h5", target)
-    found = label_movie_file(*files, PLAIN_STYLE, timing, None, (0, 0), (), lambda done: None)
+    found = label_movie_file(
+        *files, PLAIN_STYLE, timing, None, (0, 0), (), progress=lambda done: None
+    )
     assert found.frames == len(poses)
     assert (probe_movie(target).codec, probe_movie(target).declared_frames) == ("h264", len(poses))

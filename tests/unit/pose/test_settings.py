@@ -14,7 +14,14 @@ from tasks.behavior.behavior_settings import BehaviorSettings
 from tasks.messages import LOCATION_FORM
 from tasks.neural.neural_settings import NeuralSettings
 from tasks.pose.form_schema import ERROR_MESSAGE
-from tasks.pose.settings import AnnotationsFormat, ColorBy, Crop, PoseSettings, QualityThresholds
+from tasks.pose.settings import (
+    AnnotationsFormat,
+    ColorBy,
+    Crop,
+    Labels,
+    PoseSettings,
+    QualityThresholds,
+)
 from tasks.pose.settings_help import render_settings_table, to_argparse_option
 from tasks.pose.times_settings import TimesSettings
 
@@ -30,6 +37,7 @@ def messages(**values: Any) -> str:
 
 
 def test_the_defaults_are_those_of_the_ideas_tool() -> None:
+    assert PoseSettings().movie_color_map == "rainbow"
     assert PoseSettings().model_dump(mode="json") == {
         "annotations_format": "parquet",
         "crop": None,
@@ -37,13 +45,15 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         "displayed_body_parts": "all",
         "p_cutoff": 0.6,
         "dot_size": 5,
-        "color_map": "rainbow",
+        "color_map": "auto",  # rainbow, but in the previews
         "color_by": "bodypart",
         "keypoints_only": False,
         "output_frame_rate": None,
         "draw_skeleton": False,
         "trail_points": 0,
         # Those that the IDEAS tool does not have.
+        "labels": "legend, frame and time",
+        "histogram": "separate",
         "shuffle": None,
         "snapshot": None,
         "precision": "standard",
@@ -77,13 +87,15 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         ("displayed_body_parts", ["all", ["nose"], ["nose", "left ear"]]),
         ("p_cutoff", [0, 0.0, 0.6, 1]),
         ("dot_size", [1, 100]),
-        ("color_map", ["rainbow", "viridis_r", "Set1"]),
+        ("color_map", ["auto", "colorblind", "rainbow", "viridis_r", "Set1"]),
         ("color_by", ["bodypart", "individual", ColorBy.INDIVIDUAL]),
         ("precision", ["standard", "full", "half"]),
         ("keypoints_only", [True, False]),
         ("output_frame_rate", [None, 0.5, 29.97, 240]),
         ("draw_skeleton", [True, False]),
         ("trail_points", [0, 1000]),
+        ("labels", ["none", "legend", "legend, frame and time", Labels.ALL]),
+        ("histogram", ["separate", "together"]),
         ("link_hours", [0, 168]),
         ("spread_from", [0, 1, 500]),
     ],
@@ -107,6 +119,8 @@ def test_each_setting_accepts_its_whole_range(name: str, accepted: list[Any]) ->
         ("output_frame_rate", [0, -1, 1e12, math.nan, math.inf, "fast"]),
         ("draw_skeleton", [2, "perhaps", None]),
         ("trail_points", [-1, 1001, 0.5, None]),
+        ("labels", ["", "all", True, None]),
+        ("histogram", ["both", None]),
         ("link_hours", [-1, 169, 0.5, None]),
         ("spread_from", [-1, 0.5, "many", None]),
         ("precision", ["double", 16, None]),
@@ -138,6 +152,20 @@ def test_a_crop_needs_all_four_numbers(side: str) -> None:
 def test_a_crop_knows_its_far_edges() -> None:
     crop = Crop(left=3, top=4, width=10, height=20)
     assert (crop.right, crop.bottom) == (13, 24)
+
+
+@pytest.mark.parametrize(
+    ("asked", "movie", "previews"),
+    [
+        ("auto", "rainbow", "colorblind"),
+        ("rainbow", "rainbow", "rainbow"),
+        ("colorblind", "colorblind", "colorblind"),
+        ("viridis", "viridis", "viridis"),
+    ],
+)
+def test_colors_of_the_movie_and_of_the_previews(asked: str, movie: str, previews: str) -> None:
+    settings = PoseSettings(color_map=asked)
+    assert (settings.movie_color_map, settings.preview_color_map) == (movie, previews)
 
 
 def test_an_even_window_is_told_its_odd_neighbors() -> None:

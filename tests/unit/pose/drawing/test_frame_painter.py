@@ -26,7 +26,7 @@ from tests.support.pose_tables import (
 )
 
 if TYPE_CHECKING:
-    from tasks.pose.drawing.frame_painter import LabelStyle
+    from tasks.pose.drawing.label_style import LabelStyle
 
 RED = np.array([255, 0, 0], np.uint8)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tasks.pose.drawing.frame_painter import LabelStyle
+    from tasks.pose.drawing.label_style import LabelStyle
     from tasks.pose.drawing.pixels import ColoredPixels
     from tasks.pose.drawing.yuv_painter import PlaneMarks
 
