@@ -165,7 +165,7 @@ def test_a_request_finds_its_objects(bucket: Bucket) -> None:
     assert len(found("")) == 6
     with pytest.raises(NoSuchObject, match=r"in/ with a slash at its end"):
         found("in")
-    with pytest.raises(NoSuchObject, match=r"out/: there are no objects below"):
+    with pytest.raises(NoSuchObject, match=r"out/: there is nothing in this folder"):
         found("out/")
     with pytest.raises(NoSuchObject, match=r"\*\.avi: no object fits this pattern"):
         found("in/*.avi")
