@@ -95,7 +95,7 @@ def test_thresholds_in_cm_need_a_scale() -> None:
     [
         ({"max_rest_speed": 3, "min_movement_speed": 2}, "would be both"),
         ({"min_rest": 1}, "need states"),
-        ({"median_filter_length": 4}, "must be odd; try 3 or 5"),
+        ({"median_filter_length": 4}, "must be an odd number from 1 to 101; try 3 or 5"),
         ({"min_stay": 1}, "there are no zones"),
         ({"movies": ["a.mp4"]}, "labeled_movie is off"),
         ({"keypoints": ["nose", "nose"]}, "names one twice"),
