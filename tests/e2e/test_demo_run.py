@@ -156,7 +156,12 @@ def test_output_metadata_has_the_keys_of_the_ideas_tool(results: Path, record: R
     metadata = json.loads((results / "output_metadata.json").read_text())
     assert list(metadata) == ["dlc_pose_estimates.0", "dlc_annotations", "dlc_labeled_movie.0"]
     movie = metadata["dlc_labeled_movie.0"]
-    assert movie["spacingInfo"] == {"numPixels": {"x": 640, "y": 480}}
+    with av.open(results / "mouse 1" / "labeled.mp4") as labeled:
+        picture = labeled.streams.video[0]
+        # A strip with the colors, the frame and its time stands below the movie's own 480 rows.
+        assert picture.width == 640
+        assert picture.height > 480
+        assert movie["spacingInfo"] == {"numPixels": {"x": 640, "y": picture.height}}
     assert movie["timingInfo"]["numTimes"] == FRAMES
     assert movie["dlc"]["body_parts"] == ",".join(record.model.body_parts)
 

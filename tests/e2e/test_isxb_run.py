@@ -13,7 +13,7 @@ import pytest
 
 from tasks.pose.movies.start_times import StartSource
 from tasks.pose.results.run_record import RunRecord
-from tasks.pose.settings import AnnotationsFormat, Crop, PoseSettings
+from tasks.pose.settings import AnnotationsFormat, Crop, Labels, PoseSettings
 from tests.support.isxb_files import FIRST_COUNT, write_isxb
 from tests.support.paths import SHARED_FOLDER, needs_shared_data
 
@@ -49,7 +49,8 @@ LAB = "subject: {subject_id: m1, species: Mus musculus, sex: F, age: P90D}\n"
 def analyzed(movies: list[Path], output: Path, form: AnnotationsFormat, **more: Any) -> Delivered:
     from flows.pose_estimation import pose_estimation
 
-    settings = PoseSettings(crop=CROP, annotations_format=form, **more)
+    # IDEAS' labeled movie is as large as the movie: without a strip below it.
+    settings = PoseSettings(crop=CROP, annotations_format=form, labels=Labels.NONE, **more)
     pose_estimation(str(MODEL), [str(movie) for movie in movies], str(output), settings)
     record = RunRecord.model_validate_json((output / "run.json").read_text())
     return Delivered(output, record)

@@ -2,12 +2,21 @@
 
 import signal
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
 from flows.__main__ import main
 from tasks.command_line.exit_status import END_SIGNALS, Interrupted, handle_end_signals
+
+
+@pytest.fixture(autouse=True)
+def hang_up_is_heard() -> Iterator[None]:
+    """A suite that `nohup` has started ignores SIGHUP, and what is tested would too."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("number", END_SIGNALS)

@@ -46,7 +46,7 @@ def test_each_movie_has_a_row_with_what_was_made_of_it() -> None:
     first, second, third = rows(page)
     assert first == "| mouse1 |  | **pass** | 300 |  |  |  |"
     assert second == "| mouse2 |  | **look** | 300 |  |  | nose: jumps in 2.0 % of steps |"
-    assert third.startswith("| broken |  | **failed** | – |  |  | Movie: broken.mp4: the file is")
+    assert third.startswith("| broken |  | **failed** | – |  |  | broken.mp4: the file is empty")
     assert page.startswith("## Partial: 3 movies · m.zip")
 
 
