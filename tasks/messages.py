@@ -62,8 +62,9 @@ def lead_with_cause(text: str) -> str:
 
 
 def describe_failure(name: str, error: str) -> str:
-    """Name what failed, and why: an error that begins with its name, or its file's, says it."""
-    own = error.startswith((f"{name}:", f"{name}."))
+    """Name what failed, and why: an error that begins with it, or its file, says it."""
+    subject = error.partition(": ")[0].rpartition("/")[2]
+    own = subject == name or subject.startswith(f"{name}.")
     return (error if own else f"{name}: {error}").rstrip(".")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from tasks.errors import BadInput
+from tasks.errors import BadInput, Retriable
 from tasks.storage.store import ObjectInfo, ObjectStore
 from tasks.storage.store_errors import NotSupported
 
@@ -28,7 +28,8 @@ def check_readable(
         movies: Its movies; at least one.
 
     Returns:
-        A warning for the movies that cannot be read while others can; each fails by itself.
+        A warning for the movies that cannot be read while others can; each fails by itself. What
+        the store fails to answer for now is not among them: it is tried again at its turn.
 
     Raises:
         BadInput: The model, or no movie, can be read, with the first reason.
@@ -38,9 +39,10 @@ def check_readable(
         first, *others = pool.map(partial(_find_problem, store), [model, *movies])
     if first:
         raise first
-    problems = [problem for problem in others if problem]
-    if len(problems) == len(movies):
-        raise problems[0]
+    errors = [error for error in others if error]
+    if len(errors) == len(movies):
+        raise next((error for error in errors if isinstance(error, Retriable)), errors[0])
+    problems = [error for error in errors if isinstance(error, BadInput)]
     if not problems:
         return []
     named = "; ".join(str(problem).rstrip(".") for problem in problems[:_MAX_NAMED])
@@ -48,12 +50,12 @@ def check_readable(
     return [f"{len(problems)} of {len(movies)} {UNREADABLE}: {named}{more}"]
 
 
-def _find_problem(store: ObjectStore, info: ObjectInfo) -> BadInput | None:
+def _find_problem(store: ObjectStore, info: ObjectInfo) -> BadInput | Retriable | None:
     try:
         if info.size:
             store.read_part(info.location, 0, 1)
     except NotSupported:
         raise
-    except BadInput as error:
+    except (BadInput, Retriable) as error:
         return error
     return None

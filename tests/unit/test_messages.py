@@ -32,6 +32,7 @@ def test_locations_follow_the_cause(text: str, told: str) -> None:
     ("name", "error", "told"),
     [
         ("m1", "m1.mp4: the file is empty.", "m1.mp4: the file is empty"),
+        ("m 1", "s3://b/in/m 1.mp4: it is away", "s3://b/in/m 1.mp4: it is away"),
         ("m1", "the store is away", "m1: the store is away"),
         ("m1", "m10.mp4: the file is empty", "m1: m10.mp4: the file is empty"),
     ],
