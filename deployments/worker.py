@@ -128,7 +128,9 @@ def _keep_templates(
     engine = TemplateChoice(copied_engine.__name__, copied_engine.load_flows, environment)
     with (
         create_scratch_folder() as folder,
-        TemplateKeeper(folder / "templates", [engine, *list_stage_templates()]) as keeper,
+        TemplateKeeper(
+            folder / "templates", [engine, *list_stage_templates()], _print_line
+        ) as keeper,
     ):
         environment[TEMPLATES.name] = str(keeper.folder)
         yield keeper

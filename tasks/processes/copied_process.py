@@ -15,6 +15,7 @@ from typing import Protocol
 
 from tasks.processes.process_table import read_process_stat
 from tasks.processes.template import CopyRequest
+from tasks.processes.template_address import shorten_address
 
 START_TIMEOUT_S = 20.0
 """Seconds that a template has to fork; one that takes longer is not used."""
@@ -142,7 +143,8 @@ def start_copy(
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.settimeout(START_TIMEOUT_S)
-        connection.connect(str(template))
+        with shorten_address(template) as address:
+            connection.connect(address)
         # In a file: an environment may be longer than a message.
         with open(os.memfd_create("request"), "wb") as file:  # noqa: PTH123
             file.write(json.dumps(asdict(request)).encode())

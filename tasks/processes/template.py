@@ -35,6 +35,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.processes.child import load_ahead
+from tasks.processes.template_address import shorten_address
 
 MAX_FDS = 64
 """File descriptors that a request may bring."""
@@ -92,7 +93,8 @@ def _listen(path: Path) -> socket.socket:
     """Listen on a socket that has its name only once it answers."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     unfinished = path.with_suffix(f".{os.getpid()}")
-    listener.bind(str(unfinished))
+    with shorten_address(unfinished) as address:
+        listener.bind(address)
     listener.listen(64)
     unfinished.rename(path)
     return listener

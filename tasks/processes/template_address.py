@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.environment_variables import read_template_folder
@@ -49,6 +50,28 @@ def compute_socket_name(program: str, loader: str, environment: Mapping[str, str
     }
     said = [sys.executable, program, loader, sorted(read_at_start.items()), compute_code_version()]
     return f"{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:24]}.sock"
+
+
+@contextmanager
+def shorten_address(socket: Path) -> Iterator[str]:
+    """Open a socket's folder, and give the socket a short name while it is open.
+
+    The address of a Unix socket has room for 107 bytes (unix(7)), and scratch folders are longer.
+
+    Args:
+        socket: A socket that is bound or connected to, in a folder that exists.
+
+    Yields:
+        The socket's name through the open folder.
+
+    Raises:
+        OSError: The folder does not exist.
+    """
+    folder = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{socket.name}"
+    finally:
+        os.close(folder)
 
 
 def compute_code_version() -> str:

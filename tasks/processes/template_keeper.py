@@ -56,10 +56,12 @@ class TemplateKeeper:
     Attributes:
         folder: Where their sockets and logs are; only this user may look into it.
         choices: The templates.
+        tell: Is called with a line for people about a template that ended by itself.
     """
 
     folder: Path
     choices: Sequence[TemplateChoice]
+    tell: Callable[[str], None] = print
     _kept: list[_Kept] = field(init=False)
     _checked: float = field(init=False, default=0.0)
 
@@ -109,6 +111,12 @@ class TemplateKeeper:
                 continue
             if kept.socket == wanted and self._checked - kept.started < RESTART_PAUSE_S:
                 continue
+            if kept.socket == wanted and kept.process is not None:
+                self.tell(
+                    f"the template of {kept.choice.program} ended with status "
+                    f"{kept.process.returncode}, and runs load their libraries by themselves; "
+                    f"starting it again (its output: {wanted.with_suffix('.log')})"
+                )
             self._end(kept)
             self._start(kept, wanted, environment)
 

@@ -75,6 +75,14 @@ class Machine:
                 stderr=log,
             )  # fmt: skip
 
+    def end(self) -> None:
+        """End it, and what a failed test has left running on it."""
+        self.process.terminate()
+        asked = "waiting for those under way"
+        wait_for(lambda: self.process.poll() is not None or asked in self.log.read_text())
+        self.process.terminate()
+        wait_for_exit(self.process, self.log.read_text)
+
 
 @pytest.fixture
 def machine(
@@ -89,14 +97,12 @@ def machine(
         if templates:
             sockets = "dlcflow-*/templates/*.sock"
             wait_for(
-                lambda: len(list(machine.folder.glob(sockets))) == 1 + len(list_stage_templates())
+                lambda: len(list(machine.folder.glob(sockets))) == 1 + len(list_stage_templates()),
+                machine.log.read_text,
             )
         yield machine
     finally:
-        if machine.process.poll() is None:
-            machine.process.terminate()
-            machine.process.terminate()
-            wait_for_exit(machine.process, machine.log.read_text)
+        machine.end()
 
 
 def start(

@@ -25,7 +25,8 @@ LIMITS = {"OMP_NUM_THREADS": "1"}
 
 @pytest.fixture(scope="module")
 def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TemplateKeeper]:
-    folder = tmp_path_factory.mktemp("templates")
+    # Longer than a Unix socket's address may be, as scratch folders of clusters are.
+    folder = tmp_path_factory.mktemp("templates") / ("scratch" * 20)
     with (
         pytest.MonkeyPatch.context() as patch,
         TemplateKeeper(folder, [TemplateChoice(child.__name__, in_child.load, LIMITS)]) as keeper,
@@ -160,7 +161,9 @@ def test_other_code_asks_for_another_template(
 def test_the_keeper_replaces_what_ended_or_is_old(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with TemplateKeeper(tmp_path, [TemplateChoice(child.__name__, in_child.load, {})]) as keeper:
+    told: list[str] = []
+    choice = TemplateChoice(child.__name__, in_child.load, {})
+    with TemplateKeeper(tmp_path, [choice], told.append) as keeper:
         wait_for(lambda: list(tmp_path.glob("*.sock")))
         (first,) = keeper.pids
         keeper.replace_stale()
@@ -173,9 +176,12 @@ def test_the_keeper_replaces_what_ended_or_is_old(
         keeper.replace_stale()
         (second,) = keeper.pids
         assert second != first
+        (line,) = told
+        assert "ended with status -9" in line
         monkeypatch.setattr(
             "tasks.processes.template_address.compute_code_version", lambda: "another"
         )
         keeper.replace_stale()
         assert second not in keeper.pids
+        assert told == [line]  # code that is new is no failure
     assert list(tmp_path.glob("*.sock")) == []
