@@ -101,7 +101,7 @@ def test_a_run_of_which_some_fails_tells_none(
     proxy.use_rule(repeating)
     done = run(f"s3://{BUCKET}/in/", **home, **IN_ENVIRONMENT)
     assert done.returncode == 1
-    assert "; 2 of 3 movies failed (refused in Fetch movie); see " in done.stderr
+    assert "; 2 of 3 movies failed (refused in Check movie); see " in done.stderr
     assert "request by *** with *** and *** or *** at https://store.lab.org" in done.stderr
     left = files_in(tmp_path)
     assert any(b"movies failed" in content for content in left)  # the server's database
