@@ -282,7 +282,8 @@ def test_a_signal_ends_a_run_at_once_with_all_its_processes(
         running = subprocess.Popen(
             [sys.executable, *words],
             cwd=ROOT,
-            env=os.environ | home,
+            # A copy of a template shows the template's environment, by which it would not be found.
+            env=os.environ | home | {"DLCFLOW_TEMPLATES": ""},
             stderr=errors,
             start_new_session=True,
         )

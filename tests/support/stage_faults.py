@@ -7,6 +7,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
+from tasks.environment_variables import TEMPLATES
 from tasks.pose.child_libraries import load_for_estimation, load_for_finishing
 from tests.support.meanwhile import call_repeatedly
 
@@ -66,7 +69,11 @@ def _is_child(pid: int) -> bool:
 
 @contextmanager
 def inject_signals(signals: dict[str, StageSignal]) -> Iterator[SignalInjector]:
-    """Send signals to this process' stages while the block runs."""
+    """Send signals to this process' stages, which are its children, while the block runs."""
     injector = SignalInjector(signals)
-    with call_repeatedly(injector.send_due_signals, 0.005):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        call_repeatedly(injector.send_due_signals, 0.005),
+    ):
+        patch.delenv(TEMPLATES.name, raising=False)  # copies of those are a template's children
         yield injector
