@@ -65,7 +65,8 @@ def test_what_dies_each_time_is_a_failed_movie_that_says_what_to_do(
     ran: tuple[RunRecord, SignalInjector],
 ) -> None:
     record, injector = ran
-    assert len(injector.struck["crashes.mp4"]) == 2
+    # Its stage tries twice; the quick look before may be over before a signal comes.
+    assert len(injector.struck["crashes.mp4"]) in {2, 3}
     found = movie(record, "crashes")
     assert (found.status, found.outputs) == (ResultStatus.FAILED, {})
     assert "was ended by SIGSEGV (its native code crashed" in str(found.error)
