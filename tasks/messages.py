@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+    from pydantic_core import ErrorDetails
 
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*")
 """Text without controls, line ends, and signs that turn around what follows them."""
@@ -90,10 +91,20 @@ class FieldProblem(NamedTuple):
 
 def find_field_problem(error: "ValidationError") -> FieldProblem:
     """Put the first problem of a pydantic error into words."""
-    first = error.errors()[0]
-    expected = first["msg"].removeprefix("Value error, ")
-    found = f", found {format_quoted(first['input'])}" if first["loc"] else ""
-    return FieldProblem(first["loc"], f"{expected}{found}", first["type"] == "extra_forbidden")
+    return find_field_problems(error)[0]
+
+
+def find_field_problems(error: "ValidationError") -> list[FieldProblem]:
+    """Put all problems of a pydantic error into words, in the order of its fields."""
+    return [_describe_problem(one) for one in error.errors()]
+
+
+def _describe_problem(one: "ErrorDetails") -> FieldProblem:
+    if one["type"] == "missing":  # pydantic's input is what the field is missing in
+        return FieldProblem(one["loc"], "expected a value, found none", is_unknown=False)
+    expected = one["msg"].removeprefix("Value error, ")
+    found = f", found {format_quoted(one['input'])}" if one["loc"] else ""
+    return FieldProblem(one["loc"], f"{expected}{found}", one["type"] == "extra_forbidden")
 
 
 def format_list(items: Iterable[object]) -> str:
@@ -116,6 +127,11 @@ def escape_markdown(text: str) -> str:
     """A stranger's text as text in a Markdown page: no lines, links, pictures or HTML of theirs."""
     one_line = " ".join(text.split())
     return "".join(f"\\{sign}" if sign in _MARKDOWN_SIGNS else sign for sign in one_line)
+
+
+def unescape_markdown(text: str) -> str:
+    """The text that `escape_markdown` was given, on one line."""
+    return re.sub(r"\\([\\`*_{}\[\]()<>#+!|~&])", r"\1", text)
 
 
 _MARKDOWN_SIGNS = set("\\`*_{}[]()<>#+!|~&")

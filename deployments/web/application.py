@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from deployments.web import player, results
+from deployments.web import player, progress, results, start
 from deployments.web.access import login
 from deployments.web.access.gate import HEALTH_PATH, Gate
 from deployments.web.access.sessions import Sessions
@@ -30,10 +30,14 @@ from tasks.storage.store_errors import NoSuchObject
 LOOKING_PARTS: tuple[tuple[APIRouter, str, str], ...] = (
     (results.router, "Results", "/"),
     (player.router, "", ""),
+    (progress.router, "Under way", "/progress"),
 )
 """Routers of the parts, with name and address of each in the navigation; empty to leave it out."""
 
-CHANGING_PARTS: tuple[tuple[APIRouter, str, str], ...] = ()
+CHANGING_PARTS: tuple[tuple[APIRouter, str, str], ...] = (
+    (start.router, "Start a run", "/start"),
+    (progress.changing_router, "", ""),
+)
 """As `LOOKING_PARTS`: those that start something or write, which read-only mode leaves out."""
 
 

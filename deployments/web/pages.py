@@ -12,10 +12,11 @@ def show_things(request: Request, web: WebContext) -> Response:
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.parse import parse_qsl, urlencode
@@ -26,7 +27,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from deployments.web.listing.run_index import RunIndex
 from deployments.web.web_settings import WebSettings, to_address
+from tasks.command_line.dry_run_report import describe_action
 from tasks.errors import BadInput
+from tasks.messages import format_duration
+from tasks.pose.settings_form import FormField
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectStore
 
@@ -80,17 +84,27 @@ def render_page(
     return HTMLResponse(text, http_status)
 
 
-async def read_form(request: Request) -> dict[str, str]:
-    """Read the fields of a form that a page sent; of a field that comes twice the last one counts.
+async def read_body(request: Request) -> bytes:
+    """Read what a page sent.
 
     Raises:
-        BadInput: It is too large, or no form.
+        BadInput: It is too large.
     """
     body = b""
     async for part in request.stream():
         body += part
         if len(body) > MAX_FORM_BYTES:
             raise BadInput(f"expected a form of at most {MAX_FORM_BYTES:,} bytes")
+    return body
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Read the fields of a form that a page sent; of a field that comes twice the last one counts.
+
+    Raises:
+        BadInput: It is too large, or no form.
+    """
+    body = await read_body(request)
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=1000))
     except ValueError as error:
@@ -120,9 +134,18 @@ def _load_environment() -> Environment:
         "size": format_size,
         "length_of": format_length,
         "number": lambda count: "–" if count is None else f"{count:,}",
+        "plain_number": lambda number: f"{number:.15g}",
+        "duration": format_duration,
+        "movie_action": describe_action,
+        "groupby_runs": _split_by_group,
         "json_attribute": lambda value: json.dumps(value, ensure_ascii=False),
     }
     return environment
+
+
+def _split_by_group(fields: Iterable[FormField]) -> list[tuple[str, list[FormField]]]:
+    """Fields one after the other that belong together, with the title of their group."""
+    return [(group, list(ones)) for group, ones in groupby(fields, key=lambda one: one.group)]
 
 
 def to_address_below(location: Location, *names: str) -> str:

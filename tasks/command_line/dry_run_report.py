@@ -155,10 +155,11 @@ def _describe_movie(movie: MovieForecast) -> str:
     if facts and facts.width:
         frames = f"{facts.frames:,}" if facts.frames is not None else "an unknown number of"
         what = f"{facts.codec}, {facts.width}×{facts.height}, {frames} frames: "
-    return f"{what}{_describe_action(movie)}"
+    return f"{what}{describe_action(movie)}"
 
 
-def _describe_action(movie: MovieForecast) -> str:
+def describe_action(movie: MovieForecast) -> str:
+    """Describe for people what a run would do with a movie."""
     match movie.action:
         case "refuse":
             return "refused"

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tasks.command_line.fetched_movie import fetch_movie, fetch_times
 from tasks.command_line.inspect_model import REFUSED, UNKNOWN, USABLE
 from tasks.command_line.movie_head import can_look_at_head, look_at_head
-from tasks.errors import BadInput, PoseError, Retriable
+from tasks.errors import BadInput, PoseError
 from tasks.messages import format_value
-from tasks.pose.movie_inspection.look_into import (
-    MovieToInspect,
-    TimesToInspect,
-    look_into_movie,
-)
+from tasks.pose.movie_inspection.look_into import MovieToInspect, look_into_movie
 from tasks.pose.movie_inspection.movie_facts import MovieFacts
 from tasks.pose.movie_inspection.movie_page import as_json, as_text
 from tasks.pose.movie_inspection.needed_parts import find_needed_parts
@@ -28,18 +25,16 @@ from tasks.processes.stage_process import StageProcess
 from tasks.processes.watchdog import Patience
 from tasks.run.estimator import child_environment
 from tasks.run.find_movies import FoundMovies, find_entry_movies
-from tasks.run.find_times import find_times_files
 from tasks.run.movie_order import (
     check_one_format,
     describe_order,
     order_warnings,
     sort_by_recording,
 )
-from tasks.run.movie_outline import fetch_outline
 from tasks.run.recording_times import read_recording_time
 from tasks.storage.lookup import LocationStore
 from tasks.storage.store import ObjectInfo, ObjectStore
-from tasks.storage.store_errors import CHANGED_MESSAGE, convert_os_errors
+from tasks.storage.store_errors import convert_os_errors
 
 SHEET_SUFFIXES = (".png", ".svg")
 """Endings of contact sheets' file names."""
@@ -218,8 +213,8 @@ def _look_into(
     try:
         with (
             convert_os_errors(),
-            _fetch_times(store, info, times, scratch) as clock,
-            _fetch_movie(store, info, scratch, None if decodes else find_parts) as path,
+            fetch_times(store, info, times, scratch) as clock,
+            fetch_movie(store, info, scratch, None if decodes else find_parts) as path,
             _show_progress(name) as progress,
         ):
             facts = process.call(
@@ -251,49 +246,6 @@ def _look_at_head(
         facts = MovieFacts(location=str(info.location), usable=False, problems=(str(error),))
         return MovieReport(name, facts, status)
     return MovieReport(name, facts, USABLE)
-
-
-@contextmanager
-def _fetch_times(
-    store: ObjectStore, movie: ObjectInfo, settings: TimesSettings, scratch: Path
-) -> Iterator[TimesToInspect | None]:
-    """A movie's times file as a local file; a remote one is not kept."""
-    (info,) = find_times_files(store, [movie], settings)
-    if info is None:
-        yield None
-        return
-    local = store.local_path(info)
-    path = local or scratch / f"times{info.location.suffix.lower()}"
-    try:
-        if local is None:
-            store.download(info, path)
-        yield TimesToInspect(path, info.location.name, str(info.location), settings)
-    finally:
-        if local is None:
-            path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _fetch_movie(
-    store: ObjectStore,
-    info: ObjectInfo,
-    scratch: Path,
-    find_parts: Callable[[Path], list[tuple[int, int]]] | None,
-) -> Iterator[Path]:
-    """The movie as a local file; of a remote one, what is needed is fetched, and not kept."""
-    local = store.local_path(info)
-    if local is not None:
-        yield local
-        return
-    path = scratch / f"movie{info.location.suffix.lower()}"
-    try:
-        if find_parts is None or not fetch_outline(store, info, path, find_parts):
-            store.download(info, path)
-        elif store.stat(info.location).etag != info.etag:
-            raise Retriable(f"{info.location}: {CHANGED_MESSAGE}")
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,10 +1,21 @@
 """Look at the beginning of a large remote movie that is no MP4: what it declares, no more."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+
 from tasks.pose.movie_inspection.movie_facts import MovieFacts
-from tasks.pose.movies.isxb.isxb_format import HEADER_SIZE, parse_header, parse_session
-from tasks.pose.movies.reader import RECORDING_SUFFIX, probe_movie
+from tasks.pose.movies.info import Image, MovieInfo
+from tasks.pose.movies.isxb.isxb_format import (
+    HEADER_SIZE,
+    RecordingHeader,
+    parse_header,
+    parse_session,
+)
+from tasks.pose.movies.reader import RECORDING_SUFFIX, open_movie, probe_movie
 from tasks.processes.stage_process import StageProcess
 from tasks.processes.watchdog import Patience
 from tasks.run.movie_outline import MIN_SIZE
@@ -39,16 +50,51 @@ def look_at_head(
         Retriable: The store fails.
     """
     if info.location.suffix.lower() == RECORDING_SUFFIX:
-        return _read_recording(store, info)
+        return _read_recording(store, info)[0]
+    name = info.location.name
+    with _fetch_head(store, info, scratch) as path:
+        found = process.call(probe_movie, path, name, patience=Patience(name))
+    return _describe_avi(info, found)
+
+
+def read_head(
+    store: ObjectStore, info: ObjectInfo, scratch: Path
+) -> tuple[MovieFacts, Image | None]:
+    """Read what a movie declares at its beginning, and its first frame, in this process.
+
+    Args:
+        store: Where it is.
+        info: An .avi or .isxb.
+        scratch: Folder for its beginning.
+
+    Returns:
+        As `look_at_head`, and the frame; None where it cannot be decoded.
+
+    Raises:
+        BadInput: It is no such movie.
+        Retriable: The store fails.
+    """
+    if info.location.suffix.lower() == RECORDING_SUFFIX:
+        facts, header = _read_recording(store, info)
+        return facts, _decode_first_jpeg(store, info, header)
+    with _fetch_head(store, info, scratch) as path:
+        found = probe_movie(path, info.location.name)
+        image = next(open_movie(path).read_lazy_images(), None)
+        return _describe_avi(info, found), image() if image else None
+
+
+@contextmanager
+def _fetch_head(store: ObjectStore, info: ObjectInfo, scratch: Path) -> Iterator[Path]:
+    """A file with the movie's beginning; it breaks off, so that its header counts the frames."""
     path = scratch / "head.avi"
     try:
-        with path.open("wb") as file:
-            file.write(store.read_part(info.location, 0, min(_HEAD_BYTES, info.size)))
-            file.truncate(info.size)
-        name = info.location.name
-        found = process.call(probe_movie, path, name, patience=Patience(name))
+        path.write_bytes(store.read_part(info.location, 0, min(_HEAD_BYTES, info.size)))
+        yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _describe_avi(info: ObjectInfo, found: MovieInfo) -> MovieFacts:
     return MovieFacts(
         location=str(info.location),
         usable=True,
@@ -62,13 +108,13 @@ def look_at_head(
     )
 
 
-def _read_recording(store: ObjectStore, info: ObjectInfo) -> MovieFacts:
+def _read_recording(store: ObjectStore, info: ObjectInfo) -> tuple[MovieFacts, RecordingHeader]:
     name = info.location.name
     data = store.read_part(info.location, 0, min(HEADER_SIZE, info.size))
     header = parse_header(data, info.size, name)
     place = header.session
     session = parse_session(store.read_part(info.location, place.offset, place.size), header, name)
-    return MovieFacts(
+    facts = MovieFacts(
         location=str(info.location),
         usable=True,
         size=info.size,
@@ -80,3 +126,17 @@ def _read_recording(store: ObjectStore, info: ObjectInfo) -> MovieFacts:
         dropped_frames=header.dropped,
         frame_rate=float(session.rate) if session.rate else None,
     )
+    return facts, header
+
+
+def _decode_first_jpeg(
+    store: ObjectStore, info: ObjectInfo, header: RecordingHeader
+) -> Image | None:
+    """The first picture, gray; they are JPEGs one after the other."""
+    from PIL import Image as Picture  # noqa: PLC0415
+
+    video = header.video
+    data = store.read_part(info.location, video.offset, min(_HEAD_BYTES, video.size))
+    with suppress(OSError, Picture.DecompressionBombError):
+        return np.asarray(Picture.open(BytesIO(data)).convert("L"))
+    return None

@@ -150,13 +150,18 @@ def start_due_runs(found: Sequence[Batch], deployment: str) -> tuple[list[Batch]
     if not count_due:
         return list(found), "none is due"
     with connect_to_server() as client:
-        where = _deployment_id(client, deployment)
+        where = find_deployment_id(client, deployment)
         # One after the other: two at once find an SQLite database locked, and wait for seconds.
         told = [_start_if_due(client, where, batch) for batch in found]
     return told, f"{count_due} runs"
 
 
-def _deployment_id(client: "SyncPrefectClient", name: str) -> UUID:
+def find_deployment_id(client: "SyncPrefectClient", name: str) -> UUID:
+    """Find a deployment by the names of its flow and itself.
+
+    Raises:
+        BadInput: The server has none of this name.
+    """
     try:
         return client.read_deployment_by_name(name).id
     except ObjectNotFound as error:

@@ -25,13 +25,13 @@ def render_settings_table(model: type[BaseModel] = PoseSettings) -> str:
         model: The settings: those of pose estimation, or of another flow.
     """
     lines = ["| setting | default | range | what it does |", "|---|---|---|---|"]
-    for name, field in _iterate_settings(model):
-        cells = (f"`{name}`", _format_default(field), _format_range(name, field), field.description)
+    for name, field in iterate_settings(model):
+        cells = (f"`{name}`", format_default(field), format_range(name, field), field.description)
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 
 
-def _iterate_settings(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
+def iterate_settings(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
     """Every setting, and in place of a group of them its members."""
     for name, field in model.model_fields.items():
         if field.annotation in SETTING_GROUPS:
@@ -41,7 +41,8 @@ def _iterate_settings(model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]
             yield name, field
 
 
-def _format_default(field: FieldInfo) -> str:
+def format_default(field: FieldInfo) -> str:
+    """Format a setting's default as people read it."""
     value = "empty" if field.default == "" else field.default
     return (
         "none"
@@ -52,7 +53,7 @@ def _format_default(field: FieldInfo) -> str:
     )
 
 
-def _format_range(name: str, field: FieldInfo) -> str:
+def format_range(name: str, field: FieldInfo) -> str:
     """Format the choices or bounds of a field."""
     kind = next(_union_members(field.annotation))
     if field.examples:
@@ -83,12 +84,12 @@ def to_argparse_option(field: FieldInfo) -> dict[str, Any]:
     """
     kind = next(_union_members(field.annotation))
     if kind in SETTING_GROUPS:
-        known = ", ".join(f"{k}={_format_default(v)}" for k, v in kind.model_fields.items())
+        known = ", ".join(f"{k}={format_default(v)}" for k, v in kind.model_fields.items())
         text = f"{field.description} Known, with their defaults: {known}"
         metavar = "NAME=SHARE" if kind is QualityThresholds else "NAME=VALUE"
         return {"default": None, "nargs": "+", "metavar": metavar, "help": text}
     bounds = describe_bounds(field)
-    default = f"({f'{bounds}; ' if bounds else ''}default: {_format_default(field)})"
+    default = f"({f'{bounds}; ' if bounds else ''}default: {format_default(field)})"
     option: dict[str, Any] = {"default": None, "help": f"{field.description} {default}"}
     if get_origin(kind) is list:
         return option | {"nargs": "+", "metavar": "NAME"}

@@ -1,6 +1,7 @@
 """One live progress bar for each movie in Prefect's UI: how far, how fast, what bounds it."""
 
 import contextvars
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,7 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
-from tasks.messages import escape_markdown, lead_with_cause
+from tasks.messages import escape_markdown, lead_with_cause, unescape_markdown
 from tasks.stages.best_effort import run_with_timeout
 
 UPDATE_INTERVAL = 2.0
@@ -71,6 +72,17 @@ class MovieBar:
     def description(self) -> str:
         """Text next to the bar."""
         return f"**{escape_markdown(self.name)}** · {escape_markdown(self.text)}"
+
+
+_DESCRIPTION = re.compile(r"\*\*(?P<name>(?:\\.|[^\\*])*)\*\* · (?P<text>.*)", re.DOTALL)
+
+
+def parse_description(text: str) -> tuple[str, str]:
+    """Read what `MovieBar.description` wrote: the movie, and what goes on; plain text, both."""
+    found = _DESCRIPTION.fullmatch(text)
+    parts = (found["name"], found["text"]) if found else ("", text)
+    name, what = (unescape_markdown(part) for part in parts)
+    return name, what
 
 
 _active_bars: list[MovieBar] = []

@@ -117,6 +117,27 @@ def _read_use(
     )
 
 
+def explain_run(
+    client: SyncPrefectClient, run: FlowRun, shared: Collection[str] = ()
+) -> str | None:
+    """Explain why a run waits, without changing its state; None where nothing is known.
+
+    Args:
+        client: The server.
+        run: A run that is due, or will be.
+        shared: Names of queues that the same workers take.
+    """
+    if run.work_pool_name is None or run.work_queue_name is None:
+        return None
+    due = [one for one in find_waiting_runs(client) if one.work_pool_name == run.work_pool_name]
+    use = _read_use(client, run.work_pool_name, due, shared)
+    if use is None:
+        return f"There is no work pool {run.work_pool_name}: run `make deploy`."
+    queue = [one.id for one in use.due.get(run.work_queue_name, ())]
+    place = queue.index(run.id) if run.id in queue else len(queue)
+    return explain_wait(use, run.work_queue_name, place)
+
+
 def _queues_of(runs: Sequence[FlowRun]) -> set[str]:
     return {run.work_queue_name for run in runs if run.work_queue_name}
 

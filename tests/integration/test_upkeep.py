@@ -15,7 +15,7 @@ from deployments.deploy import POOL_NAME, SHARED_QUEUES
 from tasks import UPKEEP_TAG
 from tasks.upkeep import history, waits
 from tasks.upkeep.history import shorten_history
-from tasks.upkeep.waits import explain_waits
+from tasks.upkeep.waits import explain_run, explain_waits
 from tests.integration.lab import (
     connect_as_client,
     deploy_stub,
@@ -49,6 +49,7 @@ def reason(client: SyncPrefectClient, run: FlowRun) -> str:
     assert state is not None
     assert state.name == "Waiting"
     assert state.is_scheduled()
+    assert explain_run(client, run, SHARED_QUEUES) == state.message
     return state.message or ""
 
 

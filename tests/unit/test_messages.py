@@ -2,7 +2,13 @@
 
 import pytest
 
-from tasks.messages import LEADING_LENGTH, describe_failure, lead_with_cause
+from tasks.messages import (
+    LEADING_LENGTH,
+    describe_failure,
+    escape_markdown,
+    lead_with_cause,
+    unescape_markdown,
+)
 
 FAR = "the file is there, and everything about it is well known to those who have asked before: "
 
@@ -39,3 +45,8 @@ def test_locations_follow_the_cause(text: str, told: str) -> None:
 )
 def test_what_failed_is_named_once(name: str, error: str, told: str) -> None:
     assert describe_failure(name, error) == told
+
+
+@pytest.mark.parametrize("text", ["m_1 [a](//b) <b>", r"a\b \_ *x* `y` & #1! ~|+{}", "", "ü – 1"])
+def test_markdown_is_undone(text: str) -> None:
+    assert unescape_markdown(escape_markdown(text)) == text

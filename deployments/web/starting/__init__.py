@@ -1,0 +1,1 @@
+"""How a run is started: inputs to pick from, looks at them, the plan, and the run's progress."""
