@@ -13,6 +13,7 @@ from deployments.background import (
     read_state,
 )
 from tasks.environment_variables import INBOX, read_inbox
+from tasks.messages import strip_full_stop
 
 MOVIES_VARIABLE = "MOVIE"
 """Environment variable in which make passes what was typed after ``MOVIE=``."""
@@ -131,7 +132,7 @@ def _describe_run(location: str) -> str:
         return "its run has not been started yet: the inbox's page says what it waits for"
     if run.is_under_way:
         return f"its run {run.state_description}, and no other one starts"
-    told = f" ({run.message})" if run.message else ""
+    told = f" ({strip_full_stop(run.message)})" if run.message else ""
     return f"its run has {run.state.lower()}{told}, and no other one starts"
 
 

@@ -45,6 +45,7 @@ from deployments.drop import MOVIES_VARIABLE, drop_movies, read_movies
 from deployments.service_outline import describe_service
 from tasks.command_line.prefect_environment import PREFECT_SETTINGS
 from tasks.environment_variables import INBOX, WEB_INPUTS, WEB_RESULTS, WEB_URL
+from tasks.messages import strip_full_stop
 
 SERVICE_FOLDER = ROOT / ".cache" / "up"
 
@@ -100,7 +101,8 @@ def start_service(folder: Path) -> int:
         _start_all_parts(parts, store, page, known)
     except (RuntimeError, KeyboardInterrupt) as error:
         _stop_parts(folder, keep=was_running)
-        print_line(f"error: {error or 'interrupted'}; the logs are in {folder}/")
+        reason = strip_full_stop(str(error)) or "interrupted"
+        print_line(f"error: {reason}; the logs are in {folder}/")
         return 1
     write_settings(parts)
     print_line(describe_service(parts, embedded=store is not None))

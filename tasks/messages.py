@@ -59,14 +59,19 @@ def lead_with_cause(text: str) -> str:
         name = found[0].rstrip("/").rpartition("/")[2]
         folder = "/" if found[0].endswith("/") else ""
         text = f"{text[: found.start()]}{name}{folder}{text[found.end() :]}"
-    return f"{text.rstrip('.')} ({', '.join(moved)})" if moved else text
+    return f"{strip_full_stop(text)} ({', '.join(moved)})" if moved else text
+
+
+def strip_full_stop(text: str) -> str:
+    """Take the full stop from a sentence that is gone on with: its end has one mark."""
+    return text.rstrip(" .")
 
 
 def describe_failure(name: str, error: str) -> str:
     """Name what failed, and why: an error that begins with it, or its file, says it."""
     subject = error.partition(": ")[0].rpartition("/")[2]
     own = subject == name or subject.startswith(f"{name}.")
-    return (error if own else f"{name}: {error}").rstrip(".")
+    return strip_full_stop(error if own else f"{name}: {error}")
 
 
 def format_error(error: BaseException) -> str:

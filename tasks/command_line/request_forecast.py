@@ -47,7 +47,9 @@ def forecast_request(
     """
     machine = observe_machine()
     planned = _plan_run(request, ready, plans, machine)
-    past = [*read_remembered_runs(), *_read_runs_at(request)]
+    # A run may be remembered here and have its record at the output, too.
+    found = [*read_remembered_runs(), *_read_runs_at(request)]
+    past = list({(run.host, run.finished): run for run in found}.values())
     speed: RunSpeed | None = fit_speed(planned, machine, past)
     if speed is None:
         try:

@@ -8,7 +8,7 @@ from tasks.inbox.batches import MovieGroup
 from tasks.inbox.fingerprints import RecordSummary
 from tasks.inbox.inbox_batch import InboxBatch, Standing
 from tasks.inbox.request_file import REQUEST_FILE, parent_folder
-from tasks.messages import format_value
+from tasks.messages import format_value, strip_full_stop
 from tasks.storage.location import Location
 
 Batch = TypeVar("Batch", bound=InboxBatch)
@@ -59,7 +59,7 @@ def find_result_standing(
             return Standing.CURRENT, (
                 f"{batch.record_location} was made from these inputs and these settings"
             )
-        return Standing.FAILED, f"{result.problem}; {RETRY_HINT}"
+        return Standing.FAILED, f"{strip_full_stop(result.problem)}; {RETRY_HINT}"
     return None
 
 
@@ -147,7 +147,11 @@ def apply_known_run(batch: Batch, run: InboxRun | None, busy: Mapping[str, Inbox
         return replace(started, run=run.id)
     if run:
         gone = run.state == "COMPLETED"
-        told = "its results have been removed" if gone else run.message or "the reason is not known"
+        told = (
+            "its results have been removed"
+            if gone
+            else strip_full_stop(run.message) or "the reason is not known"
+        )
         ended = batch.with_standing(
             Standing.FAILED, f"its run {run.state.lower()}: {told}; {RETRY_HINT}"
         )

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from tasks.errors import BadInput, Retriable
+from tasks.messages import strip_full_stop
 from tasks.storage.store import ObjectInfo, ObjectStore
 from tasks.storage.store_errors import NotSupported
 
@@ -45,7 +46,7 @@ def check_readable(
     problems = [error for error in errors if isinstance(error, BadInput)]
     if not problems:
         return []
-    named = "; ".join(str(problem).rstrip(".") for problem in problems[:_MAX_NAMED])
+    named = "; ".join(strip_full_stop(str(problem)) for problem in problems[:_MAX_NAMED])
     more = f"; and {len(problems) - _MAX_NAMED} more" if len(problems) > _MAX_NAMED else ""
     return [f"{len(problems)} of {len(movies)} {UNREADABLE}: {named}{more}"]
 

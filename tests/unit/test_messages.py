@@ -41,6 +41,7 @@ def test_locations_follow_the_cause(text: str, told: str) -> None:
         ("m 1", "s3://b/in/m 1.mp4: it is away", "s3://b/in/m 1.mp4: it is away"),
         ("m1", "the store is away", "m1: the store is away"),
         ("m1", "m10.mp4: the file is empty", "m1: m10.mp4: the file is empty"),
+        ("m1", "the store says: Slow down. ", "m1: the store says: Slow down"),
     ],
 )
 def test_what_failed_is_named_once(name: str, error: str, told: str) -> None:

@@ -187,6 +187,18 @@ class TestForecast:
         assert report.time is not None
         assert report.time.basis.startswith("1 earlier run")
 
+    def test_a_run_that_is_known_from_both_counts_once(
+        self, folder: Path, tried: list[Any]
+    ) -> None:
+        record = self.record(plan(folder))
+        remember_run(record)
+        (folder / "out").mkdir()
+        (folder / "out" / "run.json").write_text(record.to_json())
+        report = plan(folder)
+        assert len(tried) == 1
+        assert report.time is not None
+        assert report.time.basis.startswith("1 earlier run")
+
     def test_a_trial_that_fails_is_no_refusal(
         self, folder: Path, tried: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -320,9 +320,10 @@ class TestRecall:
 
     @pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"])
     def test_what_has_ended_without_a_result_is_not_either(self, state: str) -> None:
-        batch = apply_known_run(self.due(), InboxRun("7", state, "no room"), {})
+        batch = apply_known_run(self.due(), InboxRun("7", state, "no room."), {})
         assert (batch.standing, batch.run) == (Standing.FAILED, "7")
-        assert "write its request.yaml again" in batch.reason
+        assert "; to try again, write its request.yaml again" in batch.reason
+        assert ".;" not in batch.reason
 
     def test_two_runs_never_write_to_one_place(self) -> None:
         batch = apply_known_run(self.due(), None, {self.due().output: InboxRun("6", "RUNNING", "")})

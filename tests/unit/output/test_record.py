@@ -2,8 +2,9 @@
 
 import pytest
 
+from tasks.errors import MoviesFailed
 from tasks.output.leftovers import find_outdated_files
-from tasks.output.record import _leftover_warnings, _order_warnings
+from tasks.output.record import _leftover_warnings, _order_warnings, conclude_run
 from tasks.pose.results.run_record import (
     InputObject,
     MovieRecord,
@@ -12,6 +13,7 @@ from tasks.pose.results.run_record import (
     RunRecord,
 )
 from tasks.storage.location import Location
+from tests.support.records import example_failed_movie, example_movie, example_run
 
 OUTPUT = Location.parse("s3://lab/out")
 
@@ -91,3 +93,14 @@ class TestWarnings:
         assert warning.endswith("not in this record: old")
         assert _leftover_warnings([movie("old", "a.h5")], record(movie("old", "a.h5"))) == []
         assert _leftover_warnings([movie("m", "a.h5")], None) == []
+
+
+@pytest.mark.parametrize("error", ["broken.mp4: it is empty", "broken.mp4: it is empty."])
+def test_how_a_run_failed_is_one_sentence(error: str) -> None:
+    failed = example_failed_movie(error=error, failed_stage="Check movie")
+    with pytest.raises(MoviesFailed) as caught:
+        conclude_run(example_run(example_movie(), failed), OUTPUT)
+    assert str(caught.value) == (
+        "broken.mp4: it is empty; 1 of 2 movies failed (broken in Check movie); "
+        "see s3://lab/out/run.json"
+    )
