@@ -19,6 +19,7 @@ from typing import Any
 
 from tasks.environment_variables import INBOX
 from tasks.processes.process_table import read_process_stat
+from tasks.storage.local_files import open_replacement
 
 ROOT = Path(__file__).parents[1]
 STATE_FILE = "state.json"
@@ -77,7 +78,7 @@ class ServiceParts:
         print_line(f"starting {name}")
         pid = self._launch_process(name, words, self.environment | dict(environment or {}))
         self.started[name] = {"pid": pid, "born": read_start_mark(pid), "url": url}
-        (self.folder / STATE_FILE).write_text(json.dumps(self.started), encoding="utf-8")
+        write_state(self.folder, self.started)
         if is_ready or url:
             _wait_until_ready(is_ready or partial(is_answering, url), name, pid)
         return True
@@ -149,6 +150,12 @@ def read_state(folder: Path) -> dict[str, dict[str, Any]]:
         return {}
     found: dict[str, dict[str, Any]] = json.loads(state.read_text(encoding="utf-8"))
     return found
+
+
+def write_state(folder: Path, state: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write down what was started in a folder; who reads it meanwhile finds all of it."""
+    with open_replacement(folder / STATE_FILE) as file:
+        file.write(json.dumps(state).encode())
 
 
 def write_settings(parts: ServiceParts) -> None:

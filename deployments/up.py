@@ -9,7 +9,6 @@ again starts only what is not running.
 """
 
 import argparse
-import json
 import os
 import shutil
 import subprocess
@@ -31,6 +30,7 @@ from deployments.background import (
     read_settings,
     read_state,
     write_settings,
+    write_state,
 )
 from deployments.database import (
     DATABASE_VARIABLES,
@@ -150,7 +150,7 @@ def _stop_parts(folder: Path, keep: Collection[str] = ()) -> None:
             print_line(f"{name} has ended already")
     kept = {name: part for name, part in state.items() if name in keep}
     if kept:
-        (folder / STATE_FILE).write_text(json.dumps(kept), encoding="utf-8")
+        write_state(folder, kept)
     else:
         (folder / STATE_FILE).unlink(missing_ok=True)
 

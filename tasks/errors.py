@@ -4,6 +4,8 @@ A retry policy, an exit status and a run's verdict each ask one ``isinstance`` q
 classes; nothing else decides whether an error is worth another try.
 """
 
+from pathlib import Path
+
 
 class PoseError(Exception):
     """Any failure that the product explains in a sentence to its user.
@@ -23,6 +25,18 @@ class BadInput(PoseError):  # noqa: N818 - the name says what it is, as in the d
 
 class Retriable(PoseError):  # noqa: N818
     """The store, the network or a worker failed; the same request may well succeed later."""
+
+
+class FullDisk(Retriable):
+    """A disk has too little room, which may change.
+
+    Attributes:
+        folder: A folder on that disk; None for that of temporary files.
+        is_waited_for: Whether the run has waited for room already.
+    """
+
+    folder: Path | None = None
+    is_waited_for: bool = False
 
 
 class StageFailed(PoseError):  # noqa: N818

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tasks.errors import Retriable
+from tasks.errors import FullDisk
 
 FULL_DISK_REMEDY = (
     "make room there, or let TMPDIR name a folder on a larger disk where workers start"
@@ -27,7 +27,7 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
     """Say in clear words where what fails in the block fails for want of room in a folder.
 
     Raises:
-        Retriable: The disk, or the user's share of it, is full; everything else is raised as it is.
+        FullDisk: The disk, or the user's share of it, is full; everything else is raised as it is.
     """
     try:
         yield
@@ -37,7 +37,7 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
         raise
 
 
-def describe_full_disk(error: BaseException, folder: Path) -> Retriable | None:
+def describe_full_disk(error: BaseException, folder: Path) -> FullDisk | None:
     """Describe the full disk that caused an error.
 
     Args:
@@ -55,10 +55,23 @@ def describe_full_disk(error: BaseException, folder: Path) -> Retriable | None:
     first = next((each for each in _error_chain(error) if isinstance(each, OSError)), None)
     said = str(first.strerror or "") if first else ""
     more = f" ({said})" if said not in {"", *map(os.strerror, _FULL_DISK_ERRORS)} else ""
-    return Retriable(
+    return full_disk_error(
         f"{what} of the scratch folder {folder} is full, {free:,} bytes are free now{more}; "
-        f"{FULL_DISK_REMEDY}"
+        f"{FULL_DISK_REMEDY}",
+        folder,
     )
+
+
+def full_disk_error(text: str, folder: Path) -> FullDisk:
+    """Build the error that says which disk is full.
+
+    Args:
+        text: Says so, and what to do.
+        folder: A folder on that disk.
+    """
+    error = FullDisk(text)
+    error.folder = folder
+    return error
 
 
 def count_free_bytes(folder: Path) -> int:
@@ -67,7 +80,7 @@ def count_free_bytes(folder: Path) -> int:
     return shutil.disk_usage(there).free
 
 
-def describe_any_full_disk(error: OSError, scratch: Path) -> Retriable | None:
+def describe_any_full_disk(error: OSError, scratch: Path) -> FullDisk | None:
     """Describe the full disk, perhaps not the scratch folder's, that caused an error.
 
     Args:
@@ -83,7 +96,8 @@ def describe_any_full_disk(error: OSError, scratch: Path) -> Retriable | None:
         if not is_full_disk_error(error):
             return None
         said = os.strerror(error.errno or errno.ENOSPC)
-        return Retriable(f"{named} could not be written: {said}; make room on that disk")
+        text = f"{named} could not be written: {said}; make room on that disk"
+        return full_disk_error(text, named.parent)
     if named or not is_full_disk_error(error) or count_free_bytes(scratch) < FEW_FREE_BYTES:
         return describe_full_disk(error, scratch)
     return None

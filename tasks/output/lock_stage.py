@@ -1,18 +1,14 @@
 """The stage that waits for the lock on the output location and shows what it waits for."""
 
-from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
-from typing import Any
 
-from prefect.client.orchestration import get_client
-from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
-from prefect.states import Running
 
 from tasks.output.lock import OutputLock
 from tasks.processes.pool import RunProcesses
 from tasks.run_data import ResolvedRequest
+from tasks.stages.disk_room import show_task_state
 from tasks.stages.retries import STORE_RETRIES
 from tasks.stages.run_states import WAITING_STATE
 from tasks.stages.stage import stage
@@ -75,7 +71,7 @@ class _WaitReport:
             self._shown = False
             get_run_logger().info("%s", text)
             self._workers.estimator.close()
-        self._shown = self._shown or _show_waiting_state(text)
+        self._shown = self._shown or show_task_state(WAITING_STATE, text)
 
     @property
     def short_summary(self) -> str:
@@ -84,15 +80,3 @@ class _WaitReport:
             return f"no other run writes to {self._output}"
         others = "; ".join(str(holder) for holder in self._holders.values())
         return f"waited {monotonic() - self._started:.0f} s for {others}"
-
-
-def _show_waiting_state(text: str) -> bool:
-    """Show beside this stage in the UI what it does; Prefect may not know the stage yet."""
-    context = TaskRunContext.get()
-    if context is None:
-        return True
-    with suppress(Exception), get_client(sync_client=True) as client:
-        waiting: Any = Running(name=WAITING_STATE, message=text)
-        client.set_task_run_state(context.task_run.id, waiting, force=True)
-        return True
-    return False

@@ -4,10 +4,11 @@ What is not known yet is estimated from what was measured on real movies; a disk
 all the same is told as such by the stage that finds out.
 """
 
+import shutil
 from pathlib import Path
 
 from tasks.errors import Retriable
-from tasks.full_disk import FULL_DISK_REMEDY, count_free_bytes
+from tasks.full_disk import FULL_DISK_REMEDY, count_free_bytes, full_disk_error
 from tasks.pose.movies.info import MovieInfo
 from tasks.run_data import ResolvedRequest
 from tasks.stages.stage import stage
@@ -34,10 +35,10 @@ def check_scratch_space(request: ResolvedRequest, scratch: Path, at_once: int) -
         scratch: Its scratch folder.
         at_once: How many movies lie there at the same time.
     """
+    needed = estimate_scratch_bytes(request, at_once)
     if missing := describe_missing_space(request, scratch.parent, at_once):
-        raise Retriable(missing)
-    needed, free = estimate_scratch_bytes(request, at_once), count_free_bytes(scratch)
-    return None, f"about {needed:,} bytes needed, {free:,} free"
+        raise _describe_shortage(missing, needed, scratch.parent)
+    return None, f"about {needed:,} bytes needed, {count_free_bytes(scratch):,} free"
 
 
 def describe_missing_space(request: ResolvedRequest, folder: Path, at_once: int) -> str | None:
@@ -102,10 +103,17 @@ def check_output_space(name: str, source: Path, info: MovieInfo, scratch: Path) 
     needed = estimate_output_bytes(source.stat().st_size, frames, pixels)
     free = count_free_bytes(scratch)
     if needed > free:
-        raise Retriable(
+        text = (
             f"about {needed:,} bytes of scratch are needed for the labeled movie and the poses of "
             f"{name}, and {free:,} are free in {scratch}; {FULL_DISK_REMEDY}"
         )
+        raise _describe_shortage(text, needed, scratch)
+
+
+def _describe_shortage(text: str, needed: int, scratch: Path) -> Retriable:
+    """Describe too little room: where the disk is large enough, it may have room later."""
+    is_large_enough = needed <= shutil.disk_usage(scratch).total
+    return full_disk_error(text, scratch) if is_large_enough else Retriable(text)
 
 
 def estimate_output_bytes(size: int, frames: int, pixels: int) -> int:

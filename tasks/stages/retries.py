@@ -6,7 +6,7 @@ from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import exponential_backoff
 
-from tasks.errors import Retriable
+from tasks.errors import FullDisk, Retriable
 
 STORE_RETRIES = 4
 """Tries after the first for a transfer; boto3 itself tries each of its requests several times."""
@@ -23,4 +23,7 @@ RETRY_PAUSES: dict[str, Any] = {
 
 def is_retriable(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> bool:
     """Prefect's retry condition: only what the error's type says may succeed later."""
-    return isinstance(state.result(raise_on_failure=False), Retriable)
+    error = state.result(raise_on_failure=False)
+    if isinstance(error, FullDisk) and error.is_waited_for:
+        return False
+    return isinstance(error, Retriable)

@@ -20,6 +20,7 @@ from tasks.errors import PoseError, Retriable, StageFailed
 from tasks.full_disk import describe_any_full_disk
 from tasks.messages import lead_with_cause
 from tasks.stages.cancellation import record_end
+from tasks.stages.disk_room import run_with_room
 from tasks.stages.retries import RETRY_PAUSES, is_retriable
 from tasks.stages.run_logs import tell_causes_once
 from tasks.stages.run_states import NamedEnd
@@ -42,7 +43,7 @@ class Stage(Generic[P, R]):
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> State[Any]:
             try:
-                value, end = function(*args, **kwargs)
+                value, end = run_with_room(lambda: function(*args, **kwargs))
             except Exception as error:  # noqa: BLE001 - a stage's edge: all that fails is told
                 return _failed_state(to_pose_error(error))
             return _completed_state(value, end)
@@ -126,7 +127,7 @@ def end_with_message(function: Callable[P, tuple[R, str | NamedEnd]]) -> Callabl
     @wraps(function)
     def run_flow(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            value, end = function(*args, **kwargs)
+            value, end = run_with_room(lambda: function(*args, **kwargs))
         except PoseError as error:
             return Failed(message=lead_with_cause(str(error)), data=error)  # type: ignore[return-value]
         except TerminationSignal:

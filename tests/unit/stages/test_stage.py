@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from prefect.states import Completed, Failed
 
-from tasks.errors import BadInput, PoseError, Retriable, StageFailed
+from tasks.errors import BadInput, FullDisk, PoseError, Retriable, StageFailed
 from tasks.full_disk import FEW_FREE_BYTES
 from tasks.stages.retries import is_retriable
 from tasks.stages.stage import to_pose_error
@@ -58,7 +58,8 @@ def full(path: object = None) -> OSError:
 
 def test_a_full_disk_is_that_of_the_file_that_was_written(tmp_path: Path) -> None:
     told = to_pose_error(full(f"{tmp_path.root}data/out/labeled.mp4"))
-    assert type(told) is Retriable
+    assert isinstance(told, FullDisk)
+    assert told.folder == Path("/data/out")
     assert str(told) == (
         "/data/out/labeled.mp4 could not be written: No space left on device; make room on that "
         "disk"
