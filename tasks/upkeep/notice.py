@@ -1,6 +1,7 @@
 """Notices to people, sent by a notification block of the server, or to an address in a secret."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,7 +73,11 @@ def send_notice(block: str, notice: Notice) -> None:
     from apprise import Apprise  # noqa: PLC0415 - half a second, for those who use it
 
     address = Apprise()
-    if not address.add(sender.get()):
+    with warnings.catch_warnings():
+        # It loads all that it can send by, with modules that later Pythons lack.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        is_known = address.add(sender.get())
+    if not is_known:
         raise ValueError(
             f"{block}: expected an address as Apprise has them, such as "
             "mailto://user:password@smtp.my-institute.org?to=lab@my-institute.org, found another "

@@ -101,7 +101,7 @@ def test_defaults_stand_in_the_fields(form: Any) -> None:
 
 
 def test_choices_are_offered(form: Any) -> None:
-    for chosen, another in (("rainbow", "Blues"), ("parquet", "csv"), ("bodypart", "individual")):
+    for chosen, another in (("auto", "colorblind"), ("parquet", "csv"), ("bodypart", "individual")):
         form.get_by_text(chosen, exact=True).first.click()
         form.keyboard.press("ArrowDown")
         form.get_by_text(another, exact=True).first.wait_for()

@@ -1,10 +1,8 @@
 """What people are told of, counted at a webhook: once each, on a real server."""
 
-import json
-import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from prefect.blocks.system import Secret
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed, Failed, Pending, Running
 
 from deployments.deploy import POOL_NAME
@@ -32,59 +31,27 @@ from tests.integration.lab import (
     deploy_without_inbox,
     set_states,
 )
+from tests.support.notice_listener import NOTICE_WORDS, NoticeListener, listen_to_notices
 from tests.support.waiting import wait_for
 
 BLOCK = "custom-webhook/lab"
 SINGLE_KINDS = tuple(kind for kind in NOTICE_KINDS if kind != "digest")
 
 
-class Listener:
-    """Somebody who is told.
-
-    Attributes:
-        told: The notices.
-        refuses: Whether it takes none.
-        url: Its address.
-    """
-
-    def __init__(self) -> None:
-        self.told: list[dict[str, str]] = []
-        self.refuses = False
-        self.url = ""
-
-    def about(self, text: str) -> list[dict[str, str]]:
-        """Notices that a text occurs in."""
-        return [one for one in self.told if text in json.dumps(one, ensure_ascii=False)]
-
-
 @pytest.fixture(scope="module")
-def listener() -> Iterator[Listener]:
-    found = Listener()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if not found.refuses:
-                found.told.append(body)
-            self.send_response(503 if found.refuses else 200)
-            self.end_headers()
-
-        def log_message(self, *words: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        found.url = f"127.0.0.1:{server.server_port}/"
+def listener() -> Iterator[NoticeListener]:
+    with listen_to_notices() as found:
         yield found
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
-def client(lab_server: dict[str, str], listener: Listener) -> Iterator[SyncPrefectClient]:
+def client(lab_server: dict[str, str], listener: NoticeListener) -> Iterator[SyncPrefectClient]:
     with connect_as_client(lab_server) as client, pytest.MonkeyPatch.context() as patch:
-        words = {"subject": "{{subject}}", "body": "{{body}}"}
+        # Its queues have never been asked for: that other tests' workers are gone is no news.
+        with suppress(ObjectNotFound):
+            client.delete_work_pool(POOL_NAME)
         block = CustomWebhookNotificationBlock(
-            name="lab", url=f"http://{listener.url}", json_data=words
+            name="lab", url=f"http://{listener.url}", json_data=NOTICE_WORDS
         )
         block.save("lab", overwrite=True)
         Secret(value=f"json://{listener.url}").save("address", overwrite=True)
@@ -94,7 +61,7 @@ def client(lab_server: dict[str, str], listener: Listener) -> Iterator[SyncPrefe
 
 
 @pytest.fixture(autouse=True)
-def wanted(client: SyncPrefectClient, listener: Listener) -> None:
+def wanted(client: SyncPrefectClient, listener: NoticeListener) -> None:
     """All but the digest is wanted, and nothing has happened yet."""
     listener.told.clear()
     choose_notices(client, "", None)
@@ -113,7 +80,7 @@ def end_run(
 
 
 def test_each_end_of_a_run_is_told_once(
-    client: SyncPrefectClient, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    client: SyncPrefectClient, listener: NoticeListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = ArtifactCreate(key="results-s3-lab-1", type="markdown", data="# Complete")
     runs = {
@@ -150,7 +117,7 @@ def test_each_end_of_a_run_is_told_once(
     set_states(client, crashed, Failed())
 
 
-def test_only_what_is_chosen_is_told(client: SyncPrefectClient, listener: Listener) -> None:
+def test_only_what_is_chosen_is_told(client: SyncPrefectClient, listener: NoticeListener) -> None:
     choose_notices(client, None, ("finished",))
     end_run(client, Failed())
     end_run(client, Completed(name=LOOK_STATE))
@@ -160,7 +127,7 @@ def test_only_what_is_chosen_is_told(client: SyncPrefectClient, listener: Listen
 
 
 def test_a_notice_that_is_not_taken_is_sent_again(
-    client: SyncPrefectClient, listener: Listener
+    client: SyncPrefectClient, listener: NoticeListener
 ) -> None:
     run = end_run(client, Failed(message="m1: no movie"))
     listener.refuses = True
@@ -173,7 +140,7 @@ def test_a_notice_that_is_not_taken_is_sent_again(
 
 
 def test_looks_that_fail_for_one_reason_are_told_of_once(
-    client: SyncPrefectClient, listener: Listener
+    client: SyncPrefectClient, listener: NoticeListener
 ) -> None:
     for reason in ("the store is away", "the store is away", "there is no bucket lab"):
         end_run(client, Failed(message=reason), tag=UPKEEP_TAG, flow="inbox")
@@ -185,7 +152,7 @@ def test_looks_that_fail_for_one_reason_are_told_of_once(
 
 
 def test_what_an_inbox_refuses_is_told_once(
-    client: SyncPrefectClient, listener: Listener, tmp_path: Path
+    client: SyncPrefectClient, listener: NoticeListener, tmp_path: Path
 ) -> None:
     movies, results = tmp_path / "inbox", tmp_path / "results"
     for folder in (movies, results):
@@ -226,7 +193,7 @@ def test_what_an_inbox_refuses_is_told_once(
 
 
 def test_that_no_worker_asks_is_told_once_until_one_does(
-    client: SyncPrefectClient, listener: Listener
+    client: SyncPrefectClient, listener: NoticeListener
 ) -> None:
     def ask() -> None:
         names = ["default", "bulk"]
@@ -249,7 +216,7 @@ def test_that_no_worker_asks_is_told_once_until_one_does(
 
 
 def test_a_digest_takes_the_place_of_notices(
-    client: SyncPrefectClient, listener: Listener, monkeypatch: pytest.MonkeyPatch
+    client: SyncPrefectClient, listener: NoticeListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choose_notices(client, None, ("digest",))
     failed = end_run(client, Failed(message="m1: no movie"))
@@ -266,7 +233,7 @@ def test_a_digest_takes_the_place_of_notices(
 
 
 def test_what_was_before_anybody_wanted_to_know_is_history(
-    client: SyncPrefectClient, listener: Listener
+    client: SyncPrefectClient, listener: NoticeListener
 ) -> None:
     choose_notices(client, "", None)
     run = end_run(client, Failed())
@@ -278,7 +245,7 @@ def test_what_was_before_anybody_wanted_to_know_is_history(
 
 def test_a_test_notice_comes_by_a_block_or_an_address_in_a_secret(
     client: SyncPrefectClient,
-    listener: Listener,
+    listener: NoticeListener,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
