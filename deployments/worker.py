@@ -50,6 +50,9 @@ ANALYSES_AT_ONCE = 2
 HEARTBEAT_SECONDS = 30
 """Between two signs of life that a run gives; Prefect takes no less."""
 
+SERVER_ERROR = "500"
+"""Status with which the server answers while its database is being restarted: tried again, too."""
+
 WORKER_HEARTBEAT_SECONDS = 10
 """Between two signs of life of a worker, of which it may miss three; Prefect's own 30 would leave a
 work pool green for a minute and a half after its last worker has gone."""
@@ -308,6 +311,7 @@ def _build_environment() -> dict[str, str]:
     """Build the environment of the workers and of their runs."""
     ours = PREFECT_SETTINGS | {
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
+        "PREFECT_CLIENT_RETRY_EXTRA_CODES": SERVER_ERROR,
         "PREFECT_WORKER_HEARTBEAT_SECONDS": str(WORKER_HEARTBEAT_SECONDS),
         "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_SECONDS),
     }

@@ -21,12 +21,14 @@ from tasks.full_disk import describe_any_full_disk
 from tasks.messages import lead_with_cause
 from tasks.stages.cancellation import record_end
 from tasks.stages.disk_room import run_with_room
+from tasks.stages.patient_requests import wait_for_restarts
 from tasks.stages.retries import RETRY_PAUSES, is_retriable
 from tasks.stages.run_logs import tell_causes_once
 from tasks.stages.run_states import NamedEnd
 from tasks.stages.stage_times import stage_seconds, time_stage
 
 tell_causes_once()
+wait_for_restarts()
 
 P = ParamSpec("P")
 R = TypeVar("R")

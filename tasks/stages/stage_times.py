@@ -60,7 +60,7 @@ def time_stage(name: str) -> Iterator[None]:
 
 
 _COMMAND_LINE = "flows.__main__"
-_ENGINE_RUN = "PREFECT__FLOW_RUN_ID"
+ENGINE_RUN_VARIABLE = "PREFECT__FLOW_RUN_ID"
 """Environment variable by which Prefect names the run that it starts a process for."""
 
 _measured: list[float] = []
@@ -70,7 +70,7 @@ _measured: list[float] = []
 def is_process_of_run() -> bool:
     """Return whether this process was started for a run, and not for something else."""
     main = getattr(sys.modules.get("__main__"), "__spec__", None)
-    return _ENGINE_RUN in os.environ or (main is not None and main.name == _COMMAND_LINE)
+    return ENGINE_RUN_VARIABLE in os.environ or (main is not None and main.name == _COMMAND_LINE)
 
 
 def _measure_start() -> float | None:

@@ -72,6 +72,7 @@ def test_defaults_are_what_a_template_allows(path: Path) -> None:
 def test_runs_tell_twice_a_minute_that_they_are_alive(path: Path) -> None:
     environment = template(path.stem)["variables"]["properties"]["env"]["default"]
     assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
+    assert environment["PREFECT_CLIENT_RETRY_EXTRA_CODES"] == worker.SERVER_ERROR
 
 
 def test_a_process_gets_the_environment_of_its_worker_and_ours() -> None:
