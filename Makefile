@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 TENSORFLOW_PYTHON := .venv-tensorflow/bin/python
 RUN := $(UV) run --locked --no-sync
 
-.PHONY: help setup setup-tensorflow demo up drop down reset deploy worker notify-test test test-unit test-random test-tensorflow random-movies bench soak check format next-tools models docs clean
+.PHONY: help setup setup-tensorflow demo up drop down reset deploy worker notify-test test test-unit test-random test-tensorflow random-movies bench soak day check format next-tools models docs clean
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-16s %s\n", $$1, $$2}'
 
@@ -84,6 +84,11 @@ bench: setup ## time DeepLabCut's calls and our stages in turns: MODEL=… MOVIE
 soak: setup ## kill runs at random on a real store and compare what they deliver: RUNS=… SEED=… AT_ONCE=…
 	$(PYTHON) -m tests.soak $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(AT_ONCE),--at-once $(AT_ONCE))
+
+# The disk of temporary files that becomes full is a small one in memory: it takes the right to mount.
+day: setup ## live through a day of service in an hour, with all that happens to one: MOVIES=… MINUTES=… SEED=…
+	$(PYTHON) -m tests.day $(if $(MOVIES),--movies $(MOVIES)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(SEED),--seed $(SEED))
 
 check: setup ## formatting, lint, types, import rules
 	.venv/bin/ruff format --check .

@@ -1,0 +1,1 @@
+"""A day of service, lived through in an hour: ``make day``."""
