@@ -8,12 +8,14 @@ process, or it is not ready, this becomes the engine itself.
 import os
 import signal
 import sys
+from pathlib import Path
 
 from deployments import copied_engine
 from tasks.processes.copied_process import CopiedProcess, start_copy
 from tasks.processes.environment import build_child_environment
 from tasks.processes.owner import describe_owner
 from tasks.processes.template_address import find_template_socket
+from tasks.run.scratch_folder import share_folder
 
 LOADER = f"{copied_engine.__name__}:{copied_engine.load_flows.__qualname__}"
 
@@ -24,6 +26,7 @@ def main() -> int:
     Returns:
         The exit status of the engine.
     """
+    share_folder(Path.cwd())  # the run may go on after its worker was killed
     environment = build_child_environment({})
     template = find_template_socket(copied_engine.__name__, LOADER, environment)
     fds = {0: 0, 1: 1, 2: 2}

@@ -6,12 +6,14 @@
   Here they go on to their end, and then the worker ends.
 - Of a cancelled run it says no more than "successfully". Here it says who cancelled it, and when.
 - Its command for a run loads Prefect twice. Here runs have the command `deployments.run_engine`.
+- The folder that a run begins in stays for good where its worker is killed. Here the next one goes.
 """
 
 import os
 import signal
 import sys
 import warnings
+from contextlib import ExitStack
 from typing import Any, Self
 from uuid import UUID
 
@@ -27,6 +29,7 @@ from prefect.workers.process import (
 )
 
 from deployments import run_engine
+from tasks.run.scratch_folder import WORK_PREFIX, create_scratch_folder
 from tasks.stages.cancellation import record_who_cancelled
 
 _IDLE_POLLS = 2
@@ -73,8 +76,14 @@ with warnings.catch_warnings():
             if not configuration._command_configured:  # noqa: SLF001 - whether it is somebody's
                 configuration.command = _ENGINE_COMMAND
                 configuration._command_configured = True  # noqa: SLF001
+            folder = ExitStack()
+            if configuration.working_dir is None:
+                # Prefect's own one would stay for good after a kill.
+                made = create_scratch_folder(WORK_PREFIX)
+                configuration.working_dir = folder.enter_context(made)
             try:
-                return await super().run(flow_run, configuration, *args, **options)
+                with folder:
+                    return await super().run(flow_run, configuration, *args, **options)
             finally:
                 await to_thread.run_sync(self._log_who_cancelled, flow_run.id)
 

@@ -1,22 +1,27 @@
 """A run's folder on the local disk, which nothing outlives: not success, failure, nor a kill."""
 
 import fcntl
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 
 @contextmanager
-def create_scratch_folder() -> Iterator[Path]:
+def create_scratch_folder(prefix: str | None = None) -> Iterator[Path]:
     """A folder on the local disk (below ``TMPDIR``), removed whatever happens.
 
     A run that is killed cannot remove its own; the next one on the machine does.
+
+    Args:
+        prefix: Of the folder's name: `SCRATCH_PREFIX`, or `WORK_PREFIX`.
     """
     remove_abandoned_folders()
-    folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
+    folder = Path(tempfile.mkdtemp(prefix=prefix or SCRATCH_PREFIX))
     with _lock_folder(folder):
         _own_folders.add(folder)
         try:
@@ -62,6 +67,9 @@ _MAX_REMOVAL_TRIES = 20
 SCRATCH_PREFIX = "dlcflow-run-"
 """Prefix of the names of runs' scratch folders."""
 
+WORK_PREFIX = "dlcflow-work-"
+"""Prefix of the names of the folders that a worker's runs begin in."""
+
 _LOCK_FILE = ".held"
 """File in a scratch folder that its run has locked; the kernel frees it when the run ends."""
 
@@ -69,19 +77,34 @@ _LOCK_FILE = ".held"
 @contextmanager
 def _lock_folder(folder: Path) -> Iterator[None]:
     with (folder / f"{_LOCK_FILE}.new").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        fcntl.flock(file, fcntl.LOCK_SH)
         # Under its own name it is never seen unlocked while its run lives.
         (folder / f"{_LOCK_FILE}.new").rename(folder / _LOCK_FILE)
         yield
 
 
+def share_folder(folder: Path) -> None:
+    """Keep a folder that another process has made until this one has ended, too.
+
+    Args:
+        folder: The folder; one that is nobody's scratch folder needs no keeping.
+    """
+    with suppress(OSError):
+        # Never closed, and inherited by what this process becomes.
+        file = os.open(folder / _LOCK_FILE, os.O_RDONLY)
+        os.set_inheritable(file, True)
+        fcntl.flock(file, fcntl.LOCK_SH)
+
+
 def remove_abandoned_folders() -> None:
     """Remove the scratch folders of runs that have ended without doing so."""
-    for file in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*/{_LOCK_FILE}"):
+    place = Path(tempfile.gettempdir())
+    for file in chain(*(place.glob(f"{prefix}*/{_LOCK_FILE}") for prefix in _PREFIXES)):
         with suppress(OSError), file.open("r+") as held:  # others' are none of ours
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _remove_folder(file.parent)
-    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}{'?' * _RANDOM_LETTERS}"):
+    random = "?" * _RANDOM_LETTERS
+    for folder in chain(*(place.glob(f"{prefix}{random}") for prefix in _PREFIXES)):
         if (folder / _LOCK_FILE).exists():
             continue
         with suppress(OSError):
@@ -89,6 +112,8 @@ def remove_abandoned_folders() -> None:
             if time.time() - changed > _MAX_UNMARKED_AGE:
                 shutil.rmtree(folder, ignore_errors=True)
 
+
+_PREFIXES = (SCRATCH_PREFIX, WORK_PREFIX)
 
 _RANDOM_LETTERS = 8
 """Letters that `tempfile.mkdtemp` adds to a name."""

@@ -17,6 +17,7 @@ from deployments import copied_engine
 from deployments.worker import create_workers as workers_of
 from deployments.worker import main
 from tasks.run.run_templates import list_stage_templates
+from tasks.run.scratch_folder import WORK_PREFIX
 from tests.integration.lab import (
     connect_as_client,
     deploy_stub,
@@ -143,6 +144,7 @@ def test_a_killed_run_is_started_again(
 ) -> None:
     run = start(client, marks, LONG)
     assert is_copy(process(marks)) == (WITH_TEMPLATES in request.node.name)
+    (begun,) = machine.folder.glob(f"{WORK_PREFIX}*")
     os.kill(process(marks), signal.SIGKILL)
     end(marks)
     wait_for(lambda: is_in(client, run, "Completed"))
@@ -150,6 +152,7 @@ def test_a_killed_run_is_started_again(
     assert state_names(told).count("AwaitingRetry") == 1
     assert len(list(marks.glob("*.started"))) == 2
     assert len(list(marks.glob("*.ended"))) == 1
+    assert not begun.exists()
     assert any("1 of at most 3 times" in (state.message or "") for state in told)
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.run.scratch_folder import SCRATCH_PREFIX, create_scratch_folder, remove_abandoned_folders
+from tasks.run.scratch_folder import (
+    SCRATCH_PREFIX,
+    WORK_PREFIX,
+    create_scratch_folder,
+    remove_abandoned_folders,
+    share_folder,
+)
 from tests.support.commands import start_waiting_process
 from tests.support.paths import ROOT
 
@@ -20,6 +26,16 @@ with create_scratch_folder() as folder:
     (folder / "movie.mp4").write_text("large")
     print(folder, flush=True)
     sys.stdin.read()
+"""
+
+SHARE = """
+import os, sys
+from pathlib import Path
+from tasks.run.scratch_folder import share_folder
+share_folder(Path({folder!r}))
+# As a run's command becomes Prefect's engine.
+wait = "print('here', flush=True); import sys; sys.stdin.read()"
+os.execv(sys.executable, [sys.executable, "-c", wait])
 """
 
 KILLED_WHILE_IT_REMOVES = """
@@ -69,6 +85,31 @@ def test_the_folder_of_a_run_that_lives_stays(place: Path) -> None:
     (folder,) = place.iterdir()
     assert (folder / "movie.mp4").read_text() == "large"
     other.communicate()
+    assert list(place.iterdir()) == []
+
+
+def test_a_folder_stays_while_a_run_is_in_it_whose_worker_was_killed(place: Path) -> None:
+    worker = other_run()
+    (folder,) = place.iterdir()
+    run, _ = start_waiting_process(SHARE.format(folder=str(folder)))
+    worker.send_signal(signal.SIGKILL)
+    worker.communicate()
+    remove_abandoned_folders()
+    assert (folder / "movie.mp4").exists()
+    run.communicate()
+    remove_abandoned_folders()
+    assert list(place.iterdir()) == []
+
+
+def test_folders_that_runs_begin_in_go_too(place: Path) -> None:
+    share_folder(place)  # nobody's scratch folder
+    with create_scratch_folder(WORK_PREFIX) as folder:
+        remove_abandoned_folders()
+        assert folder.name.startswith(WORK_PREFIX)
+    abandoned = place / f"{WORK_PREFIX}12345678"
+    abandoned.mkdir()
+    (abandoned / ".held").touch()
+    remove_abandoned_folders()
     assert list(place.iterdir()) == []
 
 
