@@ -12,8 +12,8 @@ import pytest
 from prefect.states import Failed
 
 from tasks.errors import FullDisk
-from tasks.full_disk import full_disk_error
-from tasks.run.scratch_space import FULL_DISK_REMEDY, check_output_space
+from tasks.full_disk import FULL_DISK_REMEDY, full_disk_error
+from tasks.run.scratch_space import check_output_space
 from tasks.stages import disk_room
 from tasks.stages.disk_room import run_with_room
 from tasks.stages.progress import cancel_work_at_exit
