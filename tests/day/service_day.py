@@ -50,7 +50,7 @@ LEAST_LOOKS = KEPT_FAILED_LOOKS + 1
 GROWTH_BYTES, GROWTH_SHARE = 48 << 20, 0.2
 """Growth of a part's processes that is none: caches fill, and pages come and go."""
 
-_SAMPLE_SECONDS = 5.0
+_SAMPLE_SECONDS = 10.0
 _POLL_SECONDS = 2.0
 _MIB = 1 << 20
 
