@@ -43,7 +43,7 @@ def neural(
     """Compare neural activity and correlations across behavioral states, for one recording.
 
     Args:
-        cell_sets: Cell sets (.isxd) of one recording, one or a series.
+        cell_sets: Cell sets (.isxd) of one recording, or miniscope movies; one or a series.
         annotations: A behavior run (its run.json, or its folder), or a table with a state column.
         output: Location that the results go below; not that of another run.
         event_sets: Event sets (.isxd), one for each cell set, or none.

@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.errors import BadInput
 from tasks.neural.cell_recordings import BoolArray
-from tasks.neural.correlation_files import write_correlations
+from tasks.neural.correlation_files import CorrelationResult, write_correlations
 from tasks.neural.neural_work import NeuralWork
 from tasks.neural.state_correlations import (
     MIN_FRAMES,
@@ -23,7 +23,7 @@ from tasks.neural.state_correlations import (
 
 def compare_correlations(
     masks: Mapping[str, BoolArray], known: BoolArray, work: NeuralWork
-) -> None:
+) -> CorrelationResult | None:
     """Correlate all pairs of cells in each state, and write the results.
 
     Args:
@@ -31,13 +31,16 @@ def compare_correlations(
         known: Samples that have a state and a valid trace.
         work: The analysis; its files, facts and warnings grow.
 
+    Returns:
+        None where there is one cell, or no state with enough samples.
+
     Raises:
         BadInput: Like IDEAS (``parity``), a state with too few samples.
     """
     settings, series = work.settings, work.series
     if len(series.names) < 2:  # noqa: PLR2004
         work.warnings.append("there is one cell, so there are no correlations")
-        return
+        return None
     chosen = dict(masks)
     if settings.parity:
         rest = known & ~np.any(list(masks.values()), axis=0)
@@ -49,10 +52,10 @@ def compare_correlations(
             raise BadInput(f"states: {name} has fewer than {MIN_FRAMES} samples")
         work.warnings.append(f"{name} has fewer than {MIN_FRAMES} samples: no correlations")
     if not usable:
-        return
+        return None
     shortest = min(int(mask.sum()) for mask in usable.values())
     found = {name: _correlate_state(mask, shortest, work) for name, mask in usable.items()}
-    write_correlations(found, work)
+    return write_correlations(found, work)
 
 
 def _correlate_state(mask: BoolArray, shortest: int, work: NeuralWork) -> StateCorrelations:

@@ -1,6 +1,7 @@
 """Annotations' states on a recording's samples: choice of the clock, coverage, and their table."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 
 from tasks.behavior.annotations_file import AnnotationsFile
 from tasks.errors import BadInput
-from tasks.neural.cell_recordings import CellSeries, FloatArray, read_counters
+from tasks.neural.cell_recordings import CellSeries, FloatArray
 from tasks.neural.map_states import (
     CLOCK_WORTH,
     AnnotationRows,
@@ -17,8 +18,9 @@ from tasks.neural.map_states import (
     choose_clock,
     map_states,
 )
-from tasks.neural.neural_settings import Clock, NeuralSettings
-from tasks.neural.neural_work import NeuralWork
+from tasks.neural.neural_settings import Clock
+from tasks.neural.neural_work import BehaviorStart, NeuralWork
+from tasks.neural.timing_references import has_counters, read_series_counters
 
 COUNTER_COLUMN = "Hardware counter (us)"
 MIN_MAPPED = 0.95
@@ -26,14 +28,20 @@ MIN_MAPPED = 0.95
 
 
 def map_annotations(
-    table: AnnotationsFile, series: CellSeries, references: Sequence[Path], work: NeuralWork
+    table: AnnotationsFile,
+    series: CellSeries,
+    references: Sequence[Path],
+    start: BehaviorStart | None,
+    work: NeuralWork,
 ) -> MappedStates:
     """Give each sample of a recording the state of its time, and judge how well that works.
 
     Args:
         table: The annotations.
         series: The recording's cells.
-        references: Miniscope movies with counters, one for each cell set, or none.
+        references: Raw miniscope movies or .gpio files, one for each cell set, or none. Movies
+            that are mapped themselves need none.
+        start: When time 0 of the table was, where that is known.
         work: The analysis; the clock and the coverage go to its facts.
 
     Raises:
@@ -45,14 +53,20 @@ def map_annotations(
     if not any(states):
         raise BadInput(f"{table.name}: the column {settings.state_column} has no state in any row")
     samples = len(series.times)
+    timed = references or _find_own_counters(series)
     clock = choose_clock(
         settings,
-        has_counters=bool(references) and COUNTER_COLUMN in table.columns,
+        has_counters=bool(timed) and COUNTER_COLUMN in table.columns,
+        has_start=start is not None,
         rows=table.rows,
         samples=samples,
         has_time=settings.time_column in table.columns,
     )
     work.facts["clock"] = {"used": clock.value, "worth": CLOCK_WORTH[clock]}
+    if start is not None:
+        moment = datetime.fromtimestamp(start.seconds, UTC)
+        work.facts["clock"]["behavior start"] = moment.isoformat(timespec="milliseconds")
+        work.facts["clock"]["behavior start from"] = start.source
     if clock is Clock.ROWS:
         nothing = np.full(samples, np.nan)
         kept = [
@@ -60,10 +74,20 @@ def map_annotations(
         ]
         covered = np.array([float(s is not None) for s in kept])
         return MappedStates(kept, covered, np.arange(samples), nothing, {}, clock, series.times)
-    rows, times = _place_rows(table, states, series, references, clock, settings)
+    rows, times = _place_rows(table, states, series, timed, clock, start, work)
     mapped = map_states(rows, times, series, clock, settings.method)
     _judge_mapping(mapped, rows, series, work)
     return mapped
+
+
+def _find_own_counters(series: CellSeries) -> list[Path]:
+    """Movies of the series that have counters themselves, in the order that they were given."""
+    if not series.sources or not all(one.is_movie for one in series.sources):
+        return []
+    paths = [one.path for one in series.sources]
+    if not all(has_counters(path) for path in paths):
+        return []
+    return [paths[series.order.index(place)] for place in range(len(paths))]
 
 
 def _place_rows(
@@ -72,37 +96,29 @@ def _place_rows(
     series: CellSeries,
     references: Sequence[Path],
     clock: Clock,
-    settings: NeuralSettings,
+    start: BehaviorStart | None,
+    work: NeuralWork,
 ) -> tuple[AnnotationRows, FloatArray]:
     """The rows' times since the first sample, and the samples'."""
-    times = series.times
+    settings, times = work.settings, series.times
     if clock is Clock.COUNTER:
-        if len(references) != len(series.file_names):
-            raise BadInput(
-                f"timing_references: expected one for each of the {len(series.file_names)} cell "
-                f"sets, found {len(references)}"
-            )
-        counters = np.concatenate(
-            [
-                read_counters(references[place], int((series.files == number).sum()))
-                for number, place in enumerate(series.order)
-            ]
-        )
+        counters, sources = read_series_counters(references, series, work.folder)
+        work.facts["clock"]["counters from"] = sources
         raw = table.read_floats(COUNTER_COLUMN)
         usable = np.isfinite(raw) & (raw > 0)
         placed, times = (raw - counters[0]) / 1e6, (counters - counters[0]) / 1e6
-        if settings.behavior_start is not None and usable.any():
+        if start is not None and usable.any() and settings.time_column in table.columns:
             first = int(np.flatnonzero(usable)[0])
-            shown = table.read_floats(settings.time_column)[first]
-            start = settings.behavior_start.timestamp() + shown
-            check_counters_agree(raw[first], counters[0], start, series.start)
+            shown = start.seconds + table.read_floats(settings.time_column)[first]
+            off = check_counters_agree(raw[first], counters[0], shown, series.start)
+            work.facts["clock"]["counters minus starts (s)"] = off
     else:
         raw = table.read_floats(settings.time_column)
         usable = np.isfinite(raw)
         placed = raw + settings.offset
         if clock is Clock.START:
-            assert settings.behavior_start is not None
-            placed = placed + settings.behavior_start.timestamp() - series.start
+            assert start is not None
+            placed = placed + start.seconds - series.start
     if not usable.any():
         raise BadInput(f"{table.name}: no row has a usable time; check the time column")
     chosen = np.flatnonzero(usable)

@@ -20,7 +20,8 @@ MAX_CLOCK_DIFFERENCE = 1.0
 
 CLOCK_WORTH: Mapping[Clock, str] = {
     Clock.COUNTER: "counters of one acquisition box: exact to a millisecond or so",
-    Clock.START: "starts of both recordings: as good as the clocks of both machines",
+    Clock.START: "starts of both recordings: a millisecond where Inscopix has aligned them, else "
+    "as good as the clocks of both machines",
     Clock.ELAPSED: "both recordings are taken to begin together: as good as that is true",
     Clock.ROWS: "the table has a row for each sample, and times play no part",
 }
@@ -70,13 +71,20 @@ class MappedStates:
 
 
 def choose_clock(
-    settings: NeuralSettings, *, has_counters: bool, rows: int, samples: int, has_time: bool
+    settings: NeuralSettings,
+    *,
+    has_counters: bool,
+    has_start: bool,
+    rows: int,
+    samples: int,
+    has_time: bool,
 ) -> Clock:
     """The clock that was asked for, or the best that there is.
 
     Args:
         settings: The settings.
-        has_counters: Whether the table and the miniscope movies have hardware counters.
+        has_counters: Whether the table and the miniscope's files have hardware counters.
+        has_start: Whether it is known when the behavior's recording began.
         rows: Rows of the table.
         samples: Samples of the series.
         has_time: Whether the table has the time column.
@@ -89,6 +97,11 @@ def choose_clock(
             "clock: counter needs the column Hardware counter (us) in the table, and "
             "timing_references"
         )
+    if settings.clock is Clock.START and not has_start:
+        raise BadInput(
+            "clock: start needs to know when the behavior's recording began; give behavior_start, "
+            "or behavior_movie (an .isxb)"
+        )
     if settings.clock in {Clock.START, Clock.ELAPSED} and not has_time:
         raise BadInput(f"time_column: the table has no column {settings.time_column}")
     if settings.clock is Clock.ROWS and rows != samples:
@@ -99,7 +112,7 @@ def choose_clock(
         return settings.clock
     if has_counters:
         return Clock.COUNTER
-    if has_time and settings.behavior_start is not None:
+    if has_time and has_start:
         return Clock.START
     if not has_time and rows == samples:
         return Clock.ROWS
@@ -242,7 +255,7 @@ def _mean_over_samples(
 
 def check_counters_agree(
     row_counter: float, sample_counter: float, row_start: float, sample_start: float
-) -> None:
+) -> float:
     """Refuse counters of another recording: they contradict both recordings' starts.
 
     Args:
@@ -250,6 +263,9 @@ def check_counters_agree(
         sample_counter: Counter of the first sample, microseconds.
         row_start: When the first row was, in seconds since 1970.
         sample_start: The same of the first sample.
+
+    Returns:
+        Seconds by which they disagree.
 
     Raises:
         BadInput: They disagree by more than a second.
@@ -260,3 +276,4 @@ def check_counters_agree(
             f"the hardware counters and the starts of the recordings disagree by {off:,.1f} s; is "
             "it another recording?"
         )
+    return off

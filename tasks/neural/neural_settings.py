@@ -91,13 +91,19 @@ class NeuralSettings(BaseModel):
     timing_references: list[LocationText] = Field(
         default=[],
         title="Timing references",
-        description="The miniscope movies (.isxd, with hardware counters) that the cell sets were "
-        "made from, one for each.",
+        description="For the clock counter, one for each cell set: the raw miniscope movie (.isxd, "
+        "with hardware counters) that it was made from, or the .gpio file of that recording.",
     )
     behavior_start: datetime | None = Field(
         default=None,
         title="Start of the behavior recording",
         description="Date and time, with its zone, of time 0 in the table; for the clock start.",
+    )
+    behavior_movie: LocationText | None = Field(
+        default=None,
+        title="First movie of the behavior recording",
+        description="The .isxb whose header says when time 0 in the table was; empty takes the "
+        "first movie of the pose run that the table comes from, where that is an .isxb.",
     )
     offset: float = Field(
         default=0,
@@ -136,6 +142,11 @@ class NeuralSettings(BaseModel):
         default=TraceScaling.NONE,
         title="Trace scaling",
         description="How traces are scaled before means are taken; scores do not depend on it.",
+    )
+    event_scaling: TraceScaling = Field(
+        default=TraceScaling.NONE,
+        title="Event scaling",
+        description="The same of event rates.",
     )
     shuffles: int = Field(
         default=1000,
@@ -182,6 +193,18 @@ class NeuralSettings(BaseModel):
         description="Also compute correlations from as many frames of each state as the shortest "
         "has: fewer frames make larger correlations.",
     )
+    include_positions: bool = Field(
+        default=True,
+        title="Include positions",
+        description="Write and draw correlations by the distance of cells, too.",
+    )
+    correlation_threshold: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        title="Correlation threshold",
+        description="The map of pairs shows those with at least this |r|, 500 at most.",
+    )
     subtract_bout_means: bool = Field(
         default=False,
         title="Subtract bout means",
@@ -190,18 +213,18 @@ class NeuralSettings(BaseModel):
 
     @model_validator(mode="after")
     def _check_settings_agree(self) -> Self:
-        needs = self.comparison is ComparisonMethod.BASELINE or self.trace_scaling in {
-            TraceScaling.STANDARDIZE_BASELINE,
-            TraceScaling.FRACTIONAL_CHANGE,
-        }
+        by_baseline = {TraceScaling.STANDARDIZE_BASELINE, TraceScaling.FRACTIONAL_CHANGE}
+        needs = self.comparison is ComparisonMethod.BASELINE or bool(
+            {self.trace_scaling, self.event_scaling} & by_baseline
+        )
         if needs and self.baseline_state is None:
             raise ValueError("baseline_state is needed by this comparison or scaling; give it")
         if self.baseline_state and self.states and self.baseline_state not in self.states:
             raise ValueError(
                 f"baseline_state ({self.baseline_state}) is none of the states; add it to states"
             )
-        if self.clock is Clock.START and self.behavior_start is None:
-            raise ValueError("clock is start, but behavior_start is not given; give it")
+        if self.behavior_start is not None and self.behavior_movie is not None:
+            raise ValueError("behavior_start and behavior_movie tell the same; give one of them")
         if self.behavior_start is not None and self.behavior_start.tzinfo is None:
             raise ValueError("behavior_start has no zone; write it as 2024-01-12T08:55:21+00:00")
         if len(set(self.states)) < len(self.states):

@@ -17,10 +17,27 @@ RESULT_FILES = frozenset(
         *("trace_population_data.csv", "event_population_data.csv", "average_correlations.csv"),
         *("correlation_statistic_comparison.csv", "pairwise_correlation_heatmaps.h5"),
         *("spatial_analysis_pairwise_correlations.zip", "neural.json"),
-        *("time-in-states.svg", "traces.png", "scores.svg", "correlations.png"),
+        *("time-in-states.svg", "traces.png", "event-raster.png"),
+        *("trace-means.svg", "trace-scores.svg", "trace-footprints.png"),
+        *("event-means.svg", "event-scores.svg", "event-footprints.png"),
+        *("average-correlations.svg", "correlations.png", "correlation-statistic.svg"),
+        *("correlation-distance.png", "correlation-map.png"),
     }
 )
 """Names of all files that an analysis can make."""
+
+
+@dataclass(frozen=True)
+class BehaviorStart:
+    """When time 0 of the annotations was.
+
+    Attributes:
+        seconds: Seconds since 1970 (UTC).
+        source: What tells that, for the record.
+    """
+
+    seconds: float
+    source: str
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tasks.neural.cell_recordings import BoolArray, FloatArray, IntegerArray
-from tasks.neural.state_modulation import MIN_SHIFT_SECONDS, SEED
+from tasks.neural.state_shifts import MIN_SHIFT_SECONDS, SEED
 
 EQUAL_FRAME_DRAWS = 50
 CHANCE_SHUFFLES = 200

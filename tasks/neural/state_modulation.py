@@ -14,12 +14,12 @@ from tasks.neural.neural_settings import (
     NeuralSettings,
     TraceScaling,
 )
+from tasks.neural.state_shifts import StateShifts
 
-PARITY_SEED, SEED = 1984, 20_240_112
+PARITY_SEED = 1984
 FLOOR_PERCENTILE = 1.0
 """Percentile of a trace that our index takes for no activity."""
 
-MIN_SHIFT_SECONDS = 10.0
 _TINY = 1e-6
 _MIN_NOT_DEFINED = 10
 _SHUFFLES_AT_ONCE = 64
@@ -31,7 +31,11 @@ UNITS = {
     TraceScaling.NORMALIZE: "Normalized Activity",
     TraceScaling.FRACTIONAL_CHANGE: "fractional change",
 }
-EVENT_UNIT = "event rate (Hz)"
+EVENT_UNITS = UNITS | {
+    TraceScaling.NONE: "event rate (Hz)",
+    TraceScaling.NORMALIZE: "normalized Event Rate",
+}
+"""Units of means, as the IDEAS tools name them in columns."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,10 @@ class Modulation:
     reason: str = ""
 
 
-def check_states(states: Sequence[str | None], wanted: Sequence[str]) -> list[str]:
-    """The states that are compared, each of which must occur.
+def check_states(
+    states: Sequence[str | None], wanted: Sequence[str], baseline: str | None = None
+) -> list[str]:
+    """The states that are compared, each of which must occur, as must the baseline.
 
     Raises:
         BadInput: One is not there.
@@ -68,6 +74,8 @@ def check_states(states: Sequence[str | None], wanted: Sequence[str]) -> list[st
         raise BadInput(f"states: there is no state {missing[0]} in the table; it has {there}")
     if not there:
         raise BadInput("expected states in the table, found none; check the state column")
+    if baseline is not None and baseline not in there:
+        raise BadInput(f"baseline_state: there is no state {baseline} in the table; it has {there}")
     return list(wanted) or there
 
 
@@ -103,30 +111,36 @@ def list_comparisons(
     return found
 
 
-def scale_traces(traces: FloatArray, settings: NeuralSettings, baseline: BoolArray) -> FloatArray:
-    """Scale each cell's trace over all frames.
+def scale_traces(traces: FloatArray, scaling: TraceScaling, baseline: BoolArray) -> FloatArray:
+    """Scale each cell's trace, or event rate, over all frames.
 
     Args:
         traces: (cells, samples).
-        settings: How.
+        scaling: How.
         baseline: (samples,), frames of the baseline state; none where it is not needed.
+
+    Returns:
+        (cells, samples); NaN for a cell that does not vary, where its spread divides.
     """
     scaled = traces
-    match settings.trace_scaling:
-        case TraceScaling.NORMALIZE:
-            low = np.nanmin(traces, axis=1, keepdims=True)
-            scaled = (traces - low) / (np.nanmax(traces, axis=1, keepdims=True) - low)
-        case TraceScaling.STANDARDIZE:
-            mean = np.nanmean(traces, axis=1, keepdims=True)
-            scaled = (traces - mean) / np.nanstd(traces, axis=1, keepdims=True)
-        case TraceScaling.STANDARDIZE_BASELINE:
-            at_rest = traces[:, baseline]
-            mean = np.nanmean(at_rest, axis=1, keepdims=True)
-            scaled = (traces - mean) / np.nanstd(at_rest, axis=1, keepdims=True)
-        case TraceScaling.FRACTIONAL_CHANGE:
-            raised = traces + abs(np.nanmin(traces))
-            scaled = raised / np.nanmean(raised[:, baseline], axis=1, keepdims=True)
-    return scaled
+    # A cell without events does not vary: that is no number, and no reason to complain.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        match scaling:
+            case TraceScaling.NORMALIZE:
+                low = np.nanmin(traces, axis=1, keepdims=True)
+                scaled = (traces - low) / (np.nanmax(traces, axis=1, keepdims=True) - low)
+            case TraceScaling.STANDARDIZE:
+                mean = np.nanmean(traces, axis=1, keepdims=True)
+                scaled = (traces - mean) / np.nanstd(traces, axis=1, keepdims=True)
+            case TraceScaling.STANDARDIZE_BASELINE:
+                at_rest = traces[:, baseline]
+                mean = np.nanmean(at_rest, axis=1, keepdims=True)
+                scaled = (traces - mean) / np.nanstd(at_rest, axis=1, keepdims=True)
+            case TraceScaling.FRACTIONAL_CHANGE:
+                raised = traces + abs(np.nanmin(traces))
+                mean = np.nanmean(raised[:, baseline], axis=1, keepdims=True)
+                scaled = raised / np.where(mean == 0, 1.0, mean)
+    return np.where(np.isfinite(scaled), scaled, np.nan)
 
 
 def compute_index(first: FloatArray, second: FloatArray) -> FloatArray:
@@ -182,7 +196,7 @@ def modulate(
     traces: FloatArray,
     first: BoolArray,
     second: BoolArray,
-    shifts: Sequence[IntegerArray],
+    shifts: StateShifts,
     settings: NeuralSettings,
 ) -> Modulation:
     """One comparison as docs/neural.md defines it.
@@ -191,7 +205,7 @@ def modulate(
         traces: (cells, samples), NaN where nothing was recorded.
         first: (samples,), frames of the state.
         second: (samples,), frames of what it is compared with.
-        shifts: For each shuffle, (samples,): the frame whose state each frame takes.
+        shifts: The shuffles.
         settings: Alpha, and what flags follow.
     """
     known = np.isfinite(traces)
@@ -218,7 +232,7 @@ def modulate(
     scores, differences = (one[:, 0] for one in compare(a[:, None], b[:, None]))
     counts = np.zeros((4, cells))
     for begin in range(0, len(shifts), _SHUFFLES_AT_ONCE):
-        chosen = np.array(shifts[begin : begin + _SHUFFLES_AT_ONCE]).T
+        chosen = shifts.find_sources(begin, begin + _SHUFFLES_AT_ONCE)
         chance, of_difference = compare(a[chosen], b[chosen])
         for row, (one, observed) in enumerate(((chance, scores), (of_difference, differences))):
             counts[2 * row] += (one >= observed[:, None] - _EQUAL).sum(axis=1)
@@ -237,35 +251,6 @@ def modulate(
 
 _EQUAL = 1e-12
 """Difference up to which a shuffle is as extreme as what was observed."""
-
-
-def draw_shifts(
-    known: BoolArray, files: IntegerArray, period: float, shuffles: int
-) -> list[IntegerArray]:
-    """Circular shifts of the state sequence, each file's known frames within the file.
-
-    A shift is at least 10 s from either end, or a quarter of the file where it is shorter.
-
-    Args:
-        known: (samples,), frames that have a state.
-        files: (samples,), which file each is of.
-        period: Seconds for each sample.
-        shuffles: How many shifts.
-
-    Returns:
-        For each, (samples,): the frame whose state each frame takes; others take their own.
-    """
-    random = np.random.default_rng(SEED)
-    groups = [np.flatnonzero(known & (files == number)) for number in np.unique(files)]
-    found = []
-    for _ in range(shuffles):
-        source = np.arange(len(known))
-        for group in groups:
-            least = min(int(np.ceil(MIN_SHIFT_SECONDS / period)), len(group) // 4)
-            if len(group) > 1:
-                source[group] = np.roll(group, random.integers(least, len(group) - least + 1))
-        found.append(source)
-    return found
 
 
 def count_bouts(mask: BoolArray, files: IntegerArray) -> int:

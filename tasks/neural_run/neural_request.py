@@ -9,9 +9,12 @@ from typing import Any
 from tasks.behavior.annotations_file import TABLE_SUFFIXES
 from tasks.behavior.behavior_record import BEHAVIOR_KIND
 from tasks.errors import BadInput
-from tasks.messages import format_value
+from tasks.messages import format_list, format_value
 from tasks.neural.neural_record import NeuralRequestRecord
 from tasks.neural.neural_settings import NeuralSettings
+from tasks.neural.neural_work import BehaviorStart
+from tasks.neural.timing_references import GPIO_SUFFIX
+from tasks.neural_run.behavior_start import find_behavior_start
 from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.results.run_record import MAX_RECORD_BYTES
 from tasks.stages.retries import STORE_RETRIES
@@ -22,6 +25,7 @@ from tasks.storage.store import ObjectInfo, ObjectStore
 from tasks.storage.store_errors import NoSuchObject
 
 RECORDING_SUFFIX = ".isxd"
+REFERENCE_SUFFIXES = (RECORDING_SUFFIX, GPIO_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,11 @@ class NeuralRequest:
         given: The request as it was given.
         cell_sets: The cell sets.
         event_sets: The event sets; none, or one for each.
-        references: Miniscope movies with counters; none, or one for each.
+        references: Raw miniscope movies or .gpio files; none, or one for each.
         table: The annotations.
         output: The prefix or folder that results go below.
         store: Where all of it is.
+        start: When time 0 of the table was; None where nothing tells.
         warnings: What the user should know, one sentence each.
     """
 
@@ -46,6 +51,7 @@ class NeuralRequest:
     table: ObjectInfo
     output: Location
     store: ObjectStore
+    start: BehaviorStart | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -76,17 +82,20 @@ def resolve_neural(
         Retriable: The store cannot be reached.
     """
     store, target = LocationStore(), Location.parse(output)
-    cells = _find_recordings(store, cell_sets, "cell_sets")
+    cells = _find_recordings(store, cell_sets, "cell_sets", (RECORDING_SUFFIX,))
     if not cells:
         raise BadInput("cell_sets: expected at least one cell set (.isxd), found none")
-    events = _find_recordings(store, event_sets, "event_sets")
-    references = _find_recordings(store, settings.timing_references, "timing_references")
+    events = _find_recordings(store, event_sets, "event_sets", (RECORDING_SUFFIX,))
+    references = _find_recordings(
+        store, settings.timing_references, "timing_references", REFERENCE_SUFFIXES
+    )
     for name, found in (("event_sets", events), ("timing_references", references)):
         if found and len(found) != len(cells):
             raise BadInput(
                 f"{name}: expected one for each of the {len(cells)} cell sets, found {len(found)}"
             )
-    table = _find_table(store, annotations)
+    table, poses = _find_table(store, annotations)
+    start = find_behavior_start(store, settings, poses)
     _check_output(store, target)
     store.check_writable(target)
     given = NeuralRequestRecord(
@@ -96,7 +105,7 @@ def resolve_neural(
         event_sets=tuple(event_sets),
         settings=settings,
     )
-    return NeuralRequest(given, cells, events, references, table, target, store)
+    return NeuralRequest(given, cells, events, references, table, target, store, start)
 
 
 @stage("Resolve request", "resolve request", retries=STORE_RETRIES)
@@ -113,18 +122,19 @@ def resolve_neural_request(
 
 
 def _find_recordings(
-    store: ObjectStore, texts: Sequence[str], option: str
+    store: ObjectStore, texts: Sequence[str], option: str, suffixes: Sequence[str]
 ) -> tuple[ObjectInfo, ...]:
     found = {info.location: info for text in texts for info in expand_location(store, text)}
     for location in found:
-        if location.suffix.lower() != RECORDING_SUFFIX:
+        if location.suffix.lower() not in suffixes:
             raise BadInput(
-                f"{option}: expected {RECORDING_SUFFIX}, found {format_value(location.name)}"
+                f"{option}: expected {format_list(suffixes)}, found {format_value(location.name)}"
             )
     return tuple(found.values())
 
 
-def _find_table(store: ObjectStore, text: str) -> ObjectInfo:
+def _find_table(store: ObjectStore, text: str) -> tuple[ObjectInfo, str | None]:
+    """The table, and the pose run that it comes from, where that is known."""
     location = Location.parse(text)
     if location.is_prefix:
         location = location.child(RUN_RECORD_FILE)
@@ -135,10 +145,10 @@ def _find_table(store: ObjectStore, text: str) -> ObjectInfo:
             f"annotations: expected {RUN_RECORD_FILE} of a behavior run, or a table "
             f"({', '.join(TABLE_SUFFIXES)}), found {format_value(location.name)}"
         )
-    return store.stat(location)
+    return store.stat(location), None
 
 
-def _find_behavior_table(store: ObjectStore, where: Location) -> ObjectInfo:
+def _find_behavior_table(store: ObjectStore, where: Location) -> tuple[ObjectInfo, str | None]:
     record: Any = None
     with suppress(ValueError, RecursionError):
         record = json.loads(store.read(where, MAX_RECORD_BYTES))
@@ -159,7 +169,7 @@ def _find_behavior_table(store: ObjectStore, where: Location) -> ObjectInfo:
         Location.parse(str(tables[0]["outputs"][name]["location"])),
     ):
         with suppress(NoSuchObject):
-            return store.stat(place)
+            return store.stat(place), tables[0].get("pose_run")
     raise BadInput(f"annotations: the table that {where} names is not there any more")
 
 

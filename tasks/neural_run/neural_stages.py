@@ -35,7 +35,7 @@ from tasks.pose.results.file_names import REPORT_FILE, RUN_RECORD_FILE
 from tasks.pose.results.run_record import OutputFile, ResultStatus
 from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
-from tasks.run.fetch import fetch_input
+from tasks.run.fetch import MAX_NAME_BYTES, fetch_input
 from tasks.run_data import FetchedInput
 from tasks.stages.artifacts import show_run_page
 from tasks.stages.progress import Progress
@@ -46,7 +46,7 @@ from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 
 _LIBRARIES = ("numpy", "pandas", "pyarrow", "scipy", "matplotlib", "isx", "h5py")
-_SETTINGS_WITHOUT_EFFECT = {"timing_references"}
+_SETTINGS_WITHOUT_EFFECT = {"timing_references", "behavior_movie"}
 _MIN_SAMPLE_BYTES = 4
 
 
@@ -74,7 +74,8 @@ def fetch_neural_input(
     folder = scratch / str(number)
     folder.mkdir(exist_ok=True)
     name = info.location.name
-    target = folder / f"input{info.location.suffix.lower()}"
+    short = len(name.encode()) <= MAX_NAME_BYTES  # else the record names what is cut
+    target = folder / (name if short else f"input{info.location.suffix.lower()}")
     return fetch_input(request.store, info, target, f"fetch {name}")
 
 
@@ -86,6 +87,7 @@ def compute_neural_key(fetched: list[FetchedInput], request: NeuralRequest) -> s
         [one.input.sha256 for one in fetched],
         counts,
         settings,
+        request.start and request.start.seconds,
         compute_code_digest(analysis.__name__, *_LIBRARIES),
     )
 
@@ -130,6 +132,7 @@ def compare_states(
             request.table.location.name,
             folder,
             request.given.settings,
+            request.start,
             patience=Patience("cells", sum(o.input.size for o in fetched) // _MIN_SAMPLE_BYTES),
         )
     return result, "; ".join((str(result.verdict), *result.reasons[:3]))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tasks.errors import BadInput
-from tasks.neural.cell_recordings import CellSeries, read_cell_series, read_counters
+from tasks.neural.cell_recordings import CellSeries, read_cell_series
 from tasks.neural.map_states import (
     AnnotationRows,
     MappedStates,
@@ -17,6 +17,7 @@ from tasks.neural.map_states import (
     map_states,
 )
 from tasks.neural.neural_settings import Clock, MappingMethod, NeuralSettings
+from tasks.neural.timing_references import read_sample_counters
 from tasks.pose.movies.reader import open_movie
 from tests.support.paths import SHARED_FOLDER, needs_shared_data
 
@@ -99,7 +100,7 @@ def test_times_that_do_not_rise_are_refused() -> None:
 
 
 def test_counters_of_another_recording_are_refused() -> None:
-    check_counters_agree(5e6, 3e6, 1002.4, 1000.0)
+    assert check_counters_agree(5e6, 3e6, 1002.4, 1000.0) == pytest.approx(-0.4)
     with pytest.raises(BadInput, match=r"disagree by 6\.0 s"):
         check_counters_agree(11e6, 3e6, 1002.0, 1000.0)
 
@@ -110,8 +111,8 @@ def test_counters_of_another_recording_are_refused() -> None:
         ({}, {"has_counters": True, "has_time": True}, "counter"),
         ({}, {"has_counters": False, "has_time": True}, "elapsed"),
         (
-            {"behavior_start": "2024-01-12T08:55:21+00:00"},
-            {"has_counters": False, "has_time": True},
+            {},
+            {"has_counters": False, "has_time": True, "has_start": True},
             "start",
         ),
         ({}, {"has_counters": False, "has_time": False}, "rows"),
@@ -119,14 +120,16 @@ def test_counters_of_another_recording_are_refused() -> None:
     ],
 )
 def test_the_best_clock_that_there_is(settings: Any, facts: Any, clock: str) -> None:
-    assert choose_clock(NeuralSettings(**settings), rows=7, samples=7, **facts) == clock
+    known = {"has_start": False} | facts
+    assert choose_clock(NeuralSettings(**settings), rows=7, samples=7, **known) == clock
 
 
 def test_a_clock_that_is_not_there_is_refused() -> None:
-    facts = {"has_counters": False, "has_time": False}
+    facts = {"has_counters": False, "has_time": False, "has_start": False}
     for settings, told in (
         (NeuralSettings(clock=Clock.COUNTER), "counter needs"),
         (NeuralSettings(clock=Clock.ELAPSED), "has no column"),
+        (NeuralSettings(clock=Clock.START), "when the behavior's recording began"),
         (NeuralSettings(), "name the time column"),
         (NeuralSettings(clock=Clock.ROWS), "found 8 rows"),
     ):
@@ -137,7 +140,11 @@ def test_a_clock_that_is_not_there_is_refused() -> None:
 @needs_shared_data
 def test_the_synthetic_truth_by_the_hardware_counter() -> None:
     truth = pd.read_csv(SYNTHETIC / "mapping-truth.csv")
-    counters = read_counters(SYNTHETIC / "synthetic-miniscope.isxd", 24)
+    series = read_cell_series([SYNTHETIC / "synthetic-cellset.isxd"])
+    found = read_sample_counters(
+        SYNTHETIC / "synthetic-miniscope.isxd", series.sources[0], SYNTHETIC
+    )
+    counters = found.counters
     assert counters == pytest.approx(truth["counter_filled_us"].to_numpy())
     frames = []
     for part in (0, 1):
@@ -149,7 +156,6 @@ def test_the_synthetic_truth_by_the_hardware_counter() -> None:
         assert recording is not None
         frames.append(recording.counter)
     times = (np.concatenate(frames) - counters[0]) / 1e6
-    series = read_cell_series([SYNTHETIC / "synthetic-cellset.isxd"])
     assert series.names == ("C0", "C1", "C2", "C3")
     rows = AnnotationRows(times, ["here"] * len(times), np.arange(len(times)), {}, 0)
     sample_times = (counters - counters[0]) / 1e6

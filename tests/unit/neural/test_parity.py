@@ -1,5 +1,6 @@
 """With `parity`, the numbers of the original tools; without, our corrections of their faults."""
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from tasks.errors import BadInput
 from tasks.neural.analyze_neural import analyze_neural
-from tasks.neural.cell_recordings import read_events
+from tasks.neural.cell_recordings import read_cell_series
+from tasks.neural.event_rates import read_events
 from tasks.neural.neural_settings import NeuralSettings
 from tasks.neural.neural_work import NeuralResult
 from tasks.neural.state_correlations import (
@@ -19,9 +21,10 @@ from tasks.neural.state_correlations import (
     list_bouts,
     share_above_chance,
 )
-from tasks.neural.state_modulation import compute_index, draw_shifts, modulate
+from tasks.neural.state_modulation import compute_index, modulate
+from tasks.neural.state_shifts import draw_shifts
 from tests.support.paths import SHARED_FOLDER, needs_shared_data
-from tests.unit.neural.test_map_states import PUBLIC, SYNTHETIC, series_of
+from tests.unit.neural.test_map_states import PUBLIC, SYNTHETIC
 
 ORIGINAL = SHARED_FOLDER / "next-steps" / "original-outputs"
 STATES = ["quad 1", "center", "quad 4"]
@@ -90,18 +93,41 @@ def test_a_state_that_is_not_there_and_one_that_is_too_short(tmp_path: Path) -> 
     result = analyze(tmp_path, states=["quad 1", "quad 2"])
     table = pd.read_csv(tmp_path / "trace_population_data.csv")
     assert table["modulation scores in quad 2"].isna().all()
-    assert any("quad 2: no numbers, since the state has 0.7 s" in w for w in result.warnings)
+    assert any(
+        "quad 2: no numbers of traces, since the state has 0.7 s" in w for w in result.warnings
+    )
     assert any("quad 2 has 0.7 s" in reason for reason in result.reasons)
 
 
 @needs_shared_data
+def test_a_baseline_must_be_there_and_names_may_be_alike(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="baseline_state: there is no state running"):
+        analyze(tmp_path, states=[], comparison="state vs baseline", baseline_state="running")
+    frame = pd.read_parquet(ORIGINAL / "annotations_series.parquet")
+    alike = frame["state"].astype(str).map({"quad 1": "a_b", "center": "a/b"})
+    table = tmp_path / "alike.parquet"
+    frame.assign(state=alike).to_parquet(table)
+    parts = [PUBLIC / f"cellset_series_part{part}-PCA-ICA.isxd" for part in (1, 2)]
+    analyze_neural(parts, [], [], table, "table", tmp_path, NeuralSettings(shuffles=10))
+    with h5py.File(tmp_path / "pairwise_correlation_heatmaps.h5") as file:
+        assert {name: data.attrs["state"] for name, data in file.items()} == {
+            "a_b": "a/b",
+            "a_b-2": "a_b",
+        }
+    with zipfile.ZipFile(tmp_path / "spatial_analysis_pairwise_correlations.zip") as archive:
+        assert len(set(archive.namelist())) == len(archive.namelist()) == 4
+        pairs = pd.read_csv(archive.open("correlation_matrix_a_b_triu.csv"))
+    assert pairs["distance (um)"].to_numpy() == pytest.approx(17.6 * pairs["distance"])
+
+
+@needs_shared_data
 def test_offsets_of_events_are_rounded_and_cut_for_parity() -> None:
-    series = series_of(24, period=0.05)
+    series = read_cell_series([SYNTHETIC / "synthetic-cellset.isxd"])
     for cut, late in ((False, 0), (True, -1)):
-        rates, problem = read_events([SYNTHETIC / "synthetic-events.isxd"], series, cut=cut)
+        rates, problem = read_events([SYNTHETIC / "synthetic-events.isxd"], series, parity=cut)
         assert rates is not None, problem
-        assert np.flatnonzero(rates[0]).tolist() == [1, 9 + late]
-        assert rates.max() == pytest.approx(20)
+        assert np.flatnonzero(rates[0] > 0).tolist() == [1, 9 + late]
+        assert np.nanmax(rates) == pytest.approx(20)
 
 
 def test_the_index() -> None:
@@ -134,7 +160,9 @@ def test_shifts_stay_in_their_file_and_leave_unknown_frames_alone() -> None:
     files = np.repeat([0, 1], [300, 200])
     known = np.ones(500, dtype=bool)
     known[40:60] = False
-    for source in draw_shifts(known, files, 0.1, 50):
+    shifts = draw_shifts(known, files, 0.1, 50)
+    assert len(shifts) == 50
+    for source in shifts.find_sources(0, 50).T:
         assert sorted(source.tolist()) == list(range(500))
         assert (files[source] == files).all()
         assert source[40:60].tolist() == list(range(40, 60))
