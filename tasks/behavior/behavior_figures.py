@@ -99,6 +99,11 @@ def _choose_points(found: AnimalBehavior) -> np.ndarray:
     return find_first_points_in_cells(x, y, side / _CELLS)
 
 
+def _choose_dot_size(points: int) -> float:
+    """Square points of a dot: few are large enough to be seen, many do not hide each other."""
+    return float(np.clip(4000 / max(1, points), 2, 20))
+
+
 def _draw_trajectory(found: AnimalBehavior, segments: Segments) -> Figure:
     figure, axes = _start_trajectory(found)
     shown = _choose_points(found)
@@ -106,7 +111,7 @@ def _draw_trajectory(found: AnimalBehavior, segments: Segments) -> Figure:
         found.raw[shown, 0],
         found.raw[shown, 1],
         c=segments.times[shown],
-        s=2,
+        s=_choose_dot_size(len(shown)),
         cmap="viridis",
         linewidths=0,
     )
@@ -120,7 +125,8 @@ def _draw_state_trajectory(found: AnimalBehavior) -> Figure:
     figure, axes = _start_trajectory(found)
     shown = _choose_points(found)
     x, y = found.raw[shown].T
-    axes.scatter(x, y, c=_color_states(found.states[shown]), s=2, linewidths=0)
+    colors = _color_states(found.states[shown])
+    axes.scatter(x, y, c=colors, s=_choose_dot_size(len(shown)), linewidths=0)
     _add_state_legend(axes, dots=True)
     return figure
 
@@ -150,7 +156,7 @@ def _start_time_axes(rows: int, height: float) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def _plot_envelope(axes: Axes, segments: Segments, values: FloatArray, color: str) -> None:
+def plot_envelope(axes: Axes, segments: Segments, values: FloatArray, color: str) -> None:
     """Median and range of each column of pixels; a gap in time stays a gap."""
     timed = np.flatnonzero(np.isfinite(segments.times))
     order = timed[np.argsort(segments.times[timed], kind="stable")]
@@ -161,16 +167,24 @@ def _plot_envelope(axes: Axes, segments: Segments, values: FloatArray, color: st
         axes.plot(times, values, color=color, lw=1)
         return
     thin = compute_envelope(times, values, _COLUMNS)
-    axes.fill_between(thin.time, thin.lowest, thin.highest, color=color, alpha=0.3, linewidth=0)
-    axes.plot(thin.time, thin.median, color=color, lw=1)
+    width = float(times[-1] - times[0]) / _COLUMNS
+    # Columns without a frame are left out: a line must not join what lies around them.
+    gaps = np.flatnonzero(np.diff(thin.time) > 2 * width) + 1
+    at, low, middle, high = (
+        np.insert(one, gaps, np.nan) for one in (thin.time, thin.lowest, thin.median, thin.highest)
+    )
+    axes.fill_between(at, low, high, color=color, alpha=0.3, linewidth=0)
+    axes.plot(at, middle, color=color, lw=1)
 
 
 def _draw_counts(found: AnimalBehavior, segments: Segments) -> Figure:
     """Draw the number of keypoints in each mean, over time and in all."""
     assert found.average is not None
     figure, (over_time, shares) = _start_time_axes(2, 4.5)
-    _plot_envelope(over_time, segments, found.average.count.astype(np.float64), "#228833")
+    plot_envelope(over_time, segments, found.average.count.astype(np.float64), "#228833")
     over_time.set_ylabel("Keypoints measured")
+    over_time.set_ylim(0, len(found.animal.keypoints) + 0.5)
+    over_time.yaxis.get_major_locator().set_params(integer=True)
     over_time.set_xlabel("Time (s)")
     counts = np.bincount(found.average.count, minlength=len(found.animal.keypoints) + 1)
     shares.bar(np.arange(len(counts)), 100 * counts / counts.sum(), color="#228833")
@@ -183,7 +197,7 @@ def _draw_counts(found: AnimalBehavior, segments: Segments) -> Figure:
 
 def _draw_speed(found: AnimalBehavior, segments: Segments, unit: str, factor: float) -> Figure:
     figure, (axes,) = _start_time_axes(1, 3)
-    _plot_envelope(axes, segments, found.movement.speed * factor, "0.2")
+    plot_envelope(axes, segments, found.movement.speed * factor, "0.2")
     axes.set_ylabel(f"Speed ({unit}/s)")
     if found.states is not None:
         _draw_state_bands(axes, segments, found.states)

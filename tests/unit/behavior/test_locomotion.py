@@ -149,8 +149,19 @@ def test_path_length_is_movements() -> None:
     assert ours.distance[-1] == pytest.approx(float(kinematics.compute_path_length(data)))
 
 
+def test_backward_speed_and_length_are_trajas() -> None:
+    traja = pytest.importorskip("traja", reason="traja is not installed; pip install traja")
+    times, track = uneven_times(100), walk(100)
+    table = traja.TrajaDataFrame({"x": track[:, 0], "y": track[:, 1], "time": times})
+    ours = measure_locomotion(
+        track, segments_of(times), np.zeros(100, np.int64), BehaviorSettings()
+    )
+    theirs = traja.get_derivatives(table)["speed"].to_numpy()
+    assert ours.speed == pytest.approx(theirs, nan_ok=True)
+    assert ours.distance[-1] == pytest.approx(traja.length(table))
+
+
 def test_backward_speed_is_displacement_over_time() -> None:
-    """As traja's ``get_derivatives``: displacement from the row before over the time since."""
     times, track = uneven_times(100), walk(100)
     ours = measure_locomotion(
         track, segments_of(times), np.zeros(100, np.int64), BehaviorSettings()
