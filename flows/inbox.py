@@ -19,6 +19,7 @@ from tasks.stages.stage import end_with_message
 
 POSE_ESTIMATION_DEPLOYMENT = "pose-estimation/pose-estimation"
 BEHAVIOR_DEPLOYMENT = "behavior/behavior"
+NEURAL_DEPLOYMENT = "neural/neural"
 
 UNCHANGED_SECONDS = 60.0
 """Seconds that a movie must have been found unchanged, unless something tells that it is whole."""
@@ -34,10 +35,12 @@ def inbox(
     deployment: str = POSE_ESTIMATION_DEPLOYMENT,
     quiet: float = UNCHANGED_SECONDS,
     behavior_deployment: str = BEHAVIOR_DEPLOYMENT,
+    neural_deployment: str = NEURAL_DEPLOYMENT,
 ) -> tuple[str, str]:
     """Start a run for every movie, or folder of movies, that has no current result.
 
-    Where a request says so, each complete result starts a behavior run.
+    Where a request says so, each complete result starts a behavior run, and each complete result
+    of that a neural run.
 
     Args:
         inbox: Location that movies are dropped into: a prefix or a folder.
@@ -47,6 +50,7 @@ def inbox(
         deployment: The deployment that is run.
         quiet: Seconds that a movie must have been found unchanged before it is started.
         behavior_deployment: The deployment that goes on to behavior.
+        neural_deployment: The deployment that goes on to neural activity.
 
     Returns:
         What was found, started and skipped, in one sentence; twice, for the state tells it too.
@@ -55,13 +59,15 @@ def inbox(
     found = look_at_inbox(place, FolderRequest.from_form(model, output, settings), quiet)
     write_memory(place, found)
     groups = start_due_runs(find_started_runs(found.batches, deployment), deployment)
-    following = found.behavior
-    if following:
-        following = start_due_runs(
-            find_started_runs(following, behavior_deployment), behavior_deployment
+    behavior, neural = found.behavior, found.neural
+    if behavior:
+        behavior = start_due_runs(
+            find_started_runs(behavior, behavior_deployment), behavior_deployment
         )
-    tell_refusals(place, found, (*groups, *following))
-    told = show_page(place, groups, following, found.left_out)
+    if neural:
+        neural = start_due_runs(find_started_runs(neural, neural_deployment), neural_deployment)
+    tell_refusals(place, found, (*groups, *behavior, *neural))
+    told = show_page(place, groups, behavior, found.left_out, neural)
     return told, told
 
 

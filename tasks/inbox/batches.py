@@ -15,6 +15,7 @@ from tasks.inbox.inbox_batch import InboxBatch, Standing
 from tasks.inbox.request_file import (
     REQUEST_FILE,
     FolderRequest,
+    NeuralFollowUp,
     effective_request,
     find_settings_problem,
     folder_and_ancestors,
@@ -28,8 +29,8 @@ from tasks.storage.location import Location
 from tasks.storage.lookup import sort_by_name
 from tasks.storage.store import ObjectInfo
 
-BEHAVIOR_FOLDER = "behavior"
-"""The folder of a pose run's output that its behavior run writes to, unless a request names one."""
+BEHAVIOR_FOLDER, NEURAL_FOLDER = "behavior", "neural"
+"""Folders of a pose run's output that the runs that follow write to, unless a request names one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,8 @@ class MovieGroup(InboxBatch):
         waits: Whether its request waits for times files.
         behavior: Settings of the behavior run that follows; None for none.
         behavior_output: Location that the behavior run's results go below.
+        neural: What the neural run that follows that reads and how; None for none.
+        neural_output: Location that the neural run's results go below.
     """
 
     model: str
@@ -55,6 +58,8 @@ class MovieGroup(InboxBatch):
     waits: bool = False
     behavior: dict[str, Any] | None = None
     behavior_output: str = ""
+    neural: NeuralFollowUp | None = None
+    neural_output: str = ""
 
     @property
     def inputs(self) -> list[str]:
@@ -135,7 +140,7 @@ def find_result_folders(contents: InboxContents) -> tuple[str, ...]:
     outputs = {
         f"{text.rstrip('/')}/": str(Location(contents.inbox.bucket, folder))
         for folder, request in contents.requests.items()
-        for text in (request.output, request.behavior_output)
+        for text in (request.output, request.behavior_output, request.neural_output)
         if text
     }
     return tuple(
@@ -230,7 +235,7 @@ def _find_group_refusal(contents: InboxContents, batch: MovieGroup, place: str) 
     except ValueError as error:
         return f"{error} Rename it."
     within = find_result_folders(contents)
-    for output in filter(None, (batch.output, batch.behavior_output)):
+    for output in _list_outputs(batch):
         if output.startswith(str(contents.inbox)) and not output.startswith(within):
             return (
                 f"results below {output} would be among the inbox's movies; name an output "
@@ -252,7 +257,15 @@ def _build_group(
     times = _find_times_files(contents, movies, settings)
     seen = compute_movies_digest((*movies, *(info for info in times.values() if info)))
     behavior = request.behavior_settings
-    below = f"{request.behavior_output.rstrip('/')}/" if request.behavior_output else ""
+    # What is wrong with a request refuses the batch: `find_settings_problem` tells it.
+    sound = request.neural and not find_settings_problem(request)
+    neural = NeuralFollowUp.model_validate(request.neural) if sound else None
+
+    def follow(text: str | None, folder: str) -> str:
+        """Where a run that follows writes: below a location that is named, else in a folder."""
+        below = f"{text.rstrip('/')}/" if text else ""
+        return f"{below}{place}/" if below and place else below or f"{output}{folder}/"
+
     lacking = [movie for movie in movies if times[movie.location] is None]
     awaited = list_times_names(lacking[0].location.name, settings.times.file) if lacking else ()
     return MovieGroup(
@@ -275,9 +288,9 @@ def _build_group(
         behavior=behavior,
         behavior_output=""
         if behavior is None
-        else (f"{below}{place}/" if place else below)
-        if below
-        else f"{output}{BEHAVIOR_FOLDER}/",
+        else follow(request.behavior_output, BEHAVIOR_FOLDER),
+        neural=neural,
+        neural_output="" if neural is None else follow(request.neural_output, NEURAL_FOLDER),
     )
 
 
@@ -308,5 +321,5 @@ def _refuse_shared_outputs(found: list[MovieGroup]) -> list[MovieGroup]:
 
 
 def _list_outputs(batch: MovieGroup) -> list[str]:
-    """The locations that a batch's runs write below: that of its poses, and of its behavior."""
-    return [batch.output, *([batch.behavior_output] if batch.behavior_output else [])]
+    """The locations that a batch's runs write below: of its poses, and of what follows."""
+    return [o for o in (batch.output, batch.behavior_output, batch.neural_output) if o]

@@ -9,6 +9,7 @@ from typing import Any
 
 from tasks.behavior.behavior_settings import BehaviorSettings
 from tasks.messages import format_value
+from tasks.neural.neural_settings import NeuralSettings
 from tasks.pose.results.run_record import ResultStatus
 from tasks.pose.settings import PoseSettings
 from tasks.storage.store import ObjectInfo
@@ -76,11 +77,22 @@ def compute_behavior_digest(table: str, settings: BehaviorSettings, zones: str) 
     return compute_digest(table, settings.model_dump(mode="json", exclude={"zones"}), zones)
 
 
+def compute_neural_digest(inputs: str, settings: NeuralSettings) -> str:
+    """Compute a digest of the inputs of a neural result.
+
+    Args:
+        inputs: Digest of all that is read, as `compute_movies_digest` makes it.
+        settings: Every setting of the neural flow; the references are among the inputs.
+    """
+    return compute_digest(inputs, settings.model_dump(mode="json", exclude={"timing_references"}))
+
+
 def compute_digest_version() -> str:
     """Compute a digest that changes when this version digests otherwise than another one."""
     return compute_digest(
         compute_source_digest("", None, PoseSettings()),
         compute_behavior_digest("", BehaviorSettings(), ""),
+        compute_neural_digest("", NeuralSettings()),
     )
 
 
@@ -126,6 +138,24 @@ def parse_behavior_origin(data: bytes) -> ResultOrigin:
         settings = BehaviorSettings.model_validate(record["request"]["settings"])
         source = compute_behavior_digest(tables, settings, record.get("zones_sha256") or "")
         return tables, source, _describe_problem(record, "tables")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "", "", UNREADABLE_RECORD
+
+
+def parse_neural_origin(data: bytes) -> ResultOrigin:
+    """Read from the run record of a neural run what its result was made from.
+
+    Returns:
+        Digests of its inputs and of these with the settings, and what is wrong with the result;
+        two empty texts where nothing is known.
+    """
+    try:
+        record = json.loads(data)
+        found = [(one["location"], *_etag_and_size(one)) for one in record["inputs"]]
+        inputs = compute_digest(sorted(found))
+        settings = NeuralSettings.model_validate(record["request"]["settings"])
+        source = compute_neural_digest(inputs, settings)
+        return inputs, source, _describe_problem(record, "inputs")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "", "", UNREADABLE_RECORD
 

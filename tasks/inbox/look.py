@@ -15,6 +15,7 @@ from tasks.inbox.behavior_batches import BehaviorBatch, find_behavior_batches
 from tasks.inbox.inbox_batch import Standing, summarize_batches
 from tasks.inbox.left_out import NONE, LeftOut, find_left_out
 from tasks.inbox.memory import MAX_MEMORY_BYTES, MEMORY_FILE, InboxMemory, parse_memory
+from tasks.inbox.neural_batches import NeuralBatch, find_neural_batches
 from tasks.inbox.request_file import (
     REQUEST_FILE,
     FolderRequest,
@@ -25,14 +26,16 @@ from tasks.inbox.request_file import (
 )
 from tasks.inbox.result_records import (
     PARALLEL_REQUESTS,
+    choose_parsers,
     choose_records,
     digest_zones_files,
+    find_recordings,
     list_results,
     read_results,
     stat_run_records,
 )
 from tasks.inbox.standing import LookContext, assess_standing
-from tasks.pose.results.file_names import LABELED_MOVIE_FILE, RUN_RECORD_FILE
+from tasks.pose.results.file_names import LABELED_MOVIE_FILE
 from tasks.stages.retries import STORE_RETRIES
 from tasks.stages.stage import stage
 from tasks.storage.location import InvalidLocation, Location
@@ -51,6 +54,7 @@ class LookResult:
     Attributes:
         batches: Every batch of movies, and where it stands.
         behavior: The behavior runs that complete results ask for, and where they stand.
+        neural: The neural runs that follow these, and where they stand.
         memory: What to remember.
         before: What was remembered.
         left_out: What lies there and no run takes.
@@ -60,6 +64,7 @@ class LookResult:
     memory: InboxMemory
     before: InboxMemory
     behavior: Sequence[BehaviorBatch] = ()
+    neural: Sequence[NeuralBatch] = ()
     left_out: LeftOut = NONE
 
 
@@ -90,14 +95,15 @@ def look_at_inbox(inbox: Location, defaults: FolderRequest, quiet: float) -> tup
     found = find_groups(contents)
     before = _read_memory(store, inbox)
     listed = list_results(store, found)
-    behavior_records = {f"{b.behavior_output}{RUN_RECORD_FILE}" for b in found if b.behavior_output}
-    made, results = read_results(store, choose_records(listed), before, behavior_records)
+    made, results = read_results(store, choose_records(listed), before, choose_parsers(found))
     now = time.time()
     told = tuple(
         assess_standing(batch, LookContext(results, before.seen, now, quiet)) for batch in found
     )
     zones = digest_zones_files(store, told)
     behavior = find_behavior_batches(told, listed, zones, results)
+    recordings = find_recordings(store, told)
+    neural = find_neural_batches(told, behavior, listed, recordings, results)
     # A clock that was ahead must not make movies wait for it.
     seen = {
         batch.seen: min(before.seen.get(batch.seen, now), now)
@@ -106,7 +112,7 @@ def look_at_inbox(inbox: Location, defaults: FolderRequest, quiet: float) -> tup
     }
     memory = InboxMemory(seen=seen, made=made, refused=before.refused)
     left_out = find_left_out(contents, found)
-    return LookResult(told, memory, before, behavior, left_out), summarize_batches(told)
+    return LookResult(told, memory, before, behavior, neural, left_out), summarize_batches(told)
 
 
 @stage("Look at arrivals", "look · {inbox}", retries=STORE_RETRIES)
@@ -127,7 +133,7 @@ def look_at_arrivals(
     inside = find_groups(_read_contents(store, inbox, defaults, objects, files))
     found = [batch for batch in inside if _is_affected(batch, arrived)]
     before = _read_memory(store, inbox)
-    _, results = read_results(store, stat_run_records(store, found), before, frozenset())
+    _, results = read_results(store, stat_run_records(store, found), before, {})
     findings = LookContext(results, before.seen, time.time(), quiet, frozenset(arrived))
     told = tuple(assess_standing(batch, findings) for batch in found)
     return LookResult(told, before, before), summarize_batches(told)

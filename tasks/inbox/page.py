@@ -31,24 +31,29 @@ def show_page(
     found: Sequence[InboxBatch],
     behavior: Sequence[InboxBatch],
     left_out: LeftOut,
+    neural: Sequence[InboxBatch] = (),
 ) -> tuple[str, str]:
     """Show what was found, started and skipped; each look's page is a version of the inbox' own.
 
     Returns:
         The same in one sentence.
     """
-    sentence = summarize_look(found, behavior, left_out)
-    page = render_inbox_page(inbox, found, behavior, left_out)
+    sentence = summarize_look(found, behavior, left_out, neural)
+    page = render_inbox_page(inbox, found, behavior, left_out, neural)
     show_artifact(artifact_key("inbox", str(inbox)), page)
     return sentence, sentence
 
 
 def summarize_look(
-    found: Sequence[InboxBatch], behavior: Sequence[InboxBatch] = (), left_out: LeftOut = NONE
+    found: Sequence[InboxBatch],
+    behavior: Sequence[InboxBatch] = (),
+    left_out: LeftOut = NONE,
+    neural: Sequence[InboxBatch] = (),
 ) -> str:
-    """Count the batches in each state, the behavior runs that follow, and files left out."""
+    """Count the batches in each state, the runs that follow, and files left out."""
     told = [summarize_batches(found)]
     told += [f"behavior: {summarize_batches(behavior)}"] if behavior else []
+    told += [f"neural: {summarize_batches(neural)}"] if neural else []
     told += [f"{len(left_out.files)} left out"] if left_out.files else []
     return "; ".join(told)
 
@@ -58,15 +63,16 @@ def render_inbox_page(
     found: Sequence[InboxBatch],
     behavior: Sequence[InboxBatch] = (),
     left_out: LeftOut = NONE,
+    neural: Sequence[InboxBatch] = (),
 ) -> str:
     """Render the page: what needs somebody first, and the newest of each kind first."""
-    sentence = summarize_look(found, behavior, left_out)
+    sentence = summarize_look(found, behavior, left_out, neural)
     lines = [f"# {escape_markdown(str(inbox))}", "", f"{sentence}.", ""]
     if not found:
         lines += ["This inbox holds nothing that can be analyzed.", ""]
     for standing in _SECTION_ORDER:
         lines += _render_section(
-            standing, [b for b in (*found, *behavior) if b.standing is standing]
+            standing, [b for b in (*found, *behavior, *neural) if b.standing is standing]
         )
         if standing is Standing.FAILED:
             lines += _render_left_out(left_out)

@@ -10,12 +10,37 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.behavior.behavior_settings import BehaviorSettings
 from tasks.errors import BadInput
 from tasks.messages import find_field_problem
+from tasks.neural.neural_settings import NeuralSettings
 from tasks.pose.settings import PoseSettings
 from tasks.pose.untrusted.yaml_loader import decode_text, load_mapping
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
 
 REQUEST_FILE = "request.yaml"
+
+
+class NeuralFollowUp(BaseModel):
+    """What the neural run that follows a behavior run reads, and its settings."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    cell_sets: list[str] = Field(min_length=1, description="Locations of cell sets.")
+    event_sets: list[str] = Field(default=[], description="Locations of event sets.")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of the neural flow that are said."""
+        return dict(self.model_extra or {})
+
+    @property
+    def neural_settings(self) -> NeuralSettings:
+        """Every setting of the neural flow."""
+        return NeuralSettings.model_validate(self.settings)
+
+    @property
+    def recordings(self) -> list[str]:
+        """Every location that its run reads beside the behavior table."""
+        return [*self.cell_sets, *self.event_sets, *self.settings.get("timing_references", ())]
 
 
 class FolderRequest(BaseModel):
@@ -48,6 +73,16 @@ class FolderRequest(BaseModel):
         description="Location below which behavior results are written; by default the folder "
         "`behavior` of each result.",
     )
+    neural: Literal[False] | dict[str, Any] | None = Field(
+        default=None,
+        description="`cell_sets`, `event_sets` and settings of the neural run that follows each "
+        "behavior result; false for none.",
+    )
+    neural_output: str | None = Field(
+        default=None,
+        description="Location below which neural results are written; by default the folder "
+        "`neural` of each result.",
+    )
 
     @property
     def behavior_settings(self) -> dict[str, Any] | None:
@@ -68,6 +103,8 @@ class FolderRequest(BaseModel):
         merged = {"settings": above.settings | self.settings}
         if self.behavior not in (None, False) and above.behavior_settings is not None:
             merged["behavior"] = above.behavior_settings | (self.behavior_settings or {})
+        if self.neural and above.neural:
+            merged["neural"] = above.neural | self.neural
         return FolderRequest(**(above.model_dump() | said | merged))
 
 
@@ -92,11 +129,13 @@ def parse_request(data: bytes, where: Location) -> FolderRequest:
     _check_settings(PoseSettings, request.settings, where, "settings")
     resolved: dict[str, Any] = {
         name: _resolve_location(where, text)
-        for name in ("model", "output", "behavior_output")
+        for name in ("model", "output", "behavior_output", "neural_output")
         if (text := getattr(request, name)) is not None
     }
     if isinstance(request.behavior, dict):
         resolved["behavior"] = _parse_behavior(request.behavior, where)
+    if request.neural:
+        resolved["neural"] = _parse_neural(request.neural, where)
     return request.model_copy(update=resolved)
 
 
@@ -130,6 +169,22 @@ def _parse_behavior(values: dict[str, Any], where: Location) -> dict[str, Any]:
     return values | ({"zones": _resolve_location(where, zones)} if zones else {})
 
 
+def _parse_neural(values: dict[str, Any], where: Location) -> dict[str, Any]:
+    """Inputs and settings of the neural flow; locations may be relative to the file."""
+    said = {k: v for k, v in values.items() if k not in NeuralFollowUp.model_fields}
+    _check_settings(NeuralSettings, said, where, "neural")
+    # A folder above may name what this one does not.
+    given = {"cell_sets": ["-"]} | values
+    _check_settings(NeuralFollowUp, given, where, "neural")
+    resolved = dict(values)
+    for name in ("cell_sets", "event_sets", "timing_references"):
+        if name in values:
+            resolved[name] = [_resolve_location(where, text) for text in values[name]]
+    if movie := values.get("behavior_movie"):
+        resolved["behavior_movie"] = _resolve_location(where, movie)
+    return resolved
+
+
 def find_settings_problem(request: FolderRequest) -> str:
     """Describe why a request's settings cannot be used; empty if they can.
 
@@ -140,8 +195,13 @@ def find_settings_problem(request: FolderRequest) -> str:
         PoseSettings.model_validate(request.settings)
         name = "behavior"
         BehaviorSettings.model_validate(request.behavior_settings or {})
+        name = "neural"
+        if request.neural:
+            _ = NeuralFollowUp.model_validate(request.neural).neural_settings
     except ValidationError as error:
         return _describe_error(error, name)
+    if request.neural and request.behavior_settings is None:
+        return "neural: it follows behavior, but behavior is not set; set behavior, too"
     return ""
 
 

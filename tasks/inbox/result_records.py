@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -16,18 +15,24 @@ from tasks.inbox.fingerprints import (
     compute_digest,
     compute_digest_version,
     parse_behavior_origin,
+    parse_neural_origin,
     parse_result_origin,
 )
 from tasks.inbox.inbox_batch import Standing
 from tasks.inbox.memory import InboxMemory
+from tasks.inbox.neural_batches import behavior_table_locations
 from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.results.run_record import MAX_RECORD_BYTES
 from tasks.storage.location import Location
+from tasks.storage.lookup import expand_location
 from tasks.storage.store import ObjectInfo, ObjectStore
 from tasks.storage.store_errors import NoSuchObject
 
 PARALLEL_REQUESTS = 16
 """Requests to the store at the same time."""
+
+OriginParser = Callable[[bytes], ResultOrigin]
+"""Reads from a run record what its result was made from."""
 
 FilesByLocation = Mapping[str, ObjectInfo | str]
 """Run records and tables by their locations, or why they cannot be looked at."""
@@ -40,8 +45,13 @@ def list_results(store: ObjectStore, found: Sequence[MovieGroup]) -> FilesByLoca
     wanted = {batch.record_location for batch in usable}
     wanted |= {f"{batch.behavior_output}{RUN_RECORD_FILE}" for batch in following}
     wanted |= {text for batch in following for text in table_locations(batch)}
+    neural = [batch for batch in usable if batch.neural_output]
+    wanted |= {f"{batch.neural_output}{RUN_RECORD_FILE}" for batch in neural}
+    wanted |= {text for batch in neural for text in behavior_table_locations(batch)}
     shelves = _outermost_folders(
-        {batch.shelf for batch in usable} | {batch.behavior_output for batch in following}
+        {batch.shelf for batch in usable}
+        | {batch.behavior_output for batch in following}
+        | {batch.neural_output for batch in neural}
     )
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         listings = pool.map(lambda shelf: _list_wanted_below(store, shelf, wanted), shelves)
@@ -68,6 +78,33 @@ def _list_wanted_below(store: ObjectStore, shelf: str, wanted: set[str]) -> File
         return dict.fromkeys(below, str(error))
 
 
+def choose_parsers(found: Iterable[MovieGroup]) -> dict[str, OriginParser]:
+    """How the records of the runs that follow pose runs are read, by their locations."""
+    parsers: dict[str, OriginParser] = {}
+    for batch in found:
+        if batch.behavior_output:
+            parsers[f"{batch.behavior_output}{RUN_RECORD_FILE}"] = parse_behavior_origin
+        if batch.neural_output:
+            parsers[f"{batch.neural_output}{RUN_RECORD_FILE}"] = parse_neural_origin
+    return parsers
+
+
+def find_recordings(
+    store: ObjectStore, found: Iterable[MovieGroup]
+) -> dict[str, Sequence[ObjectInfo] | BadInput]:
+    """What lies where complete results' requests name cell sets, or why nothing can be found."""
+    current = [b.neural for b in found if b.neural and b.standing is Standing.CURRENT]
+    places = {text for asked in current for text in asked.recordings}
+    return {text: _expand_recording(store, text) for text in places}
+
+
+def _expand_recording(store: ObjectStore, text: str) -> Sequence[ObjectInfo] | BadInput:
+    try:
+        return expand_location(store, text)
+    except BadInput as error:
+        return error
+
+
 def stat_run_records(store: ObjectStore, found: Sequence[MovieGroup]) -> FilesByLocation:
     """The run records of batches, asked for one by one."""
     wanted = [batch.record_location for batch in found if batch.standing is not Standing.REFUSED]
@@ -89,7 +126,7 @@ def read_results(
     store: ObjectStore,
     records: FilesByLocation,
     memory: InboxMemory,
-    behavior: AbstractSet[str],
+    parsers: Mapping[str, OriginParser],
 ) -> tuple[dict[str, ResultOrigin], dict[str, RecordSummary]]:
     """Read the run records that have not been read before.
 
@@ -97,7 +134,7 @@ def read_results(
         store: Where they are.
         records: The records.
         memory: What earlier looks have read.
-        behavior: Locations of those that belong to behavior runs.
+        parsers: How records of other runs than pose runs are read, by their locations.
 
     Returns:
         What to remember, and the results by the records' locations.
@@ -106,10 +143,12 @@ def read_results(
     # What another version remembered it may have digested otherwise: that is read again.
     version = compute_digest_version()
     ids = {text: compute_digest(text, info.etag, version) for text, info in infos.items()}
-    parsers = {t: parse_behavior_origin if t in behavior else parse_result_origin for t in infos}
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         read = pool.map(
-            lambda t: memory.made.get(ids[t]) or _read_result_origin(store, infos[t], parsers[t]),
+            lambda t: (
+                memory.made.get(ids[t])
+                or _read_result_origin(store, infos[t], parsers.get(t, parse_result_origin))
+            ),
             infos,
         )
         made = dict(zip(infos, read, strict=True))
@@ -118,9 +157,7 @@ def read_results(
     return {ids[text]: one for text, one in made.items()}, results
 
 
-def _read_result_origin(
-    store: ObjectStore, info: ObjectInfo, parse: Callable[[bytes], ResultOrigin]
-) -> ResultOrigin:
+def _read_result_origin(store: ObjectStore, info: ObjectInfo, parse: OriginParser) -> ResultOrigin:
     try:
         return parse(store.read(info.location, MAX_RECORD_BYTES))
     except BadInput as error:

@@ -51,7 +51,7 @@ def deployment(prefect_server: None) -> str:
     async def create() -> None:
         async with get_client() as client:
             await client.create_work_pool(_pool())
-            for name in ("pose-estimation", "behavior"):
+            for name in ("pose-estimation", "behavior", "neural"):
                 await client.create_deployment(
                     await client.create_flow_from_name(name),
                     name,
@@ -210,11 +210,14 @@ def shown(bucket: str) -> str:
     return str(asyncio.run(read())[0].data)
 
 
-def test_complete_poses_go_on_to_behavior_once(bucket: str, deployment: str) -> None:
+def test_complete_poses_go_on_to_behavior_and_that_to_neural_once(
+    bucket: str, deployment: str
+) -> None:
     from tests.support.records import example_behavior_run
 
     place = f"s3://{bucket}/inbox"
-    put(bucket, "inbox/request.yaml", f"{REQUEST}behavior: {{max_gap: 1}}\n".encode())
+    asked = "behavior: {max_gap: 1}\nneural: {cell_sets: ['../cells/*.isxd'], alpha: 0.01}\n"
+    put(bucket, "inbox/request.yaml", f"{REQUEST}{asked}".encode())
     for expected in ("2 waiting", "2 started"):
         assert flows.inbox.inbox(place, deployment=deployment, quiet=0) == expected
     first, second = runs(bucket)
@@ -240,8 +243,23 @@ def test_complete_poses_go_on_to_behavior_once(bucket: str, deployment: str) -> 
     made = example_behavior_run(table, output=output, settings=settings)
     put(bucket, "results/day1/m1/behavior/run.json", made.to_json().encode())
     end(follower, Completed())
-    told = "1 failed, 1 current; behavior: 1 current"
+    put(bucket, "results/day1/m1/behavior/m1/behavior.parquet", b"states")
+    told = "1 failed, 1 current; behavior: 1 current; neural: 1 refused"
     assert flows.inbox.inbox(place, deployment=deployment, quiet=0) == told
+    put(bucket, "cells/a.isxd", b"cells")
+    told = "1 failed, 1 current; behavior: 1 current; neural: 1 started"
+    assert [flows.inbox.inbox(place, deployment=deployment, quiet=0) for _ in range(2)] == [
+        told
+    ] * 2
+    (last,) = [run for run in runs(bucket) if "cell_sets" in run.parameters]
+    assert last.parameters == {
+        "cell_sets": [f"s3://{bucket}/cells/*.isxd"],
+        "annotations": f"{output}run.json",
+        "output": f"s3://{bucket}/results/day1/m1/neural/",
+        "event_sets": [],
+        "settings": {"alpha": 0.01},
+    }
+    assert f"| [day1/m1 · neural]({_ui(last)}) | 1 |" in shown(bucket)
     put(bucket, "results/day1/m1/annotations.parquet", b"another table")
     told = "1 failed, 1 current; behavior: 1 started"
     assert flows.inbox.inbox(place, deployment=deployment, quiet=0) == told
