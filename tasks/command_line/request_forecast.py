@@ -112,6 +112,7 @@ def _plan_run(
         movies=tuple(_plan_movie(plan) for plan in plans if not plan.problem),
         model=ready.model.snapshot_sha256,
         precision=request.given.settings.precision.value,
+        follow=request.given.settings.follow.value,
         is_fetched=any(not movie.info.location.is_local for movie in request.movies),
         is_sent=not request.output.is_local,
         layout=RunLayout(MOVIES_AT_ONCE, 1, count_finishers(machine.cpus)),

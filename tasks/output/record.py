@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from tasks.pose.results.file_names import RUN_RECORD_FILE
 from tasks.pose.results.run_record import (
     EstimatorRecord,
     FlowRunRecord,
+    FollowRecord,
     InputObject,
     MovieRecord,
     OutputFile,
@@ -86,6 +88,7 @@ def build_delivered_record(
         path=found.loaded.path,
         execution=found.loaded.execution,
         precision=_to_precision_record(found.arithmetic),
+        follow=found.follow and FollowRecord.model_validate(asdict(found.follow)),
         resumed=found.resumed or None,
         estimation=found.times if _is_estimated(movie) else None,
         frame_rate=float(found.timing.frame_rate),

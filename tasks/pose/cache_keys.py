@@ -24,7 +24,7 @@ from tasks.pose.exports import write_exports as exporting
 from tasks.pose.model.description import Model
 from tasks.pose.movies import frame_ledger
 from tasks.pose.network import device_locks
-from tasks.pose.settings import Labels, PoseSettings
+from tasks.pose.settings import Follow, Labels, PoseSettings
 from tasks.pose.tables import median_filter
 
 _TASKS_FOLDER = Path(__file__).parents[1]
@@ -108,6 +108,8 @@ def compute_stage_keys(
     given = settings.model_dump(mode="json")
     movie = (movie_sha256, suffix.lower())
     how = (given["crop"], given["precision"])
+    if settings.follow is not Follow.OFF:
+        how = (*how, given["follow"], given["follow_window"])
     estimate = compute_digest(
         movie,
         facts,

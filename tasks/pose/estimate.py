@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.errors import BadInput, PoseWarning, StageFailed
-from tasks.pose.movies.reader import Image, LazyImage, open_movie
+from tasks.pose.movies.reader import LazyImage, open_movie
 from tasks.pose.movies.timing import Timing
 from tasks.pose.network import device_locks
 from tasks.pose.network.batch_feed import feed_batches
@@ -33,11 +32,18 @@ from tasks.pose.network.checkpoint_files import (
     PartialPredictions,
     read_checkpoints,
 )
+from tasks.pose.network.following.follow_frames import (
+    FollowedMovie,
+    MovieFrames,
+    without_places,
+)
+from tasks.pose.network.following.follow_result import FollowResult
+from tasks.pose.network.frame_crop import apply_crop
 from tasks.pose.network.interface import Lanes, LoadedModel, Network
 from tasks.pose.network.loader import crops_exactly, is_torch_project, load_network
 from tasks.pose.network.precision_check import FULL_PRECISION, Arithmetic
 from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
-from tasks.pose.settings import Crop, Precision
+from tasks.pose.settings import Crop, Follow, Precision
 from tasks.pose.tables.pose_table import write_poses
 from tasks.processes.bottleneck import (
     EstimationProgress,
@@ -68,6 +74,7 @@ class Estimate:
         warnings: What users of the poses should know, one sentence each.
         resumed: Frames whose poses an earlier try had found.
         times: Parts of the time that it took.
+        follow: How a window followed the animals, where that was asked for.
     """
 
     frames: int
@@ -81,6 +88,7 @@ class Estimate:
     resumed: int = 0
     rate: float | None = None
     times: EstimationTimes = field(default_factory=EstimationTimes)
+    follow: FollowResult | None = None
 
 
 def preload_model(project: Path, device: str | None = None) -> LoadedModel:
@@ -107,6 +115,8 @@ def estimate_movie(
     device: str | None,
     checkpoints: Path | None = None,
     precision: Precision = Precision.STANDARD,
+    follow: Follow = Follow.OFF,
+    follow_window: int | None = None,
     *,
     progress: Callable[[EstimationProgress], None],
 ) -> Estimate:
@@ -126,6 +136,8 @@ def estimate_movie(
         checkpoints: Folder with what an earlier try has found, and where this one adds to it;
             without one, nothing is written down.
         precision: How exactly the network computes.
+        follow: Whether a window that follows the animals goes to the network in place of frames.
+        follow_window: The side of that window in pixels; None chooses it.
         progress: Called with the number of frames that have a pose, and what bounds the work.
 
     Returns:
@@ -136,7 +148,7 @@ def estimate_movie(
         Retriable: The device has too little free memory for a single frame.
         StageFailed: A decoded frame has no pose.
     """
-    kind = _device_kind(project, device, precision)
+    kind = _device_kind(project, device, precision, follow)
     reader, past = (
         open_movie(movie),
         read_checkpoints(checkpoints, kind) if checkpoints else PartialPredictions(),
@@ -153,8 +165,18 @@ def estimate_movie(
         timer.begin()
         with timer.measure_part("preparation"):
             fitting = network.begin_movie(first(), precision)
-        kept = CheckpointWriter(checkpoints, past.batch_size or fitting, kind, past.frames)
-        found = _predict_batches(network, chain([first], shots), kept, len(again), progress, timer)
+            support = network.find_window_support() if follow is Follow.AUTO else None
+        followed = None
+        if support and support.stride:
+            followed = FollowedMovie(network, support, first(), follow_window, timer)
+        size = followed.batch_size if followed else fitting
+        kept = CheckpointWriter(checkpoints, past.batch_size or size, kind, past.frames)
+        frames = chain([first], shots)
+        if followed:
+            work = (network.lanes, fitting, frames, len(again))
+            found = _follow_batches(followed, *work, kept, past, progress, timer)
+        else:
+            found = _predict_batches(network, frames, kept, len(again), progress, timer)
         seconds = timer.seconds
         rate = timer.compute_rate(sum(size for size, _ in found))
     progress(EstimationProgress(reader.frame_count, "", combines=True, known=past.frames))
@@ -165,8 +187,14 @@ def estimate_movie(
             f"{movie.name}: {reader.frame_count} frames decode, but {done} have a pose"
         )
     with timer.measure_part("tracking"):
-        table, told = _build_table(network, [prediction for _, prediction in found])
+        predictions = [prediction for _, prediction in found]
+        table, told = _build_table(
+            network, without_places(predictions) if followed else predictions
+        )
         write_poses(table, target)
+    result = followed.summarize(found) if followed else None
+    if support and not support.stride:
+        result = FollowResult(full=done, reason=f"full frames were used: {support.reason}")
     return Estimate(
         frames=done,
         timing=reader.compute_timing(),
@@ -175,18 +203,21 @@ def estimate_movie(
         batch_size=kept.batch_size,
         seconds=seconds,
         arithmetic=network.arithmetic,
-        warnings=(*network.arithmetic.warnings, *told),
+        warnings=(*network.arithmetic.warnings, *(result.warnings if result else ()), *told),
         resumed=past.frames,
         rate=rate,
         times=timer.end(),
+        follow=result,
     )
 
 
-def _device_kind(project: Path, device: str | None, precision: Precision) -> str:
+def _device_kind(
+    project: Path, device: str | None, precision: Precision, follow: Follow = Follow.OFF
+) -> str:
     """On what kind of device, for checkpoints: what another one has found is not gone on from."""
     name = _list_devices(project, device)[0].name.partition(":")[0]
     lowers = name == "cpu" and precision is Precision.HALF and has_bfloat16()
-    return "cpubfloat" if lowers else name
+    return ("cpubfloat" if lowers else name) + ("follow" if follow is Follow.AUTO else "")
 
 
 @contextmanager
@@ -248,6 +279,52 @@ def _predict_batches(
     return found
 
 
+def _follow_batches(
+    followed: FollowedMovie,
+    lanes: Lanes,
+    at_once: int,
+    shots: Iterator[LazyImage],
+    again: int,
+    kept: CheckpointWriter,
+    past: PartialPredictions,
+    progress: Callable[[EstimationProgress], None],
+    timer: EstimationTimer,
+) -> list[BatchPrediction]:
+    """Predict and store batch after batch, with a window that follows the animals.
+
+    Args:
+        followed: The movie, with the network begun.
+        lanes: The network's lanes.
+        at_once: How many whole frames go to the network at a time.
+        shots: Frames.
+        again: How many of the first frames were predicted by an earlier try; they are left out.
+        kept: Where predictions are stored.
+        past: What an earlier try has found.
+        progress: Called with the number of frames that have a pose.
+        timer: Restarted once those first frames are through.
+
+    Returns:
+        The predictions of all other frames, with the number of frames of each batch.
+    """
+    known, done = past.frames, past.frames - again
+
+    def report_batch(count: int) -> None:
+        nonlocal done
+        if done < known <= done + count:
+            timer.restart()
+        done += count
+        progress(EstimationProgress(done, timer.bottleneck, known=known))
+
+    converters, queued = converter_thread_count(), followed.batch_size
+    with feed_batches(shots, 1, converters=converters, queued=queued) as single:
+        frames = (frame[0] for frame in timer.measure_waits(single))
+        movie = MovieFrames(frames, again, at_once, time_preparation(lanes, timer))
+        found = followed.predict_batches(movie, kept, past.found, report_batch)
+    if kept.frames:
+        kept.write()
+    return found
+
+
 def time_preparation(lanes: Lanes, timer: EstimationTimer) -> Lanes:
     """Measure the preparation of lanes with a movie's first batch; they are the same otherwise."""
 
@@ -275,35 +352,6 @@ def converter_thread_count() -> int:
 # --- frames ----------------------------------------------------------------------------------
 
 
-def compute_crop_edges(
-    crop: Crop, width: int, height: int, *, exactly: bool = False
-) -> tuple[int, int, int, int]:
-    """Compute the edges where DeepLabCut cuts: it goes through fractions and rounds down.
-
-    Args:
-        crop: The rectangle that was asked for.
-        width: Columns of the frame.
-        height: Rows of the frame.
-        exactly: Whether it does not; see `tasks.pose.network.loader.crops_exactly`.
-
-    Returns:
-        Left, right, top, bottom in pixels; now and then one less than asked for.
-
-    Raises:
-        BadInput: Nothing is left of a crop that is one pixel wide or high.
-    """
-    if exactly:
-        return crop.left, crop.right, crop.top, crop.bottom
-    left, right = int(width * (crop.left / width)), int(width * (crop.right / width))
-    top, bottom = int(height * (crop.top / height)), int(height * (crop.bottom / height))
-    if left == right or top == bottom:
-        raise BadInput(
-            f"crop: {crop.width}×{crop.height} pixels are too few, DeepLabCut rounds them down to "
-            f"{right - left}×{bottom - top}; make it larger"
-        )
-    return left, right, top, bottom
-
-
 def _skip_known_frames(
     shots: Iterable[LazyImage],
     past: PartialPredictions,
@@ -326,28 +374,6 @@ def _skip_known_frames(
 
 _FRAMES_PER_PROGRESS = 50
 """Frames that are passed over between two signs of life."""
-
-
-def apply_crop(
-    shots: Iterator[LazyImage], crop: Crop | None, *, exactly: bool
-) -> Iterator[LazyImage]:
-    """Cut frames as DeepLabCut does.
-
-    Args:
-        shots: Frames.
-        crop: The rectangle that stays; None for the whole frame.
-        exactly: Whether at whole pixels; see `compute_crop_edges`.
-    """
-    if crop is None:
-        return shots
-    return (partial(_crop_image, shot, crop, exactly=exactly) for shot in shots)
-
-
-def _crop_image(shot: LazyImage, crop: Crop, *, exactly: bool) -> Image:
-    picture = shot()
-    height, width = picture.shape[:2]
-    left, right, top, bottom = compute_crop_edges(crop, width, height, exactly=exactly)
-    return picture[top:bottom, left:right]
 
 
 # --- models ----------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import re
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -72,6 +72,18 @@ class Precision(StrEnum):
     STANDARD = "standard"
     FULL = "full"
     HALF = "half"
+
+
+class Follow(StrEnum):
+    """What goes to the network: the frame, or a window of it that follows the animals."""
+
+    OFF = "off"
+    AUTO = "auto"
+
+
+MIN_FOLLOW_WINDOW = 32
+MAX_FOLLOW_WINDOW = 8192
+AUTOMATIC_WINDOW: Final = "auto"
 
 
 class CropCoordinates(StrEnum):
@@ -151,6 +163,10 @@ class QualityThresholds(BaseModel):
         "Share of the declared frames that cannot be decoded from which on a movie fails; a single "
         "one asks for a look.",
     )
+
+
+_WindowSide = Annotated[int, Field(ge=MIN_FOLLOW_WINDOW, le=MAX_FOLLOW_WINDOW)]
+_WINDOW_SIDES = f"must be auto, or {MIN_FOLLOW_WINDOW} to {MAX_FOLLOW_WINDOW:,} pixels"
 
 
 # What only validators know is said again for the form, which must refuse it before there is a run.
@@ -286,6 +302,21 @@ class PoseSettings(BaseModel):
         "is float16, or bfloat16 on a CPU that has instructions for it. The run record says how "
         "far points move.",
     )
+    follow: Follow = Field(
+        default=Follow.OFF,
+        title="Window that follows",
+        description="auto sends a window that follows the animals to the network, in place of the "
+        "whole frame, which is several times as fast where they are small. Windows lie where the "
+        "network finds the same as in the whole frame, and are checked; the run record says how "
+        "far confident points move. Networks that cannot do so get whole frames, with a warning.",
+    )
+    follow_window: Literal["auto"] | _WindowSide = Field(
+        default=AUTOMATIC_WINDOW,
+        title="Side of the window that follows",
+        description="Pixels, rounded up to the network's stride (mostly 16 or 32); auto chooses it "
+        "by how large the animals are, how fast they move, and how far the network looks.",
+        json_schema_extra={ERROR_MESSAGE: _WINDOW_SIDES},
+    )
     quality: QualityThresholds = Field(
         default=QualityThresholds(),
         title="Quality thresholds",
@@ -357,6 +388,23 @@ class PoseSettings(BaseModel):
             return None
         return int(text) if isinstance(text, str) and _WHOLE_NUMBER.fullmatch(text) else text
 
+    @field_validator("follow", mode="before")
+    @classmethod
+    def _read_off(cls, value: Any) -> Any:
+        return Follow.OFF if value is False else value  # YAML's reading of off
+
+    @field_validator("follow_window", mode="before")
+    @classmethod
+    def _read_side(cls, value: Any) -> Any:
+        text = value.strip() if isinstance(value, str) else value
+        side = int(text) if isinstance(text, str) and _WHOLE_NUMBER.fullmatch(text) else text
+        is_number = isinstance(side, int) and not isinstance(side, bool)
+        if side != AUTOMATIC_WINDOW and not (
+            is_number and MIN_FOLLOW_WINDOW <= side <= MAX_FOLLOW_WINDOW
+        ):
+            raise ValueError(_WINDOW_SIDES)
+        return side
+
     @field_validator("window_length")
     @classmethod
     def _check_window_is_odd(cls, value: int) -> int:
@@ -406,6 +454,11 @@ class PoseSettings(BaseModel):
     def preview_color_map(self) -> str:
         """Return the colormap of the previews."""
         return "colorblind" if self.color_map == AUTOMATIC_COLORS else self.color_map
+
+    @property
+    def follow_side(self) -> int | None:
+        """Return the side of the window that follows, in pixels; None chooses it."""
+        return self.follow_window if isinstance(self.follow_window, int) else None
 
     @property
     def has_median_filter(self) -> bool:

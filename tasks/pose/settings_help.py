@@ -108,6 +108,8 @@ def _to_single_value(kind: Any, field: FieldInfo) -> dict[str, Any]:
         return {"action": argparse.BooleanOptionalAction}
     if kind is datetime:
         return {"metavar": "DATE_AND_TIME"}
+    if get_origin(kind) is Literal:
+        return {"metavar": "|".join((*map(str.upper, get_args(kind)), "NUMBER"))}
     if issubclass(kind, StrEnum):
         choices = [str(choice) for choice in kind]
         return {"choices": choices, "metavar": f"{{{_format_choices(kind, ',')}}}"}
@@ -136,6 +138,7 @@ _NAMED_RANGES = {
     "window_length": "0, or an odd number up to 101",
     "median_filter_length": "an odd number up to 101",
     "color_map": "auto, colorblind, or any matplotlib colormap",
+    "follow_window": "auto, or 32 to 8,192",
     "times.file": "auto, none, or a name",
     "times.column": "a name or a number",
 }

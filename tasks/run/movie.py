@@ -17,11 +17,12 @@ from tasks.pose.child_functions import (
     write_exports,
 )
 from tasks.pose.clock.experiment_clock import ExperimentClock, UnusedTimes
-from tasks.pose.estimate import Estimate, compute_crop_edges
+from tasks.pose.estimate import Estimate
 from tasks.pose.exports.movie_context import MovieFacts
 from tasks.pose.exports.write_exports import ExportSources, MovieExports
 from tasks.pose.finishing import LabeledMovieResult, build_label_style
 from tasks.pose.movies.frame_ledger import create_ledger
+from tasks.pose.network.frame_crop import compute_crop_edges
 from tasks.pose.network.loader import crops_exactly
 from tasks.pose.settings import Crop, PoseSettings
 from tasks.pose.tables.quality import Quality
@@ -119,6 +120,8 @@ def estimate_poses(
             TORCH_DEVICE,
             kept,
             settings.precision,
+            settings.follow,
+            settings.follow_side,
             on_progress=progress,
             patience=movie.patience,
         )
@@ -126,7 +129,8 @@ def estimate_poses(
     earlier = f"{found.resumed} frames from an earlier try, " if found.resumed else ""
     rate = f" ({found.rate:.1f} frames/s)" if found.rate else ""
     speed = f"{now} frames in {found.seconds:.1f} s{rate}"
-    return found, f"{earlier}{speed}"
+    followed = f", {found.follow.summary}" if found.follow else ""
+    return found, f"{earlier}{speed}{followed}"
 
 
 @stage("Match times", "match times · {movie.name}", retries=PROCESS_RETRIES)

@@ -70,6 +70,7 @@ class _Outlook:
             movies=tuple(self._plan_movies()),
             model=self._ready.model.snapshot_sha256,
             precision=self._request.given.settings.precision.value,
+            follow=self._request.given.settings.follow.value,
             is_fetched=any(not m.info.location.is_local for m in self._request.movies),
             is_sent=not self._request.output.is_local,
             starts_process=is_process_of_run(),

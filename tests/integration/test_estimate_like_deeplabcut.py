@@ -13,10 +13,12 @@ import yaml
 from tasks.pose import estimate
 from tasks.pose.child_libraries import load_for_estimation
 from tasks.pose.model.archive import unpack_model
+from tasks.pose.network.following.follow_frames import COMPARED_EVERY
 from tasks.pose.network.pytorch.reduced_precision import has_bfloat16
-from tasks.pose.settings import Crop, Precision
+from tasks.pose.settings import Crop, Follow, Precision
 from tasks.pose.tables.median_filter import apply_median_filter
 from tasks.pose.tables.pose_table import H5_KEY, read_poses
+from tasks.processes.bottleneck import EstimationProgress
 from tasks.processes.stage_process import StageProcess
 from tests.integration.deeplabcut_api import WINDOW_LENGTH
 from tests.support.movie_files import cut_movie
@@ -188,3 +190,87 @@ def test_half_precision_on_a_cpu_moves_points_little_and_says_how_much(
     assert 0.001 < np.median(moved) < 0.1
     assert np.percentile(moved, 90) < 0.25
     assert moved[0].max() == pytest.approx(found.largest, abs=1e-6)
+
+
+FOLLOWED_FRAMES = 100
+
+
+@pytest.fixture(scope="module")
+def long_movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cut_movie(DEMO_MOVIE, tmp_path_factory.mktemp("long") / "mouse.mp4", FOLLOWED_FRAMES)
+
+
+@pytest.fixture(scope="module")
+def whole(
+    process: StageProcess, long_movie: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Poses of whole frames."""
+    return run(process, DEMO_MODEL, long_movie, None, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def followed(
+    process: StageProcess, whole: Path, long_movie: Path
+) -> tuple[estimate.Estimate, Path]:
+    target = whole.parent / "followed.h5"
+    words = follow_words(whole, long_movie, target)
+    return process.call(estimate.estimate_movie, *words), target
+
+
+def follow_words(
+    whole: Path, movie: Path, target: Path, checkpoints: Path | None = None
+) -> tuple[Any, ...]:
+    how = ("cpu", checkpoints, Precision.STANDARD, Follow.AUTO)
+    return whole.parent / "project", movie, target, None, *how
+
+
+class TestFollowing:
+    """A window that follows the animal gives the whole frame's poses."""
+
+    def test_poses_are_nearly_those_of_whole_frames(
+        self, whole: Path, followed: tuple[estimate.Estimate, Path]
+    ) -> None:
+        full, poses = (table(path).to_numpy().reshape(-1, 5, 3) for path in (whole, followed[1]))
+        moved = np.abs(poses - full)[..., :2].max(axis=2)[full[..., 2] > 0.6]
+        assert len(moved) > 4 * FOLLOWED_FRAMES
+        assert np.median(moved) <= 0.01
+        assert np.percentile(moved, 99) <= 0.1
+
+    def test_the_record_says_how_it_went(self, followed: tuple[estimate.Estimate, Path]) -> None:
+        frames, found = followed[0].frames, followed[0].follow
+        assert found is not None
+        assert found.windows > 0.8 * frames
+        assert found.windows + found.full + found.again + found.compared == frames
+        assert found.compared == (frames - 1) // COMPARED_EVERY
+        assert found.points == 5 * found.compared
+        assert found.most is not None
+        assert found.most <= 0.1
+        assert followed[0].warnings == ()
+
+    def test_one_that_was_killed_goes_on_with_the_same_bytes(
+        self,
+        whole: Path,
+        long_movie: Path,
+        followed: tuple[estimate.Estimate, Path],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("DLCFLOW_CHECKPOINT_SECONDS", "0.000001")
+        kept, target = tmp_path / "kept", tmp_path / "poses.h5"
+        kept.mkdir()
+        words = follow_words(whole, long_movie, target, kept)
+
+        def kill_late(progress: EstimationProgress) -> None:
+            if progress.done >= FOLLOWED_FRAMES // 2:
+                raise KeyboardInterrupt
+
+        child = StageProcess("followed", tmp_path / "log", NETWORK_ENVIRONMENT)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                child.call(estimate.estimate_movie, *words, on_progress=kill_late)
+            found = child.call(estimate.estimate_movie, *words)
+        finally:
+            child.close()
+        assert found.resumed >= FOLLOWED_FRAMES // 2
+        assert found.follow == followed[0].follow
+        assert target.read_bytes() == followed[1].read_bytes()

@@ -42,6 +42,7 @@ def feed_batches(
     size: int,
     buffer: BatchAllocator = allocate_batch,
     converters: int = 1,
+    queued: int = _QUEUED_BATCHES,
 ) -> Iterator[Iterator[Batch]]:
     """Decode in a thread, and convert in others, a few batches ahead of the network.
 
@@ -50,15 +51,14 @@ def feed_batches(
         size: Frames in a batch.
         buffer: Makes the memory of a batch.
         converters: How many pictures are converted at a time.
+        queued: How many batches are decoded ahead of the network.
 
     Yields:
         An iterator over batches, each of shape (at most `size`, height, width, 3).
     """
     with (
         thread_pool(converters, "converter") as pool,
-        prefetch_items(
-            _start_batches(shots, size, buffer, pool), _QUEUED_BATCHES, "decoder"
-        ) as batches,
+        prefetch_items(_start_batches(shots, size, buffer, pool), queued, "decoder") as batches,
     ):
         yield (begun.wait_for_pictures() for begun in batches)
 

@@ -66,6 +66,34 @@ class Lanes:
     buffer: Callable[[tuple[int, ...]], NDArray[np.uint8]] = allocate_batch
 
 
+def _predict_nothing(*_: object) -> Any:
+    raise NotImplementedError("This network takes no windows.")
+
+
+@dataclass(frozen=True)
+class WindowSupport:
+    """Support of a network for windows that have the full frame's poses.
+
+    Attributes:
+        stride: Pixels; windows that begin at its multiples have them. 0 where none do.
+        reason: Why none do.
+        at_once: Windows that go to the network at a time.
+        together: Frames that share a window: enough to keep the device busy.
+        prepare: Prepares for windows like those of a batch, shape (windows, height, width, 3),
+            and stays prepared for what the network was.
+        predict: Predicts such a batch, in any of the lanes, of windows that begin at a column and
+            a row of their frames; gives what `Network.predict` gives, with coordinates of the
+            frame.
+    """
+
+    stride: int = 0
+    reason: str = ""
+    at_once: int = 1
+    together: int = 4
+    prepare: Callable[[NDArray[np.uint8]], None] = _do_nothing
+    predict: Callable[[NDArray[np.uint8], tuple[int, int]], Any] = _predict_nothing
+
+
 class Network(Protocol):
     """A loaded model that predicts frames in batches, and then makes DeepLabCut's table of them.
 
@@ -92,6 +120,9 @@ class Network(Protocol):
         Returns:
             What `table` takes, in small: nothing of it lies on the device.
         """
+
+    def find_window_support(self) -> WindowSupport:
+        """Find whether windows of the current movie's frames have the full frame's poses."""
 
     def build_table(self, predictions: Sequence[Any]) -> pd.DataFrame:
         """Put the predictions of all of a movie's frames, batch by batch, into one table.

@@ -17,7 +17,7 @@ from tasks.errors import BadInput, Retriable
 from tasks.messages import format_error
 from tasks.pose.model.tensorflow_config import TENSORFLOW_NOT_INSTALLED, is_tensorflow_installed
 from tasks.pose.movies.reader import Image
-from tasks.pose.network.interface import Lanes, LoadedModel
+from tasks.pose.network.interface import Lanes, LoadedModel, WindowSupport
 from tasks.pose.network.precision_check import FULL_PRECISION, Arithmetic
 from tasks.pose.network.tensorflow_poses import AnimalFinder, PoseFinder, SinglePoseFinder
 from tasks.pose.settings import Precision
@@ -72,6 +72,10 @@ class TensorFlowNetwork:
                 f"{batch.shape[2]}×{batch.shape[1]} pixels; free some, or lower batch_size in the "
                 "model's config.yaml"
             ) from error
+
+    def find_window_support(self) -> WindowSupport:
+        """Find whether windows have the full frame's poses: TensorFlow pads by a picture's size."""
+        return WindowSupport(reason="it is a TensorFlow model")
 
     def build_table(self, predictions: Sequence[Any]) -> pd.DataFrame:
         """Put a movie's poses into DeepLabCut's table: of tracks for several animals."""

@@ -91,6 +91,33 @@ class PrecisionRecord(FrozenRecord):
     largest: float | None = Field(description="Pixels that any of them is moved.")
 
 
+class FollowRecord(FrozenRecord):
+    """How a window followed the animals, and the distance that it moved points."""
+
+    windows: int = Field(description="Frames whose poses are from a window.")
+    full: int = Field(description="Frames of which only the whole frame was looked at.")
+    again: int = Field(
+        description="Frames whose window could not be trusted, so that their poses are from the "
+        "whole frame: a point too near where it cuts the frame, or a body part that was lost."
+    )
+    compared: int = Field(
+        description="Frames of which both were looked at, at regular intervals; their poses are "
+        "from the whole frame."
+    )
+    sides: tuple[int, ...] = Field(description="Widths of windows in pixels.")
+    margin: int | None = Field(
+        description="Pixels from where a window cuts the frame within which points were not "
+        "trusted."
+    )
+    points: int = Field(description="Confident points of the frames that were compared.")
+    median: float | None = Field(description="Pixels that half of them were moved at most.")
+    most: float | None = Field(description="Pixels that 99 % of them were moved at most.")
+    largest: float | None = Field(description="Pixels that any of them was moved.")
+    reason: str | None = Field(
+        description="Why whole frames were used, throughout or from some frame on."
+    )
+
+
 class RefineFrameRecord(FrozenRecord):
     """A frame that is delivered to be corrected."""
 
@@ -133,6 +160,9 @@ class MovieRecord(FrozenRecord):
         "give the network's own answers), or `as it is`, with the reason.",
     )
     precision: PrecisionRecord | None = None
+    follow: FollowRecord | None = Field(
+        default=None, description="How a window followed the animals, where that was asked for."
+    )
     frame_rate: float | None = None
     constant_frame_rate: bool | None = None
     duration: float | None = Field(default=None, description="Seconds.")

@@ -65,6 +65,7 @@ class PastRun:
         end: Seconds after the last movie.
         lost: Share of the processors' time that other processes had during estimations.
         movies: Its movies.
+        follow: Whether a window that follows went to the network.
     """
 
     finished: datetime
@@ -80,6 +81,7 @@ class PastRun:
     end: float
     lost: float
     movies: tuple[PastMovie, ...]
+    follow: str = "off"
 
 
 def read_run_seconds(record: RunRecord) -> RunSeconds:
@@ -157,6 +159,7 @@ def summarize_run(record: RunRecord) -> PastRun:
         end=parts.end,
         lost=find_lost_share(record),
         movies=tuple(_summarize_movies(record)),
+        follow=record.request.settings.follow.value,
     )
 
 

@@ -58,6 +58,7 @@ class PlannedRun:
         movies: Its movies.
         model: Digest of the network's weights.
         precision: Precision of the network's arithmetic.
+        follow: Whether a window that follows goes to the network.
         is_fetched: Whether movies come from a store and not from a folder.
         is_sent: Whether results go to a store.
         starts_process: Whether it is a command, whose programs and libraries have to be loaded.
@@ -67,6 +68,7 @@ class PlannedRun:
     movies: tuple[PlannedMovie, ...]
     model: str
     precision: str
+    follow: str = "off"
     is_fetched: bool = False
     is_sent: bool = False
     starts_process: bool = True

@@ -127,7 +127,7 @@ def fit_speed(plan: PlannedRun, machine: Machine, past: Iterable[PastRun]) -> Ru
     same = [
         run
         for run in here
-        if (run.model, run.precision) == (plan.model, plan.precision)
+        if (run.model, run.precision, run.follow) == (plan.model, plan.precision, plan.follow)
         and (machine.has_gpu is None or is_gpu(run.device) == machine.has_gpu)
         and any(movie.estimated for movie in run.movies)
     ][:MAX_PAST_RUNS]

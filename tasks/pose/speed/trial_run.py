@@ -19,7 +19,6 @@ from tasks.pose.drawing.encoders import encode_with_fallback
 from tasks.pose.drawing.label_style import LabelStyle
 from tasks.pose.drawing.labeled_movie import write_labeled_movie
 from tasks.pose.estimate import (
-    apply_crop,
     converter_thread_count,
     get_network,
     time_preparation,
@@ -28,6 +27,7 @@ from tasks.pose.movies.reader import Image, LazyImage, open_movie
 from tasks.pose.movies.yuv_frame import YuvFrame
 from tasks.pose.network.batch_feed import feed_batches
 from tasks.pose.network.batch_lanes import predict_in_lanes
+from tasks.pose.network.frame_crop import apply_crop
 from tasks.pose.network.loader import crops_exactly
 from tasks.pose.settings import Crop, Precision
 from tasks.pose.speed.run_speed import TrialSeconds

@@ -56,6 +56,8 @@ CHOSEN: dict[str, tuple[list[str], Any]] = {
     "shuffle": (["2"], 2),
     "snapshot": (["best"], "best"),
     "precision": (["half"], "half"),
+    "follow": (["auto"], "auto"),
+    "follow_window": (["256"], 256),
     "quality": (["low_look=0.2", "low_fail=0.4"], QualityThresholds(low_look=0.2, low_fail=0.4)),
     "refine_frames": (["4"], 4),
     "movement": ([], True),

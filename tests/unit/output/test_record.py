@@ -1,10 +1,18 @@
 """What a run record warns of, and what of an earlier run must go when a new one is published."""
 
+from dataclasses import asdict, replace
+
 import pytest
 
 from tasks.errors import MoviesFailed
 from tasks.output.leftovers import find_outdated_files
-from tasks.output.record import _leftover_warnings, _order_warnings, conclude_run
+from tasks.output.record import (
+    _leftover_warnings,
+    _order_warnings,
+    build_delivered_record,
+    conclude_run,
+)
+from tasks.pose.network.following.follow_result import FollowResult
 from tasks.pose.results.run_record import (
     InputObject,
     MovieRecord,
@@ -12,6 +20,7 @@ from tasks.pose.results.run_record import (
     ResultStatus,
     RunRecord,
 )
+from tasks.run_data import AnalyzedMovie
 from tasks.storage.location import Location
 from tests.support.records import example_failed_movie, example_movie, example_run
 
@@ -104,3 +113,13 @@ def test_how_a_run_failed_is_one_sentence(error: str) -> None:
         "broken.mp4: it is empty; 1 of 2 movies failed (broken in Check movie); "
         "see s3://lab/out/run.json"
     )
+
+
+def test_a_record_says_how_a_window_followed(analyzed: AnalyzedMovie) -> None:
+    assert build_delivered_record(analyzed, settings_crop=False, window_length=5).follow is None
+    result = FollowResult(40, 4, 5, 1, (224, 256), 48, points=5, median=0.0, most=0.02, largest=0.1)
+    followed = replace(analyzed, found=replace(analyzed.found, follow=result))
+    told = build_delivered_record(followed, settings_crop=False, window_length=5)
+    assert told.follow is not None
+    assert told.follow.model_dump() == asdict(result)
+    assert MovieRecord.model_validate_json(told.model_dump_json()) == told

@@ -43,6 +43,8 @@ def changed(one: StageKeys) -> set[str]:
 SETTINGS: list[tuple[dict[str, Any], set[str]]] = [
     ({"crop": {"left": 0, "top": 0, "width": 8, "height": 8}}, ALL),
     ({"precision": "half"}, ALL),
+    ({"follow": "auto"}, ALL),
+    ({"follow_window": 256}, set()),  # nothing follows
     ({"crop_coordinates": "frame"}, {"exports"}),
     ({"movement": True}, {"exports"}),
     ({"refine_frames": 5}, {"exports"}),
@@ -106,6 +108,11 @@ def test_every_setting_is_looked_at_here() -> None:
 
 def test_a_movie_s_name_stands_in_the_exported_files_alone() -> None:
     assert changed(keys(names=("m-2", "s3://lab/other/m.mp4"))) == {"exports"}
+
+
+def test_the_side_of_a_window_that_follows_touches_all() -> None:
+    auto, fixed = keys({"follow": "auto"}), keys({"follow": "auto", "follow_window": 256})
+    assert all(asdict(auto)[name] != asdict(fixed)[name] for name in ALL)
 
 
 def test_no_filter_is_no_filter_whichever_way_it_is_said() -> None:

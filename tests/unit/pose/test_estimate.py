@@ -20,15 +20,14 @@ from tasks.errors import BadInput
 from tasks.pose import estimate
 from tasks.pose.estimate import (
     _skip_known_frames,
-    apply_crop,
-    compute_crop_edges,
 )
 from tasks.pose.movies.reader import Image, open_movie
 from tasks.pose.network import checkpoint_files
 from tasks.pose.network.checkpoint_files import PartialPredictions
-from tasks.pose.network.interface import Lanes, LoadedModel
+from tasks.pose.network.frame_crop import apply_crop, compute_crop_edges
+from tasks.pose.network.interface import Lanes, LoadedModel, WindowSupport
 from tasks.pose.network.precision_check import FULL_PRECISION
-from tasks.pose.settings import Crop, Precision
+from tasks.pose.settings import Crop, Follow, Precision
 from tasks.pose.tables.pose_table import build_pose_table, read_poses
 from tasks.processes import bottleneck
 from tasks.processes.bottleneck import EstimationProgress, EstimationTimer
@@ -111,6 +110,31 @@ class Looking:
 
     def build_table(self, predictions: Sequence[int]) -> pd.DataFrame:
         return build_pose_table(np.zeros((sum(predictions), 1, 3)), "scorer", ("nose",))
+
+
+def test_a_network_that_takes_no_windows_gets_whole_frames_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Whole(Looking):
+        def find_window_support(self) -> WindowSupport:
+            return WindowSupport(reason="it is a TensorFlow model")
+
+    seen = []
+    for follow in Follow:
+        network = Whole()
+        monkeypatch.setattr(estimate, "_get_or_load_network", lambda *_, n=network: n)
+        found = estimate.estimate_movie(
+            *(tmp_path, write_movie(tmp_path / "m.mp4", 7), tmp_path / "poses.h5", None, None),
+            follow=follow,
+            progress=lambda _: None,
+        )
+        seen.append((network.seen, found.follow, found.warnings))
+    (off, nothing, quiet), (followed, told, warnings) = seen
+    assert followed == off
+    assert (nothing, quiet) == (None, ())
+    assert told is not None
+    assert (told.full, told.windows) == (7, 0)
+    assert warnings == ("follow: full frames were used: it is a TensorFlow model",)
 
 
 def digest(frame: Any) -> str:
@@ -303,5 +327,7 @@ def test_checkpoints_in_bfloat16_are_told_from_those_in_float32(
     monkeypatch.setattr(estimate, "has_bfloat16", lambda: has)
     kinds = [estimate._device_kind(tmp_path, "cpu", precision) for precision in Precision]
     assert kinds == ["cpu", "cpu", "cpubfloat" if has else "cpu"]
+    followed = estimate._device_kind(tmp_path, "cpu", Precision.HALF, Follow.AUTO)
+    assert followed == f"{kinds[-1]}follow"
     name = f"000000000-000000004-1-{kinds[-1]}.npz"
     assert checkpoint_files._FILE_NAME.fullmatch(name)

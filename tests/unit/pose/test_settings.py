@@ -57,6 +57,8 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         "shuffle": None,
         "snapshot": None,
         "precision": "standard",
+        "follow": "off",
+        "follow_window": "auto",
         "quality": {
             "low_look": 0.1,
             "low_fail": 0.5,
@@ -90,6 +92,8 @@ def test_the_defaults_are_those_of_the_ideas_tool() -> None:
         ("color_map", ["auto", "colorblind", "rainbow", "viridis_r", "Set1"]),
         ("color_by", ["bodypart", "individual", ColorBy.INDIVIDUAL]),
         ("precision", ["standard", "full", "half"]),
+        ("follow", ["off", "auto"]),
+        ("follow_window", ["auto", 32, 256, 8192]),
         ("keypoints_only", [True, False]),
         ("output_frame_rate", [None, 0.5, 29.97, 240]),
         ("draw_skeleton", [True, False]),
@@ -124,12 +128,20 @@ def test_each_setting_accepts_its_whole_range(name: str, accepted: list[Any]) ->
         ("link_hours", [-1, 169, 0.5, None]),
         ("spread_from", [-1, 0.5, "many", None]),
         ("precision", ["double", 16, None]),
+        ("follow", ["on", True, 256, None]),
+        ("follow_window", ["off", 31, 8193, 64.5, True, "", None]),
         ("quality", [None, 0.5, {"low_look": 1.1}, {"low": 0.1}]),
     ],
 )
 def test_each_setting_refuses_what_is_outside_its_range(name: str, refused: list[Any]) -> None:
     for value in refused:
         assert messages(**{name: value}).startswith(name)
+
+
+def test_off_is_off_as_yaml_reads_it_and_numbers_are_numbers_as_text() -> None:
+    assert PoseSettings.model_validate({"follow": False}) == PoseSettings()
+    sides = [PoseSettings.model_validate({"follow_window": w}) for w in ("auto", "256", 256)]
+    assert [one.follow_side for one in sides] == [None, 256, 256]
 
 
 @pytest.mark.parametrize("side", ["left", "top"])

@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.pose.network.interface import Lanes
+from tasks.pose.network.interface import Lanes, WindowSupport
 from tasks.pose.network.pytorch.device import DeviceFeed
 from tasks.pose.network.pytorch.frozen import NetworkOutputs, freeze_network
 from tasks.pose.network.pytorch.kept_state import has_hooks, leaves_tensors
 from tasks.pose.network.pytorch.reduced_precision import BFLOAT16, ReducedPrecision
+from tasks.pose.network.pytorch.window_stride import find_window_support, make_trial_picture
 
 HeadOutputs = dict[str, dict[str, NDArray[Any]]]
 """Output of each head's predictor, by its names; the first axis is that of the pictures."""
+
+
+InputKind = tuple[tuple[int, ...], str]
+"""Kind of input that a network is prepared for: its shape, and what numbers it computes with."""
 
 
 class DeviceNetwork:
@@ -30,7 +35,6 @@ class DeviceNetwork:
         reduced: How exactly the network computes.
         keeps_state: Whether the network keeps something of a batch on its modules, or may do so.
             Such a network runs as it is, one batch at a time: copies and threads would mix batches.
-            a network runs as it is, one batch at a time: copies and threads would mix batches.
     """
 
     def __init__(self, torch: Any, model: Any, feed: DeviceFeed) -> None:
@@ -41,8 +45,7 @@ class DeviceNetwork:
         self.keeps_state = has_hooks(self._model)
         self._is_tried = self.keeps_state
         self._turn = threading.Lock()
-        self._ready: Callable[[Any], NetworkOutputs] | None = None
-        self._ready_for: tuple[tuple[int, ...], str] = ((), "")
+        self._ready: dict[InputKind, Callable[[Any], NetworkOutputs] | None] = {}
 
     def build_lanes(self, prepare: Callable[[NDArray[np.uint8]], None]) -> Lanes:
         """Build the lanes of batches through the network.
@@ -52,13 +55,15 @@ class DeviceNetwork:
         """
         return Lanes(self._feed.lanes, self._feed.begin_lane, prepare, self._feed.allocate_batch)
 
-    def prepare_for_inputs(self, inputs: Callable[[], Any]) -> None:
+    def prepare_for_inputs(self, inputs: Callable[[], Any], *, keeps_others: bool = False) -> None:
         """On a CPU, make the network ready for inputs of this shape, which come again and again.
 
         Before that, on any device, find out whether the network keeps state.
 
         Args:
             inputs: Makes a batch.
+            keeps_others: Whether the network stays ready for inputs of other shapes, too, each of
+                which takes a copy of its weights.
         """
         on_cpu = self._feed.device.type == "cpu"
         if self._is_tried and (self.keeps_state or not on_cpu):
@@ -72,12 +77,12 @@ class DeviceNetwork:
             if self.keeps_state or not on_cpu:
                 self.reduced.give_up_bfloat16()
                 return
-            if self._ready_for != self._input_kind(batch):
-                self._ready = None  # before there is another one: each has separate weights
-                self._ready = self.reduced.build_bfloat16_network(batch) or freeze_network(
-                    self._model, batch
-                )
-                self._ready_for = self._input_kind(batch)
+            kind = self._input_kind(batch)
+            if not keeps_others:  # before there is another one: each has separate weights
+                self._ready = {k: ready for k, ready in self._ready.items() if k == kind}
+            if kind not in self._ready:
+                ready = self.reduced.build_bfloat16_network(batch)
+                self._ready[self._input_kind(batch)] = ready or freeze_network(self._model, batch)
 
     def predict_heads(self, inputs: Any, **options: Any) -> HeadOutputs:
         """Predict a batch that is on the device, in the calling thread's lane.
@@ -102,17 +107,22 @@ class DeviceNetwork:
                 "as it is, one batch at a time: its modules keep what they compute of a batch, so "
                 "that copies and threads would mix batches"
             )
-        return "prepared" if self._ready else "as it is"
+        return "prepared" if any(self._ready.values()) else "as it is"
+
+    def find_window_support(self) -> WindowSupport:
+        """Find the stride of places at which windows give the full frame's features."""
+        picture = self._lay_out(make_trial_picture(self._torch, self._feed.device))
+        with self._torch.no_grad():
+            return find_window_support(self._model, picture)
 
     def _take_turn(self) -> AbstractContextManager[object]:
         return self._turn if self.keeps_state else nullcontext()
 
     def network_for(self, inputs: Any) -> Callable[[Any], NetworkOutputs]:
         """Return the network prepared for such a batch, or else the original one."""
-        ready = self._ready if self._ready_for == self._input_kind(inputs) else None
-        return ready or self._model
+        return self._ready.get(self._input_kind(inputs)) or self._model
 
-    def _input_kind(self, inputs: Any) -> tuple[tuple[int, ...], str]:
+    def _input_kind(self, inputs: Any) -> InputKind:
         """Return the kind of input that networks are prepared for; few digits take any shape."""
         numbers = self.reduced.current_numbers
         return () if numbers == BFLOAT16 else tuple(inputs.shape), numbers

@@ -1,7 +1,7 @@
 """A PyTorch model: DeepLabCut's own network, weights and predictor, on a device."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import BadInput, Retriable
 from tasks.pose.movies.reader import Image
-from tasks.pose.network.interface import FramePrediction, Lanes, LoadedModel
+from tasks.pose.network.interface import FramePrediction, Lanes, LoadedModel, WindowSupport
 from tasks.pose.network.precision_check import Arithmetic
 from tasks.pose.network.pytorch.bottom_up import BottomUp
 from tasks.pose.network.pytorch.conditional_top_down import ConditionalTopDown
@@ -87,7 +87,21 @@ class TorchNetwork:
             DeepLabCut's predictions by name, each for all frames: ``bodyparts`` has shape (frames,
             animals, body parts, 3): x, y in pixels, likelihood; -1 where there is no animal.
         """
-        return self._stack_predictions(self._predict_in_halves(batch))
+        return self._stack_predictions(self._predict_in_halves(batch, self._finder.predict))
+
+    def find_window_support(self) -> WindowSupport:
+        """Find whether windows of the current movie's frames have the full frame's poses."""
+        finder = self._finder
+        if not isinstance(finder, BottomUp):
+            return WindowSupport(reason="it is a top-down model, which looks for animals first")
+
+        def predict_windows(batch: NDArray[np.uint8], place: tuple[int, int]) -> BatchPredictions:
+            def predict_part(part: NDArray[np.uint8]) -> list[FramePrediction]:
+                return finder.predict_windows(part, place)
+
+            return self._stack_predictions(self._predict_in_halves(batch, predict_part))
+
+        return replace(finder.find_window_support(), predict=predict_windows)
 
     def build_table(self, predictions: Sequence[BatchPredictions]) -> pd.DataFrame:
         """Put a movie's poses into DeepLabCut's table: of tracks for a multi-animal project."""
@@ -96,20 +110,26 @@ class TorchNetwork:
         poses = np.concatenate([one["bodyparts"][:, 0] for one in predictions])
         return build_pose_table(poses, self.loaded.scorer, self._parts["bodyparts"])
 
-    def _predict_in_halves(self, batch: NDArray[np.uint8]) -> list[FramePrediction]:
+    def _predict_in_halves(
+        self,
+        batch: NDArray[np.uint8],
+        predict: Callable[[NDArray[np.uint8]], list[FramePrediction]],
+    ) -> list[FramePrediction]:
         most = self._most
         if len(batch) > most:  # as much was too much before
             return [
-                one for part in _split_batch(batch, most) for one in self._predict_in_halves(part)
+                one
+                for part in _split_batch(batch, most)
+                for one in self._predict_in_halves(part, predict)
             ]
         try:
-            return self._finder.predict(batch)
+            return predict(batch)
         except self._torch.OutOfMemoryError as error:
             if len(batch) == 1:
                 raise Retriable("the GPU has too little free memory for a single frame") from error
         self._torch.cuda.empty_cache()
         self._most = min(self._most, len(batch) // 2)
-        return self._predict_in_halves(batch)
+        return self._predict_in_halves(batch, predict)
 
     def _stack_predictions(self, frames: list[FramePrediction]) -> BatchPredictions:
         """Stack the frames' predictions, without columns that belong to no body part's pose."""

@@ -1,5 +1,6 @@
 """Pictures as a network wants them: moved to its device as bytes, and normalized there."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -75,6 +76,14 @@ class FramePreprocessor(_Preprocessor):
         inputs, _ = self._prepare(frame, {"image_size": (columns, rows)})
         return int(max(rows * columns, inputs.shape[-2] * inputs.shape[-1]))
 
+    @property
+    def window_divisor(self) -> int:
+        """Pixels of which windows begin at a multiple to be padded as frames are; 0 if none do."""
+        if self._normalize is None:
+            return 0
+        divisors = [_read_divisors(pad) for pad in self._paddings]
+        return 0 if None in divisors else math.lcm(*(n for pair in divisors for n in pair or ()))
+
     def prepare_inputs(self, batch: Batch) -> tuple[Any, list[PictureContext]]:
         """Convert RGB frames, shape (frames, height, width, 3), to the network's input.
 
@@ -148,6 +157,13 @@ def full_frame_boxes(frame: Image, animals: int) -> PictureContext:
     """Boxes of animals that fill a frame, as a detector gives them."""
     rows, columns = frame.shape[:2]
     return {"bboxes": np.tile([0, 0, columns, rows], (animals, 1)), "bbox_scores": np.ones(animals)}
+
+
+def _read_divisors(pad: Any) -> tuple[int, int] | None:
+    """Multiples to which a step pads pictures at the right and below; None if it pads otherwise."""
+    divisors = pad.pad_height_divisor, pad.pad_width_divisor
+    place = str(getattr(pad.position, "value", pad.position))
+    return divisors if all(divisors) and place == "top_left" else None
 
 
 def _build_normalization(

@@ -117,6 +117,7 @@ def test_movies_are_worked_on_at_the_same_time() -> None:
         {"cpus": 8},
         {"model": "another"},
         {"precision": "half"},
+        {"follow": "auto"},
         {"device": "cuda:0"},
         {"movies": (replace(MOVIE, estimated=0),)},
     ],

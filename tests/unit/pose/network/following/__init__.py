@@ -1,0 +1,1 @@
+"""Windows that follow the animals."""
