@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from tasks.behavior.segments import find_runs
 from tasks.behavior.states import STATE_NAMES, UNKNOWN
@@ -184,7 +185,7 @@ def _draw_counts(found: AnimalBehavior, segments: Segments) -> Figure:
     plot_envelope(over_time, segments, found.average.count.astype(np.float64), "#228833")
     over_time.set_ylabel("Keypoints measured")
     over_time.set_ylim(0, len(found.animal.keypoints) + 0.5)
-    over_time.yaxis.get_major_locator().set_params(integer=True)
+    over_time.yaxis.set_major_locator(MaxNLocator(integer=True))
     over_time.set_xlabel("Time (s)")
     counts = np.bincount(found.average.count, minlength=len(found.animal.keypoints) + 1)
     shares.bar(np.arange(len(counts)), 100 * counts / counts.sum(), color="#228833")
