@@ -30,9 +30,6 @@ from tests.support.paths import SHARED_FOLDER, needs_shared_data
 from tests.support.templates import NETWORK_ENVIRONMENT, run_copy
 from tests.support.torch_models import MODEL_KINDS
 
-SIMCC_LIKELIHOOD = 1e-3
-"""RTMPose's likelihood is a softmax of 849 times an output: a millionth moves it by up to 4e-4."""
-
 # Both animals, one, none for a while, both again, and none at the end.
 ANIMALS = [2] * 24 + [1] * 8 + [0] * 5 + [2] * 12 + [0] * 3
 
@@ -80,7 +77,7 @@ def test_poses_are_those_of_analyze_videos(
         seen = len(table(theirs / name / "raw.h5"))
         assert (poses.iloc[seen:] == -1).all(axis=None)
         expected, poses = expected.iloc[:seen], poses.iloc[:seen]
-        assert_same(poses, expected, SIMCC_LIKELIHOOD)
+        assert_same(poses, expected, SIMCC_LIKELIHOOD_TOLERANCE)
     else:
         assert_same(poses, expected)
     assert found.frames == len(ANIMALS)

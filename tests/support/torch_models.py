@@ -153,6 +153,9 @@ def make_model(kind: ModelKind, target: Path) -> None:
 
 _HIGHEST_PEAK = 6.0
 
+_LOCATION_SPREAD = 0.3
+"""Standard deviation of refined locations, which DeepLabCut multiplies by 7.3 pixels."""
+
 
 def _build_whole_network(config: dict[str, Any]) -> Any:
     """The network that a configuration names, with few and clear maxima."""
@@ -163,9 +166,26 @@ def _build_whole_network(config: dict[str, Any]) -> Any:
     if config.get("detector") and crop:
         inputs = _resize(inputs, (crop["height"], crop["width"]))
     plain = copy.deepcopy(to_plain_values(config["model"]))
-    model = calibrate_model(PoseModel.build(plain, pretrained_backbone=False), inputs)
+    model = PoseModel.build(plain, pretrained_backbone=False)
+    _tell_tokens_apart(model)
+    calibrate_model(model, inputs)
     clear_peaks(model, inputs, highest=_HIGHEST_PEAK)
+    _spread_locations(model, inputs)
     return model
+
+
+def _tell_tokens_apart(model: Any) -> None:
+    """Give a transformer's body parts different tokens: untrained ones put all in one place."""
+    import torch
+
+    neck = getattr(model, "neck", None)
+    if getattr(neck, "keypoint_token", None) is not None:
+        torch.nn.init.normal_(neck.keypoint_token)
+        with torch.no_grad():
+            neck.pos_embedding.mul_(0.1)  # places matter less than what is in the picture
+            for name, layer in neck.named_modules():
+                if name.endswith("to_qkv"):  # a body part's token heeds few places
+                    layer.weight.mul_(3)
 
 
 def _resize(inputs: Any, size: tuple[int, int]) -> Any:
@@ -180,7 +200,8 @@ def calibrate_model(model: Any, inputs: Any = None, **conditions: Any) -> Any:
 
     inputs = _build_inputs([2, 1, 0, 1, 2, 0]) if inputs is None else inputs
     model.eval()
-    norms = [part for part in model.modules() if isinstance(part, torch.nn.BatchNorm2d)]
+    kinds = (torch.nn.BatchNorm2d, torch.nn.SyncBatchNorm)
+    norms = [part for part in model.modules() if isinstance(part, kinds)]
     for norm in norms:
         norm.momentum = None
         norm.train()
@@ -212,13 +233,34 @@ def clear_peaks(model: Any, inputs: Any, points: Any = None, highest: float = np
         if "offset" in outputs:
             _spread_offsets(head, outputs)
             return
-        heatmap, scale = outputs["heatmap"], 8 / float(outputs["heatmap"].std())
+        heatmap = outputs["heatmap"]
         kinds = (torch.nn.ConvTranspose2d, torch.nn.Conv2d, torch.nn.Linear)
         layers = getattr(head, "heatmap_head", head).modules()
         last: Any = [part for part in layers if isinstance(part, kinds)][-1]
+        if isinstance(last, torch.nn.Linear):  # without what is the same in all pictures
+            common = heatmap.mean(dim=(0, 1))
+            last.bias.sub_(common.flatten())
+            heatmap = heatmap - common
+        scale = 8 / float(heatmap.std())
         middle = float(torch.quantile(heatmap.flatten(), 0.99))
         scale = min(scale, highest / (float(heatmap.max()) - middle))
         last.bias.sub_(middle).mul_(scale)
+        last.weight.mul_(scale)
+
+
+def _spread_locations(model: Any, inputs: Any) -> None:
+    """Let points differ by their places within a heat map's cells, which are few, too."""
+    import torch
+
+    with torch.no_grad():
+        found = model(inputs)["bodypart"].get("locref")
+        if found is None:
+            return
+        kinds = (torch.nn.ConvTranspose2d, torch.nn.Conv2d)
+        layers = model.heads["bodypart"].locref_head.modules()
+        last: Any = [part for part in layers if isinstance(part, kinds)][-1]
+        scale = max(1.0, _LOCATION_SPREAD / float(found.std()))
+        last.bias.mul_(scale)
         last.weight.mul_(scale)
 
 

@@ -1,6 +1,8 @@
 """Networks that keep something of a batch on their modules run one batch at a time."""
 
-from collections.abc import Callable
+import copy
+import threading
+from collections.abc import Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +14,12 @@ nn = torch.nn
 
 from tasks.pose.network.pytorch.device import DeviceFeed  # noqa: E402
 from tasks.pose.network.pytorch.device_network import DeviceNetwork  # noqa: E402
-from tasks.pose.network.pytorch.kept_state import has_hooks, leaves_tensors  # noqa: E402
+from tasks.pose.network.pytorch.frozen import freeze_network  # noqa: E402
+from tasks.pose.network.pytorch.kept_state import (  # noqa: E402
+    ThreadFeatures,
+    has_hooks,
+    leaves_tensors,
+)
 from tasks.pose.settings import Precision  # noqa: E402
 
 # It is still what traces a network; an estimator's own warnings go to its log.
@@ -85,6 +92,24 @@ class Cached(Plain):
         return features * self.grid
 
 
+LANES = 3
+ALL_LANES = threading.Barrier(LANES)
+
+
+class Meeting(Plain):
+    """Keeps features in a mapping, which lanes read when all of them have written."""
+
+    def __init__(self, features: MutableMapping[str, Any]) -> None:
+        super().__init__()
+        self.features = features
+
+    def keep(self, features: Any) -> Any:
+        self.features["first"] = features
+        if threading.current_thread() is not threading.main_thread():
+            ALL_LANES.wait(60)
+        return self.features["first"]
+
+
 def wait_for_others() -> None:
     """Give other threads time to overwrite what this one keeps."""
     torch.rand(400, 400) @ torch.rand(400, 400)
@@ -128,6 +153,29 @@ def test_lanes_do_not_mix_batches(make: Callable[[], Any]) -> None:
         np.testing.assert_allclose(one, right, atol=1e-5)
     assert network.keeps_state == (make is not Plain)
     assert network.execution.startswith("prepared" if make is Plain else "as it is, one batch")
+
+
+@pytest.mark.parametrize(("features", "is_prepared"), [(dict, False), (ThreadFeatures, True)])
+def test_a_network_is_prepared_only_if_its_lanes_do_not_mix_batches(
+    features: Callable[[], MutableMapping[str, Any]], is_prepared: bool
+) -> None:
+    network = Meeting(features()).eval().to(memory_format=torch.channels_last)
+    batch = torch.rand(2, 3, 24, 24).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        assert (freeze_network(network, batch, LANES) is not None) == is_prepared
+
+
+def test_threads_have_features_of_their_own() -> None:
+    features = ThreadFeatures()
+    features["bank"] = 1
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: dict(features)).result() == {}
+        pool.submit(features.update, {"bank": 2}).result()
+        assert pool.submit(lambda: dict(features)).result() == {"bank": 2}
+    assert dict(features) == {"bank": 1}
+    assert copy.deepcopy(features) is features
+    del features["bank"]
+    assert not features
 
 
 @pytest.mark.parametrize("make", [Hooked, Attribute])

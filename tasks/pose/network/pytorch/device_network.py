@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from tasks.pose.network.interface import Lanes, WindowSupport
 from tasks.pose.network.pytorch.device import DeviceFeed
 from tasks.pose.network.pytorch.frozen import NetworkOutputs, freeze_network
-from tasks.pose.network.pytorch.kept_state import has_hooks, leaves_tensors
+from tasks.pose.network.pytorch.kept_state import (
+    has_hooks,
+    leaves_tensors,
+    separate_features,
+)
 from tasks.pose.network.pytorch.reduced_precision import BFLOAT16, ReducedPrecision
 from tasks.pose.network.pytorch.window_stride import find_window_support, make_trial_picture
 
@@ -40,6 +44,7 @@ class DeviceNetwork:
     def __init__(self, torch: Any, model: Any, feed: DeviceFeed) -> None:
         # Twice as fast on a CPU; results differ by rounding only.
         self._model = model.to(memory_format=torch.channels_last)
+        separate_features(self._model)
         self._torch, self._feed = torch, feed
         self.reduced = ReducedPrecision(torch, self._model, feed.device)
         self.keeps_state = has_hooks(self._model)
@@ -82,7 +87,9 @@ class DeviceNetwork:
                 self._ready = {k: ready for k, ready in self._ready.items() if k == kind}
             if kind not in self._ready:
                 ready = self.reduced.build_bfloat16_network(batch)
-                self._ready[self._input_kind(batch)] = ready or freeze_network(self._model, batch)
+                self._ready[self._input_kind(batch)] = ready or freeze_network(
+                    self._model, batch, self._feed.lanes, self._feed.begin_lane
+                )
 
     def predict_heads(self, inputs: Any, **options: Any) -> HeadOutputs:
         """Predict a batch that is on the device, in the calling thread's lane.

@@ -10,9 +10,10 @@ with channels first. Outputs differ by rounding only, which is checked before th
 
 import copy
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import cycle, islice
 from typing import Any
 
 from tasks.pose.network.pytorch.onednn import (
@@ -22,6 +23,7 @@ from tasks.pose.network.pytorch.onednn import (
     observe_network,
     pack_network,
 )
+from tasks.processes.prefetch import thread_pool
 
 NetworkOutputs = dict[str, dict[str, Any]]
 
@@ -51,12 +53,16 @@ _WARM_UP_RUNS = 2
 """The first two calls profile and rewrite the network."""
 
 
-def freeze_network(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] | None:
+def freeze_network(
+    model: Any, inputs: Any, lanes: int = 1, begin_lane: Callable[[], object] | None = None
+) -> Callable[[Any], NetworkOutputs] | None:
     """Freeze a network for inputs of one shape; it takes as long as three to eight batches.
 
     Args:
         model: DeepLabCut's network in evaluation mode, on the CPU.
         inputs: A batch; the frozen network takes others of the same shape only.
+        lanes: How many threads will run it at a time: it is tried in as many.
+        begin_lane: Called in each of these threads first.
 
     Returns:
         A function that gives what the network gives, from several threads at a time too, with
@@ -64,6 +70,7 @@ def freeze_network(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] |
     """
     torch: Any = importlib.import_module("torch")  # seconds, and only an estimator needs it
     limits = find_simcc_limits(model)
+    at_once = partial(_run_at_once, lanes=lanes, begin=begin_lane, torch=torch)
     with observe_network(model) as seen:
         known = [(inputs, model(inputs))]
     # A second picture, so that nothing decides that the first one happens to have.
@@ -71,7 +78,7 @@ def freeze_network(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] |
     known.append((other, model(other)))
     if _is_worth_fusing(model, seen):
         make_fused = partial(_fuse_network, model, *known[0], torch)
-        if fused := _build_if_equal(make_fused, known, torch, limits):
+        if fused := _build_if_equal(make_fused, known, torch, limits, at_once):
             return fused
     # One that is packed takes batches of any size: with one of another size nothing is left of the
     # first.
@@ -79,9 +86,8 @@ def freeze_network(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] |
     small = small.contiguous(memory_format=torch.channels_last)
     known.append((small, model(small)))
     makers = (partial(pack_network, model, seen, merges=merges) for merges in (True, False))
-    return next(
-        (run for make in makers if (run := _build_if_equal(make, known, torch, limits))), None
-    )
+    built = (_build_if_equal(make, known, torch, limits, at_once) for make in makers)
+    return next(filter(None, built), None)
 
 
 def lower_to_bfloat16(model: Any, inputs: Any) -> Callable[[Any], NetworkOutputs] | None:
@@ -147,16 +153,37 @@ def _build_if_equal(
     pairs: list[tuple[Any, NetworkOutputs]],
     torch: Any,
     limits: dict[str, float],
+    run_all: Callable[[Callable[[Any], bool], list[Any]], Iterable[bool]] = map,
 ) -> Callable[[Any], NetworkOutputs] | None:
     """Build a network and return it only if its output is as expected."""
     try:
         run = make()
         right = run is not None and all(
-            _is_close(run(one), other, torch, limits) for one, other in pairs
+            run_all(lambda pair: _is_close(run(pair[0]), pair[1], torch, limits), pairs)
         )
     except Exception:  # noqa: BLE001 - whatever others' networks hold: they run as they are
         return None
     return run if right else None
+
+
+def _run_at_once(
+    check: Callable[[Any], bool],
+    pairs: list[Any],
+    *,
+    lanes: int,
+    begin: Callable[[], object] | None,
+    torch: Any,
+) -> list[bool]:
+    """Check a network in as many threads as it will run in, each at least once."""
+
+    def check_untracked(pair: Any) -> bool:
+        with torch.no_grad():  # which holds for a thread
+            return check(pair)
+
+    if lanes == 1:
+        return [check_untracked(pair) for pair in pairs]
+    with thread_pool(lanes, "check", begin) as pool:
+        return list(pool.map(check_untracked, islice(cycle(pairs), max(lanes, len(pairs)))))
 
 
 def _fuse_network(
