@@ -107,7 +107,7 @@ def compute_stage_keys(
     facts = model.model_dump(mode="json", exclude=set(_APPEARANCE_FIELDS | _REMARK_FIELDS))
     given = settings.model_dump(mode="json")
     movie = (movie_sha256, suffix.lower())
-    how = (given["crop"], given["precision"])
+    how: tuple[Any, ...] = (given["crop"], given["precision"])
     if settings.follow is not Follow.OFF:
         how = (*how, given["follow"], given["follow_window"])
     estimate = compute_digest(
