@@ -106,6 +106,12 @@ class AwayStore(LocalStore):
         raise Retriable(f"{prefix}: no answer")
 
 
+def known(index: InputIndex) -> tuple[list[str], int, int]:
+    """Problems, and the numbers of models and movies."""
+    found = index.found
+    return list(found.problems), len(found.models), len(found.movies)
+
+
 def test_what_is_known_stays_while_the_store_is_away(tmp_path: Path) -> None:
     write(tmp_path, "m.mp4", "a.zip")
     store = LocalStore()
@@ -113,10 +119,8 @@ def test_what_is_known_stays_while_the_store_is_away(tmp_path: Path) -> None:
     index.refresh()
     index._store = AwayStore()
     index.refresh()
-    assert index.found.problems == (f"{tmp_path}/: no answer",)
-    assert (len(index.found.models), len(index.found.movies)) == (1, 1)
+    assert known(index) == ([f"{tmp_path}/: no answer"], 1, 1)
     index._store = store
     (tmp_path / "m.mp4").unlink()
     index.refresh()
-    assert not index.found.problems
-    assert not index.found.movies
+    assert known(index) == ([], 1, 0)
