@@ -178,7 +178,7 @@ def _tell_tokens_apart(model: Any) -> None:
     """Give a transformer's body parts different tokens: untrained ones put all in one place."""
     import torch
 
-    neck = getattr(model, "neck", None)
+    neck: Any = getattr(model, "neck", None)
     if getattr(neck, "keypoint_token", None) is not None:
         torch.nn.init.normal_(neck.keypoint_token)
         with torch.no_grad():

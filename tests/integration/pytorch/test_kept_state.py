@@ -170,7 +170,7 @@ def test_threads_have_features_of_their_own() -> None:
     features["bank"] = 1
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(lambda: dict(features)).result() == {}
-        pool.submit(features.update, {"bank": 2}).result()
+        pool.submit(features.__setitem__, "bank", 2).result()
         assert pool.submit(lambda: dict(features)).result() == {"bank": 2}
     assert dict(features) == {"bank": 1}
     assert copy.deepcopy(features) is features

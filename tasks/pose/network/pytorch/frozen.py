@@ -153,17 +153,30 @@ def _build_if_equal(
     pairs: list[tuple[Any, NetworkOutputs]],
     torch: Any,
     limits: dict[str, float],
-    run_all: Callable[[Callable[[Any], bool], list[Any]], Iterable[bool]] = map,
+    run_all: Callable[[Callable[[Any], bool], list[Any]], Iterable[bool]] | None = None,
 ) -> Callable[[Any], NetworkOutputs] | None:
     """Build a network and return it only if its output is as expected."""
     try:
         run = make()
-        right = run is not None and all(
-            run_all(lambda pair: _is_close(run(pair[0]), pair[1], torch, limits), pairs)
-        )
+        if run is None:
+            return None
+        check = partial(_check_pair, run, torch=torch, limits=limits)
+        right = all(run_all(check, pairs) if run_all else map(check, pairs))
     except Exception:  # noqa: BLE001 - whatever others' networks hold: they run as they are
         return None
     return run if right else None
+
+
+def _check_pair(
+    run: Callable[[Any], NetworkOutputs],
+    pair: tuple[Any, NetworkOutputs],
+    *,
+    torch: Any,
+    limits: dict[str, float],
+) -> bool:
+    """Return whether a network's outputs for an input are those that are expected."""
+    inputs, expected = pair
+    return _is_close(run(inputs), expected, torch, limits)
 
 
 def _run_at_once(
