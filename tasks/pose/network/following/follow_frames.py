@@ -198,18 +198,18 @@ class FollowedMovie:
         numbers = np.arange(self._done, self._done + len(frames))
         compared = numbers % COMPARED_EVERY == 0
         # First, since it takes longest.
-        whole = predictor.begin_frames([frames[i] for i in np.flatnonzero(compared)])
+        whole = predictor.begin_frames(_choose_frames(frames, compared))
         found = predictor.begin_windows(frames, window)()
         doubted = self._planner.find_untrusted_frames(window, find_visible_points(found))
-        again = predictor.begin_frames([frames[i] for i in np.flatnonzero(doubted & ~compared)])
+        again = predictor.begin_frames(_choose_frames(frames, doubted & ~compared))
         full = replace_frames(found, np.flatnonzero(compared), whole())
         full = replace_frames(full, np.flatnonzero(doubted & ~compared), again())
         late = _find_later_frames(found, full, compared | doubted)
-        more = predictor.begin_frames([frames[i] for i in np.flatnonzero(late)])
+        more = predictor.begin_frames(_choose_frames(frames, late))
         full = replace_frames(full, np.flatnonzero(late), more())
         kinds = np.where(doubted | late, AGAIN, np.where(compared, COMPARED, WINDOW))
         moves = _measure_nothing(found)
-        for index in np.flatnonzero(kinds == COMPARED):
+        for index in np.flatnonzero(kinds == COMPARED).tolist():
             moves[index] = measure_moves(select_frame(found, index), select_frame(full, index))
         return full, kinds, moves
 
@@ -250,6 +250,10 @@ class FollowedMovie:
     def _note_stop(self, planner: WindowPlanner) -> None:
         if planner.stopped and self._stopped_at is None:
             self._stopped_at = self._done
+
+
+def _choose_frames(frames: Sequence[Image], chosen: NDArray[np.bool_]) -> list[Image]:
+    return [frame for frame, is_chosen in zip(frames, chosen, strict=True) if is_chosen]
 
 
 def _find_later_frames(

@@ -92,8 +92,8 @@ class SpotNetwork:
 
     def _find_spots(self, frame: Image) -> NDArray[np.float32]:
         found = np.full((self.animals, PARTS, 3), -1, np.float32)
-        for place in np.flatnonzero(frame):
-            row, column, _ = np.unravel_index(place, frame.shape)
+        for place in np.flatnonzero(frame).tolist():
+            row, column = divmod(place // 3, frame.shape[1])
             animal, part = divmod(int(frame[row, column, 0]) - 1, PARTS)
             found[animal, part] = (column, row, 0.9)
         return found
