@@ -397,11 +397,11 @@ class PoseSettings(BaseModel):
     @classmethod
     def _read_side(cls, value: Any) -> Any:
         text = value.strip() if isinstance(value, str) else value
-        side = int(text) if isinstance(text, str) and _WHOLE_NUMBER.fullmatch(text) else text
+        is_text = isinstance(text, str) and _WHOLE_NUMBER.fullmatch(text)
+        side: Any = int(text) if is_text else text
         is_number = isinstance(side, int) and not isinstance(side, bool)
-        if side != AUTOMATIC_WINDOW and not (
-            is_number and MIN_FOLLOW_WINDOW <= side <= MAX_FOLLOW_WINDOW
-        ):
+        is_side = is_number and MIN_FOLLOW_WINDOW <= int(side) <= MAX_FOLLOW_WINDOW
+        if side != AUTOMATIC_WINDOW and not is_side:
             raise ValueError(_WINDOW_SIDES)
         return side
 
