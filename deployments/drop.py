@@ -94,18 +94,14 @@ def _upload_if_changed(movie: Path, inbox: str) -> tuple[str, bool]:
     """
     from tasks.errors import BadInput  # noqa: PLC0415
     from tasks.file_digest import compute_sha256  # noqa: PLC0415
-    from tasks.inbox.left_out import explain_left_out  # noqa: PLC0415
-    from tasks.pose.movies.reader import MOVIE_SUFFIXES, probe_movie  # noqa: PLC0415 - slow
+    from tasks.inbox.accepted_files import explain_name_refusal  # noqa: PLC0415
+    from tasks.pose.movies.reader import probe_movie  # noqa: PLC0415 - slow
     from tasks.storage.location import Location  # noqa: PLC0415
     from tasks.storage.lookup import LocationStore  # noqa: PLC0415 - boto3 reads the environment
     from tasks.storage.store_errors import NoSuchObject  # noqa: PLC0415
 
-    if movie.suffix.lower() not in MOVIE_SUFFIXES:
-        _, remedy = explain_left_out(movie.name) or ("", "convert it to MP4, and drop that file")
-        raise BadInput(
-            f"{movie.name}: expected a movie whose name ends in {', '.join(MOVIE_SUFFIXES)}, found "
-            f"{movie.suffix or 'no ending'}; {remedy}"
-        )
+    if refusal := explain_name_refusal(movie.name):
+        raise BadInput(refusal)
     probe_movie(movie)
     store, target = LocationStore(), Location.parse(f"{inbox.rstrip('/')}/").child(movie.name)
     try:

@@ -156,9 +156,9 @@ WEB_BYTES = EnvironmentVariable(
     "DLCFLOW_WEB_BYTES",
     "",
     "the page",
-    "How files get to browsers: `store`, by signed links that the page makes on click, or `page`, "
-    "through the page, where browsers cannot reach the store. Empty, it is `store` where "
-    "`DLCFLOW_LINK_ENDPOINT_URL` is set, else `page`.",
+    "How files get to browsers, and from them into the inbox: `store`, by signed links that the "
+    "page makes on click, or `page`, through the page, where browsers cannot reach the store. "
+    "Empty, it is `store` where `DLCFLOW_LINK_ENDPOINT_URL` is set, else `page`.",
 )
 REQUEST_PAYER = EnvironmentVariable(
     "DLCFLOW_REQUEST_PAYER",

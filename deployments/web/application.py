@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from deployments.web import player, progress, results, start
+from deployments.web import player, progress, results, start, upload
 from deployments.web.access import login
 from deployments.web.access.gate import HEALTH_PATH, Gate
 from deployments.web.access.sessions import Sessions
@@ -37,6 +37,7 @@ LOOKING_PARTS: tuple[tuple[APIRouter, str, str], ...] = (
 CHANGING_PARTS: tuple[tuple[APIRouter, str, str], ...] = (
     (start.router, "Start a run", "/start"),
     (progress.changing_router, "", ""),
+    (upload.router, "Upload", "/upload"),
 )
 """As `LOOKING_PARTS`: those that start something or write, which read-only mode leaves out."""
 

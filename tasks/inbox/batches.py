@@ -166,7 +166,7 @@ def _find_folder_groups(
     contents: InboxContents, folder: str, movies: list[ObjectInfo]
 ) -> Iterator[MovieGroup]:
     request = effective_request(contents.requests, folder)
-    refusal = _find_folder_refusal(contents, folder, request)
+    refusal = find_folder_refusal(contents, folder, request)
     asked = [contents.files[f] for f in folder_and_ancestors(folder) if f in contents.files]
     invalid = find_settings_problem(request)
     settings = PoseSettings() if invalid else PoseSettings.model_validate(request.settings)
@@ -204,7 +204,7 @@ def _path_below_inbox(inbox: Location, folder: str) -> str:
     return folder.removeprefix(root)
 
 
-def _find_folder_refusal(contents: InboxContents, folder: str, request: FolderRequest) -> str:
+def find_folder_refusal(contents: InboxContents, folder: str, request: FolderRequest) -> str:
     """Explain why nothing in a folder can be started; return an empty string if it can."""
     for above in folder_and_ancestors(folder):
         if above in contents.refused:
@@ -224,7 +224,7 @@ def _find_folder_refusal(contents: InboxContents, folder: str, request: FolderRe
 def _find_group_refusal(contents: InboxContents, batch: MovieGroup, place: str) -> str:
     """Explain why a batch with a valid request cannot be started; empty if it can."""
     if empty := [movie for movie in batch.movies if not movie.size]:
-        return f"{empty[0].location.name} is empty (0 bytes); copy it again"
+        return describe_empty_file(empty[0].location.name)
     if batch.waits and PoseSettings.model_validate(batch.settings).times.file == NO_TIMES:
         return "it waits for a times file, but its times.file is none; set another, or do not wait"
     try:
@@ -242,6 +242,11 @@ def _find_group_refusal(contents: InboxContents, batch: MovieGroup, place: str) 
                 "outside the inbox, or a folder in it that holds no movies"
             )
     return ""
+
+
+def describe_empty_file(name: str) -> str:
+    """Say that a file is empty, and what to do."""
+    return f"{name} is empty (0 bytes); copy it again"
 
 
 def _build_group(

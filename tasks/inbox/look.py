@@ -91,7 +91,7 @@ def look_at_inbox(inbox: Location, defaults: FolderRequest, quiet: float) -> tup
     store = LocationStore()
     objects = list(store.list(inbox))
     files = find_request_files(objects)
-    contents = _read_contents(store, inbox, defaults, objects, files)
+    contents = read_contents(store, inbox, defaults, objects, files)
     found = find_groups(contents)
     before = _read_memory(store, inbox)
     listed = list_results(store, found)
@@ -124,19 +124,35 @@ def look_at_arrivals(
     Notifications may come twice, late, or for what is gone again: what they name is looked at as
     it is now, in one listing of the folder that holds it all.
     """
+    found = assess_arrivals(LocationStore(), inbox, defaults, arrived, quiet)
+    return found, summarize_batches(found.batches)
+
+
+def assess_arrivals(
+    store: ObjectStore,
+    inbox: Location,
+    defaults: FolderRequest,
+    arrived: Sequence[Location],
+    quiet: float,
+) -> LookResult:
+    """Find the batches that arrivals concern, and where each stands; no task of Prefect's.
+
+    Raises:
+        PoseError: The store cannot be read.
+    """
     before = InboxMemory()
     if not arrived:
-        return LookResult((), before, before), summarize_batches(())
-    store, folder = LocationStore(), Location(inbox.bucket, _common_folder(arrived))
+        return LookResult((), before, before)
+    folder = Location(inbox.bucket, _common_folder(arrived))
     objects = list(store.list(folder))
     files = _find_request_files_above(store, inbox, folder.key) | find_request_files(objects)
-    inside = find_groups(_read_contents(store, inbox, defaults, objects, files))
+    inside = find_groups(read_contents(store, inbox, defaults, objects, files))
     found = [batch for batch in inside if _is_affected(batch, arrived)]
     before = _read_memory(store, inbox)
     _, results = read_results(store, stat_run_records(store, found), before, {})
     findings = LookContext(results, before.seen, time.time(), quiet, frozenset(arrived))
     told = tuple(assess_standing(batch, findings) for batch in found)
-    return LookResult(told, before, before), summarize_batches(told)
+    return LookResult(told, before, before)
 
 
 def parse_arrivals(inbox: Location, texts: Iterable[str]) -> list[Location]:
@@ -180,13 +196,22 @@ def _find_request_files_above(
     return found
 
 
-def _read_contents(
+def read_contents(
     store: ObjectStore,
     inbox: Location,
     defaults: FolderRequest,
     objects: list[ObjectInfo],
     files: dict[str, ObjectInfo],
 ) -> InboxContents:
+    """Read the requests of an inbox, and look for their models.
+
+    Args:
+        store: Where the inbox is.
+        inbox: The inbox.
+        defaults: What holds where no `request.yaml` says anything else.
+        objects: What lies there.
+        files: Each folder's `request.yaml`, by folder.
+    """
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
         answers = pool.map(partial(_read_folder_request, store), files.values())
         read = dict(zip(files, answers, strict=True))

@@ -45,13 +45,26 @@ REFUSED_STATUS = 409
 @stage("Ask for runs", "ask for runs", retries=STORE_RETRIES)
 def find_started_runs(found: Sequence[Batch], deployment: str) -> tuple[list[Batch], str]:
     """Ask the Prefect server which batches have been started already."""
+    told = match_started_runs(found, deployment)
+    return told, summarize_batches(told)
+
+
+def match_started_runs(found: Sequence[Batch], deployment: str) -> list[Batch]:
+    """Say of each batch what the Prefect server knows of its run; no task of Prefect's.
+
+    Args:
+        found: The batches.
+        deployment: The deployment that starts their runs.
+
+    Raises:
+        Retriable: The server cannot be reached.
+    """
     open_ = [b for b in found if b.standing in {Standing.DUE, Standing.WAITING}]
     with connect_to_server() as client:
         runs = _runs_by_key(client, deployment, [batch.run_key for batch in open_])
         due = any(b.standing is Standing.DUE and b.run_key not in runs for b in open_)
         busy = _runs_by_output(client, deployment) if due else {}
-    told = [apply_known_run(batch, runs.get(batch.run_key), busy) for batch in found]
-    return told, summarize_batches(told)
+    return [apply_known_run(batch, runs.get(batch.run_key), busy) for batch in found]
 
 
 def find_movie_run(location: str) -> InboxRun | None:

@@ -78,6 +78,32 @@ def split_for_upload(size: int) -> list[Part]:
     return [Part(start, min(start + length, size)) for start in starts]
 
 
+def choose_sent_part_bytes(size: int) -> int:
+    """The length of the parts of a file that a browser sends: short, for lines that break off.
+
+    The same file always has the same parts, by which those that have arrived are known again.
+
+    Args:
+        size: The file's bytes.
+    """
+    needed = -(-size // MAX_PARTS)
+    return max(SENT_PART_BYTES, -(-needed // _PART_SIZE_STEP) * _PART_SIZE_STEP)
+
+
+SENT_PART_BYTES = 8 << 20
+"""Bytes of a part that a browser sends; stores want 5 MiB at least, but for the last one."""
+
+
+def compute_multipart_etag(digests: Sequence[str]) -> str:
+    """The ETag that stores give an object that was sent in parts.
+
+    Args:
+        digests: MD5 of each part, in hexadecimal digits.
+    """
+    joined = bytes.fromhex("".join(digests))
+    return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(digests)}"
+
+
 def compute_sha256_of_parts(file: BinaryIO, parts: Sequence[Part]) -> tuple[str, list[str]]:
     """The SHA-256 of a whole file and of each of its parts, in hexadecimal digits.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
-from botocore.auth import AUTH_TYPE_MAPS, S3SigV4Auth
+from botocore.auth import AUTH_TYPE_MAPS, S3SigV4Auth, S3SigV4QueryAuth
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -56,6 +56,8 @@ class _KnownDigestSigner(S3SigV4Auth):
 
 _KNOWN_DIGEST_AUTH = "s3v4-known-digest"
 AUTH_TYPE_MAPS[_KNOWN_DIGEST_AUTH] = _KnownDigestSigner
+# Links to the same requests are signed without their bodies, as all links are.
+AUTH_TYPE_MAPS[f"{_KNOWN_DIGEST_AUTH}-query"] = S3SigV4QueryAuth
 
 
 def _choose_signer(signature_version: str, context: Mapping[str, Any], **_: object) -> str | None:

@@ -1,4 +1,4 @@
-"""Objects in an S3 store: AWS, Ceph, MinIO and the like. The only module that imports boto3."""
+"""Objects in an S3 store: AWS, Ceph, MinIO and the like."""
 
 import base64
 import hashlib
