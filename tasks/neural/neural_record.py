@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tasks.neural.neural_methods import describe_neural_methods
 from tasks.neural.neural_settings import NeuralSettings
 from tasks.pose.results.report import load_template, to_data_url
 from tasks.pose.results.run_record import (
@@ -84,4 +85,5 @@ def render_neural_report(record: NeuralRecord, pictures: Sequence[Path]) -> str:
     """Render `report.html`: states, modulated cells, correlations, figures, definitions."""
     shown = {path.name: to_data_url(path) for path in pictures}
     template = load_template("neural_report.html.j2", Path(__file__).parent)
-    return str(template.render(record=record, shown=shown))
+    methods = describe_neural_methods(record.request.settings, record.facts)
+    return str(template.render(record=record, shown=shown, methods=methods))
