@@ -100,12 +100,24 @@ def test_defaults_stand_in_the_fields(form: Any) -> None:
     assert field(form, "P cutoff").input_value() == "0.6"
 
 
-def test_choices_are_offered(form: Any) -> None:
-    for chosen, another in (("auto", "colorblind"), ("parquet", "csv"), ("bodypart", "individual")):
-        form.get_by_text(chosen, exact=True).first.click()
-        form.keyboard.press("ArrowDown")
-        form.get_by_text(another, exact=True).first.wait_for()
-        form.keyboard.press("Escape")
+@pytest.mark.parametrize(
+    ("title", "chosen", "another"),
+    [
+        ("Color map", "auto", "colorblind"),
+        ("Annotations format", "parquet", "csv"),
+        ("Color by", "bodypart", "individual"),
+        ("Labels below frames", "legend, frame and time", "none"),
+        ("Window length", "5", "7"),
+    ],
+)
+def test_choices_are_offered(form: Any, title: str, chosen: str, another: str) -> None:
+    control = "xpath=following::button[contains(@class, 'p-select-button__control')][1]"
+    choice = form.get_by_text(title, exact=False).first.locator(control)
+    assert choice.inner_text() == chosen
+    choice.click()
+    form.keyboard.press("ArrowDown")  # opens the list of choices
+    form.get_by_text(another, exact=True).first.click()
+    wait_for(lambda: choice.inner_text() == another)
 
 
 def test_ranges_are_told_before_they_are_missed(form: Any) -> None:
