@@ -36,7 +36,7 @@ def list_models(
     models, count = inputs.find_models(q[:200], page)
     return render_page(
         request,
-        "start_models.html",
+        "start/models.html",
         models=models,
         count=count,
         page=page,
@@ -64,7 +64,7 @@ def list_movies(
     found = inputs.open_folder(where, q[:200], page)
     return render_page(
         request,
-        "start_movies.html",
+        "start/movies.html",
         found=found,
         page=page,
         pages=count_pages(found.count),
@@ -103,7 +103,7 @@ def show_model(
         found, problem = asked.answer, asked.problem
     return render_page(
         request,
-        "start_model.html",
+        "start/model.html",
         problem=problem,
         found=found,
         rows=describe_facts(found.facts) if found else (),
@@ -129,7 +129,7 @@ def show_movie(request: Request, web: WebContext, starting: StartContext, addres
         look, problem = asked.answer, asked.problem
     return render_page(
         request,
-        "start_movie.html",
+        "start/movie.html",
         facts=look.facts if look else None,
         problems=look.facts.problems if look else (problem,),
         has_picture=bool(look and look.picture),

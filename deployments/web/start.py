@@ -103,7 +103,7 @@ def show_plan(request: Request, starting: StartContext, key: str) -> Response:
         return answer_later(request, asked)
     return render_page(
         request,
-        "start_plan.html",
+        "start/plan.html",
         plan=asked.answer,
         problem=asked.problem,
         request_=asked.arguments[0],

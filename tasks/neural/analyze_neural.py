@@ -68,7 +68,7 @@ def analyze_neural(
         correlations = compare_correlations(masks, known, work)
     else:
         work.warnings.append("these are movies without cells: states are mapped, and that is all")
-    from tasks.neural.neural_figures import draw_neural  # noqa: PLC0415 - matplotlib
+    from tasks.neural.figures.neural_figures import draw_neural  # noqa: PLC0415 - matplotlib
 
     work.files |= draw_neural(mapped, masks, activity, correlations, work)
     verdict = Verdict.LOOK if work.reasons else Verdict.PASS

@@ -71,4 +71,4 @@ FIRST_PATIENCE = 0.3
 
 def answer_later(request: Request, asked: Inquiry) -> Response:
     """Say that an answer is on its way, and what goes on."""
-    return render_page(request, "start_later.html", HTTPStatus.ACCEPTED, text=asked.text)
+    return render_page(request, "start/later.html", HTTPStatus.ACCEPTED, text=asked.text)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.neural.activity_figures import (
+from tasks.neural.correlation_files import measure_distances
+from tasks.neural.figures.activity_figures import (
     choose_colors,
     draw_footprints,
     draw_mapping,
@@ -15,14 +16,13 @@ from tasks.neural.activity_figures import (
     draw_scores,
     draw_traces,
 )
-from tasks.neural.correlation_figures import (
+from tasks.neural.figures.correlation_figures import (
     draw_averages,
     draw_distances,
     draw_map,
     draw_matrices,
     draw_statistic,
 )
-from tasks.neural.correlation_files import measure_distances
 from tasks.pose.previews.draw import render_figure
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from tasks.neural.activity_figures import StateColors
     from tasks.neural.cell_recordings import BoolArray
     from tasks.neural.compare_activity import StateActivity
     from tasks.neural.correlation_files import CorrelationResult
+    from tasks.neural.figures.activity_figures import StateColors
     from tasks.neural.map_states import MappedStates
     from tasks.neural.neural_work import NeuralWork
 

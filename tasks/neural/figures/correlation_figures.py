@@ -16,8 +16,8 @@ from tasks.pose.previews.axes import to_plain_label
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tasks.neural.activity_figures import StateColors
     from tasks.neural.cell_recordings import CellSeries, FloatArray
+    from tasks.neural.figures.activity_figures import StateColors
     from tasks.neural.state_correlations import StateCorrelations
 
 MAX_LINES = 500

@@ -1,0 +1,1 @@
+"""Figures of neural activity and correlations across states."""
