@@ -125,6 +125,8 @@ def _keep_templates(
     Yields:
         The templates; None where there are none, or another process keeps them.
     """
+    if not is_wanted:
+        environment.pop(TEMPLATES.name, None)
     if not is_wanted or environment.get(TEMPLATES.name):
         yield None
         return

@@ -40,7 +40,9 @@ def parts(folder: Path) -> Iterator[dict[str, str]]:
 
 
 def _command(word: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    mine = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PREFECT_"))}
+    mine = {
+        k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "PREFECT_", "DLCFLOW_"))
+    }
     return subprocess.run(
         [sys.executable, "-m", "deployments.up", word, "--folder", str(folder)],
         cwd=ROOT,
