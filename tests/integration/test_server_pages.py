@@ -34,7 +34,9 @@ def browser(outside: TrapProxy) -> Iterator[Any]:
 
 
 @pytest.fixture(params=["v2", "v1"])
-def page(browser: Any, service: Service, request: pytest.FixtureRequest) -> Iterator[Any]:
+def page(
+    browser: Any, service: Service, deployed_service: PrefectServer, request: pytest.FixtureRequest
+) -> Iterator[Any]:
     """One of the two UIs that Prefect has, after the password was typed in."""
     with log_in(browser, service, request.param) as page:
         yield page
@@ -105,6 +107,7 @@ def test_a_completed_run_stays_completed_where_its_page_offers_another_state(
     page.get_by_text("Change state", exact=True).last.click()
     dialog = page.get_by_role("dialog").or_(page.locator(".p-modal")).first
     dialog.get_by_role("combobox").or_(dialog.locator(".p-select-button__control")).first.click()
+    page.keyboard.press("ArrowDown")  # opens V1's list of choices
     page.get_by_text("Cancelled", exact=True).last.click()
     with page.expect_response(lambda answer: answer.url.endswith("/set_state")) as answered:
         dialog.get_by_role("button", name="Change", exact=True).click()
