@@ -9,6 +9,7 @@ from tasks.pose.clock.read_clock import read_clock
 from tasks.pose.estimate import estimate_movie, preload_model
 from tasks.pose.exports.write_exports import write_exports
 from tasks.pose.finishing import assess_pose_file, draw_preview_files, label_movie_file
+from tasks.pose.movie_inspection.needed_parts import find_needed_parts
 from tasks.pose.movies.reader import probe_movie
 from tasks.pose.tables.annotations import write_annotations
 from tasks.pose.tables.median_filter import filter_pose_file
@@ -18,6 +19,7 @@ __all__ = [  # noqa: RUF022 - by the kind of child
     "preload_model",
     "estimate_movie",
     # The finishers'.
+    "find_needed_parts",
     "probe_movie",
     "read_clock",
     "filter_pose_file",

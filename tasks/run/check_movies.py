@@ -10,8 +10,7 @@ from pathlib import Path
 from tasks.errors import BadInput, PoseError
 from tasks.full_disk import explain_full_disk
 from tasks.output.kept_archives import HiddenListing
-from tasks.pose.child_functions import probe_movie
-from tasks.pose.movie_inspection.needed_parts import find_needed_parts
+from tasks.pose.child_functions import find_needed_parts, probe_movie
 from tasks.processes.pool import RunProcesses
 from tasks.processes.watchdog import Patience
 from tasks.run.movie_outline import MIN_SIZE, fetch_outline
