@@ -22,7 +22,7 @@ from tasks.storage.store_errors import NoSuchObject
 router = APIRouter()
 
 STEPS = ("looking into it",)
-"""What goes on while a model or a movie is looked into."""
+"""Words shown while a model or a movie is inspected, step by step."""
 
 
 @router.get("/api/start/models", response_class=HTMLResponse)
@@ -82,7 +82,7 @@ def show_model(
     shuffle: str = "",
     snapshot: str = "",
 ) -> Response:
-    """What ``inspect`` says of a model; 202 as long as it is looked into."""
+    """Show what ``inspect`` says of a model; answer 202 until it is known."""
     from deployments.web.starting.model_look import look_into_model  # noqa: PLC0415 - when it is needed
 
     settings, problems = read_settings_form({"shuffle": shuffle, "snapshot": snapshot})
@@ -116,7 +116,7 @@ def show_model(
 
 @router.get("/api/start/movie/{address:path}", response_class=HTMLResponse)
 def show_movie(request: Request, web: WebContext, starting: StartContext, address: str) -> Response:
-    """What ``inspect --movie`` says of a movie; 202 as long as it is looked into."""
+    """Show what ``inspect --movie`` says of a movie; answer 202 until it is known."""
     location = web.settings.check_readable(parse_address(address))
     look, problem = None, ""
     try:

@@ -15,7 +15,7 @@ from tasks.storage.location import Location
 router = APIRouter()
 
 changing_router = APIRouter()
-"""What read-only mode leaves out."""
+"""Routes that read-only mode leaves out."""
 
 
 @router.get("/progress", response_class=HTMLResponse)

@@ -77,7 +77,7 @@ SentForm = Annotated[RunForm, Depends(read_run_form)]
 
 @router.post("/api/start/fields")
 def check_fields(web: WebContext, form: SentForm) -> JSONResponse:
-    """What is wrong with the form, by the names of its fields, as far as no store is asked."""
+    """Check the form without asking a store: problems by the names of their fields."""
     _, problems = read_request(form, web.settings)
     return JSONResponse({"problems": problems})
 
@@ -97,7 +97,7 @@ def plan_run(web: WebContext, starting: StartContext, form: SentForm) -> JSONRes
 
 @router.get("/api/start/plan/{key}", response_class=HTMLResponse)
 def show_plan(request: Request, starting: StartContext, key: str) -> Response:
-    """What a request would do; 202 as long as that is looked into."""
+    """Show what a request would do; answer 202 until it is known."""
     asked = find_plan(starting, key)
     if not asked.ended.wait(FIRST_PATIENCE):
         return answer_later(request, asked)

@@ -13,7 +13,7 @@ from tasks.inbox.fingerprints import (
     compute_movies_digest,
 )
 from tasks.inbox.inbox_batch import InboxBatch, Standing
-from tasks.inbox.standing import RETRY_HINT, find_result_standing
+from tasks.inbox.standing import RETRY_HINT, assess_follow_up, find_table
 from tasks.pose.settings import AnnotationsFormat
 from tasks.storage.store import ObjectInfo
 
@@ -62,7 +62,7 @@ def find_behavior_batches(
         One for each pose result that is current and whose request goes on to behavior.
     """
     return [
-        _assess_batch(_build_batch(group, files, zones), results)
+        assess_follow_up(_build_batch(group, files, zones), results, "its poses are complete")
         for group in groups
         if group.behavior is not None and group.standing is Standing.CURRENT
     ]
@@ -74,8 +74,7 @@ def _build_batch(
     zones: Mapping[str, str | BadInput],
 ) -> BehaviorBatch:
     settings = group.behavior or {}
-    there = (files.get(text) for text in table_locations(group))
-    table = next((info for info in there if isinstance(info, ObjectInfo)), None)
+    table = find_table(files, table_locations(group))
     digest = zones[settings["zones"]] if settings.get("zones") else ""
     seen = compute_movies_digest([table] if table else [])
     batch = BehaviorBatch(
@@ -99,13 +98,6 @@ def _build_batch(
     if isinstance(digest, BadInput):
         return batch.with_standing(Standing.REFUSED, f"behavior.zones: {digest}")
     return batch
-
-
-def _assess_batch(batch: BehaviorBatch, results: Mapping[str, RecordSummary]) -> BehaviorBatch:
-    if batch.standing is Standing.REFUSED:
-        return batch
-    known = find_result_standing(batch, results)
-    return batch.with_standing(*(known or (Standing.DUE, "its poses are complete")))
 
 
 def table_locations(group: MovieGroup) -> list[str]:

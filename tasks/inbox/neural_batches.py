@@ -14,7 +14,7 @@ from tasks.inbox.fingerprints import (
 )
 from tasks.inbox.inbox_batch import InboxBatch, Standing
 from tasks.inbox.request_file import NeuralFollowUp
-from tasks.inbox.standing import RETRY_HINT, find_result_standing
+from tasks.inbox.standing import RETRY_HINT, assess_follow_up, find_table
 from tasks.pose.settings import AnnotationsFormat
 from tasks.storage.location import Location
 from tasks.storage.store import ObjectInfo
@@ -83,7 +83,11 @@ def find_neural_batches(
         (by_poses[batch.poses], batch) for batch in behavior if batch.standing is Standing.CURRENT
     ]
     return [
-        _assess_batch(_build_batch(group, batch, group.neural, files, recordings), results)
+        assess_follow_up(
+            _build_batch(group, batch, group.neural, files, recordings),
+            results,
+            "its behavior is complete",
+        )
         for group, batch in followed
         if group.neural is not None
     ]
@@ -96,8 +100,7 @@ def _build_batch(
     files: Mapping[str, ObjectInfo | str],
     recordings: Recordings,
 ) -> NeuralBatch:
-    there = (files.get(text) for text in behavior_table_locations(group))
-    table = next((info for info in there if isinstance(info, ObjectInfo)), None)
+    table = find_table(files, behavior_table_locations(group))
     found = [recordings.get(text, BadInput("it was not looked for")) for text in asked.recordings]
     infos = [info for one in found if not isinstance(one, BadInput) for info in one]
     seen = compute_movies_digest([*infos, *([table] if table else [])])
@@ -122,13 +125,6 @@ def _build_batch(
         if isinstance(one, BadInput):
             return batch.with_standing(Standing.REFUSED, f"neural: {text}: {one}")
     return batch
-
-
-def _assess_batch(batch: NeuralBatch, results: Mapping[str, RecordSummary]) -> NeuralBatch:
-    if batch.standing is Standing.REFUSED:
-        return batch
-    known = find_result_standing(batch, results)
-    return batch.with_standing(*(known or (Standing.DUE, "its behavior is complete")))
 
 
 def behavior_table_locations(group: MovieGroup) -> list[str]:

@@ -1,6 +1,6 @@
 """The state of each group of movies in the inbox, judged by its earlier runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from tasks.inbox.inbox_batch import InboxBatch, Standing
 from tasks.inbox.request_file import REQUEST_FILE, parent_folder
 from tasks.messages import format_value, strip_full_stop
 from tasks.storage.location import Location
+from tasks.storage.store import ObjectInfo
 
 Batch = TypeVar("Batch", bound=InboxBatch)
 
@@ -61,6 +62,32 @@ def find_result_standing(
             )
         return Standing.FAILED, f"{strip_full_stop(result.problem)}; {RETRY_HINT}"
     return None
+
+
+def assess_follow_up(batch: Batch, results: Mapping[str, RecordSummary], due: str) -> Batch:
+    """Say whether a run that follows a complete one has a current result, or is due.
+
+    Args:
+        batch: The batch of what follows.
+        results: What run records say, by their locations.
+        due: Why it is due where it has no result.
+    """
+    if batch.standing is Standing.REFUSED:
+        return batch
+    return batch.with_standing(*(find_result_standing(batch, results) or (Standing.DUE, due)))
+
+
+def find_table(
+    files: Mapping[str, ObjectInfo | str], locations: Iterable[str]
+) -> ObjectInfo | None:
+    """Find the table that a run wrote, in whichever format.
+
+    Args:
+        files: What was listed at the places of results, by location.
+        locations: Where the table may be.
+    """
+    there = (files.get(text) for text in locations)
+    return next((info for info in there if isinstance(info, ObjectInfo)), None)
 
 
 RETRY_HINT = f"to try again, write its {REQUEST_FILE} again"

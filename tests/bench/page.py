@@ -1,8 +1,8 @@
 """The page with many runs and with a long movie, in Chromium: `python -m tests.bench.page`.
 
-The page is a process of its own, its store moto in this one. Times are from the request to what is
-to be seen: the first run, the worst movie's gallery, a frame that plays, the traces. The runs are
-copies of one record; the long movie's poses are made up, and its picture does not move.
+The page runs in a process of its own, and moto, its store, in this one. Times run from the request
+to what can be seen: the first run, the worst movie's gallery, a frame that plays, the traces. The
+runs are copies of one record; the long movie's poses are made up, and its picture does not move.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""How far a run is: what it waits for, its stages, its movies, and its end."""
+"""The progress of a run: what it waits for, its stages, its movies, and its end."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from deployments.deploy import SHARED_QUEUES
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import Artifact, FlowRun, State, TaskRun
 
+T = TypeVar("T")
+
 MAX_STAGES = 2000
 """Stages that are asked for, of all movies: those of some two hundred."""
 
@@ -28,7 +30,7 @@ SHOWN_BARS = 50
 """Bars that are shown, those under way first."""
 
 _PER_ANSWER = 200
-"""What the server tells of in one answer."""
+"""Items that the server lists in one answer."""
 
 _MOVIE_STAGE = "movie"
 _TIME_KEY = "time-"
@@ -229,18 +231,9 @@ def _read_stages(client: "SyncPrefectClient", run_id: UUID) -> "list[TaskRun]":
     from prefect.client.schemas.sorting import TaskRunSort  # noqa: PLC0415
 
     chosen = FlowRunFilter.model_validate({"id": {"any_": [str(run_id)]}})
-    found: list[TaskRun] = []
-    for offset in count(0, _PER_ANSWER):
-        page = client.read_task_runs(
-            flow_run_filter=chosen,
-            sort=TaskRunSort.EXPECTED_START_TIME_ASC,
-            limit=_PER_ANSWER,
-            offset=offset,
-        )
-        found += page
-        if len(page) < _PER_ANSWER or len(found) >= MAX_STAGES:
-            return found
-    raise AssertionError("unreachable")
+    sort = TaskRunSort.EXPECTED_START_TIME_ASC
+    read = partial(client.read_task_runs, flow_run_filter=chosen, sort=sort)
+    return _read_pages(read, MAX_STAGES)
 
 
 def _read_artifacts(client: "SyncPrefectClient", runs: Sequence[UUID]) -> "list[Artifact]":
@@ -249,18 +242,20 @@ def _read_artifacts(client: "SyncPrefectClient", runs: Sequence[UUID]) -> "list[
 
     of_runs = {"flow_run_id": {"any_": [str(one) for one in runs]}}
     chosen = ArtifactFilter.model_validate(of_runs)
-    found: list[Artifact] = []
-    for offset in count(0, _PER_ANSWER):
-        page = client.read_artifacts(
-            artifact_filter=chosen,
-            sort=ArtifactSort.CREATED_DESC,
-            limit=_PER_ANSWER,
-            offset=offset,
-        )
+    sort = ArtifactSort.CREATED_DESC
+    read = partial(client.read_artifacts, artifact_filter=chosen, sort=sort)
+    return _read_pages(read, MAX_BARS)[::-1]
+
+
+def _read_pages(read: Callable[..., list[T]], limit: int) -> list[T]:
+    """All that a query finds, an answer after the other; no further answer beyond a limit."""
+    found: list[T] = []
+    while len(found) < limit:
+        page = read(limit=_PER_ANSWER, offset=len(found))
         found += page
-        if len(page) < _PER_ANSWER or len(found) >= MAX_BARS:
-            return list(reversed(found))
-    raise AssertionError("unreachable")
+        if len(page) < _PER_ANSWER:
+            break
+    return found
 
 
 def _to_movie(artifact: "Artifact") -> MovieState:
